@@ -1,0 +1,59 @@
+"""Every error a user can cause, with the exit code the command line gives it.
+
+0 ok, 1 a bug (traceback), 2 usage or bad input, 3 gate failed or does not fit, 4 unsupported op or target,
+5 device unavailable, 6 measurement invalid, 130 interrupted.
+"""
+
+
+class ToolchainError(Exception):
+    """Base of all: printed as one message, without a traceback."""
+
+    exit_code = 2
+
+
+class BadInput(ToolchainError):
+    """A file, option or value that cannot be used as it is."""
+
+
+class BadModel(BadInput):
+    """A model file that is missing, truncated, malformed or inconsistent with itself."""
+
+
+class BadGraph(BadInput):
+    """A Graph that breaks a rule of its level; raised by `ir.check`."""
+
+
+class BadConfig(BadInput):
+    """A profile, recipe, manifest or boards file with an unknown key, a wrong type or a value out of range."""
+
+
+class BadSamples(BadInput):
+    """Samples that are missing, empty, of the wrong shape or type, or hold NaN or Inf."""
+
+
+class SelfCheckFailed(ToolchainError):
+    """The loaded Graph does not compute what its source computes."""
+
+
+class DoesNotFit(ToolchainError):
+    """The artefact needs more flash or RAM than the target has."""
+
+    exit_code = 3
+
+
+class Unsupported(ToolchainError):
+    """An op, attribute, shape, dtype or target that the toolchain has no row for."""
+
+    exit_code = 4
+
+
+class DeviceUnavailable(ToolchainError):
+    """A device or a tool needed to reach it is missing or does not answer."""
+
+    exit_code = 5
+
+
+class InvalidMeasurement(ToolchainError):
+    """A figure that was read but cannot be trusted."""
+
+    exit_code = 6

@@ -1,0 +1,1 @@
+"""The model in flight: numpy only, no files, no frameworks."""

@@ -1,0 +1,66 @@
+"""A small builder: doors in and tests add tensors and ops in order, then take the graph."""
+
+import numpy as np
+
+from toolchain.errors import BadGraph
+from toolchain.ir.graph import Graph, Op, Source, Tensor, constant
+from toolchain.ir.ops import make, output_shape
+from toolchain.ir.quant import QuantParams
+
+
+class Builder:
+    """Collects a graph; every method returns the name of the tensor it made.
+
+    A name that is taken gets a suffix (".1", ".2"), so two layers of one name stay apart.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.tensors: dict[str, Tensor] = {}
+        self.ops: list[Op] = []
+        self.inputs: list[str] = []
+
+    def unique(self, name: str) -> str:
+        """`name`, or `name.N` with the first N that is free."""
+        candidate, count = name, 0
+        while candidate in self.tensors:
+            count += 1
+            candidate = f"{name}.{count}"
+        return candidate
+
+    def input(self, name: str, shape, dtype: str = "float32", quant: QuantParams | None = None) -> str:
+        self.inputs.append(self.tensor(name, shape, dtype, quant))
+        return self.inputs[-1]
+
+    def tensor(self, name: str, shape, dtype: str = "float32", quant: QuantParams | None = None) -> str:
+        name = self.unique(name)
+        self.tensors[name] = Tensor(name, tuple(int(n) for n in shape), dtype, None, quant)
+        return name
+
+    def constant(self, name: str, data: np.ndarray, quant: QuantParams | None = None) -> str:
+        name = self.unique(name)
+        self.tensors[name] = constant(name, data, quant)
+        return name
+
+    def op(self, kind: str, inputs, output: str, *, dtype: str | None = None, quant: QuantParams | None = None,
+           **attrs) -> str:
+        """Append an op; its output takes the shape rule's shape and, unless given, the first input's dtype."""
+        if missing := [name for name in inputs if name not in self.tensors]:
+            raise BadGraph(f"{output}: {kind} reads {', '.join(missing)}, which nothing has made yet")
+        output = self.unique(output)
+        op = make(kind, inputs, output, **attrs)
+        tensors = [self.tensors[name] for name in op.inputs]
+        shape = output_shape(op, [t.shape for t in tensors])
+        self.tensors[output] = Tensor(output, shape, dtype or tensors[0].dtype, None, quant)
+        self.ops.append(op)
+        return output
+
+    def graph(self, *outputs: str, source: Source = Source()) -> Graph:
+        """The graph so far with these outputs; what they do not need is dropped."""
+        needed, kept = set(outputs), []
+        for op in reversed(self.ops):
+            if needed & set(op.outputs):
+                kept.append(op)
+                needed |= set(op.inputs)
+        graph = Graph(self.name, self.tensors, (), tuple(self.inputs), tuple(outputs), source=source)
+        return graph.with_ops(reversed(kept))

@@ -1,0 +1,305 @@
+"""THE op table: for each kind its attributes, shape rule, channel rule, MAC count and dtypes. One row per kind.
+
+Weights: conv2d [O, kh, kw, I]; depthwise_conv2d [1, kh, kw, I * multiplier]; fully_connected [O, I]. Activations are
+channels last. pads = (top, bottom, left, right). Input order and meaning of attributes follow TensorFlow Lite's schema.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toolchain.errors import BadGraph
+from toolchain.ir.graph import Graph, Op
+
+Shape = tuple[int, ...]
+REQUIRED = object()
+"""Marks an attribute without a default."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """Coordinates along one axis of one tensor; element i of every slot in a link is the same channel."""
+
+    tensor: str
+    axis: int
+    index: np.ndarray
+
+
+Link = tuple[Slot, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the toolchain knows of one kind of op.
+
+    inputs:   roles of the input tensors, in order; "*" after the last role: one or more of it
+    attrs:    attribute -> default (REQUIRED: none)
+    shape:    (op, input shapes) -> output shape; raises BadGraph
+    channels: (op, shapes by tensor name) -> links: which coordinates must be cut together when channels go.
+              An axis that an op's links do not mention cannot be cut there.
+    macs:     (op, input shapes, output shape) -> multiply-accumulates for one sample
+    dtypes:   of the activations: "float32", "int8"
+    """
+
+    inputs: tuple[str, ...]
+    shape: Callable[[Op, list[Shape]], Shape]
+    channels: Callable[[Op, Mapping[str, Shape]], list[Link]]
+    attrs: Mapping[str, object] = field(default_factory=dict)
+    macs: Callable[[Op, list[Shape], Shape], int] = lambda op, shapes, out: 0
+    dtypes: tuple[str, ...] = ("float32", "int8")
+
+
+def make(kind: str, inputs, output: str, **attrs) -> Op:
+    """An Op with the row's defaults filled in. Raises BadGraph for an unknown kind or attribute, or one left out."""
+    if kind not in OPS:
+        raise BadGraph(f"{output}: unknown op kind {kind!r}; the table has {', '.join(sorted(OPS))}")
+    row = OPS[kind]
+    if wrong := set(attrs) - set(row.attrs):
+        raise BadGraph(f"{output}: {kind} has no attribute {', '.join(sorted(wrong))}; it has {', '.join(row.attrs)}")
+    full = {**row.attrs, **attrs}
+    if missing := [name for name, value in full.items() if value is REQUIRED]:
+        raise BadGraph(f"{output}: {kind} needs {', '.join(missing)}")
+    return Op(kind, tuple(inputs), (output,), full)
+
+
+def output_shape(op: Op, shapes: list[Shape]) -> Shape:
+    """The shape that `op` gives for inputs of `shapes`. Raises BadGraph where they do not go together."""
+    return OPS[op.kind].shape(op, shapes)
+
+
+def op_macs(graph: Graph, op: Op) -> int:
+    """Multiply-accumulates of one op for one sample."""
+    return OPS[op.kind].macs(op, [t.shape for t in graph.of(op)], graph.tensors[op.name].shape)
+
+
+def graph_macs(graph: Graph) -> int:
+    """Multiply-accumulates of the whole graph for one sample."""
+    return sum(op_macs(graph, op) for op in graph.ops)
+
+
+# Shape rules ---------------------------------------------------------------------------------------------------------
+
+def _require(holds: bool, op: Op, what: str) -> None:
+    if not holds:
+        raise BadGraph(f"{op.name}: {op.kind}: {what}")
+
+
+def _window(op: Op, shape: Shape, kernel: tuple[int, int]) -> tuple[int, int]:
+    """Output height and width of a window that slides over an NHWC input."""
+    _require(len(shape) == 4, op, f"needs a 4-D input, got {shape}")
+    pads, dilation = op.attrs["pads"], op.attrs.get("dilation", (1, 1))
+    out = tuple((shape[1 + i] + pads[2 * i] + pads[2 * i + 1] - dilation[i] * (kernel[i] - 1) - 1)
+                // op.attrs["stride"][i] + 1 for i in (0, 1))
+    _require(min(out) > 0, op, f"a {kernel} window with pads {pads} does not fit the input {shape}")
+    return out
+
+
+def _conv2d_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, weight, bias = shapes
+    _require(len(weight) == 4 and weight[3] == x[-1], op, f"weight {weight} does not take the input {x}")
+    _require(bias == (weight[0],), op, f"bias {bias} does not match weight {weight}")
+    return (x[0], *_window(op, x, weight[1:3]), weight[0])
+
+
+def _depthwise_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, weight, bias = shapes
+    channels = x[-1] * op.attrs["multiplier"]
+    _require(len(weight) == 4 and weight[0] == 1 and weight[3] == channels, op,
+             f"weight {weight} does not take the input {x} with multiplier {op.attrs['multiplier']}")
+    _require(bias == (channels,), op, f"bias {bias} does not match weight {weight}")
+    return (x[0], *_window(op, x, weight[1:3]), channels)
+
+
+def _fully_connected_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, weight, bias = shapes
+    _require(len(x) == 2, op, f"needs a 2-D input, got {x}; put a reshape before it")
+    _require(len(weight) == 2 and weight[1] == x[1], op, f"weight {weight} does not take the input {x}")
+    _require(bias == (weight[0],), op, f"bias {bias} does not match weight {weight}")
+    return (x[0], weight[0])
+
+
+def _batch_norm_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, *parameters = shapes
+    _require(all(p == (x[-1],) for p in parameters), op, f"parameters {parameters} do not match the input {x}")
+    return x
+
+
+def _same_shape(op: Op, shapes: list[Shape]) -> Shape:
+    return shapes[0]
+
+
+def _broadcast_shape(op: Op, shapes: list[Shape]) -> Shape:
+    try:
+        return tuple(int(n) for n in np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise BadGraph(f"{op.name}: {op.kind}: shapes {shapes[0]} and {shapes[1]} do not broadcast") from None
+
+
+def _pool_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x = shapes[0]
+    return (x[0], *_window(op, x, op.attrs["kernel"]), x[-1])
+
+
+def _mean_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, axes = shapes[0], op.attrs["axes"]
+    _require(all(0 < a < len(x) for a in axes), op, f"axes {axes} must be within 1..{len(x) - 1}")
+    if op.attrs["keepdims"]:
+        return tuple(1 if i in axes else n for i, n in enumerate(x))
+    return tuple(n for i, n in enumerate(x) if i not in axes)
+
+
+def _pad_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, pads = shapes[0], op.attrs["pads"]
+    _require(len(pads) == len(x) and all(min(p) >= 0 for p in pads), op, f"pads {pads} do not match the input {x}")
+    return tuple(n + before + after for n, (before, after) in zip(x, pads))
+
+
+def _concat_shape(op: Op, shapes: list[Shape]) -> Shape:
+    axis, first = op.attrs["axis"], shapes[0]
+    _require(0 < axis < len(first), op, f"axis {axis} must be within 1..{len(first) - 1}")
+    rest = [shape[:axis] + shape[axis + 1:] for shape in shapes]
+    _require(all(r == rest[0] for r in rest), op, f"shapes {shapes} differ outside axis {axis}")
+    return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1:])
+
+
+def _reshape_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, shape = shapes[0], op.attrs["shape"]
+    _require(min(shape, default=1) > 0 and np.prod(x) == np.prod(shape), op, f"{x} cannot become {shape}")
+    return tuple(shape)
+
+
+def _transpose_shape(op: Op, shapes: list[Shape]) -> Shape:
+    x, perm = shapes[0], op.attrs["perm"]
+    _require(sorted(perm) == list(range(len(x))), op, f"perm {perm} does not order the axes of {x}")
+    return tuple(x[axis] for axis in perm)
+
+
+# Channel rules -------------------------------------------------------------------------------------------------------
+
+def _last(tensor: str, shapes: Mapping[str, Shape]) -> Slot:
+    return Slot(tensor, len(shapes[tensor]) - 1, np.arange(shapes[tensor][-1]))
+
+
+def _first(tensor: str, shapes: Mapping[str, Shape]) -> Slot:
+    return Slot(tensor, 0, np.arange(shapes[tensor][0]))
+
+
+def _matrix_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """conv2d and fully_connected: a row of the weight makes a channel, a column reads one."""
+    x, weight, bias = op.inputs
+    return [(_last(op.name, shapes), _first(weight, shapes), _first(bias, shapes)),
+            (_last(x, shapes), _last(weight, shapes))]
+
+
+def _depthwise_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """Output channel c * multiplier + k reads input channel c."""
+    x, weight, bias = op.inputs
+    axis, channels = len(shapes[x]) - 1, np.arange(shapes[x][-1])
+    return [(Slot(x, axis, np.repeat(channels, op.attrs["multiplier"])), _last(op.name, shapes),
+             _last(weight, shapes), _first(bias, shapes))]
+
+
+def _aligned_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """Every tensor that has the output's channels on its last axis; one that broadcasts along it has none to cut."""
+    channels = shapes[op.name][-1:]
+    return [tuple(_last(t, shapes) for t in (*op.inputs, *op.outputs) if channels and shapes[t][-1:] == channels)]
+
+
+def _mean_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    averaged = len(shapes[op.inputs[0]]) - 1 in op.attrs["axes"]
+    return [] if averaged else _aligned_channels(op, shapes)
+
+
+def _pad_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    return _aligned_channels(op, shapes) if op.attrs["pads"][-1] == (0, 0) else []
+
+
+def _concat_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    axis = op.attrs["axis"]
+    if axis != len(shapes[op.name]) - 1:
+        return _aligned_channels(op, shapes)
+    ends = np.cumsum([shapes[t][axis] for t in op.inputs])
+    return [(_last(t, shapes), Slot(op.name, axis, np.arange(end - shapes[t][axis], end)))
+            for t, end in zip(op.inputs, ends)]
+
+
+def _reshape_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """Flattening [.., H, W, C] to [.., H * W * C] repeats the channels; the inverse folds them."""
+    x, y = op.inputs[0], op.name
+    if not shapes[x] or not shapes[y]:
+        return []
+    old, new = shapes[x][-1], shapes[y][-1]
+    if max(old, new) % min(old, new):
+        return []
+    flat = np.arange(max(old, new))
+    return [(Slot(x, len(shapes[x]) - 1, flat % old), Slot(y, len(shapes[y]) - 1, flat % new))]
+
+
+def _transpose_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    x, y = op.inputs[0], op.name
+    return [(Slot(x, old, np.arange(shapes[x][old])), Slot(y, new, np.arange(shapes[x][old])))
+            for new, old in enumerate(op.attrs["perm"]) if old != 0]
+
+
+def _no_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """Channels compete (softmax): none may go."""
+    return []
+
+
+# MAC counts ----------------------------------------------------------------------------------------------------------
+
+def _conv2d_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
+    return int(np.prod(out) * np.prod(shapes[1][1:]))
+
+
+def _depthwise_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
+    return int(np.prod(out) * np.prod(shapes[1][1:3]))
+
+
+def _fully_connected_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
+    return int(np.prod(out) * shapes[1][1])
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+_CONV = {"stride": (1, 1), "pads": (0, 0, 0, 0), "dilation": (1, 1), "activation": None}
+_POOL = {"kernel": REQUIRED, "stride": (1, 1), "pads": (0, 0, 0, 0), "activation": None}
+_FLOAT = ("float32",)
+
+
+def _unary(**attrs) -> Row:
+    return Row(("x",), _same_shape, _aligned_channels, attrs)
+
+
+def _binary() -> Row:
+    return Row(("a", "b"), _broadcast_shape, _aligned_channels, {"activation": None})
+
+
+OPS: Mapping[str, Row] = {
+    "conv2d": Row(("x", "weight", "bias"), _conv2d_shape, _matrix_channels, _CONV, _conv2d_macs),
+    "depthwise_conv2d": Row(("x", "weight", "bias"), _depthwise_shape, _depthwise_channels,
+                            {**_CONV, "multiplier": 1}, _depthwise_macs),
+    "fully_connected": Row(("x", "weight", "bias"), _fully_connected_shape, _matrix_channels,
+                           {"activation": None}, _fully_connected_macs),
+    "batch_norm": Row(("x", "gamma", "beta", "mean", "variance"), _batch_norm_shape, _aligned_channels,
+                      {"epsilon": REQUIRED}, dtypes=_FLOAT),
+    "add": _binary(),
+    "sub": _binary(),
+    "mul": _binary(),
+    "relu": _unary(),
+    "relu6": _unary(),
+    "leaky_relu": _unary(alpha=REQUIRED),
+    "logistic": _unary(),
+    "tanh": _unary(),
+    "softmax": Row(("x",), _same_shape, _no_channels, {"beta": 1.0}),
+    "average_pool2d": Row(("x",), _pool_shape, _aligned_channels, _POOL),
+    "max_pool2d": Row(("x",), _pool_shape, _aligned_channels, _POOL),
+    "mean": Row(("x",), _mean_shape, _mean_channels, {"axes": REQUIRED, "keepdims": False}),
+    "pad": Row(("x",), _pad_shape, _pad_channels, {"pads": REQUIRED}),
+    "concat": Row(("x*",), _concat_shape, _concat_channels, {"axis": REQUIRED}),
+    "reshape": Row(("x",), _reshape_shape, _reshape_channels, {"shape": REQUIRED}),
+    "transpose": Row(("x",), _transpose_shape, _transpose_channels, {"perm": REQUIRED}),
+    "quantize": _unary(),
+    "dequantize": _unary(),
+}
