@@ -1,0 +1,114 @@
+# Everything a person or CI does here. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN    := .venv/bin
+EDGE   := $(BIN)/edge
+PYTEST := $(BIN)/python -m pytest -q -n 2
+
+# --- what a target build takes; override on the command line ------------------------------------------------------
+MODEL  ?= docs/examples/har_watch/model.py:trained
+DEVICE ?=
+
+# build/<NAME>/<target>: the folder of a model.py, else the file's stem
+SOURCE := $(firstword $(subst :, ,$(MODEL)))
+FOLDER := $(patsubst %/,%,$(dir $(SOURCE)))
+NAME   := $(if $(filter model.py,$(notdir $(SOURCE))),$(notdir $(FOLDER)),$(basename $(notdir $(SOURCE))))
+
+# a recipe.toml beside the model and a sample set of its name are taken without being asked for
+RECIPE ?= $(wildcard $(FOLDER)/recipe.toml)
+DATA   ?= $(patsubst calibration_data/%,%,$(wildcard calibration_data/$(NAME)))
+
+TARGETS := $(patsubst targets/%/profile.toml,%,$(wildcard targets/*/profile.toml))
+ANDROID := $(filter android_%,$(TARGETS))
+PI      := $(filter raspberry_pi_%,$(TARGETS))
+MCU     := $(filter cortex_m%,$(TARGETS))
+
+# --- help ---------------------------------------------------------------------------------------------------------
+.PHONY: help
+help:  ## what you can make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-24s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nbuild for one target (bench-TARGET also runs and measures it):\n'
+	@printf '    make %s\n' $(TARGETS)
+	@printf '\nMODEL=%s\nRECIPE=%s\nDATA=%s\nDEVICE=%s\n' '$(MODEL)' '$(RECIPE)' '$(DATA)' '$(DEVICE)'
+
+# --- environments: a stamp named after what went in, so that nothing is done twice --------------------------------
+digest = $(shell cat $(1) | sha256sum | cut -c1-16)
+READY        := .venv/ready-$(call digest,pyproject.toml requirements/constraints.txt requirements/no-deps.txt)
+READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
+READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt)
+
+.PHONY: setup setup-tflite-runtime setup-peers
+setup: $(READY)  ## system packages and .venv/ with .venv/bin/edge
+setup-tflite-runtime: $(READY_TFLITE)  ## a second environment, with the runtime that older devices have
+setup-peers: $(READY_PEERS)  ## a third, with the converter and quantizer that we are compared with
+
+# torch goes in first, by its exact version: asked for as a range, or by another package, pip takes the newest.
+$(READY):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint requirements/constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --constraint requirements/constraints.txt --editable '.[torch,demo,test]'
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements/no-deps.txt
+	$(BIN)/pip check
+	@rm -f .venv/ready-* && touch $@
+
+$(READY_TFLITE):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv-tflite-runtime
+	.venv-tflite-runtime/bin/pip install --quiet --requirement requirements/tflite-runtime.txt
+	@rm -f .venv-tflite-runtime/ready-* && touch $@
+
+$(READY_PEERS):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet torch==2.13.0
+	.venv-peers/bin/pip install --quiet --requirement requirements/peers.txt
+	@rm -f .venv-peers/ready-* && touch $@
+
+PHOTOS := calibration_data/photos/manifest.toml
+.PHONY: data
+data: $(PHOTOS)  ## the sample sets that are not committed
+$(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py | $(READY)
+	$(BIN)/python scripts/prepare_photos.py
+
+# --- judge --------------------------------------------------------------------------------------------------------
+.PHONY: check test test-slow demo doctor
+check: setup  ## lint and the layer test, seconds
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+test: setup data  ## everything that needs neither QEMU nor patience
+	$(PYTEST) -m "not emulated and not slow"
+
+test-slow: setup setup-tflite-runtime data  ## firmware on QEMU, older runtimes, whole networks
+	$(PYTEST) -m "emulated or slow"
+
+demo: setup data  ## the main job: two networks, every target, one table
+	$(BIN)/python scripts/demo.py
+
+doctor: setup  ## what this machine has and lacks
+	$(EDGE) doctor
+
+.PHONY: clean
+clean:  ## remove what was built (environments stay)
+	rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find toolchain tests scripts docs -name __pycache__ -prune -exec rm -rf {} +
+
+# --- targets ------------------------------------------------------------------------------------------------------
+.PHONY: $(TARGETS) $(TARGETS:%=bench-%)
+$(TARGETS): %: setup
+	$(EDGE) build $(MODEL) --target $@ $(if $(DATA),--data $(DATA)) $(if $(RECIPE),--recipe $(RECIPE)) --out build/$(NAME)/$@
+
+$(TARGETS:%=bench-%): bench-%: %
+	$(EDGE) bench build/$(NAME)/$* $(if $(DEVICE),--device $(DEVICE))
+
+.PHONY: android raspberry-pi microcontroller bench-android bench-raspberry-pi bench-microcontroller
+android: $(ANDROID)  ## build for the whole family
+raspberry-pi: $(PI)  ## build for the whole family
+microcontroller: $(MCU)  ## build for the whole family
+bench-android: $(ANDROID:%=bench-%)  ## build, run and measure the family
+bench-raspberry-pi: $(PI:%=bench-%)  ## build, run and measure the family
+bench-microcontroller: $(MCU:%=bench-%)  ## build, run and measure the family

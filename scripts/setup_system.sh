@@ -1,0 +1,35 @@
+#!/bin/sh
+# Install the system packages that are missing: a C compiler for the host, one for Cortex-M with its C library's
+# headers, QEMU, and Python's venv. Debian and Ubuntu, as root or with sudo; elsewhere it prints what is missing.
+# usage: setup_system.sh [PYTHON]
+set -eu
+python="${1:-python3}"
+
+compiles() {  # compiles COMPILER: it exists and finds a C library's headers
+    printf '#include <stdio.h>\n#include <string.h>\n' | "$1" -x c -E - >/dev/null 2>&1
+}
+
+missing=""
+compiles cc || missing="$missing gcc libc6-dev"
+compiles arm-none-eabi-gcc || missing="$missing gcc-arm-none-eabi libnewlib-arm-none-eabi"
+command -v qemu-system-arm >/dev/null || missing="$missing qemu-system-arm"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+[ -z "$missing" ] && exit 0
+
+install="apt-get install -y --no-install-recommends$missing"
+if ! command -v apt-get >/dev/null; then
+    echo "setup: missing:$missing (Debian's names); install them with this system's package manager" >&2
+    exit 1
+fi
+if [ "$(id -u)" = 0 ]; then
+    as_root=""
+elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    as_root="sudo"
+else
+    echo "setup: missing:$missing; run this as root, then try again:" >&2
+    echo "    apt-get update && $install" >&2
+    exit 1
+fi
+echo "setup: installing$missing" >&2
+$as_root apt-get update -q
+$as_root env DEBIAN_FRONTEND=noninteractive $install
