@@ -1,0 +1,165 @@
+"""Artifact: named bytes, what goes in and out, and where they came from. A value; written to disk last and whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import hashlib
+import io
+from pathlib import Path
+import shutil
+import tempfile
+import zipfile
+
+import msgspec
+import numpy as np
+
+from toolchain.errors import BadInput
+from toolchain.profile import Format
+
+MANIFEST = "manifest.json"
+VECTORS = "test_vectors.npz"
+MODEL_FILE: Mapping[str, str] = {"tflite": "model.tflite", "onnx": "model.onnx", "c": "model.c"}
+
+
+class Port(msgspec.Struct, frozen=True):
+    """One input or output of a file or session, in the file's own layout.
+
+    scale, zero_point: real = scale * (code - zero_point); None for plain numbers
+    permutation:       source layout = this layout transposed by it; None where they agree
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+    permutation: tuple[int, ...] | None = None
+
+
+class FileRecord(msgspec.Struct, frozen=True):
+    """A file of an artefact as its manifest lists it."""
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """manifest.json, written last: a folder without it is not an artefact.
+
+    ports:        format -> inputs and outputs of that format's file, in its own layout
+    static_bytes: "flash" and "ram" that the target needs, known before it is deployed
+    weight_bytes: the constants' share of the flash
+    tools:        version of everything that shaped the bytes
+    notes:        what was bound, pruned or decided on the way, in words
+    """
+
+    name: str
+    target: str
+    formats: tuple[Format, ...]
+    inputs: dict[str, tuple[Port, ...]]
+    outputs: dict[str, tuple[Port, ...]]
+    graph_digest: str = ""
+    source_sha256: str = ""
+    recipe_digest: str = ""
+    static_bytes: dict[str, int] = {}
+    weight_bytes: int = 0
+    macs: int = 0
+    parameters: int = 0
+    worst_error: float | None = None
+    tools: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    files: dict[str, FileRecord] = {}
+    schema: str = "edge.artifact"
+    schema_version: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """Files by relative path, their manifest, and test vectors.
+
+    vectors: "input/<name>" and "output/<name>" -> (samples, ...) arrays in the first format's own layout and dtype,
+             computed by the reference; a device must reproduce them
+    """
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the files' names and contents."""
+        lines = [f"{name} {hashlib.sha256(data).hexdigest()}" for name, data in sorted(self.files.items())]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def model(self, fmt: Format) -> bytes:
+        """The model file of one of the artefact's formats."""
+        return self.files[MODEL_FILE[fmt]]
+
+    def write(self, folder: Path) -> Path:
+        """Write to a temporary folder beside `folder`, manifest last, then swap it in; an interrupted write leaves the
+        old folder as it was."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            self._write_files(staging)
+            _swap(staging, folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return folder
+
+    def _write_files(self, staging: Path) -> None:
+        staging.chmod(0o755)
+        files = {**self.files, **({VECTORS: _pack(self.vectors)} if self.vectors else {})}
+        for name, data in files.items():
+            path = staging / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        records = {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
+        manifest = msgspec.structs.replace(self.manifest, files=records)
+        (staging / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def _swap(staging: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old")
+    if folder.exists():
+        if not (folder / MANIFEST).is_file() and any(folder.iterdir()):
+            raise BadInput(f"{folder}: not empty and not an artefact (no {MANIFEST}); give another --out")
+        folder.rename(old)
+    staging.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An uncompressed .npz with fixed time stamps: the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+    return buffer.getvalue()
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read a folder that `Artifact.write` made, checking every hash. Raises BadInput."""
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise BadInput(f"{folder}: no {MANIFEST}; not an artefact, or its build was interrupted: build it again") from None
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{folder / MANIFEST}: {error}; build it again") from None
+    files = {name: _checked(folder, name, record) for name, record in manifest.files.items()}
+    packed = files.pop(VECTORS, None)
+    vectors = dict(np.load(io.BytesIO(packed), allow_pickle=False)) if packed else {}
+    return Artifact(manifest, files, vectors)
+
+
+def _checked(folder: Path, name: str, record: FileRecord) -> bytes:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise BadInput(f"{folder / MANIFEST}: file name '{name}' points outside the folder")
+    if not path.is_file():
+        raise BadInput(f"{folder}: {name} is missing though the manifest lists it; build it again")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != record.sha256:
+        raise BadInput(f"{folder / name}: sha256 differs from the manifest's {record.sha256[:12]}...; build it again")
+    return data

@@ -1,0 +1,57 @@
+"""What was measured: one frozen record per artefact and device. Figures that a device does not have are None."""
+
+import msgspec
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Hot latency of one inference, microseconds."""
+
+    median: float
+    p90: float
+    p99: float
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """The artefact's test vectors on the device against the host's reference.
+
+    checked, mismatched: output codes (or floats)
+    worst:               largest difference, in codes for integer outputs, in the output's unit for float ones
+    """
+
+    checked: int
+    mismatched: int
+    worst: float
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """One artefact on one device.
+
+    emulated:         the device counts instructions; it has no time and no energy
+    conditions:       what the figures hold under: host CPU, threads, runtime version, governor, samples ...
+    instructions:     per inference, exact, on an emulated device
+    static_bytes:     .data + .bss without arena; stack_bytes: high-water mark
+    code_flash_bytes: flash without the weights
+    energy_uj:        None wherever no meter was there
+    """
+
+    artifact: str
+    artifact_digest: str
+    target: str
+    device: str
+    emulated: bool
+    runtime: str
+    conditions: dict[str, str | int | float | bool | None] = {}
+    instructions: int | None = None
+    latency_us: Latency | None = None
+    latency_samples_us: list[float] = []
+    arena_bytes: int | None = None
+    static_bytes: int | None = None
+    stack_bytes: int | None = None
+    flash_bytes: int | None = None
+    code_flash_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    energy_uj: float | None = None
+    parity: Parity | None = None
+    started_at: str = ""
+    schema: str = "edge.measurement"
+    schema_version: int = 1

@@ -1,0 +1,59 @@
+"""TOML files that a user writes, decoded straight into frozen msgspec structs, with errors that say where and what to do."""
+
+import difflib
+from pathlib import Path
+import re
+import tomllib
+from typing import TypeVar
+
+import msgspec
+
+from toolchain.errors import BadConfig
+
+T = TypeVar("T")
+
+
+def decode_toml(path: Path, kind: type[T]) -> T:
+    """Decode the file into `kind`. Raises BadConfig naming file, key, value and, for a misspelt key, the likely one."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadConfig(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"{path}: not valid TOML: {error}") from None
+    if unknown := _unknown_key(raw, kind):
+        raise BadConfig(f"{path}: {unknown}")
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise BadConfig(f"{path}: {_in_words(str(error))}") from None
+
+
+def _unknown_key(raw: dict, kind: type, prefix: str = "") -> str | None:
+    """Name the first key that `kind` does not have, with the closest one that it has."""
+    fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    for key, value in raw.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            hint = f"; did you mean '{prefix}{near[0]}'?" if near else f"; known keys: {', '.join(sorted(fields))}"
+            return f"unknown key '{prefix}{key}'{hint}"
+        if isinstance(value, dict) and (section := _struct_in(fields[key])):
+            if found := _unknown_key(value, section, f"{prefix}{key}."):
+                return found
+    return None
+
+
+def _struct_in(annotation) -> type | None:
+    """The Struct that an annotation such as `PruneConfig | None` allows, if any."""
+    candidates = (annotation, *getattr(annotation, "__args__", ()))
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, msgspec.Struct)), None)
+
+
+def _in_words(message: str) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.ram_bytes`" as "ram_bytes: expected int, got str"."""
+    found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", message, re.DOTALL)
+    text = found[1].replace("`", "").replace("Object missing required field", "missing key")
+    where = f"{found[2]}: " if found[2] else ""
+    return where + text[:1].lower() + text[1:]
