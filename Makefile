@@ -71,7 +71,7 @@ $(READY_PEERS):
 PHOTOS := calibration_data/photos/manifest.toml
 .PHONY: data
 data: $(PHOTOS)  ## the sample sets that are not committed
-$(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py | $(READY)
+$(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $(READY)
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
