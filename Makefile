@@ -22,9 +22,10 @@ RECIPE ?= $(wildcard $(FOLDER)/recipe.toml)
 DATA   ?= $(patsubst calibration_data/%,%,$(wildcard calibration_data/$(NAME)))
 
 TARGETS := $(patsubst targets/%/profile.toml,%,$(wildcard targets/*/profile.toml))
-ANDROID := $(filter android_%,$(TARGETS))
-PI      := $(filter raspberry_pi_%,$(TARGETS))
-MCU     := $(filter cortex_m%,$(TARGETS))
+family   = $(patsubst targets/%/profile.toml,%,$(shell grep -lE '^family *= *"$(1)"' targets/*/profile.toml))
+ANDROID := $(call family,android)
+PI      := $(call family,raspberry-pi)
+MCU     := $(call family,microcontroller)
 
 # --- help ---------------------------------------------------------------------------------------------------------
 .PHONY: help
