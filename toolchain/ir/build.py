@@ -3,7 +3,7 @@
 import numpy as np
 
 from toolchain.errors import BadGraph
-from toolchain.ir.graph import Graph, Op, Source, Tensor, constant
+from toolchain.ir.graph import Graph, Op, Source, Tensor, constant, live_ops
 from toolchain.ir.ops import make, output_shape
 from toolchain.ir.quant import QuantParams
 
@@ -57,10 +57,5 @@ class Builder:
 
     def graph(self, *outputs: str, source: Source = Source()) -> Graph:
         """The graph so far with these outputs; what they do not need is dropped."""
-        needed, kept = set(outputs), []
-        for op in reversed(self.ops):
-            if needed & set(op.outputs):
-                kept.append(op)
-                needed |= set(op.inputs)
         graph = Graph(self.name, self.tensors, (), tuple(self.inputs), tuple(outputs), source=source)
-        return graph.with_ops(reversed(kept))
+        return graph.with_ops(live_ops(self.ops, outputs))

@@ -158,6 +158,16 @@ class Graph:
         return digest.hexdigest()
 
 
+def live_ops(ops: Iterable[Op], outputs: Iterable[str]) -> tuple[Op, ...]:
+    """The ops that `outputs` depend on, in the same order."""
+    needed, kept = set(outputs), []
+    for op in reversed(tuple(ops)):
+        if needed.intersection(op.outputs):
+            kept.append(op)
+            needed.update(op.inputs)
+    return tuple(reversed(kept))
+
+
 def _tensor_key(tensor: Tensor) -> tuple:
     quant = tensor.quant
     codes = None if quant is None else (

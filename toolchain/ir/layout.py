@@ -1,0 +1,359 @@
+"""The layout pass: transposes (and reshapes that only move unit axes) sink towards the outputs, cancel, and are baked
+into constants, so that a network that came channels first runs channels last.
+
+Doors in are literal: they put each channel op between explicit transposes. Here every tensor of the source graph is known
+as a View of a tensor of the new graph, and a view op emits nothing. An op that does not care about layout runs on the
+viewed tensors; one that does gets its input materialised, at most once per tensor and layout.
+
+Names: what holds ':' is scaffolding of a door; a tensor that a view gives a plain name takes that name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops
+from toolchain.ir.ops import make, output_shape
+
+TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
+TO_FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
+POINTWISE = frozenset({"relu", "relu6", "leaky_relu", "logistic", "tanh", "quantize", "dequantize"})
+MOVED = ":moved"
+BINARY = frozenset({"add", "sub", "mul"})
+
+Axes = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor as another one seen through moved axes.
+
+    axes: for each axis of the viewed value, the axis of `base` it walks along, or None for a unit axis that base has not.
+          Axes of base that are not named have size 1. Axis 0, the batch, never counts as a unit axis.
+    """
+
+    base: str
+    axes: Axes
+
+
+def channels_last(graph: Graph) -> Graph:
+    """Sink and cancel transposes; inputs and outputs become channels last where the source was channels first, which
+    `permutations` then says."""
+    pass_ = _Sinking(graph)
+    for op in graph.ops:
+        pass_.visit(op)
+    return pass_.finish()
+
+
+def transposes(graph: Graph) -> int:
+    """How many transposes are left that move data."""
+    return sum(op.kind == "transpose" for op in graph.ops)
+
+
+class _Sinking:
+    """The new graph in the making, and a View for each tensor of the old one."""
+
+    def __init__(self, graph: Graph):
+        self.old = graph
+        self.tensors: dict[str, Tensor] = {}
+        self.ops: list[Op] = []
+        self.views: dict[str, View] = {}
+        self.made: dict[tuple[str, Axes, tuple[int, ...]], str] = {}
+        self.column_order: dict[str, np.ndarray] = {}
+        self.plain_names: dict[str, str] = {}
+        self.permutations = dict(graph.permutations)
+        self.claimed: set[str] = set()
+        for tensor in graph.constants:
+            self.keep(tensor)
+        for name in graph.inputs:
+            self.add_input(graph.tensors[name])
+
+    def keep(self, tensor: Tensor) -> None:
+        self.tensors[tensor.name] = tensor
+        self.views[tensor.name] = View(tensor.name, tuple(range(len(tensor.shape))))
+
+    def add_input(self, tensor: Tensor) -> None:
+        """Turn the input channels last where a consumer wants it so."""
+        self.keep(tensor)
+        if tensor.name in self.permutations or not _wants_channels_last(self.old, tensor):
+            return
+        to_last, to_first = TO_LAST[len(tensor.shape)], TO_FIRST[len(tensor.shape)]
+        shape = tuple(tensor.shape[axis] for axis in to_last)
+        self.tensors[tensor.name] = replace(tensor, shape=shape)
+        self.views[tensor.name] = View(tensor.name, to_first)
+        self.permutations[tensor.name] = to_first
+
+    def visit(self, op: Op) -> None:
+        rule = RULES.get(op.kind)
+        if rule is None or not rule(self, op):
+            self.emit(op, [self.materialise(self.views[name]) for name in op.inputs])
+
+    def emit(self, op: Op, inputs: list[str], axes: Axes | None = None, **attrs) -> None:
+        """Append `op` on `inputs`; its old output becomes a view of the new one through `axes` (None: as it is)."""
+        changed = make(op.kind, inputs, op.name, **{**op.attrs, **attrs})
+        shape = output_shape(changed, [self.tensors[name].shape for name in inputs])
+        self.ops.append(changed)
+        self.tensors[op.name] = replace(self.old.tensors[op.name], shape=shape)
+        self.views[op.name] = View(op.name, tuple(range(len(shape))) if axes is None else axes)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor of the old graph."""
+        return self.old.tensors[name].shape
+
+    def see(self, op: Op, axes: Axes) -> None:
+        """The output of a view op is its input's base through `axes`; a plain name passes to a base that has none."""
+        base = self.views[op.inputs[0]].base
+        self.views[op.name] = View(base, axes)
+        if ":" in self.plain_names.get(base, base) and ":" not in op.name:
+            self.plain_names[base] = op.name
+
+    def is_identity(self, view: View) -> bool:
+        return view.axes == tuple(range(len(self.tensors[view.base].shape)))
+
+    def materialise(self, view: View) -> str:
+        """Name of a tensor that holds the viewed value itself: the base, or a reshape, transpose or constant made once."""
+        base = self.tensors[view.base]
+        shape = tuple(1 if axis is None else base.shape[axis] for axis in view.axes)
+        if view.axes == tuple(range(len(base.shape))):
+            return base.name
+        key = (base.name, view.axes, shape)
+        if key not in self.made:
+            self.made[key] = self._moved(base, view.axes, shape)
+        return self.made[key]
+
+    def _moved(self, base: Tensor, axes: Axes, shape: tuple[int, ...]) -> str:
+        perm = _full_permutation(axes, base.shape)
+        if base.is_constant:
+            return self._constant(base, np.transpose(base.data, perm).reshape(shape), axes)
+        name, moving = base.name, [a for a in perm if a == 0 or base.shape[a] != 1]
+        if moving != sorted(moving):
+            name = self._view_op("transpose", name, perm=perm)
+        if self.tensors[name].shape != shape:
+            name = self._view_op("reshape", name, shape=shape)
+        return name
+
+    def _constant(self, base: Tensor, data: np.ndarray, axes: Axes) -> str:
+        quant = base.quant
+        if quant is not None and quant.axis is not None:
+            quant = replace(quant, axis=axes.index(quant.axis))
+        name = self._unique(base.name + MOVED)
+        self.tensors[name] = constant(name, np.ascontiguousarray(data), quant)
+        return name
+
+    def _view_op(self, kind: str, source: str, **attrs) -> str:
+        name = self._unique(f"{source}:{kind}")
+        op = make(kind, [source], name, **attrs)
+        self.ops.append(op)
+        tensor = self.tensors[source]
+        self.tensors[name] = Tensor(name, output_shape(op, [tensor.shape]), tensor.dtype, None, tensor.quant)
+        return name
+
+    def _unique(self, name: str) -> str:
+        candidate, count = name, 0
+        while candidate in self.tensors or candidate in self.old.tensors:
+            count += 1
+            candidate = f"{name}.{count}"
+        return candidate
+
+    def in_axes(self, name: str, axes: Axes, rank: int) -> str | None:
+        """A tensor of `rank` axes of which old tensor `name` is the view through `axes`, or None where that would move
+        data or cannot be. Constants may always be moved; a shorter shape is aligned at the end, as broadcasting does."""
+        view, shape = self.views[name], self.shape(name)
+        padded = (None,) * (len(axes) - len(view.axes)) + view.axes
+        if len(padded) > len(axes) or any(a is None and n != 1 for a, n in zip(reversed(axes), reversed(shape))):
+            return None
+        wanted: Axes = tuple(padded[axes.index(i)] if i in axes else None for i in range(rank))
+        if self.tensors[view.base].is_constant:
+            return view.base if self.tensors[view.base].size == 1 else self.materialise(View(view.base, wanted))
+        moving = [a for a in wanted if a is not None and (a == 0 or self.tensors[view.base].shape[a] != 1)]
+        return self.materialise(View(view.base, wanted)) if moving == sorted(moving) else None
+
+    def finish(self) -> Graph:
+        for name in self.old.outputs:
+            self.finish_output(name)
+        graph = Graph(self.old.name, self.tensors, tuple(self.ops), self.old.inputs, (), source=self.old.source)
+        graph = _renamed(graph, {made: plain for made, plain in self.plain_names.items() if made in self.tensors})
+        graph = replace(graph, outputs=self.old.outputs, permutations=self.permutations)
+        graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
+        return _renamed(graph, {moved: name for moved in graph.tensors if moved.endswith(MOVED)
+                                and (name := moved.removesuffix(MOVED)) not in graph.tensors})
+
+    def finish_output(self, name: str) -> None:
+        """Hand the output out as it lies where it is a plain permutation of an op's result, else materialise it."""
+        view = self.views[name]
+        permuted = None not in view.axes and len(view.axes) == len(self.tensors[view.base].shape)
+        if permuted and self.is_free(view.base):
+            made = view.base
+            if not self.is_identity(view):
+                self.permutations[name] = view.axes
+        else:
+            made = self.materialise(view)
+            if not self.is_free(made):
+                made = self._view_op("reshape", made, shape=self.tensors[made].shape)
+        self.claimed.add(made)
+        if made != name:
+            if name in self.tensors:
+                self.plain_names[name] = self._unique(f"{name}:inner")
+            self.plain_names[made] = name
+
+    def is_free(self, made: str) -> bool:
+        """Whether an op makes this tensor and no graph output has taken it yet."""
+        return not (made in self.old.inputs or made in self.claimed or self.tensors[made].is_constant)
+
+
+def _wants_channels_last(graph: Graph, tensor: Tensor) -> bool:
+    """Whether a consumer, perhaps behind layout-free ops, transposes this input to channels last."""
+    rank = len(tensor.shape)
+    if rank not in TO_LAST:
+        return False
+    for op in graph.consumers[tensor.name]:
+        if op.kind == "transpose" and op.attrs["perm"] == TO_LAST[rank]:
+            return True
+        follows = op.kind in POINTWISE | BINARY | {"pad", "concat"}
+        if follows and _wants_channels_last(graph, graph.tensors[op.name]):
+            return True
+    return False
+
+
+def _full_permutation(axes: Axes, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Every axis of `shape` in the order of `axes`, unnamed unit axes filling the gaps and then the end."""
+    spare = [axis for axis in range(len(shape)) if axis not in axes]
+    order = [axis if axis is not None else (spare.pop(0) if spare else None) for axis in axes]
+    return tuple(axis for axis in (*order, *spare) if axis is not None)
+
+
+def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    def new(name: str) -> str:
+        return names.get(name, name)
+
+    ops = tuple(replace(op, inputs=tuple(map(new, op.inputs)), outputs=tuple(map(new, op.outputs))) for op in graph.ops)
+    tensors = {new(t.name): replace(t, name=new(t.name)) for t in graph.tensors.values()}
+    return replace(graph, ops=ops, tensors=tensors)
+
+
+# Rules: each returns whether it handled the op; if not, the op runs on materialised inputs ------------------------------
+
+def _transpose(pass_: _Sinking, op: Op) -> bool:
+    view = pass_.views[op.inputs[0]]
+    pass_.see(op, tuple(view.axes[axis] for axis in op.attrs["perm"]))
+    return True
+
+
+def _reshape(pass_: _Sinking, op: Op) -> bool:
+    old, new = pass_.shape(op.inputs[0]), pass_.shape(op.name)
+    view = pass_.views[op.inputs[0]]
+    source = [axis for axis, n in enumerate(old) if axis == 0 or n != 1]
+    target = [axis for axis, n in enumerate(new) if axis == 0 or n != 1]
+    if [old[a] for a in source] == [new[a] for a in target] and old[:1] == new[:1]:
+        axes: list[int | None] = [None] * len(new)
+        for a, b in zip(target, source):
+            axes[a] = view.axes[b]
+        pass_.see(op, tuple(axes))
+        return True
+    return _flatten(pass_, op, view)
+
+
+def _flatten(pass_: _Sinking, op: Op, view: View) -> bool:
+    """[N, C, H, W] to [N, C * H * W] into fully connected ops: flatten as it lies and reorder the weights' columns."""
+    base = pass_.tensors[view.base]
+    if len(pass_.shape(op.name)) != 2 or pass_.is_identity(view) or not _feeds_fully_connected(pass_.old, op.name):
+        return False
+    if view.axes[0] != 0 or base.shape[0] != pass_.shape(op.name)[0]:
+        return False
+    inner = np.arange(base.size).reshape(base.shape)
+    order = np.transpose(inner, _full_permutation(view.axes, base.shape)).ravel()
+    pass_.emit(op, [view.base])
+    pass_.column_order[op.name] = np.argsort(order)
+    return True
+
+
+def _feeds_fully_connected(graph: Graph, name: str) -> bool:
+    """Whether everything that reads `name`, perhaps behind pointwise ops, is a fully connected op's input."""
+    readers = graph.consumers[name]
+    return bool(readers) and name not in graph.outputs and all(
+        (op.kind == "fully_connected" and op.inputs[0] == name)
+        or (op.kind in POINTWISE and _feeds_fully_connected(graph, op.name)) for op in readers)
+
+
+def _fully_connected(pass_: _Sinking, op: Op) -> bool:
+    order = pass_.column_order.get(op.inputs[0])
+    if order is None:
+        return False
+    weight = pass_.tensors[op.inputs[1]]
+    moved = pass_._constant(weight, weight.data[:, order], (0, 1))
+    pass_.emit(op, [pass_.views[op.inputs[0]].base, moved, op.inputs[2]])
+    return True
+
+
+def _pointwise(pass_: _Sinking, op: Op) -> bool:
+    view = pass_.views[op.inputs[0]]
+    pass_.emit(op, [view.base], view.axes)
+    if op.inputs[0] in pass_.column_order:
+        pass_.column_order[op.name] = pass_.column_order[op.inputs[0]]
+    return True
+
+
+def _binary(pass_: _Sinking, op: Op) -> bool:
+    """Run in the layout of the larger operand, if the other one can follow without moving data."""
+    lead = max(op.inputs, key=lambda name: (not pass_.old.tensors[name].is_constant, len(pass_.shape(name)),
+                                            pass_.old.tensors[name].size))
+    view = pass_.views[lead]
+    rank = len(pass_.tensors[view.base].shape)
+    inputs = [view.base if name == lead else pass_.in_axes(name, view.axes, rank) for name in op.inputs]
+    if None in inputs or len(pass_.shape(op.name)) != len(view.axes):
+        return False
+    pass_.emit(op, inputs, view.axes)
+    return True
+
+
+def _softmax(pass_: _Sinking, op: Op) -> bool:
+    view = pass_.views[op.inputs[0]]
+    if view.axes[-1] != len(pass_.tensors[view.base].shape) - 1:
+        return False
+    return _pointwise(pass_, op)
+
+
+def _mean(pass_: _Sinking, op: Op) -> bool:
+    """Average the base with its axes kept; the view drops them where the op does."""
+    view, axes = pass_.views[op.inputs[0]], op.attrs["axes"]
+    inner = tuple(sorted(view.axes[a] for a in axes if view.axes[a] is not None))
+    kept = tuple(axis for k, axis in enumerate(view.axes) if op.attrs["keepdims"] or k not in axes)
+    if not inner or pass_.is_identity(view):
+        return False
+    pass_.emit(op, [view.base], kept, axes=inner, keepdims=True)
+    return True
+
+
+def _pad(pass_: _Sinking, op: Op) -> bool:
+    view, pads = pass_.views[op.inputs[0]], op.attrs["pads"]
+    if any(axis is None and pad != (0, 0) for axis, pad in zip(view.axes, pads)):
+        return False
+    inner = {axis: pad for axis, pad in zip(view.axes, pads)}
+    rank = len(pass_.tensors[view.base].shape)
+    pass_.emit(op, [view.base], view.axes, pads=tuple(inner.get(axis, (0, 0)) for axis in range(rank)))
+    return True
+
+
+def _concat(pass_: _Sinking, op: Op) -> bool:
+    for lead in op.inputs:
+        view = pass_.views[lead]
+        axis, rank = view.axes[op.attrs["axis"]], len(pass_.tensors[view.base].shape)
+        inputs = [pass_.in_axes(name, view.axes, rank) for name in op.inputs]
+        if axis is not None and None not in inputs:
+            pass_.emit(op, inputs, view.axes, axis=axis)
+            return True
+    return False
+
+
+RULES: Mapping[str, Callable[[_Sinking, Op], bool]] = {
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "fully_connected": _fully_connected,
+    "softmax": _softmax,
+    "mean": _mean,
+    "pad": _pad,
+    "concat": _concat,
+    **dict.fromkeys(POINTWISE, _pointwise),
+    **dict.fromkeys(BINARY, _binary),
+}
