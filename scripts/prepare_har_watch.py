@@ -4,9 +4,9 @@
 (Burns et al. 2018, arXiv 1802.01489). Cut into windows of 2 s, split by person.
 """
 
+from io import BytesIO
 import pickle
 import zipfile
-from io import BytesIO
 
 import numpy as np
 from numpy._core.multiarray import _reconstruct

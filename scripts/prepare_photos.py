@@ -5,9 +5,9 @@ photograph's shorter side, scaled to 224 x 224; grey photographs get three equal
 what such crops can tell is whether two networks agree. Not committed: the photographs are other people's.
 """
 
-import zipfile
 from io import BytesIO
 from typing import NamedTuple
+import zipfile
 
 import numpy as np
 from PIL import Image

@@ -1,11 +1,11 @@
 """Write a sample set in the format of calibration_data/README.md: the same arrays give the same bytes."""
 
+from collections.abc import Mapping
 import hashlib
 import io
 import json
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
+import zipfile
 
 import numpy as np
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
+from pathlib import Path
 import subprocess
 import sys
-from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edge-toolchain" / "wheels"
 

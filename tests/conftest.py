@@ -1,0 +1,27 @@
+"""Fixtures that every room's tests share."""
+
+import os
+from pathlib import Path
+
+# xdist's workers are the parallelism; set before numpy or torch loads
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+KIT = Path(os.environ.get("EDGE_KIT", Path(__file__).resolve().parents[2] / "shared" / "kit"))
+
+
+@pytest.fixture(scope="session")
+def kit() -> Path:
+    """Folder of the measuring kit: real labelled samples and trained models that are not ours to publish."""
+    if not (KIT / "SHA256SUMS").is_file():
+        message = f"no measuring kit at {KIT}; set EDGE_KIT to its folder"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return KIT
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that takes the `kit` fixture is marked so: `-m "not kit"` leaves them out."""
+    for item in items:
+        if "kit" in getattr(item, "fixturenames", ()):
+            item.add_marker("kit")

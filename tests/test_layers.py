@@ -1,0 +1,94 @@
+"""Imports only point downstairs, and each foreign package has its room. These tables are the architecture."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
+
+FLOORS = ("errors", "ir tomlfile", "profile recipe data measurement", "artifact", "runtime", "load",
+          "prune quantize", "train", "lower", "device", "report", "pipeline", "cli")
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
+
+# A room that may know less than the floors below it.
+KNOWS = {"device": {"errors", "tomlfile", "profile", "data", "measurement", "artifact", "runtime"},
+         "report": {"errors", "measurement"}}
+
+# Where a foreign package may be imported: rooms, or single modules.
+HOME = {
+    "onnx": {"load", "lower"},
+    "flatbuffers": {"load", "lower"},
+    "ai_edge_litert.schema_py_generated": {"load", "lower"},
+    "ai_edge_litert": {"runtime/litert.py"},
+    "onnxruntime": {"runtime/onnxruntime.py"},
+    "tflite_micro": {"runtime/tflm.py"},
+    "torch": {"load/torch.py", "runtime/torch_module.py", "prune", "quantize", "train"},
+    "tensorflow": set(),
+    "serial": {"device"},
+    "typer": {"cli"},
+}
+HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro", "flatbuffers", "serial")
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or "__" not in path.name)
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """(place, dotted name) of everything the file imports, lazily or not. `from a import b` gives "a.b"."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: a relative import; write the whole name"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from ((f"{path.relative_to(PACKAGE)}:{node.lineno}", name) for name in names)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_only_point_downstairs(path):
+    here = room_of(path)
+    assert here in FLOOR, f"room '{here}' has no floor; give it one in FLOORS"
+    for place, name in imports(path):
+        if not name.startswith("toolchain."):
+            continue
+        there = name.split(".")[1]
+        assert there == here or FLOOR[there] < FLOOR[here], f"{place}: {here} imports {there}, not below it"
+        assert there == here or there in KNOWS.get(here, FLOOR), f"{place}: {here} knows nothing of {there}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_foreign_packages_stay_in_their_rooms(path):
+    here = path.relative_to(PACKAGE).as_posix()
+    for place, name in imports(path):
+        package = next((p for p in HOME if name == p or name.startswith(p + ".")), None)
+        if package:
+            assert HOME[package] & {here, room_of(path)}, f"{place}: {package} lives in {HOME[package]}"
+
+
+def test_the_ground_floor_needs_numpy_only():
+    foreign = {name.split(".")[0] for path in (PACKAGE / "ir").rglob("*.py") for _, name in imports(path)}
+    assert foreign - sys.stdlib_module_names <= {"numpy", "toolchain"}
+
+
+def loaded_by(module: str) -> set[str]:
+    """Top-level packages that `import module` loads, in a fresh interpreter."""
+    show = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_command_starts_without_numpy():
+    assert not loaded_by("toolchain.cli") & {"numpy", *HEAVY}
+
+
+@pytest.mark.parametrize("room", "load lower runtime prune quantize train device pipeline".split())
+def test_heavy_packages_load_when_they_are_used(room):
+    assert not loaded_by(f"toolchain.{room}") & set(HEAVY)
