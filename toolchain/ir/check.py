@@ -1,0 +1,148 @@
+"""What a legal graph is at each level; run after every pass.
+
+FLOAT      what a door in gives: any op of the table, float32 activations
+CANONICAL  FLOAT with nothing left to fold: no batch_norm, no op that changes nothing
+QUANTIZED  integer activations with QuantParams; float32 only outside a quantize or dequantize op
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from toolchain.errors import BadGraph, BadModel
+from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.ops import OPS, output_shape
+
+LEVELS = ("FLOAT", "CANONICAL", "QUANTIZED")
+INTEGER = frozenset({"int8", "uint8", "int16"})
+WEIGHTED = {"conv2d": 0, "depthwise_conv2d": 3, "fully_connected": 0}
+"""Kinds with weight and bias -> axis of the weight that runs over the output channels."""
+
+
+def check(graph: Graph, level: str) -> Graph:
+    """Return the graph as it is. Raises BadGraph, or BadModel for NaN or Inf in a constant, naming tensor and value."""
+    for problem in _problems(graph, level):
+        raise problem
+    return graph
+
+
+def level_of(graph: Graph) -> str:
+    """QUANTIZED where an activation carries integer codes, else FLOAT."""
+    return "QUANTIZED" if any(t.dtype in INTEGER for t in graph.activations) else "FLOAT"
+
+
+def _problems(graph: Graph, level: str) -> Iterator[Exception]:
+    rules: tuple[Callable[[Graph], Iterator[Exception]], ...] = (_structure, _shapes, _finite)
+    levels = {"FLOAT": (_float,), "CANONICAL": (_float, _folded), "QUANTIZED": (_quantized, _folded)}
+    for rule in (*rules, *levels[level]):
+        yield from rule(graph)
+
+
+def _structure(graph: Graph) -> Iterator[Exception]:
+    """Every tensor is made once, before it is read."""
+    made = set(graph.inputs) | {t.name for t in graph.constants}
+    for name in (*graph.inputs, *graph.outputs):
+        if name not in graph.tensors:
+            yield BadGraph(f"{graph.name}: input or output {name} is not a tensor of the graph")
+    for op in graph.ops:
+        if op.kind not in OPS or set(op.attrs) != set(OPS[op.kind].attrs):
+            yield BadGraph(f"{op.name}: {op.kind} with attributes {sorted(op.attrs)} has no row in the op table")
+        for name in op.inputs:
+            if name not in made:
+                yield BadGraph(f"{op.name}: reads {name} before anything makes it")
+        for name in op.outputs:
+            if name in made or name not in graph.tensors:
+                yield BadGraph(f"{op.name}: makes {name}, which is {'made twice' if name in made else 'no tensor'}")
+            made.add(name)
+    for name in graph.outputs:
+        if name not in made:
+            yield BadGraph(f"{graph.name}: nothing makes output {name}")
+
+
+def _shapes(graph: Graph) -> Iterator[Exception]:
+    for tensor in graph.tensors.values():
+        if any(not isinstance(n, int) or n < 1 for n in tensor.shape):
+            yield BadGraph(f"{tensor.name}: shape {tensor.shape} must be positive whole numbers")
+    for op in graph.ops:
+        expected = output_shape(op, [t.shape for t in graph.of(op)])
+        if expected != graph.tensors[op.name].shape:
+            yield BadGraph(f"{op.name}: {op.kind} gives {expected} but the tensor says {graph.tensors[op.name].shape}")
+
+
+def _finite(graph: Graph) -> Iterator[Exception]:
+    for tensor in graph.constants:
+        if tensor.data.shape != tensor.shape or tensor.data.dtype.name != tensor.dtype:
+            yield BadGraph(f"{tensor.name}: data {tensor.data.dtype}{tensor.data.shape} is not "
+                           f"{tensor.dtype}{tensor.shape}")
+        elif tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
+            where = np.argwhere(~np.isfinite(tensor.data))[0]
+            value = tensor.data[tuple(where)]
+            yield BadModel(f"{graph.name}: weight {tensor.name} holds {value} at {[int(i) for i in where]}; "
+                           f"train it again or export it from a good checkpoint")
+
+
+def _float(graph: Graph) -> Iterator[Exception]:
+    for tensor in graph.activations:
+        if tensor.dtype != "float32" or tensor.quant is not None:
+            yield BadGraph(f"{tensor.name}: a float graph cannot hold {tensor.dtype} activations")
+
+
+def changes_nothing(graph: Graph, op: Op) -> bool:
+    """Whether the op hands its input through: same shape, same order, same values."""
+    attrs, shape = op.attrs, graph.tensors[op.inputs[0]].shape
+    return {
+        "reshape": lambda: shape == graph.tensors[op.name].shape,
+        "transpose": lambda: attrs["perm"] == tuple(range(len(shape))),
+        "pad": lambda: not any(map(any, attrs["pads"])),
+        "concat": lambda: len(op.inputs) == 1,
+        "mean": lambda: attrs["keepdims"] and all(shape[axis] == 1 for axis in attrs["axes"]),
+        "max_pool2d": lambda: _is_unit_pool(op),
+        "average_pool2d": lambda: _is_unit_pool(op),
+    }.get(op.kind, lambda: False)() and _same_codes(graph, op)
+
+
+def _is_unit_pool(op: Op) -> bool:
+    return (op.attrs["kernel"], op.attrs["stride"], op.attrs["activation"]) == ((1, 1), (1, 1), None) \
+        and not any(op.attrs["pads"])
+
+
+def _same_codes(graph: Graph, op: Op) -> bool:
+    before, after = graph.tensors[op.inputs[0]].quant, graph.tensors[op.name].quant
+    return before is after or (before is not None and before.same_as(after))
+
+
+def _folded(graph: Graph) -> Iterator[Exception]:
+    for op in graph.ops:
+        if op.kind == "batch_norm":
+            yield BadGraph(f"{op.name}: a canonical graph holds no batch_norm")
+        if changes_nothing(graph, op) and op.name not in graph.outputs:
+            yield BadGraph(f"{op.name}: {op.kind} changes nothing; a canonical graph drops it")
+
+
+def _quantized(graph: Graph) -> Iterator[Exception]:
+    for tensor in graph.activations:
+        if tensor.dtype in INTEGER and (tensor.quant is None or tensor.quant.dtype != tensor.dtype):
+            yield BadGraph(f"{tensor.name}: {tensor.dtype} without matching quantization parameters")
+    for op in graph.ops:
+        dtypes = {t.dtype for t in (graph.tensors[op.inputs[0]], graph.tensors[op.name])}
+        if "float32" in dtypes and op.kind not in ("quantize", "dequantize"):
+            yield BadGraph(f"{op.name}: {op.kind} is in float32 in a quantized graph")
+        if op.kind in WEIGHTED:
+            yield from _weights(graph, op)
+
+
+def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
+    """Weights int8 per tensor or per output channel, biases int32 at scale x * scale weight (TFLite specification)."""
+    x, weight, bias = graph.of(op)
+    if weight.dtype != "int8" or weight.quant is None or bias.dtype != "int32" or bias.quant is None:
+        yield BadGraph(f"{op.name}: {op.kind} needs int8 weights and int32 biases with quantization parameters, got "
+                       f"{weight.dtype} and {bias.dtype}")
+    elif weight.quant.axis not in (None, WEIGHTED[op.kind]):
+        yield BadGraph(f"{weight.name}: quantized along axis {weight.quant.axis}, {op.kind} needs {WEIGHTED[op.kind]}")
+    elif not _scales_agree(x, weight, bias):
+        yield BadGraph(f"{bias.name}: bias scale is not the product of the scales of {x.name} and {weight.name}")
+
+
+def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:
+    product = np.float64(x.quant.scale) * weight.quant.scale
+    return np.allclose(bias.quant.scale, product, rtol=0.02, atol=0)

@@ -1,0 +1,170 @@
+"""Graph -> Graph rewrites that keep the function; CANONICAL is their order."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.ir.check import WEIGHTED, changes_nothing, check, level_of
+from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops
+from toolchain.ir.ops import OPS, make
+
+
+def canonical(graph: Graph) -> Graph:
+    """Fold what can be folded, so that every tensor observed is a tensor that is stored. A quantized graph keeps its
+    arithmetic: only what changes no code is dropped."""
+    level = level_of(graph)
+    for pass_ in CANONICAL if level == "FLOAT" else (drop_identity,):
+        graph = check(pass_(graph), level)
+    return check(graph, "CANONICAL" if level == "FLOAT" else level)
+
+
+def sole_pairs(graph: Graph, first, second) -> Iterator[tuple[Op, Op]]:
+    """(a, b) where `b` alone reads what `a` makes, as its first input; by kinds. Not where the tensor is an output."""
+    for op in graph.ops:
+        maker = graph.producers.get(op.inputs[0])
+        if op.kind in second and maker is not None and maker.kind in first:
+            if len(graph.consumers[maker.name]) == 1 and maker.name not in graph.outputs:
+                yield maker, op
+
+
+def rewired(graph: Graph, ops: list[Op]) -> Graph:
+    """The graph with other ops, without those that nothing needs any more."""
+    return graph.with_ops(live_ops(ops, graph.outputs))
+
+
+def without(graph: Graph, dropped: Callable[[Op], bool]) -> Graph:
+    """Leave out ops that hand their first input through; readers read that input instead, outputs keep their names."""
+    alias: dict[str, str] = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        inputs = tuple(alias.get(name, name) for name in op.inputs)
+        if dropped(op) and op.name not in graph.outputs:
+            alias[op.name] = inputs[0]
+        else:
+            ops.append(replace(op, inputs=inputs))
+    return rewired(graph, ops)
+
+
+def drop_identity(graph: Graph) -> Graph:
+    """Drop ops that change nothing, and the first of two reshapes in a row."""
+    graph = without(graph, lambda op: changes_nothing(graph, op))
+    skipped = {b.name: a.inputs[0] for a, b in sole_pairs(graph, {"reshape"}, {"reshape"})}
+    graph = rewired(graph, [replace(op, inputs=(skipped[op.name],)) if op.name in skipped else op for op in graph.ops])
+    return without(graph, lambda op: changes_nothing(graph, op))
+
+
+def fold_mean_reshape(graph: Graph) -> Graph:
+    """mean with kept axes -> reshape that drops them becomes one mean."""
+    merged = {}
+    for mean, reshape in sole_pairs(graph, {"mean"}, {"reshape"}):
+        shape = graph.tensors[mean.inputs[0]].shape
+        dropped = tuple(n for axis, n in enumerate(shape) if axis not in mean.attrs["axes"])
+        if mean.attrs["keepdims"] and reshape.attrs["shape"] == dropped:
+            merged[reshape.name] = make("mean", mean.inputs, reshape.name, axes=mean.attrs["axes"], keepdims=False)
+    return rewired(graph, [merged.get(op.name, op) for op in graph.ops])
+
+
+FOLDABLE: dict[str, Callable] = {
+    "reshape": lambda op, x: x.reshape(op.attrs["shape"]),
+    "transpose": lambda op, x: np.ascontiguousarray(x.transpose(op.attrs["perm"])),
+    "pad": lambda op, x: np.pad(x, op.attrs["pads"]),
+    "concat": lambda op, *xs: np.concatenate(xs, op.attrs["axis"]),
+    "add": lambda op, a, b: a + b,
+    "sub": lambda op, a, b: a - b,
+    "mul": lambda op, a, b: a * b,
+}
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """Compute ops whose inputs are all constants."""
+    tensors = dict(graph.tensors)
+    for op in graph.ops:
+        inputs = [tensors[name].data for name in op.inputs]
+        if op.kind in FOLDABLE and all(x is not None for x in inputs) and not op.attrs.get("activation"):
+            tensors[op.name] = constant(op.name, FOLDABLE[op.kind](op, *inputs))
+    ops = [op for op in graph.ops if tensors[op.name].data is None]
+    return rewired(replace(graph, tensors=tensors), ops)
+
+
+def fold_pad(graph: Graph) -> Graph:
+    """pad -> convolution: the convolution pads with zeros itself."""
+    folded = {}
+    for pad, conv in sole_pairs(graph, {"pad"}, {"conv2d", "depthwise_conv2d"}):
+        batch, (top, bottom), (left, right), channels = pad.attrs["pads"]
+        if batch == channels == (0, 0):
+            pads = tuple(a + b for a, b in zip(conv.attrs["pads"], (top, bottom, left, right)))
+            folded[conv.name] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]), attrs={**conv.attrs, "pads": pads})
+    return rewired(graph, [folded.get(op.name, op) for op in graph.ops])
+
+
+def batch_norm_affine(graph: Graph, bn: Op) -> tuple[np.ndarray, np.ndarray]:
+    """(k, b) with batch_norm(x) = k * x + b: k = gamma / sqrt(variance + epsilon), b = beta - mean * k; float64."""
+    gamma, beta, mean, variance = (graph.tensors[name].data.astype(np.float64) for name in bn.inputs[1:])
+    k = gamma / np.sqrt(variance + bn.attrs["epsilon"])
+    return k, beta - mean * k
+
+
+def fold_batch_norm(graph: Graph) -> Graph:
+    """conv -> batch_norm becomes conv, with w' = w * k and b' = b * k + beta - mean * k (Jacob et al. 2018, eq. 14)."""
+    folded, tensors = {}, []
+    for conv, bn in sole_pairs(graph, WEIGHTED, {"batch_norm"}):
+        if conv.attrs["activation"] is None:
+            k, shift = batch_norm_affine(graph, bn)
+            weight, bias = _scaled(graph, conv, k, shift)
+            tensors += [weight, bias]
+            folded[bn.name] = replace(conv, inputs=(conv.inputs[0], weight.name, bias.name), outputs=bn.outputs)
+    return rewired(graph.with_tensors(*tensors), [folded.get(op.name, op) for op in graph.ops])
+
+
+def _scaled(graph: Graph, conv: Op, k: np.ndarray, shift: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Weight and bias of conv * k + shift; under new names where another op shares them."""
+    _, weight, bias = graph.of(conv)
+    along = [1] * len(weight.shape)
+    along[WEIGHTED[conv.kind]] = -1
+    data = (weight.data * k.reshape(along), bias.data * k + shift)
+    shared = [len(graph.consumers[t.name]) > 1 for t in (weight, bias)]
+    names = [f"{conv.name}:{role}" if also else t.name
+             for t, also, role in zip((weight, bias), shared, ("weight", "bias"))]
+    return tuple(constant(name, value.astype(np.float32)) for name, value in zip(names, data))
+
+
+def lower_batch_norm(graph: Graph) -> Graph:
+    """A batch_norm with no convolution before it becomes a 1x1 depthwise convolution, which every back end can run."""
+    ops, tensors = [], []
+    for op in graph.ops:
+        if op.kind == "batch_norm" and len(graph.tensors[op.name].shape) == 4:
+            k, shift = batch_norm_affine(graph, op)
+            weight = constant(f"{op.name}:weight", k.astype(np.float32).reshape(1, 1, 1, -1))
+            bias = constant(f"{op.name}:bias", shift.astype(np.float32))
+            tensors += [weight, bias]
+            op = make("depthwise_conv2d", (op.inputs[0], weight.name, bias.name), op.name)
+        elif op.kind == "batch_norm":
+            k, shift = (v.astype(np.float32) for v in batch_norm_affine(graph, op))
+            scaled = replace(graph.tensors[op.name], name=f"{op.name}:scaled")
+            tensors += [constant(f"{op.name}:k", k), constant(f"{op.name}:shift", shift), scaled]
+            ops.append(make("mul", (op.inputs[0], f"{op.name}:k"), scaled.name))
+            op = make("add", (scaled.name, f"{op.name}:shift"), op.name)
+        ops.append(op)
+    return rewired(graph.with_tensors(*tensors), ops)
+
+
+def fuse_activation(graph: Graph) -> Graph:
+    """relu or relu6 behind an op that can clamp its own output becomes that op's activation; the tensor keeps the
+    activation's name, because that is the value it holds."""
+    fusing = {kind for kind, row in OPS.items() if "activation" in row.attrs}
+    fused = {relu.name: replace(op, outputs=relu.outputs, attrs={**op.attrs, "activation": relu.kind})
+             for op, relu in sole_pairs(graph, fusing, {"relu", "relu6"}) if op.attrs["activation"] is None}
+    return rewired(graph, [fused.get(op.name, op) for op in graph.ops])
+
+
+CANONICAL: tuple[Callable[[Graph], Graph], ...] = (
+    drop_identity,
+    fold_constants,
+    fold_batch_norm,   # before fuse_activation: the activation sits behind the batch norm
+    lower_batch_norm,  # what is left
+    fuse_activation,
+    fold_pad,
+    fold_mean_reshape,
+    drop_identity,
+)
