@@ -46,6 +46,17 @@ class Unsupported(ToolchainError):
 
     exit_code = 4
 
+    def __init__(self, message: str, items: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.items = items
+
+    @classmethod
+    def listing(cls, subject: str, items) -> "Unsupported":
+        """Everything that `subject` holds and the toolchain has no row for, in one error; one line an item, saying the
+        op, its tensor and what would help."""
+        items = tuple(items)
+        return cls("\n  ".join((f"{subject}: {len(items)} unsupported:", *items)), items)
+
 
 class DeviceUnavailable(ToolchainError):
     """A device or a tool needed to reach it is missing or does not answer."""
