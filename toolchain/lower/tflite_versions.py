@@ -1,0 +1,41 @@
+"""Operator versions and the oldest runtime that knows them.
+
+Source: LiteRT's tflite/tools/versioning/op_version.cc and runtime_version.cc, for the ops and types that we write.
+"""
+
+from collections.abc import Sequence
+
+from toolchain.ir.graph import Tensor
+
+_INT8 = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "LEAKY_RELU": 1, "QUANTIZE": 1}
+
+_BASE_RUNTIME = (1, 14, 0)
+"""TFLite 1.14 brought the int8 kernels and QUANTIZE; of what we write, only these are younger."""
+_YOUNGER = {("MUL", 3): (1, 15, 0), ("RELU", 2): (2, 1, 0), ("SUB", 3): (2, 3, 0), ("TRANSPOSE", 4): (2, 3, 0),
+            ("PAD", 4): (2, 6, 0), ("PADV2", 4): (2, 6, 0), ("TRANSPOSE", 6): (2, 12, 0)}
+
+
+def operator_version(operator: str, inputs: Sequence[Tensor], output: Tensor, attrs) -> int:
+    """Version of a builtin operator for these tensors."""
+    rank = max(len(t.shape) for t in inputs)
+    if operator == "TRANSPOSE" and rank > 4:
+        return 6 if rank > 5 else 4
+    if operator in ("PAD", "PADV2") and rank > 4:
+        return 4
+    if operator == "SUB" and rank > 4 and inputs[0].shape != inputs[1].shape:
+        return 3
+    if inputs[0].dtype == "int8":
+        return 3 if operator == "MUL" and _grows(inputs, output) else _INT8.get(operator, 2)
+    return 2 if operator == "DEPTHWISE_CONV_2D" and attrs["dilation"] != (1, 1) else 1
+
+
+def _grows(inputs: Sequence[Tensor], output: Tensor) -> bool:
+    """Whether a product is requantized by 1 or more, which MUL takes from version 3 on."""
+    a, b = (float(t.quant.scale) for t in inputs)
+    return a * b / float(output.quant.scale) >= 1
+
+
+def oldest_runtime(operators: set[tuple[str, int]]) -> str:
+    """Of a file with these (operator, version) pairs: "1.14.0" or later."""
+    newest = max((_YOUNGER.get(pair, _BASE_RUNTIME) for pair in operators), default=_BASE_RUNTIME)
+    return ".".join(map(str, newest))
