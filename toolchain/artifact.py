@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from toolchain.errors import BadInput
+from toolchain.ir.quant import QuantParams, dequantize, quantize
 from toolchain.profile import Format
 
 MANIFEST = "manifest.json"
@@ -34,6 +35,22 @@ class Port(msgspec.Struct, frozen=True):
     zero_point: int | None = None
     permutation: tuple[int, ...] | None = None
 
+    @property
+    def quant(self) -> QuantParams:
+        """The port's quantization; only where it has one."""
+        return QuantParams(self.scale, self.zero_point, dtype=self.dtype)
+
+
+def convert(value: np.ndarray, have: Port, want: Port) -> np.ndarray:
+    """Samples (N, ...) as one port holds them, in the layout, dtype and codes of another port of the same tensor."""
+    if have.permutation != want.permutation:
+        value = value if have.permutation is None else value.transpose(have.permutation)
+        value = value if want.permutation is None else value.transpose(np.argsort(want.permutation))
+    if (have.dtype, have.scale, have.zero_point) == (want.dtype, want.scale, want.zero_point):
+        return np.ascontiguousarray(value)
+    real = value if have.scale is None else dequantize(value, have.quant)
+    return np.ascontiguousarray(real.astype(want.dtype) if want.scale is None else quantize(real, want.quant))
+
 
 class FileRecord(msgspec.Struct, frozen=True):
     """A file of an artefact as its manifest lists it."""
@@ -45,9 +62,10 @@ class FileRecord(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """manifest.json, written last: a folder without it is not an artefact.
 
-    ports:        format -> inputs and outputs of that format's file, in its own layout
+    inputs, outputs: format -> ports of that format's file, in its own layout; "graph" -> those of the Graph
     static_bytes: "flash" and "ram" that the target needs, known before it is deployed
     weight_bytes: the constants' share of the flash
+    metric:       the recipe's, by which the artefact is evaluated
     tools:        version of everything that shaped the bytes
     notes:        what was bound, pruned or decided on the way, in words
     """
@@ -65,6 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     macs: int = 0
     parameters: int = 0
     worst_error: float | None = None
+    metric: str = "top1"
     tools: dict[str, str] = {}
     notes: tuple[str, ...] = ()
     files: dict[str, FileRecord] = {}
@@ -76,7 +95,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 class Artifact:
     """Files by relative path, their manifest, and test vectors.
 
-    vectors: "input/<name>" and "output/<name>" -> (samples, ...) arrays in the first format's own layout and dtype,
+    vectors: "input/<name>" and "output/<name>" -> (samples, ...) arrays as the manifest's "graph" ports describe them,
              computed by the reference; a device must reproduce them
     """
 

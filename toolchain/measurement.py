@@ -55,3 +55,36 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str = ""
     schema: str = "edge.measurement"
     schema_version: int = 1
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """How good an artefact's answers are on a labelled set, or how often they agree with the float model's.
+
+    value:          mean over n samples; a share in [0, 1] for top1 and agreement
+    standard_error: of that mean, None for a single sample
+    """
+
+    metric: str
+    value: float
+    n: int
+    standard_error: float | None
+    data: str = ""
+    split: str = ""
+    device: str = ""
+    runtime: str = ""
+    schema: str = "edge.evaluation"
+    schema_version: int = 1
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a report: a model on a target. `note` says why figures are missing ("does not fit: ...")."""
+
+    model: str
+    target: str
+    format: str = ""
+    size_bytes: int | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    quality: tuple[Evaluation, ...] = ()
+    measurement: Measurement | None = None
+    note: str = ""

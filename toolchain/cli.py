@@ -1,0 +1,177 @@
+"""edge: one verb per stage. Each parses, calls and prints; results on stdout, progress on stderr.
+
+Exit codes: 0 ok, 1 a bug, 2 usage or bad input, 3 gate failed or does not fit, 4 unsupported op or target,
+5 device unavailable, 6 measurement invalid, 130 interrupted.
+"""
+
+import functools
+from pathlib import Path
+import sys
+from typing import Annotated, Optional
+
+import typer
+
+from toolchain.errors import ToolchainError, Unsupported
+
+app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Put a trained network on a small device, and measure what it does there.")
+
+Model = Annotated[str, typer.Argument(help="A .tflite or .onnx file, or file.py:function for PyTorch.")]
+ArtifactPath = Annotated[Path, typer.Argument(help="A folder that `edge build` made, or a .tflite or .onnx file.")]
+Data = Annotated[Optional[str], typer.Option(help="A set in calibration_data/, a folder with a manifest, or an .npz.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+Device = Annotated[Optional[str], typer.Option(help="Where to run: host, or the target's own device (default).")]
+FormatOption = Annotated[Optional[str], typer.Option("--format", help="Which of the artefact's files.")]
+
+
+def verb(function):
+    """Register a command that turns the user's errors into one message and an exit code."""
+    @functools.wraps(function)
+    def guarded(*args, **options):
+        try:
+            return function(*args, **options)
+        except ToolchainError as error:
+            print(f"edge: {error}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            print("edge: interrupted", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return app.command(name=function.__name__)(guarded)
+
+
+def main() -> None:
+    """Entry point of the `edge` command."""
+    app()
+
+
+def show(as_json: bool, record, text) -> None:
+    """Print one JSON object, or a Rich renderable."""
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(record).decode())
+    else:
+        from rich.console import Console
+
+        Console().print(text, soft_wrap=True)
+
+
+def speaker(quiet: bool):
+    """Progress lines on stderr."""
+    return (lambda message: None) if quiet else (lambda message: print(f"edge: {message}", file=sys.stderr))
+
+
+@verb
+def targets(json: Json = False) -> None:
+    """List the targets and their facts."""
+    from toolchain.profile import load_target, target_names
+
+    profiles = [load_target(name) for name in target_names()]
+    lines = [f"{p.name:20} {'+'.join(p.formats):12} {p.flash_bytes:>14,} B flash {p.ram_bytes:>14,} B RAM  {p.description}"
+             for p in profiles]
+    show(json, {"targets": profiles}, "\n".join(lines))
+
+
+@verb
+def doctor(json: Json = False) -> None:
+    """Say which tools and packages are there, and how to get those that are missing."""
+    from toolchain.doctor import findings
+
+    found = findings()
+    lines = [f"{'ok     ' if f.ok else 'missing'}  {f.name:24} {f.detail}" for f in found]
+    show(json, {"findings": found}, "\n".join(lines))
+    if any(f.required and not f.ok for f in found):
+        raise typer.Exit(5)
+
+
+@verb
+def inspect(model: Model, json: Json = False) -> None:
+    """Show a model's ops, shapes and multiply-accumulates, and what is unsupported."""
+    from toolchain.inspection import inspect_model, inspection_table
+
+    found = inspect_model(model)
+    show(json, found, inspection_table(found))
+    if found.unsupported:
+        raise Unsupported.listing(model, found.unsupported)
+
+
+@verb
+def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targets`.")],
+          out: Annotated[Path, typer.Option(help="Folder for the artefact.")], data: Data = None,
+          recipe: Annotated[Optional[Path], typer.Option(help="A recipe.toml.")] = None,
+          json: Json = False, quiet: Quiet = False) -> None:
+    """Turn a trained network into files for a target: prune, calibrate, quantize and lower as the recipe says."""
+    from toolchain.profile import load_target
+    from toolchain.recipe import Recipe, load_recipe
+
+    profile, wanted = load_target(target), load_recipe(recipe) if recipe else Recipe()
+    from toolchain.pipeline import build_model
+
+    artifact = build_model(model, profile, wanted, data, say=speaker(quiet))
+    artifact.write(out)
+    static, files = artifact.manifest.static_bytes, sorted(artifact.files)
+    record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"], "ram_bytes": static["ram"],
+              "digest": artifact.digest}
+    show(json, record, f"{out}: {', '.join(files)}\nflash {static['flash']:,} B, RAM {static['ram']:,} B, "
+                       f"digest {artifact.digest[:16]}")
+
+
+@verb
+def run(artifact: ArtifactPath, input: Annotated[Path, typer.Option(help="An .npz: first axis = samples.")],
+        output: Annotated[Path, typer.Option(help="The .npz to write.")], device: Device = None,
+        format: FormatOption = None, json: Json = False) -> None:
+    """Run given inputs on the host or the device and write every output, integers as they are."""
+    from toolchain.deploy import open_artifact, run_file
+
+    written = run_file(open_artifact(artifact), device, format, input, output)
+    show(json, {"output": str(output), "shapes": written}, f"{output}: {written}")
+
+
+@verb
+def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = None,
+          threads: Annotated[int, typer.Option(min=1)] = 1,
+          seconds: Annotated[float, typer.Option(min=0.0, help="How long to take latency samples.")] = 1.0,
+          json: Json = False) -> None:
+    """Deploy an artefact and measure it: latency or instructions, memory, parity with the reference."""
+    from toolchain import deploy
+    from toolchain.report.records import save
+    from toolchain.report.tables import bench_text
+
+    opened = deploy.open_artifact(artifact)
+    measurement = deploy.bench(opened, device, format, threads=threads, seconds=seconds)
+    save(artifact, deploy.chosen_format(opened, format), measurement)
+    show(json, measurement, bench_text(measurement))
+
+
+@verb
+def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A labelled set or .npz.")],
+         device: Device = None, format: FormatOption = None,
+         metric: Annotated[Optional[str], typer.Option(help="top1 or mse; default: the artefact's recipe.")] = None,
+         split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
+         limit: Annotated[Optional[int], typer.Option(min=1, help="At most so many samples.")] = None,
+         json: Json = False) -> None:
+    """Measure how good an artefact's answers are on a labelled set."""
+    from toolchain import deploy
+    from toolchain.report.records import save
+    from toolchain.report.tables import quality_text
+
+    opened = deploy.open_artifact(artifact)
+    found = deploy.evaluate(opened, device, format, data, metric, split, limit)
+    save(artifact, deploy.chosen_format(opened, format), found)
+    show(json, found, f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}")
+
+
+@verb
+def report(artifacts: Annotated[list[Path], typer.Argument(help="Artefact folders, or folders that hold some.")],
+           markdown: Annotated[Optional[Path], typer.Option(help="Write a Markdown table here too.")] = None,
+           json: Json = False) -> None:
+    """Gather what `bench` and `eval` found into one table."""
+    from toolchain.report.records import collect
+    from toolchain.report.tables import make_report, markdown as as_markdown, terminal
+
+    found = make_report(collect(artifacts))
+    if markdown:
+        markdown.write_text(as_markdown(found), encoding="utf-8")
+    show(json, found, terminal(found))

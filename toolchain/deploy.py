@@ -1,0 +1,149 @@
+"""What one does with an artefact: open it, run it, bench it, evaluate it, on the host or on its own device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+import tempfile
+import zipfile
+
+import numpy as np
+
+from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
+from toolchain.data import Samples, load_samples
+from toolchain.device.local import Session, format_of, open_session
+from toolchain.device.measure import measure
+from toolchain.device.qemu import open_device
+from toolchain.errors import BadInput, BadSamples, DeviceUnavailable
+from toolchain.ir.graph import Graph, Tensor
+from toolchain.measurement import Evaluation, Measurement
+from toolchain.metric import METRIC, score
+from toolchain.profile import Format, TargetProfile, load_target
+
+HOST = "host"
+
+
+def open_artifact(path: Path) -> Artifact:
+    """A folder that `Artifact.write` made, or a model file of anyone's (then without test vectors). Raises BadInput."""
+    if path.is_dir():
+        return read_artifact(path)
+    if not path.exists():
+        raise BadInput(f"{path}: no such file or folder")
+    fmt, model = format_of(path), path.read_bytes()
+    session = open_session(fmt, model)
+    manifest = Manifest(name=path.stem, target=HOST, formats=(fmt,), inputs={fmt: session.inputs},
+                        outputs={fmt: session.outputs})
+    return Artifact(manifest, {f"model.{fmt}": model})
+
+
+def chosen_format(artifact: Artifact, fmt: str | None) -> Format:
+    """The format asked for, or the target's first. Raises BadInput for one that the artefact has not."""
+    formats = artifact.manifest.formats
+    if fmt is not None and fmt not in formats:
+        raise BadInput(f"{artifact.manifest.name} for {artifact.manifest.target} has no '{fmt}' file; it has "
+                       f"{', '.join(formats)}")
+    return fmt or formats[0]
+
+
+def chosen_profile(artifact: Artifact, device: str | None) -> TargetProfile:
+    """The artefact's own target, unless the host is asked for. Raises DeviceUnavailable for another device."""
+    own = load_target(artifact.manifest.target)
+    if device in (None, own.name):
+        return own
+    if device == HOST and own.transport != "qemu":
+        return own
+    raise DeviceUnavailable(f"an artefact for {own.name} cannot run on '{device}'; build it for that target, "
+                            f"or leave --device out")
+
+
+@contextmanager
+def deployed(artifact: Artifact, fmt: Format, profile: TargetProfile) -> Iterator[Session]:
+    """The artefact's file, loaded where the profile says, ready to run."""
+    if profile.emulated:
+        with open_device(artifact, profile) as device:
+            yield device
+    else:
+        yield open_session(fmt, artifact.model(fmt))
+
+
+def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Path, target: Path) -> dict[str, list[int]]:
+    """Run the samples of an .npz (keys = input names, or "x"; the file's own layout and dtype) and write every output.
+
+    Returns output name -> shape. Raises BadSamples. The file is written to a temporary name and renamed.
+    """
+    fmt, profile = chosen_format(artifact, fmt), chosen_profile(artifact, device)
+    feeds = _read_feeds(source, artifact.manifest.inputs[fmt])
+    with deployed(artifact, fmt, profile) as session:
+        outputs = session.run(feeds)
+    _write_npz(target, outputs)
+    return {name: list(value.shape) for name, value in outputs.items()}
+
+
+def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
+    try:
+        with np.load(source, allow_pickle=False) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise BadSamples(f"{source}: not a readable .npz: {error}") from None
+    if "x" in arrays and len(ports) == 1:
+        arrays.setdefault(ports[0].name, arrays["x"])
+    if missing := [port.name for port in ports if port.name not in arrays]:
+        raise BadSamples(f"{source}: has {', '.join(arrays) or 'no arrays'} but the model takes {', '.join(missing)}; "
+                         f"name the arrays after the inputs")
+    return {port.name: arrays[port.name] for port in ports}
+
+
+def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+        np.savez(stream, **arrays)
+    Path(stream.name).replace(path)
+
+
+def bench(artifact: Artifact, device: str | None, fmt: str | None, *, threads: int = 1,
+          seconds: float = 1.0) -> Measurement:
+    """Deploy and measure one of the artefact's files."""
+    return measure(artifact, chosen_profile(artifact, device), chosen_format(artifact, fmt), threads=threads,
+                   seconds=seconds)
+
+
+def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str, metric: str | None, split: str = "test",
+             limit: int | None = None) -> Evaluation:
+    """Score the artefact's answers on labelled samples by a key of METRIC, the manifest's where none is given.
+
+    Raises BadSamples where there are no labels, BadInput for a metric that does not compare with them.
+    """
+    metric = metric or artifact.manifest.metric
+    if metric not in METRIC or metric == "agreement":
+        raise BadInput(f"metric '{metric}' does not compare answers with labels; give --metric "
+                       f"{' or '.join(sorted(set(METRIC) - {"agreement"}))}")
+    fmt, profile = chosen_format(artifact, fmt), chosen_profile(artifact, device)
+    samples = load_samples(data).split(split)
+    if samples.y is None:
+        raise BadSamples(f"{data}: no labels, so {metric} cannot be told; give a set with labels")
+    samples = samples.take(limit or len(samples))
+    with deployed(artifact, fmt, profile) as session:
+        outputs = answers(artifact, fmt, session, samples)
+        runtime = session.runtime
+    found = score(metric, outputs, samples.y)
+    return Evaluation(metric=metric, value=found.value, n=found.n, standard_error=found.standard_error, data=data,
+                      split=split, device=profile.name if profile.emulated else HOST, runtime=runtime)
+
+
+def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
+    """The first output for every sample, as reals (N, ...)."""
+    ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
+    fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
+    have = [Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
+    out = artifact.manifest.outputs[fmt][0]
+    found = []
+    for feeds in fitted.batches(32):
+        moved = {want.name: convert(feeds[h.name], h, want) for h, want in zip(have, artifact.manifest.inputs[fmt])}
+        found.append(convert(session.run(moved)[out.name], out, Port(out.name, out.shape, "float32")))
+    return np.concatenate(found)
+
+
+def _as_graph(name: str, ports: tuple[Port, ...]) -> Graph:
+    """Only inputs: what samples are fitted to."""
+    return Graph(name, {p.name: Tensor(p.name, p.shape) for p in ports}, (), tuple(p.name for p in ports), (),
+                 {p.name: p.permutation for p in ports if p.permutation})
+

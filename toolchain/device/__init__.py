@@ -1,0 +1,1 @@
+"""Put an artefact somewhere and measure it there. Knows Artifact and TargetProfile, never Graph."""

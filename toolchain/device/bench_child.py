@@ -1,0 +1,60 @@
+"""Runs in a process of its own: load a model, warm up, time single inferences, print one JSON object.
+
+python -m toolchain.device.bench_child FORMAT MODEL THREADS SECONDS
+"""
+
+from importlib.metadata import version
+import json
+from pathlib import Path
+import re
+import sys
+import time
+
+import numpy as np
+
+from toolchain.device.local import RUNTIME, open_session
+
+WARM_UP_S = 0.2
+FEWEST, MOST = 30, 5000
+
+
+def main(fmt: str, path: str, threads: str, seconds: str) -> None:
+    started = time.perf_counter_ns()
+    session = open_session(fmt, Path(path).read_bytes(), int(threads))
+    loaded = time.perf_counter_ns()
+    feeds = _random_feeds(session)
+    first = _timed(session, feeds)
+    _for_seconds(session, feeds, WARM_UP_S, fewest=3)
+    samples = _for_seconds(session, feeds, float(seconds), FEWEST)
+    distribution = RUNTIME[fmt].replace("_", "-")
+    print(json.dumps({"samples_us": samples, "load_us": (loaded - started) / 1e3, "first_us": first,
+                      "peak_rss_bytes": _peak_rss_bytes(), "runtime": f"{distribution} {version(distribution)}"}))
+
+
+def _random_feeds(session) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {port.name: (rng.standard_normal(port.shape, np.float32) if port.dtype == "float32" else
+                        rng.integers(np.iinfo(port.dtype).min, np.iinfo(port.dtype).max, port.shape, port.dtype))
+            for port in session.inputs}
+
+
+def _timed(session, feeds) -> float:
+    start = time.perf_counter_ns()
+    session.run(feeds)
+    return (time.perf_counter_ns() - start) / 1e3
+
+
+def _for_seconds(session, feeds, seconds: float, fewest: int) -> list[float]:
+    samples, end = [], time.perf_counter() + seconds
+    while len(samples) < fewest or (time.perf_counter() < end and len(samples) < MOST):
+        samples.append(_timed(session, feeds))
+    return samples
+
+
+def _peak_rss_bytes() -> int:
+    """High-water mark of resident memory of this process (proc(5), VmHWM)."""
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,90 @@
+"""measure(artifact, profile) -> Measurement: what an artefact does on the device that its target names."""
+
+from datetime import datetime, timezone
+import platform
+
+import msgspec
+import numpy as np
+
+from toolchain.artifact import Artifact, convert
+from toolchain.device.local import open_session, time_model
+from toolchain.device.transports import open_device
+from toolchain.errors import InvalidMeasurement
+from toolchain.measurement import Latency, Measurement, Parity
+from toolchain.profile import Format, TargetProfile
+
+ENERGY_NOTE = "no meter"
+
+
+def measure(artifact: Artifact, profile: TargetProfile, fmt: Format, *, threads: int = 1,
+            seconds: float = 1.0) -> Measurement:
+    """Deploy the artefact's file of one format, check its test vectors there, and measure.
+
+    Raises DeviceUnavailable, InvalidMeasurement.
+    """
+    run = _on_emulator if profile.emulated else _on_host
+    figures = run(artifact, profile, fmt, threads, seconds)
+    return Measurement(artifact=artifact.manifest.name, artifact_digest=artifact.digest, target=profile.name,
+                       emulated=profile.emulated, started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                       **figures)
+
+
+def _on_host(artifact: Artifact, profile: TargetProfile, fmt: Format, threads: int, seconds: float) -> dict:
+    model = artifact.model(fmt)
+    timing = time_model(fmt, model, threads=threads, seconds=seconds)
+    conditions = {"cpu": cpu_name(), "threads": threads, "load_us": timing["load_us"], "first_us": timing["first_us"],
+                  "samples": len(timing["samples_us"]), "energy": ENERGY_NOTE}
+    if profile.transport == "none":
+        conditions["note"] = f"built for {profile.name}, run on this host: not a figure of that device"
+    return {"device": "host", "runtime": timing["runtime"], "conditions": conditions,
+            "latency_us": latency(timing["samples_us"]), "latency_samples_us": timing["samples_us"],
+            "peak_rss_bytes": timing["peak_rss_bytes"], "flash_bytes": len(model),
+            "parity": parity(artifact, fmt, open_session(fmt, model, threads))}
+
+
+def _on_emulator(artifact: Artifact, profile: TargetProfile, fmt: Format, threads: int, seconds: float) -> dict:
+    with open_device(artifact, profile) as device:
+        checked = parity(artifact, fmt, device)
+        bench = device.bench()
+    static = artifact.manifest.static_bytes
+    return {"device": profile.name, "runtime": device.runtime, "instructions": bench.instructions,
+            "stack_bytes": bench.stack_bytes, "parity": checked,
+            "conditions": {"machine": profile.machine, "energy": "emulated: none", "time": "emulated: none"},
+            **{f"{key}_bytes": static[key] for key in ("arena", "static", "flash", "code_flash")}}
+
+
+def latency(samples_us: list[float]) -> Latency:
+    """Median, p90 and p99 of hot single inferences. Raises InvalidMeasurement for none."""
+    if not samples_us:
+        raise InvalidMeasurement("no latency samples were taken")
+    return Latency(*(float(q) for q in np.percentile(samples_us, (50, 90, 99))))
+
+
+def parity(artifact: Artifact, fmt: Format, session) -> Parity | None:
+    """Run the test vectors; compare in the reference's own codes. None where the artefact has none (a bare file)."""
+    if not artifact.vectors:
+        return None
+    graph_in, graph_out = artifact.manifest.inputs["graph"], artifact.manifest.outputs["graph"]
+    file_in, file_out = artifact.manifest.inputs[fmt], artifact.manifest.outputs[fmt]
+    feeds = {want.name: convert(artifact.vectors[f"input/{have.name}"], have, want)
+             for have, want in zip(graph_in, file_in)}
+    got = session.run(feeds)
+    off = [np.abs(convert(got[have.name], have, want).astype(np.float64) - artifact.vectors[f"output/{want.name}"])
+           for have, want in zip(file_out, graph_out)]
+    differences = np.concatenate([o.ravel() for o in off])
+    wrong = differences > (0 if graph_out[0].scale is not None else 1e-5)
+    return Parity(checked=differences.size, mismatched=int(wrong.sum()), worst=float(differences.max()))
+
+
+def cpu_name() -> str:
+    """The host's processor as the kernel names it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
+
+
+def as_json(measurement: Measurement) -> bytes:
+    """The record as `edge bench` writes it."""
+    return msgspec.json.format(msgspec.json.encode(measurement), indent=2) + b"\n"

@@ -1,0 +1,47 @@
+"""What is installed and what is missing, with the command that gets it."""
+
+from importlib.metadata import PackageNotFoundError, version
+import shutil
+
+import msgspec
+
+SYSTEM = {
+    "gcc": ("gcc", "compiles the C of a network for this host in tests"),
+    "arm-none-eabi-gcc": ("gcc-arm-none-eabi libnewlib-arm-none-eabi", "builds firmware for Cortex-M targets"),
+    "qemu-system-arm": ("qemu-system-arm", "runs Cortex-M firmware without a board"),
+}
+PACKAGES = {
+    "ai-edge-litert": (True, "runs .tflite files"),
+    "onnxruntime": (True, "runs .onnx files and calibrates"),
+    "onnx": (True, "reads and writes .onnx files"),
+    "torch": (False, "reads PyTorch models, prunes and fine-tunes"),
+    "tflite-micro": (False, "an oracle of the tests"),
+}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One tool or package."""
+
+    name: str
+    ok: bool
+    required: bool
+    detail: str
+
+
+def findings() -> list[Finding]:
+    """Everything that the toolchain can use, present or not."""
+    return [*map(_tool, SYSTEM), *map(_package, PACKAGES)]
+
+
+def _tool(name: str) -> Finding:
+    packages, purpose = SYSTEM[name]
+    path = shutil.which(name)
+    return Finding(name, path is not None, False, path or f"{purpose}; get it with: apt-get install {packages}")
+
+
+def _package(name: str) -> Finding:
+    required, purpose = PACKAGES[name]
+    try:
+        return Finding(name, True, required, version(name))
+    except PackageNotFoundError:
+        return Finding(name, False, required, f"{purpose}; get it with: make setup")

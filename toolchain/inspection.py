@@ -1,0 +1,82 @@
+"""What `edge inspect` shows of a model."""
+
+import msgspec
+
+from toolchain.errors import Unsupported
+from toolchain.ir.graph import Graph
+from toolchain.ir.layout import transposes
+from toolchain.ir.ops import graph_macs, op_macs
+from toolchain.load import load
+
+
+class OpLine(msgspec.Struct, frozen=True):
+    """One op: input and output shapes without the constants', multiply-accumulates for one sample."""
+
+    kind: str
+    name: str
+    inputs: tuple[tuple[int, ...], ...]
+    shape: tuple[int, ...]
+    macs: int
+    parameters: int
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """A model at a glance; where something is unsupported only that is known.
+
+    worst_error: of the load's self-check, as a share of the output's range
+    permutations: input or output -> source layout = channels-last layout transposed by it
+    """
+
+    model: str
+    ops: tuple[OpLine, ...] = ()
+    macs: int = 0
+    parameters: int = 0
+    transposes: int = 0
+    inputs: dict[str, tuple[int, ...]] = {}
+    outputs: dict[str, tuple[int, ...]] = {}
+    permutations: dict[str, tuple[int, ...]] = {}
+    worst_error: float | None = None
+    notes: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
+
+
+def inspect_model(source: str) -> Inspection:
+    """Load the model and describe it; what has no row is listed, not raised."""
+    try:
+        return describe(source, load(source))
+    except Unsupported as error:
+        if not error.items:
+            raise
+        return Inspection(model=source, unsupported=error.items)
+
+
+def describe(source: str, graph: Graph) -> Inspection:
+    """The graph as `edge inspect` shows it."""
+    def shapes(names):
+        return {name: graph.tensors[name].shape for name in names}
+
+    return Inspection(
+        model=source, ops=tuple(_line(graph, op) for op in graph.ops), macs=graph_macs(graph),
+        parameters=graph.parameters, transposes=transposes(graph), inputs=shapes(graph.inputs),
+        outputs=shapes(graph.outputs), permutations=dict(graph.permutations), worst_error=graph.source.worst_error,
+        notes=graph.source.notes)
+
+
+def _line(graph: Graph, op) -> OpLine:
+    tensors = graph.of(op)
+    return OpLine(op.kind, op.name, tuple(t.shape for t in tensors if not t.is_constant),
+                  graph.tensors[op.name].shape, op_macs(graph, op), sum(t.size for t in tensors if t.is_constant))
+
+
+def inspection_table(found: Inspection):
+    """A Rich group: the ops and a summary."""
+    from rich.console import Group
+    from rich.table import Table
+
+    table = Table("op", "name", "output", "MACs", "parameters")
+    for op in found.ops:
+        table.add_row(op.kind, op.name, "x".join(map(str, op.shape)), f"{op.macs:,}", f"{op.parameters:,}")
+    checked = "" if found.worst_error is None else f"; self-check: worst error {found.worst_error:.2g} of the range"
+    summary = (f"{len(found.ops)} ops, {found.macs:,} MACs, {found.parameters:,} parameters, "
+               f"{found.transposes} transposes{checked}")
+    return Group(*([table] if found.ops else []), summary, *found.notes)

@@ -1,0 +1,94 @@
+"""Doors in. Each ends with the self-check that keeps an own graph honest."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from toolchain.errors import BadModel, Unsupported
+from toolchain.ir.check import check, level_of
+from toolchain.ir.graph import Graph, Source
+from toolchain.ir.layout import channels_last
+from toolchain.load.selfcheck import Oracle, self_check
+
+
+def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) -> Graph:
+    """Read a model and check it against its source runtime.
+
+    source:  a .tflite or .onnx file, or file.py:function where function() returns (module, example inputs)
+    example: input name -> array of one sample in the source's layout, for the self-check; default: seeded noise
+    Raises BadModel for a missing or malformed file, Unsupported listing everything that has no row,
+    SelfCheckFailed where the graph computes something else than its source.
+    """
+    name, door = _door(str(source))
+    literal, oracle = door()
+    level = level_of(literal)
+    graph = check(channels_last(check(literal, level)), level)
+    worst = self_check(literal, graph, oracle, example)
+    return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
+
+
+def _door(source: str) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
+    """The model's name and the function that opens it."""
+    path, _, function = source.rpartition(":")
+    if path.endswith(".py"):
+        return f"{Path(path).stem}_{function}", lambda: _torch(source)
+    suffix, stem = Path(source).suffix, Path(source).stem
+    if suffix not in DOORS:
+        raise Unsupported(f"{source}: unknown kind of model '{suffix}'; known: {', '.join(sorted(DOORS))}, "
+                          f"and file.py:function for PyTorch")
+    return stem, lambda: DOORS[suffix](_read(Path(source)), stem)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        model = path.read_bytes()
+    except FileNotFoundError:
+        raise BadModel(f"{path}: no such file") from None
+    except OSError as error:
+        raise BadModel(f"{path}: cannot be read: {error.strerror}") from None
+    if not model:
+        raise BadModel(f"{path}: the file is empty")
+    return model
+
+
+def _stamped(graph: Graph, format_: str, model: bytes) -> Graph:
+    source = Source(format_, sha256=hashlib.sha256(model).hexdigest(), notes=graph.source.notes)
+    return replace(graph, source=source)
+
+
+def _tflite(model: bytes, name: str) -> tuple[Graph, Oracle]:
+    from toolchain.load.tflite import load_tflite
+    from toolchain.runtime.litert import LiteRT
+
+    graph = _stamped(load_tflite(model, name), "tflite", model)
+
+    def oracle(feeds, keep):
+        session = LiteRT(model, reference_kernels=level_of(graph) == "QUANTIZED", preserve_all=bool(keep))
+        outputs = session.run(feeds)
+        return {**(session.tensors() if keep else {}), **outputs}
+
+    return graph, oracle
+
+
+def _onnx(model: bytes, name: str) -> tuple[Graph, Oracle]:
+    from toolchain.load.onnx import load_onnx, with_outputs
+    from toolchain.runtime.onnxruntime import OnnxRuntime
+
+    def oracle(feeds, keep):
+        return OnnxRuntime(with_outputs(model, keep) if keep else model).run(feeds)
+
+    return _stamped(load_onnx(model, name), "onnx", model), oracle
+
+
+def _torch(spec: str) -> tuple[Graph, Oracle]:
+    from toolchain.load.torch import load_module, load_torch, module_oracle
+
+    module, example = load_module(spec)
+    graph = load_torch(module, example, spec)
+    return replace(graph, source=replace(graph.source, format="torch")), module_oracle(module, graph)
+
+
+DOORS: Mapping[str, Callable[[bytes, str], tuple[Graph, Oracle]]] = {".tflite": _tflite, ".onnx": _onnx}

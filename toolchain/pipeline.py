@@ -1,0 +1,159 @@
+"""The whole flow, and the only place where stages meet: load, prune, train, calibrate, quantize, lower, build firmware."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+
+from toolchain.artifact import Artifact
+from toolchain.data import Samples, load_samples
+from toolchain.errors import BadSamples, Unsupported
+from toolchain.ir.check import check, level_of
+from toolchain.ir.graph import Graph
+from toolchain.ir.passes import canonical
+from toolchain.load import load
+from toolchain.lower import lower, require_fit, with_files
+from toolchain.profile import TargetProfile
+from toolchain.recipe import Recipe
+from toolchain.runtime import reference
+
+VECTORS = 4
+Say = Callable[[str], None]
+
+
+def quiet(message: str) -> None:
+    """A `Say` that says nothing."""
+
+
+def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None, say: Say = quiet) -> Artifact:
+    """From a model file or module and a set of samples to an artefact for one target."""
+    samples = load_samples(data) if data else None
+    say(f"loading {model}")
+    graph = load(model)
+    prepared = prepare(graph, recipe, samples, profile.channel_multiple, say)
+    return build(prepared, profile, recipe, samples, say)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model on its way to targets.
+
+    float_graph: canonical, pruned and fine-tuned if the recipe says so
+    graph:       what is deployed: quantized, or float_graph itself
+    """
+
+    float_graph: Graph
+    graph: Graph
+
+
+def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int] | None = None,
+            say: Say = quiet) -> Prepared:
+    """Everything that does not depend on a target's format. A graph that is already quantized is taken as it is."""
+    if level_of(graph) == "QUANTIZED":
+        if recipe.prune or recipe.train:
+            raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained; start from its float model")
+        fixed = canonical(graph)
+        return Prepared(fixed, fixed)
+    graph = _pruned(graph, recipe, samples, multiples or {}, say)
+    float_graph = canonical(graph)
+    if recipe.quantize.scheme == "float32":
+        return Prepared(float_graph, float_graph)
+    return Prepared(float_graph, _quantized(float_graph, recipe, samples, say))
+
+
+def _pruned(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int], say: Say) -> Graph:
+    teacher = graph
+    if recipe.prune:
+        from toolchain.prune.prune import prune
+        from toolchain.train.fit import reestimate_batch_norm
+
+        pruned = prune(graph, recipe.prune, multiples)
+        graph = pruned.graph
+        say(pruned.summary)
+        if recipe.prune.reestimate_batch_norm and samples is not None:
+            graph = reestimate_batch_norm(graph, samples.split("calibration").fit_to(graph))
+    if recipe.train:
+        from toolchain.train.fit import fit
+
+        if samples is None:
+            raise BadSamples(f"{graph.name}: the recipe's [train] needs samples; give --data")
+        say(f"fine-tuning for {recipe.train.epochs} epochs")
+        graph = fit(graph, recipe.train, samples.split("train").fit_to(graph), teacher=teacher, seed=recipe.seed)
+    return check(graph, "FLOAT")
+
+
+def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Say) -> Graph:
+    from toolchain.quantize.calibrate import calibrate
+    from toolchain.quantize.quantize import quantize
+
+    if samples is None:
+        raise BadSamples(f"{graph.name}: INT8 needs calibration samples; give --data SET_OR_NPZ, "
+                         f'or leave it in float (recipe: [quantize] scheme = "float32")')
+    calibration = samples.split("calibration").fit_to(graph)
+    say(f"calibrating with {min(len(calibration), recipe.calibrate.samples)} samples ({recipe.calibrate.observer})")
+    stats = calibrate(graph, recipe.calibrate, calibration, onnx_runner(graph))
+    return check(quantize(graph, stats, recipe.quantize), "QUANTIZED")
+
+
+def onnx_runner(graph: Graph):
+    """The float graph in ONNX Runtime, which is faster than the reference: (feeds, names) -> activations."""
+    from toolchain.lower.onnx import write_onnx
+    from toolchain.runtime.onnxruntime import OnnxRuntime
+
+    names = [t.name for t in graph.activations if t.name not in graph.inputs]
+    session = OnnxRuntime(write_onnx(graph, keep=names))
+
+    def run(feeds: Mapping[str, np.ndarray], wanted) -> Mapping[str, np.ndarray]:
+        moved = {name: value.transpose(graph.permutations[name]) if name in graph.permutations else value
+                 for name, value in feeds.items()}
+        return {**feeds, **session.run(moved)}
+
+    return run
+
+
+def test_vectors(prepared: Prepared, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
+    """A few inputs (calibration samples, else seeded noise) and what the reference makes of them."""
+    graph = prepared.graph
+    feeds = _vector_inputs(graph, samples, seed)
+    outputs = reference.run(graph, feeds)
+    return {**{f"input/{name}": value for name, value in feeds.items()},
+            **{f"output/{name}": outputs[name] for name in graph.outputs}}
+
+
+def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
+    from toolchain.ir.quant import quantize
+
+    rng = np.random.default_rng(seed)
+    feeds = next(samples.split("calibration").fit_to(graph).batches(VECTORS)) if samples else {}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        shape = (VECTORS, *tensor.shape[1:])
+        if tensor.quant is None:
+            feeds.setdefault(name, rng.standard_normal(shape, np.float32))
+        elif name in feeds:
+            feeds[name] = quantize(feeds[name], tensor.quant)
+        else:
+            low, high = np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max
+            feeds[name] = rng.integers(low, high, shape, tensor.dtype, endpoint=True)
+    return feeds
+
+
+def build(prepared: Prepared, profile: TargetProfile, recipe: Recipe, samples: Samples | None,
+          say: Say = quiet) -> Artifact:
+    """Lower for one target, with firmware where it runs C. Raises DoesNotFit, Unsupported, DeviceUnavailable."""
+    say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
+    artifact = lower(prepared.graph, profile, test_vectors(prepared, samples, recipe.seed))
+    manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric)
+    artifact = replace(artifact, manifest=manifest)
+    return _with_firmware(artifact, profile) if "c" in profile.formats else artifact
+
+
+def _with_firmware(artifact: Artifact, profile: TargetProfile) -> Artifact:
+    from toolchain.device.firmware import build_firmware
+
+    firmware = build_firmware(artifact, profile)
+    static = {"flash": firmware.flash_bytes, "code_flash": firmware.code_flash_bytes,
+              "static": firmware.static_bytes, "ram": firmware.ram_bytes}
+    require_fit(static, profile, artifact.manifest.name)
+    return with_files(artifact, {"firmware.elf": firmware.elf}, static)

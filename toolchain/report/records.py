@@ -1,0 +1,60 @@
+"""What `edge bench` and `edge eval` leave beside an artefact, and rows made of it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from toolchain.artifact import MANIFEST, Manifest
+from toolchain.errors import BadInput
+from toolchain.measurement import Evaluation, Measurement, Row
+from toolchain.profile import Format
+
+RECORD = {Measurement: "measurement", Evaluation: "evaluation"}
+
+
+def save(folder: Path, fmt: Format, record: Measurement | Evaluation) -> None:
+    """Keep the record beside the artefact it is about; nothing for a bare model file, which has no folder of its own."""
+    if folder.is_dir():
+        unfinished = folder / f".{RECORD[type(record)]}.{fmt}"
+        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+        unfinished.replace(_path(folder, type(record), fmt))
+
+
+def collect(folders: Iterable[Path]) -> list[Row]:
+    """One row for each file of each artefact in or below the folders. Raises BadInput where there is none."""
+    found = [manifest.parent for folder in folders for manifest in sorted(folder.rglob(MANIFEST))]
+    if not found:
+        raise BadInput(f"no artefact (a folder with a {MANIFEST}) in {', '.join(map(str, folders))}; "
+                       f"make one with `edge build`")
+    return [row for folder in found for row in rows_of(folder)]
+
+
+def rows_of(folder: Path) -> Iterator[Row]:
+    """The rows of one artefact."""
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadInput(f"{folder / MANIFEST}: {error}") from None
+    for fmt in manifest.formats:
+        measurement, evaluation = (_read(folder, kind, fmt) for kind in RECORD)
+        yield make_row(manifest, fmt, measurement, (evaluation,) if evaluation else ())
+
+
+def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None, quality: tuple[Evaluation, ...]) -> Row:
+    """A row of one of an artefact's files. On a host or phone the flash is the file; C has code and weights linked."""
+    size = manifest.static_bytes["flash"] if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
+    return Row(model=manifest.name, target=manifest.target, format=fmt, size_bytes=manifest.weight_bytes if fmt == "c" else size,
+               flash_bytes=size, ram_bytes=manifest.static_bytes["ram"], quality=quality, measurement=measurement)
+
+
+def _path(folder: Path, kind: type, fmt: Format) -> Path:
+    return folder / f"{RECORD[kind]}.{fmt}.json"
+
+
+def _read(folder: Path, kind: type, fmt: Format):
+    path = _path(folder, kind, fmt)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind) if path.exists() else None
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{path}: {error}; measure again") from None

@@ -1,0 +1,99 @@
+"""Rows as a table for a terminal, as Markdown and as JSON. Every figure stands beside its device and runtime."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from toolchain.measurement import Evaluation, Measurement, Row
+
+COLUMNS = ("model", "target", "file", "size", "flash", "RAM", "quality", "speed", "parity", "measured on")
+EMULATED = "An emulated device counts instructions: it has no milliseconds and no energy."
+NOT_THERE = "Artefacts for phones and Raspberry Pis are built here and run on this host: their latency is the host's."
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All rows, with what a reader must know about them."""
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    schema: str = "edge.report"
+    schema_version: int = 1
+
+
+def make_report(rows: Sequence[Row]) -> Report:
+    """Rows in a stable order, with the notes that their devices call for."""
+    measured = [row.measurement for row in rows if row.measurement]
+    notes = [EMULATED] if any(m.emulated for m in measured) else []
+    notes += [NOT_THERE] if any(not m.emulated and m.target != m.device for m in measured) else []
+    return Report(tuple(sorted(rows, key=lambda row: (row.model, row.target, row.format))), tuple(notes))
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """One string per column."""
+    m = row.measurement
+    quality = "; ".join(map(quality_text, row.quality)) or "-"
+    if row.note and m is None:
+        return (row.model, row.target, row.format, _bytes(row.size_bytes), _bytes(row.flash_bytes), _bytes(row.ram_bytes),
+                quality, row.note, "-", "-")
+    return (row.model, row.target, row.format, _bytes(row.size_bytes), _bytes(row.flash_bytes), _bytes(row.ram_bytes),
+            quality, _speed(m), _parity(m), _device(m))
+
+
+def _bytes(count: int | None) -> str:
+    return "-" if count is None else f"{count:,} B"
+
+
+def quality_text(e: Evaluation) -> str:
+    """A score with its standard error and n; shares as percent."""
+    scale, unit = (1, "") if e.metric == "mse" else (100, " %")
+    error = "" if e.standard_error is None else f" ± {scale * e.standard_error:.2g}"
+    return f"{e.metric} {scale * e.value:.4g}{error}{unit} (n={e.n:,})"
+
+
+def _speed(m: Measurement | None) -> str:
+    if m is None:
+        return "-"
+    if m.instructions is not None:
+        return f"{m.instructions:,} instructions"
+    if m.latency_us is None:
+        return "-"
+    return f"{m.latency_us.median / 1000:.3g} ms (p90 {m.latency_us.p90 / 1000:.3g})"
+
+
+def _parity(m: Measurement | None) -> str:
+    if m is None or m.parity is None:
+        return "-"
+    p = m.parity
+    return f"exact ({p.checked:,})" if p.mismatched == 0 else f"{p.mismatched:,} of {p.checked:,} off, worst {p.worst:.3g}"
+
+
+def _device(m: Measurement | None) -> str:
+    if m is None:
+        return "-"
+    return f"{m.device}{' (emulated)' if m.emulated else ''}, {m.runtime}"
+
+
+def markdown(report: Report) -> str:
+    """A GitHub table and the notes."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
+    lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
+    return "\n".join([*lines, "", *report.notes, ""])
+
+
+def terminal(report: Report):
+    """A Rich table; the caller prints it."""
+    from rich.table import Table
+
+    table = Table(*COLUMNS, caption="\n".join(report.notes) or None, caption_justify="left")
+    for row in report.rows:
+        table.add_row(*cells(row))
+    return table
+
+
+def bench_text(m: Measurement) -> str:
+    """One measurement in a few lines."""
+    memory = {"arena": m.arena_bytes, "static": m.static_bytes, "stack": m.stack_bytes, "flash": m.flash_bytes,
+              "code flash": m.code_flash_bytes, "peak RSS": m.peak_rss_bytes}
+    known = ", ".join(f"{name} {_bytes(count)}" for name, count in memory.items() if count is not None)
+    note = EMULATED if m.emulated else str(m.conditions.get("note", ""))
+    return "\n".join(filter(None, (f"{m.artifact} on {_device(m)}: {_speed(m)}", known, f"parity {_parity(m)}", note)))
