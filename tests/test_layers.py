@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors", "ir tomlfile", "profile recipe data measurement", "artifact", "runtime", "load",
+FLOORS = ("errors", "ir tomlfile", "profile recipe data metric measurement", "artifact", "runtime", "load",
           "prune quantize", "train", "lower", "device", "report", "pipeline", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 

@@ -1,0 +1,70 @@
+"""How good outputs are: one figure with its number of samples and standard error."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from toolchain.errors import BadSamples
+
+
+class Score(msgspec.Struct, frozen=True):
+    """A metric over n samples; standard_error is of the mean over samples, None for a single one."""
+
+    metric: str
+    value: float
+    n: int
+    standard_error: float | None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """per_sample(outputs (N, ...), expected) -> (N,) float64; the score is its mean.
+
+    expected: "labels" = (N,) class indices, "outputs" = of the outputs' shape: the float model's, or targets
+    """
+
+    per_sample: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    expected: Literal["labels", "outputs"]
+    higher_is_better: bool
+
+
+def top1_hits(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """1 where the largest output is the label's."""
+    return (_winners(outputs) == labels).astype(np.float64)
+
+
+def same_winner(outputs: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """1 where both have their largest output at the same place."""
+    return (_winners(outputs) == _winners(others)).astype(np.float64)
+
+
+def squared_error(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Mean over a sample's outputs of the squared difference."""
+    difference = np.asarray(outputs, np.float64) - np.asarray(targets, np.float64)
+    return (difference**2).reshape(len(difference), -1).mean(axis=1)
+
+
+def _winners(outputs: np.ndarray) -> np.ndarray:
+    return np.reshape(outputs, (len(outputs), -1)).argmax(axis=1)
+
+
+METRIC: Mapping[str, Metric] = {
+    "top1": Metric(top1_hits, "labels", higher_is_better=True),
+    "agreement": Metric(same_winner, "outputs", higher_is_better=True),
+    "mse": Metric(squared_error, "outputs", higher_is_better=False),
+}
+
+
+def score(metric: str, outputs: np.ndarray, expected: np.ndarray) -> Score:
+    """Score `outputs` (N, ...) by a key of METRIC. Raises BadSamples where `expected` does not fit them."""
+    row = METRIC[metric]
+    shape = outputs.shape[:1] if row.expected == "labels" else outputs.shape
+    if expected.shape != shape or not len(outputs):
+        raise BadSamples(f"{metric} compares outputs of shape {outputs.shape} with {row.expected} of shape "
+                         f"{shape}, got {expected.shape}")
+    values = row.per_sample(outputs, expected)
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return Score(metric, float(values.mean()), len(values), error)
