@@ -1,0 +1,1 @@
+"""Post-training INT8: observe ranges, choose parameters by the specification, rewrite the graph."""

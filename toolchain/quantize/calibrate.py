@@ -1,0 +1,60 @@
+"""Run the canonical float graph on calibration samples and keep what the observers see."""
+
+from collections.abc import Callable, Mapping, Sequence
+import math
+
+import numpy as np
+
+from toolchain.data import Samples
+from toolchain.errors import BadSamples
+from toolchain.ir.graph import Graph
+from toolchain.quantize.observers import OBSERVER, TensorStats
+from toolchain.quantize.rules import observed
+from toolchain.recipe import CalibrateConfig
+from toolchain.runtime import reference
+
+Run = Callable[[Mapping[str, np.ndarray], Sequence[str]], Mapping[str, np.ndarray]]
+"""(feeds, names) -> the tensors of those names, for a batch."""
+BATCH_BYTES = 1 << 24
+"""Activations held at a time, at most; a single sample may be larger."""
+
+
+def calibrate(graph: Graph, config: CalibrateConfig, samples: Samples, run: Run | None = None,
+              progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, TensorStats]:
+    """Statistics of every tensor whose range the rules ask for. Its memory does not grow with the samples.
+
+    graph:    canonical, so that the tensor observed is the tensor stored
+    samples:  of the calibration split; at most config.samples of them are used
+    run:      runs the graph; the reference by default
+    progress: called with (samples done, all)
+    Raises BadSamples where there are none, or where an activation becomes NaN or Inf.
+    """
+    samples = samples.fit_to(graph).take(config.samples)
+    if not len(samples):
+        raise BadSamples(f"{samples.name}: no samples to calibrate {graph.name} with")
+    run = run or (lambda feeds, names: reference.run(graph, feeds, keep=names))
+    names = observed(graph)
+    wanted = [name for name in names if name not in graph.inputs]
+    stats: dict[str, TensorStats] = {}
+    done = 0
+    for feeds in samples.batches(_batch_size(graph, names)):
+        seen = {**feeds, **run(feeds, wanted)}
+        for name in names:
+            new = OBSERVER[config.observer](seen[name], config)
+            if not math.isfinite(new.low + new.high):
+                raise _not_finite(name, seen[name], samples, done)
+            stats[name] = stats[name].merge(new) if name in stats else new
+        done += len(seen[graph.inputs[0]])
+        progress(done, len(samples))
+    return stats
+
+
+def _batch_size(graph: Graph, names: Sequence[str]) -> int:
+    return max(1, BATCH_BYTES // (4 * sum(graph.tensors[name].size for name in names)))
+
+
+def _not_finite(name: str, values: np.ndarray, samples: Samples, done: int) -> BadSamples:
+    bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    row = samples.rows[done + int(np.argmax(bad))]
+    return BadSamples(f"{samples.name}: sample {row} makes {name} NaN or Inf; look at its values and "
+                      f"preprocessing, then at the weights before {name}")
