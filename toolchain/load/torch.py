@@ -284,5 +284,5 @@ class _Door:
         value = self.values[node.args[0]]
         for alias in self.aliases(node):
             if self.values[alias] != value and any(self.order[user] > self.order[node] for user in alias.users):
-                raise Unsupported(f"changes {node.args[0].name} in place while {alias.name} is a view "
-                                  f"of it; use the call that makes a new tensor")
+                raise Unsupported(f"changes {node.args[0].name} in place while {alias.name} views it; use the "
+                                  f"call that makes a new tensor")
