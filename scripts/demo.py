@@ -1,0 +1,107 @@
+"""The main job on real input: two networks, every target, one table.
+
+har_watch: a 1-D network on wrist-sensor windows; pruned, fine-tuned, calibrated, quantized; judged by top-1 on people
+that it never saw. efficientnet_lite0: its published ImageNet weights; quantized; judged by how often it names the same
+class as the float network on held-out crops. Writes build/demo/report.json and report.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+import sys
+
+import msgspec
+import numpy as np
+from rich.console import Console
+
+from toolchain import deploy
+from toolchain.artifact import Artifact
+from toolchain.data import Samples, load_samples
+from toolchain.errors import DoesNotFit
+from toolchain.load import load
+from toolchain.measurement import Evaluation, Row
+from toolchain.metric import score
+from toolchain.pipeline import Prepared, build, prepare
+from toolchain.profile import TargetProfile, load_target, target_names
+from toolchain.recipe import QuantSpec, Recipe, load_recipe
+from toolchain.report.records import make_row, save
+from toolchain.report.tables import make_report, markdown, terminal
+
+OUT = Path("build/demo")
+EXAMPLES = Path("docs/examples")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network, the samples that go with it, and how its artefacts are judged."""
+
+    name: str
+    model: str
+    data: str
+    metric: str
+
+
+JOBS = (Job("har_watch", "har_watch/model.py:trained", "har_watch", "top1"),
+        Job("efficientnet_lite0", "efficientnet_lite0/model.py:pretrained", "photos", "agreement"))
+
+
+def say(message: str) -> None:
+    print(f"demo: {message}", file=sys.stderr, flush=True)
+
+
+def rows_of(job: Job) -> Iterator[Row]:
+    """Build, measure and judge one network on every target, after its float form as the baseline."""
+    recipe = load_recipe(EXAMPLES / job.name / "recipe.toml")
+    samples = load_samples(job.data)
+    graph = replace(load(EXAMPLES / job.model), name=job.name)
+    test = samples.split("test")
+    untouched = Recipe(metric=recipe.metric, quantize=QuantSpec(scheme="float32"))
+    baseline = build(prepare(graph, untouched, None), load_target("host"), untouched, samples)
+    truth = test.y if job.metric == "top1" else outputs_of(baseline, "onnx", load_target("host"), test)
+    yield from measured(job, baseline, load_target("host"), test, truth, OUT / job.name / "float32")
+    prepared: dict[tuple, Prepared] = {}
+    for profile in map(load_target, target_names()):
+        key = tuple(sorted(profile.channel_multiple.items()))
+        if key not in prepared:
+            prepared[key] = prepare(graph, recipe, samples, profile.channel_multiple, say)
+        try:
+            artifact = build(prepared[key], profile, recipe, samples, say)
+        except DoesNotFit as error:
+            yield Row(model=job.name, target=profile.name, format=profile.formats[0], note=f"does not fit: {error}")
+            continue
+        yield from measured(job, artifact, profile, test, truth, OUT / job.name / profile.name)
+
+
+def measured(job: Job, artifact: Artifact, profile: TargetProfile, test: Samples, truth: np.ndarray,
+             folder: Path) -> Iterator[Row]:
+    """Write the artefact, deploy each of its files, and give a row for each."""
+    artifact.write(folder)
+    artifact = deploy.open_artifact(folder)
+    for fmt in profile.formats:
+        say(f"measuring {folder.name}, {fmt}")
+        measurement = deploy.bench(artifact, None, fmt, seconds=0.5)
+        save(folder, fmt, measurement)
+        found = score(job.metric, outputs_of(artifact, fmt, profile, test), truth)
+        quality = Evaluation(metric=found.metric, value=found.value, n=found.n, standard_error=found.standard_error,
+                             data=job.data, split="test", device=measurement.device, runtime=measurement.runtime)
+        save(folder, fmt, quality)
+        yield make_row(artifact.manifest, fmt, measurement, (quality,))
+
+
+def outputs_of(artifact: Artifact, fmt: str, profile: TargetProfile, samples: Samples) -> np.ndarray:
+    """What the artefact answers where its target runs."""
+    with deploy.deployed(artifact, fmt, profile) as session:
+        return deploy.answers(artifact, fmt, session, samples)
+
+
+def main() -> None:
+    report = make_report([row for job in JOBS for row in rows_of(job)])
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    (OUT / "report.md").write_text(markdown(report), encoding="utf-8")
+    Console().print(terminal(report))
+    print(f"{OUT}/report.json, {OUT}/report.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The layout pass keeps the function, leaves no transposes, and says how inputs and outputs were turned."""
+
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+
+from tests.literal import Literal, random_literal
+from toolchain.ir.check import check
+from toolchain.ir.layout import channels_last, transposes
+from toolchain.runtime import reference
+
+
+def feeds_of(graph, rng):
+    return {name: rng.standard_normal(graph.tensors[name].shape, np.float32) for name in graph.inputs}
+
+
+def run_in_source_layout(graph, feeds):
+    """Outputs in the source's layout for inputs in the source's layout."""
+    perm = graph.permutations
+    inner = {name: x.transpose(np.argsort(perm[name])) if name in perm else x for name, x in feeds.items()}
+    outputs = reference.run(graph, inner)
+    return {name: y.transpose(perm[name]) if name in perm else y for name, y in outputs.items()}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_function_stays_and_no_transpose_is_left(seed):
+    literal = random_literal(seed)
+    graph = check(channels_last(check(literal, "FLOAT")), "FLOAT")
+    feeds = feeds_of(literal, np.random.default_rng(seed))
+    expected, got = reference.run(literal, feeds), run_in_source_layout(graph, feeds)
+    assert transposes(graph) == 0
+    assert graph.inputs == literal.inputs and graph.outputs == literal.outputs
+    for name in literal.outputs:
+        np.testing.assert_allclose(got[name], expected[name], rtol=2e-4, atol=2e-4)
+
+
+def test_names_survive_and_scaffolding_goes():
+    net = Literal(0)
+    x = net.b.input("x", (1, 3, 8, 8))
+    y = net.classify(net.act(net.conv(x, 4)))
+    graph = channels_last(net.b.graph(y))
+    assert [op.name for op in graph.ops] == ["conv", "conv.act", "flat", "fc"]
+    assert not any(":" in name for name in graph.tensors)
+
+
+def test_permutations_say_how_the_source_lay():
+    net = Literal(0)
+    x = net.b.input("x", (1, 3, 8, 4))
+    graph = channels_last(net.b.graph(net.conv(x, 5)))
+    assert graph.tensors["x"].shape == (1, 8, 4, 3) and graph.tensors["conv"].shape == (1, 8, 4, 5)
+    assert graph.permutations == {"x": (0, 3, 1, 2), "conv": (0, 3, 1, 2)}
+
+
+def test_a_network_that_is_channels_last_already_is_left_alone():
+    net = Literal(0)
+    x = net.b.input("x", (1, 8, 4, 3))
+    w, b = net.weights("w", 5, 3, 3, 3), net.weights("b", 5)
+    literal = net.b.graph(net.b.op("conv2d", [x, w, b], "y"))
+    assert channels_last(literal).digest == literal.digest
+
+
+def test_one_dimensional_convolutions_become_plain_conv2d():
+    net = Literal(0)
+    x = net.b.input("x", (1, 6, 50))
+
+    def conv1d(x, name, channels):
+        w, b = net.weights(f"{name}.weight", channels, 1, 5, net.shape(x)[1]), net.weights(f"{name}.bias", channels)
+        inner = net.b.op("transpose", [x], f"{name}:nlc", perm=(0, 2, 1))
+        n, length, c = net.shape(inner)
+        inner = net.b.op("reshape", [inner], f"{name}:in", shape=(n, 1, length, c))
+        y = net.b.op("conv2d", [inner, w, b], f"{name}:last", pads=(0, 0, 2, 2))
+        y = net.b.op("reshape", [y], f"{name}:out", shape=(n, length, channels))
+        return net.b.op("transpose", [y], name, perm=(0, 2, 1))
+
+    y = net.b.op("relu", [conv1d(x, "first", 8)], "relu")
+    z = net.b.op("mean", [conv1d(y, "second", 8)], "mean", axes=(2,), keepdims=False)
+    literal = net.b.graph(z)
+    graph = check(channels_last(literal), "FLOAT")
+    assert [op.kind for op in graph.ops] == ["reshape", "conv2d", "relu", "conv2d", "mean", "reshape"]
+    assert [op.name for op in graph.ops][1:4] == ["first", "relu", "second"]
+    feeds = feeds_of(literal, np.random.default_rng(1))
+    np.testing.assert_allclose(run_in_source_layout(graph, feeds)["mean"], reference.run(literal, feeds)["mean"],
+                               rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_one_tensor_as_two_outputs(two):
+    net = Literal(3)
+    x = net.b.input("x", (1, 3, 4, 4))
+    y = net.conv(x, 2)
+    outputs = [net.b.op("transpose", [y], "last", perm=(0, 2, 3, 1)), y] if two else [y]
+    literal = net.b.graph(*outputs)
+    graph = check(channels_last(literal), "FLOAT")
+    feeds = feeds_of(literal, np.random.default_rng(1))
+    expected, got = reference.run(literal, feeds), run_in_source_layout(graph, feeds)
+    for name in literal.outputs:
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-5)

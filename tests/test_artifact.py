@@ -1,0 +1,78 @@
+"""Artefacts are written whole or not at all, and every byte that is read back is checked."""
+
+import numpy as np
+import pytest
+
+from toolchain.artifact import MANIFEST, VECTORS, Artifact, Manifest, Port, convert, read_artifact
+from toolchain.errors import BadInput
+
+PORTS = {"tflite": (Port("x", (1, 2), "int8", 0.5, 3),)}
+
+
+def made(model=b"model"):
+    manifest = Manifest(name="net", target="host", formats=("tflite",), inputs=PORTS, outputs=PORTS)
+    return Artifact(manifest, {"model.tflite": model}, {"input/x": np.arange(6, dtype=np.int8).reshape(3, 2)})
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    folder = made().write(tmp_path / "out")
+    again = read_artifact(folder)
+    assert again.model("tflite") == b"model" and again.digest == made().digest
+    assert again.manifest.inputs == PORTS
+    np.testing.assert_array_equal(again.vectors["input/x"], made().vectors["input/x"])
+
+
+def test_the_same_artefact_gives_the_same_bytes(tmp_path):
+    first, second = made().write(tmp_path / "a"), made().write(tmp_path / "b")
+    for name in ("model.tflite", VECTORS, MANIFEST):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_a_rebuild_replaces_the_old_artefact_and_leaves_nothing_else(tmp_path):
+    made(b"old").write(tmp_path / "out")
+    made(b"new").write(tmp_path / "out")
+    assert read_artifact(tmp_path / "out").model("tflite") == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_somebody_elses_folder_is_not_overwritten(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInput, match="not empty and not an artefact"):
+        made().write(tmp_path / "out")
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("damage, message", [
+    (lambda f: (f / "model.tflite").write_bytes(b"modeI"), r"model\.tflite: sha256 differs from the manifest's"),
+    (lambda f: (f / "model.tflite").unlink(), r"model\.tflite is missing"),
+    (lambda f: (f / MANIFEST).unlink(), r"no manifest\.json; not an artefact"),
+    (lambda f: (f / MANIFEST).write_text("{"), r"manifest\.json: Input data was truncated"),
+])
+def test_damage_is_found(tmp_path, damage, message):
+    folder = made().write(tmp_path / "out")
+    damage(folder)
+    with pytest.raises(BadInput, match=message):
+        read_artifact(folder)
+
+
+def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
+    folder = made().write(tmp_path / "out")
+    (tmp_path / "secret").write_bytes(b"model")
+    text = (folder / MANIFEST).read_text().replace('"model.tflite"', '"../secret"')
+    (folder / MANIFEST).write_text(text)
+    with pytest.raises(BadInput, match="points outside the folder"):
+        read_artifact(folder)
+
+
+def test_ports_convert_layout_and_codes():
+    """int8 codes of a channels-last graph as an NCHW float file takes them, and back."""
+    inner = Port("x", (1, 2, 2, 3), "int8", 0.25, -5, (0, 3, 1, 2))
+    file = Port("x", (1, 3, 2, 2), "float32")
+    codes = np.random.default_rng(0).integers(-128, 128, (4, 2, 2, 3), np.int8)
+    real = convert(codes, inner, file)
+    np.testing.assert_array_equal(real, (0.25 * (codes.astype(np.float32) + 5)).transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(convert(real, file, inner), codes)
+    shifted = convert(codes, inner, Port("x", (1, 2, 2, 3), "uint8", 0.25, 123, (0, 3, 1, 2)))
+    np.testing.assert_array_equal(shifted, (codes.astype(int) + 128).astype(np.uint8))

@@ -1,0 +1,81 @@
+"""Profiles and recipes: facts are read, mistakes are named with file, key, value and remedy."""
+
+import pytest
+
+from toolchain.errors import BadConfig, Unsupported
+from toolchain.profile import TARGETS, load_profile, load_target, target_names
+from toolchain.recipe import PruneConfig, Recipe, load_recipe
+
+GOOD = """
+description = "a board"
+family = "microcontroller"
+formats = ["c"]
+core = "cortex-m4"
+isa = "armv7e-m"
+flash_bytes = 1_000_000
+ram_bytes = 200_000
+clock_hz = 80_000_000
+compiler = "arm-none-eabi-gcc"
+"""
+
+
+def written(tmp_path, text):
+    folder = tmp_path / "board"
+    folder.mkdir()
+    (folder / "profile.toml").write_text(text)
+    return folder / "profile.toml"
+
+
+def test_every_committed_target_has_a_sound_profile():
+    assert {"host", "android_arm64", "raspberry_pi_4", "cortex_m4_qemu"} <= set(target_names())
+    for name in target_names():
+        profile = load_target(name)
+        assert profile.name == name and (TARGETS / name / "profile.toml").is_file()
+
+
+def test_a_target_of_ones_own_is_a_folder(tmp_path):
+    profile = load_target(str(written(tmp_path, GOOD).parent))
+    assert (profile.name, profile.ram_bytes, profile.emulated) == ("board", 200_000, False)
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("ram_bytes", "ram_byte", r"profile\.toml: unknown key 'ram_byte'; did you mean 'ram_bytes'\?"),
+    ("200_000", "-1", r"profile\.toml: ram_bytes: expected int >= 1"),
+    ("80_000_000", '"fast"', r"profile\.toml: clock_hz: expected int, got str"),
+    ('formats = ["c"]', 'formats = ["elf"]', r"profile\.toml: formats\[0\]: invalid enum value 'elf'"),
+    ('core = "cortex-m4"', "", r"profile\.toml: missing key core"),
+    ("compiler", "# compiler", r"profile\.toml: format 'c' needs a compiler"),
+    ("= 1_000_000", "=", r"profile\.toml: not valid TOML"),
+])
+def test_mistakes_in_a_profile_are_named(tmp_path, old, new, message):
+    with pytest.raises(BadConfig, match=message):
+        load_profile(written(tmp_path, GOOD.replace(old, new)))
+
+
+def test_an_unknown_target_lists_the_known_ones():
+    with pytest.raises(Unsupported, match=r"unknown target 'rpi'; known targets: .*raspberry_pi_4.*docs/own-target\.md"):
+        load_target("rpi")
+
+
+def test_a_recipe_has_sections_with_defaults(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("seed = 3\n[prune]\nratio = 0.4\n[calibrate]\nobserver = 'percentile'\n")
+    recipe = load_recipe(path)
+    assert recipe.prune == PruneConfig(ratio=0.4) and recipe.train is None
+    assert (recipe.calibrate.percentile, recipe.quantize.scheme, recipe.seed) == (99.99, "int8", 3)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("[prune]\nratoi = 0.4\n", r"unknown key 'prune\.ratoi'; did you mean 'prune\.ratio'\?"),
+    ("[prune]\nratio = 1.0\n", r"prune\.ratio: expected float < 1"),
+    ("[calibrate]\nobserver = 'kl'\n", r"calibrate\.observer: invalid enum value 'kl'"),
+])
+def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(BadConfig, match=message):
+        load_recipe(path)
+
+
+def test_the_recipe_digest_is_of_its_values():
+    assert Recipe().digest == Recipe(seed=0).digest != Recipe(seed=1).digest
