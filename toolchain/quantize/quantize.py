@@ -52,7 +52,7 @@ def _weighted(graph: Graph, op: Op, scales: Scales, tensors: dict[str, Tensor]) 
 def _check_multiplier(graph: Graph, op: Op, products: np.ndarray, out: np.ndarray) -> None:
     if float(products.max()) / float(out) >= MULTIPLIER_LIMIT:
         raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale {float(out):.3g} "
-                         f"is 2**30 times finer than its products'; give samples like those it was trained on")
+                         f"is 2**30 times finer than its products'; give samples like its training data")
 
 
 def _computed(graph: Graph, op: Op, scales: Scales, tensors: dict[str, Tensor]) -> list[Op]:
