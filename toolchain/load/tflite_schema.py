@@ -14,8 +14,8 @@ METADATA_NAME = "edge-toolchain"
 """Of our own metadata entry: JSON with the graph's digest and its inputs' and outputs' permutations."""
 
 TENSOR_TYPE: Mapping[str, str] = {
-    "float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8", "int16": "INT16", "int32": "INT32", "int64": "INT64",
-    "bool": "BOOL"}
+    "float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8", "int16": "INT16", "int32": "INT32",
+    "int64": "INT64", "bool": "BOOL"}
 ACTIVATION: Mapping[str | None, str] = {None: "NONE", "relu": "RELU", "relu6": "RELU6"}
 
 
@@ -69,7 +69,10 @@ WINDOWED = frozenset(kind for kind, row in BUILTIN.items() if "stride" in row.fi
 
 
 def same_pads(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """(before, after) that SAME adds along one axis; the odd one goes after (ComputePaddingWithOffset, padding.h)."""
+    """(before, after) that SAME adds along one axis; the odd one goes after.
+
+    Source: ComputePaddingWithOffset in TFLite's kernels/padding.h.
+    """
     out = -(-size // stride)
     total = max((out - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
     return total // 2, total - total // 2

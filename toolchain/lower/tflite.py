@@ -8,16 +8,24 @@ Source: TFLite schema version 3; for the int8 rules, the TFLite 8-bit quantizati
 from dataclasses import dataclass, field, replace
 import json
 
+from ai_edge_litert import schema_py_generated as schema
 import flatbuffers
 import numpy as np
 
-from ai_edge_litert import schema_py_generated as schema
 from toolchain import __version__
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Op, Tensor
-from toolchain.ir.quant import QuantParams
-from toolchain.load.tflite_schema import (ACTIVATION, BUILTIN, FILE_IDENTIFIER, METADATA_NAME, SCHEMA_VERSION,
-                                          TENSOR_TYPE, WINDOWED, same_pads)
+from toolchain.ir.quant import RANGE, QuantParams
+from toolchain.load.tflite_schema import (
+    ACTIVATION,
+    BUILTIN,
+    FILE_IDENTIFIER,
+    METADATA_NAME,
+    SCHEMA_VERSION,
+    TENSOR_TYPE,
+    WINDOWED,
+    same_pads,
+)
 from toolchain.lower.tflite_versions import oldest_runtime, operator_version
 
 ALIGNMENT = 16
@@ -42,11 +50,8 @@ def write_tflite(graph: Graph, *, io: str = "int8") -> bytes:
 
 
 def _check(graph: Graph) -> None:
-    problems = [f"{op.name}: {op.kind}: {why}" for op in graph.ops if (why := _why_not(graph, op))]
-    problems += [f"{t.name}: dtype {t.dtype} is not one of {', '.join(TENSOR_TYPE)}"
-                 for t in graph.tensors.values() if t.dtype not in TENSOR_TYPE]
-    if problems:
-        raise Unsupported(f"{graph.name}: .tflite cannot hold\n  " + "\n  ".join(problems))
+    if problems := [f"{op.kind} '{op.name}': {why}" for op in graph.ops if (why := _why_not(graph, op))]:
+        raise Unsupported.listing(f"{graph.name} as .tflite", problems)
 
 
 def _why_not(graph: Graph, op: Op) -> str | None:
@@ -134,11 +139,19 @@ def _explicit_pads(graph: Graph) -> Graph:
             shape = tuple(n + sum(pad) for n, pad in zip(x.shape, pads, strict=True))
             padded = replace(x, name=_free_name(f"{op.name}.padded", graph), shape=shape)
             tensors[padded.name] = padded
-            kind = "pad_lowest" if op.kind == "max_pool2d" else "pad"
+            kind = "pad_lowest" if op.kind == "max_pool2d" and not _never_negative(graph, x) else "pad"
             ops.append(Op(kind, (x.name,), (padded.name,), {"pads": pads}))
             op = replace(op, inputs=(padded.name, *op.inputs[1:]), attrs={**op.attrs, "pads": (0, 0, 0, 0)})
         ops.append(op)
     return replace(graph, tensors=tensors, ops=tuple(ops))
+
+
+def _never_negative(graph: Graph, x: Tensor) -> bool:
+    """Whether a max pool may pad `x` with zeros: PAD, unlike PADV2, is taken by XNNPACK."""
+    if x.quant is not None:
+        return int(x.quant.zero_point) == RANGE[x.dtype][0]
+    maker = graph.producers.get(x.name)
+    return maker is not None and {maker.kind, maker.attrs.get("activation")} & {"relu", "relu6"} != set()
 
 
 # Operators -----------------------------------------------------------------------------------------------------------

@@ -1,18 +1,20 @@
 """Operator versions and the oldest runtime that knows them.
 
-Source: LiteRT's tflite/tools/versioning/op_version.cc and runtime_version.cc, for the ops and types that we write.
+Source: op_version.cc and runtime_version.cc in LiteRT's tflite/tools/versioning, for what we write.
 """
 
 from collections.abc import Sequence
 
 from toolchain.ir.graph import Tensor
 
-_INT8 = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "LEAKY_RELU": 1, "QUANTIZE": 1}
+_INT8 = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "LEAKY_RELU": 1,
+         "QUANTIZE": 1}
+"""Version of an operator on int8; 2 where it is not listed."""
 
 _BASE_RUNTIME = (1, 14, 0)
 """TFLite 1.14 brought the int8 kernels and QUANTIZE; of what we write, only these are younger."""
-_YOUNGER = {("MUL", 3): (1, 15, 0), ("RELU", 2): (2, 1, 0), ("SUB", 3): (2, 3, 0), ("TRANSPOSE", 4): (2, 3, 0),
-            ("PAD", 4): (2, 6, 0), ("PADV2", 4): (2, 6, 0), ("TRANSPOSE", 6): (2, 12, 0)}
+_YOUNGER = {("MUL", 3): (1, 15, 0), ("RELU", 2): (2, 1, 0), ("SUB", 3): (2, 3, 0),
+            ("TRANSPOSE", 4): (2, 3, 0), ("PAD", 4): (2, 6, 0), ("PADV2", 4): (2, 6, 0), ("TRANSPOSE", 6): (2, 12, 0)}
 
 
 def operator_version(operator: str, inputs: Sequence[Tensor], output: Tensor, attrs) -> int:

@@ -1,0 +1,243 @@
+"""The bytes of a .tflite file as plain records, every index and length checked. The bytes are not trusted.
+
+Flatbuffer vectors may overlap, so a small hostile file can describe endless tables: what is read in all may not
+exceed what the file's bytes could hold. Source: TFLite schema version 3.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+import math
+import struct
+
+from ai_edge_litert import schema_py_generated as schema
+import numpy as np
+
+from toolchain.errors import BadModel
+from toolchain.load.tflite_schema import BUILTIN, FILE_IDENTIFIER, SCHEMA_VERSION, TENSOR_TYPE
+
+MAX_ELEMENTS = 2**28
+"""Of one tensor: 1 GiB of float32, more than any target here holds."""
+MAX_CONSTANT_BYTES = 2**31
+"""Of all constants: what a flatbuffer can hold. Tensors may share buffers, so the file's size is no bound."""
+
+_DTYPE = {getattr(schema.TensorType, code): name for name, code in TENSOR_TYPE.items()}
+_TYPE_NAME = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+_OPERATOR_NAME = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+_OPTIONS = {row.operator: row.options for row in BUILTIN.values()}
+
+
+@dataclass(frozen=True, eq=False)
+class FileTensor:
+    """One tensor of the file.
+
+    dtype:      numpy's name, or the schema's in capitals where the toolchain has none for it
+    signature:  the shape with -1 for what the file leaves open, None where it leaves nothing open
+    data:       a read-only view of a constant's values, None for an activation
+    scale, zero_point: of length 0 (none), 1 (per tensor) or shape[axis]
+    unusual:    what makes it unreadable for us (sparse, a state variable ...), "" for a plain tensor
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    signature: tuple[int, ...] | None
+    data: np.ndarray | None
+    scale: np.ndarray
+    zero_point: np.ndarray
+    axis: int
+    unusual: str
+
+
+@dataclass(frozen=True, eq=False)
+class FileOp:
+    """One operator.
+
+    operator:        name in the schema
+    options:         by field; {} where our rows need none
+    inputs, outputs: tensor indexes; -1 where an optional input is left out
+    """
+
+    index: int
+    operator: str
+    options: Mapping[str, object]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TFLiteFile:
+    """The first subgraph; others are reached through control flow only, which has no row."""
+
+    tensors: tuple[FileTensor, ...]
+    ops: tuple[FileOp, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read_tflite(model: bytes, name: str) -> TFLiteFile:
+    """Decode `model`. Raises BadModel naming the table or tensor that cannot be right."""
+    if model[4:8] != FILE_IDENTIFIER:
+        raise BadModel(f"{name}: not a .tflite file: bytes 4 to 8 are {bytes(model[4:8])!r}, "
+                       f"not {FILE_IDENTIFIER!r}")
+    try:
+        return _Reader(bytes(model), name).file()
+    except (struct.error, ValueError, IndexError, TypeError, OverflowError) as error:
+        raise BadModel(f"{name}: truncated or damaged .tflite file ({error}); copy or export it again") from None
+
+
+class _Reader:
+    """One pass over the tables. left: how many table entries, numbers and letters the bytes can still hold."""
+
+    def __init__(self, model: bytes, name: str):
+        self.model, self.name, self.left, self.constant_bytes = model, name, len(model), 0
+        self.root = schema.Model.GetRootAs(model, 0)
+
+    def bad(self, what: str) -> BadModel:
+        return BadModel(f"{self.name}: {what}; the file is damaged: copy or export it again")
+
+    def require(self, holds: object, what: str) -> None:
+        if not holds:
+            raise self.bad(what)
+
+    def spend(self, amount: int) -> int:
+        self.left -= amount
+        self.require(self.left >= 0, f"its tables describe more than its {len(self.model):,} bytes can hold")
+        return amount
+
+    def each(self, count: int, item: Callable[[int], object]) -> list:
+        return [item(i) for i in range(self.spend(count))]
+
+    def numbers(self, table, vector: str) -> np.ndarray:
+        """A vector of scalars; empty where it is absent."""
+        if not self.spend(getattr(table, f"{vector}Length")()):
+            return np.zeros(0, np.int64)
+        return getattr(table, f"{vector}AsNumpy")()
+
+    def indexes(self, table, vector: str, limit: int) -> tuple[int, ...]:
+        """Tensor indexes, each within -1..limit - 1."""
+        found = tuple(map(int, self.numbers(table, vector)))
+        self.require(all(-1 <= i < limit for i in found),
+                     f"{vector} {found[:8]} reach outside the {limit} tensors")
+        return found
+
+    def text(self, raw: bytes | None) -> str:
+        self.spend(len(raw or b""))
+        return (raw or b"").decode()
+
+    def file(self) -> TFLiteFile:
+        self.require(self.root.Version() == SCHEMA_VERSION,
+                     f"schema version {self.root.Version()}, not {SCHEMA_VERSION}")
+        self.require(self.root.SubgraphsLength() > 0, "it holds no subgraph")
+        graph, count = self.root.Subgraphs(0), self.root.Subgraphs(0).TensorsLength()
+        buffers = self.each(self.root.BuffersLength(), self.buffer)
+        codes = self.each(self.root.OperatorCodesLength(), self.operator)
+        tensors = self.each(count, lambda i: self.tensor(i, graph.Tensors(i), buffers))
+        inputs, outputs = (self.indexes(graph, vector, count) for vector in ("Inputs", "Outputs"))
+        self.require(outputs and -1 not in (*inputs, *outputs), f"inputs {inputs}, outputs {outputs}: one is missing")
+        ops = self.each(graph.OperatorsLength(), lambda i: self.op(i, graph.Operators(i), codes, count))
+        return TFLiteFile(_named(tensors, (*inputs, *outputs)), tuple(ops), inputs, outputs)
+
+    def buffer(self, index: int) -> np.ndarray:
+        """The bytes of a buffer, inside the flatbuffer or, with offset > 1, behind it (models above 2 GB)."""
+        table = self.root.Buffers(index)
+        offset, size = table.Offset(), table.Size()
+        if offset > 1:
+            self.require(offset + size <= len(self.model),
+                         f"buffer {index} at byte {offset:,}, {size:,} long, ends behind the file")
+            return np.frombuffer(self.model, np.uint8, size, offset)
+        return table.DataAsNumpy() if table.DataLength() else np.zeros(0, np.uint8)
+
+    def operator(self, index: int) -> str:
+        table = self.root.OperatorCodes(index)
+        code = max(table.BuiltinCode(), table.DeprecatedBuiltinCode())
+        if code == schema.BuiltinOperator.CUSTOM:
+            return f"CUSTOM {self.text(table.CustomCode())}"
+        return _OPERATOR_NAME.get(code, f"operator {code}")
+
+    def tensor(self, index: int, table, buffers: list[np.ndarray]) -> FileTensor:
+        name = self.text(table.Name()) or f"tensor_{index}"
+        shape = tuple(map(int, self.numbers(table, "Shape")))
+        signature = tuple(map(int, self.numbers(table, "ShapeSignature"))) or None
+        self.require(all(n >= 0 for n in shape) and math.prod(shape) <= MAX_ELEMENTS,
+                     f"tensor '{name}' has shape {shape}")
+        self.require(table.Buffer() < len(buffers),
+                     f"tensor '{name}' is in buffer {table.Buffer()} of {len(buffers)}")
+        dtype = _DTYPE.get(table.Type()) or _TYPE_NAME.get(table.Type(), f"type {table.Type()}")
+        unusual = _unusual(table)
+        data = None if unusual else self.values(name, shape, dtype, buffers[table.Buffer()])
+        scale, zero_point, axis = self.quantization(name, shape, table)
+        return FileTensor(index, name, shape, dtype, signature, data, scale, zero_point, axis, unusual)
+
+    def values(self, name: str, shape: tuple[int, ...], dtype: str, raw: np.ndarray) -> np.ndarray | None:
+        if not raw.size or dtype not in TENSOR_TYPE:
+            return None
+        little = np.dtype(dtype).newbyteorder("<")
+        needed = math.prod(shape) * little.itemsize
+        self.require(raw.size == needed,
+                     f"constant '{name}' {dtype} {shape} needs {needed:,} bytes, has {raw.size:,}")
+        self.constant_bytes += needed
+        self.require(self.constant_bytes <= MAX_CONSTANT_BYTES,
+                     f"its constants take more than {MAX_CONSTANT_BYTES:,} bytes")
+        return np.require(raw.view(little).reshape(shape), dtype, "A")
+
+    def quantization(self, name: str, shape: tuple[int, ...], table) -> tuple[np.ndarray, np.ndarray, int]:
+        """Scales, zero points and the axis that they run along."""
+        params = table.Quantization()
+        if params is None:
+            return np.zeros(0, np.float32), np.zeros(0, np.int64), 0
+        scale, zero_point = self.numbers(params, "Scale"), self.numbers(params, "ZeroPoint")
+        if not zero_point.size:
+            zero_point = np.zeros(scale.size, np.int64)
+        axis = params.QuantizedDimension()
+        self.require(scale.size == zero_point.size,
+                     f"tensor '{name}' has {scale.size} scales, {zero_point.size} zero points")
+        self.require(scale.size <= 1 or (0 <= axis < len(shape) and shape[axis] == scale.size),
+                     f"tensor '{name}' {shape} has {scale.size} scales along axis {axis}")
+        return scale, zero_point, axis
+
+    def op(self, index: int, table, codes: list[str], tensors: int) -> FileOp:
+        self.require(table.OpcodeIndex() < len(codes),
+                     f"op {index} has operator code {table.OpcodeIndex()} of {len(codes)}")
+        operator = codes[table.OpcodeIndex()]
+        inputs, outputs = (self.indexes(table, vector, tensors) for vector in ("Inputs", "Outputs"))
+        self.require(outputs and -1 not in outputs, f"op {index} {operator} has outputs {outputs}")
+        return FileOp(index, operator, self.options(index, operator, table), inputs, outputs)
+
+    def options(self, index: int, operator: str, table) -> Mapping[str, object]:
+        """Fields of the operator's options table; the schema's defaults where the file leaves it out."""
+        wanted = _OPTIONS.get(operator)
+        if wanted is None:
+            return {}
+        union, defaults = table.BuiltinOptions(), getattr(schema, f"{wanted}T")
+        if union is None:
+            return vars(defaults())
+        self.require(table.BuiltinOptionsType() == getattr(schema.BuiltinOptions, wanted),
+                     f"op {index} {operator} has options of type {table.BuiltinOptionsType()}, not {wanted}")
+        return vars(defaults.InitFromBuf(union.Bytes, union.Pos))
+
+
+def _unusual(table) -> str:
+    quantization = table.Quantization()
+    if table.Sparsity() is not None:
+        return "it is stored sparse; export it dense"
+    if table.IsVariable():
+        return "it is a state variable; stateful networks have no row yet"
+    if table.ExternalBuffer():
+        return "its values are in another file; export with the weights inside"
+    if quantization is not None and quantization.DetailsType():
+        return "it is quantized by blocks; quantize per tensor or per channel"
+    return ""
+
+
+def _named(tensors: list[FileTensor], ports: tuple[int, ...]) -> tuple[FileTensor, ...]:
+    """Names made unique, inputs and outputs first, so that theirs are those that a runtime shows."""
+    taken, names = set(), {}
+    for index in dict.fromkeys((*ports, *range(len(tensors)))):
+        name, count = tensors[index].name, 0
+        while name in taken:
+            count += 1
+            name = f"{tensors[index].name}.{count}"
+        taken.add(name)
+        names[index] = name
+    return tuple(replace(tensor, name=names[tensor.index]) for tensor in tensors)
