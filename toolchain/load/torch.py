@@ -281,8 +281,8 @@ class _Door:
 
     def check_views(self, node: torch.fx.Node) -> None:
         """An in-place call on memory that is read later in another shape would have to change that too."""
-        value = self.values[node.args[0]]
+        value, now = self.values[node.args[0]], self.order[node]
         for alias in self.aliases(node):
-            if self.values[alias] != value and any(self.order[user] > self.order[node] for user in alias.users):
-                raise Unsupported(f"changes {node.args[0].name} in place while {alias.name} views it; use the "
-                                  f"call that makes a new tensor")
+            if self.values[alias] != value and any(self.order[user] > now for user in alias.users):
+                raise Unsupported(f"changes {node.args[0].name} in place while {alias.name} views it; "
+                                  f"use the call that makes a new tensor")

@@ -1,0 +1,127 @@
+"""The trainable module computes what the reference and the source compute, and gives its graph back."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import torch
+
+from tests.models import NETWORKS
+from toolchain.errors import Unsupported
+from toolchain.ir.build import Builder
+from toolchain.ir.layout import channels_last
+from toolchain.load.torch import load_torch
+from toolchain.runtime import reference
+from toolchain.runtime.torch_module import FORWARD, GraphModule
+
+RNG = np.random.default_rng(0)
+
+
+def loaded(name):
+    module, example = NETWORKS[name]()
+    return module, channels_last(load_torch(module, example, name))
+
+
+def computed(graph, feeds):
+    with torch.no_grad():
+        got = GraphModule(graph).eval()({name: torch.from_numpy(x) for name, x in feeds.items()})
+    return {name: value.numpy() for name, value in got.items()}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equals_the_source_and_the_reference(name):
+    module, graph = loaded(name)
+    shape = graph.tensors["x"].shape
+    x = RNG.standard_normal((3, *shape[1:]), np.float32)
+    (got,) = computed(graph, {"x": x}).values()
+    (ours,) = reference.run(graph, {"x": x}).values()
+    with torch.no_grad():
+        source = module(torch.from_numpy(x.transpose(graph.permutations["x"]))).numpy()
+    scale = np.abs(source).max()
+    assert np.abs(got - source).max() < 1e-5 * scale
+    assert np.abs(got - ours).max() < 1e-5 * scale
+
+
+def test_gives_the_graph_back_untouched_until_it_trains():
+    _, graph = loaded("sensor_net")
+    module = GraphModule(graph).eval()
+    assert module.to_graph().digest == graph.digest
+    x = torch.from_numpy(RNG.standard_normal((4, *graph.tensors["x"].shape[1:]), np.float32))
+    module.train()(x)["fc2"].square().sum().backward()
+    torch.optim.SGD(module.parameters(), 0.1).step()
+    trained = module.to_graph()
+    assert trained.digest != graph.digest and trained.ops == graph.ops
+    for name in ("conv1.weight", "bn1.bias", "bn2.running_var", "fc2.bias"):
+        assert not np.array_equal(trained.tensors[name].data, graph.tensors[name].data)
+
+
+def test_train_mode_updates_running_statistics_as_torch_does():
+    """Same batch through the source and through the graph: running mean and variance move alike."""
+    module, graph = loaded("resnet8")
+    x = torch.from_numpy(RNG.standard_normal((4, 3, 32, 32), np.float32))
+    ours = GraphModule(graph).train()
+    ours(x.permute(0, 2, 3, 1))
+    module.train()(x)
+    trained, state = ours.to_graph(), module.state_dict()
+    for name in ("stem.1.running_mean", "blocks.2.shortcut.1.running_var"):
+        np.testing.assert_allclose(trained.tensors[name].data, state[name].numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_positional_and_named_inputs_are_the_same():
+    b = Builder("two")
+    x, y = b.input("x", (1, 4)), b.input("y", (1, 4))
+    module = GraphModule(b.graph(b.op("sub", [x, y], "z")))
+    first, second = torch.ones(2, 4), torch.zeros(2, 4)
+    assert torch.equal(module(first, second)["z"], torch.ones(2, 4))
+    assert torch.equal(module({"y": second, "x": first})["z"], torch.ones(2, 4))
+
+
+def test_two_ops_that_share_a_weight_train_one_parameter():
+    b = Builder("tied")
+    x = b.input("x", (1, 3))
+    w, bias = b.constant("w", np.eye(3, dtype=np.float32)), b.constant("b", np.zeros(3, np.float32))
+    y = b.op("fully_connected", [b.op("fully_connected", [x, w, bias], "y"), w, bias], "z")
+    assert len(list(GraphModule(b.graph(y)).parameters())) == 2
+
+
+def test_a_quantized_graph_is_refused():
+    b = Builder("int8")
+    y = b.op("dequantize", [b.input("x", (1, 4), "int8")], "y", dtype="float32")
+    with pytest.raises(Unsupported, match="int8: training has no dequantize; train the float graph"):
+        GraphModule(b.graph(y))
+
+
+def case(kind, rng):
+    """A graph of one op of this kind, with odd sizes, pads and strides."""
+    b = Builder(kind)
+    image = b.input("x", (1, 7, 6, 4))
+    pads, stride = tuple(int(n) for n in rng.integers(0, 2, 4)), tuple(int(n) for n in rng.integers(1, 3, 2))
+
+    def constant(*shape):
+        return b.constant("c", rng.standard_normal(shape).astype(np.float32))
+
+    window = {"stride": stride, "pads": pads, "activation": rng.choice([None, "relu", "relu6"])}
+    flat = {"fully_connected"}
+    x = b.op("mean", [image], "flat", axes=(1, 2)) if kind in flat else image
+    operands = {
+        "conv2d": (constant(5, 3, 2, 4), constant(5)), "depthwise_conv2d": (constant(1, 2, 3, 8), constant(8)),
+        "fully_connected": (constant(5, 4), constant(5)), "add": (constant(6, 1),), "sub": (constant(4),),
+        "mul": (constant(1, 7, 6, 4),), "concat": (constant(1, 7, 6, 2),),
+        "batch_norm": (constant(4), constant(4), constant(4), b.constant("v", np.full(4, 0.7, np.float32)))}
+    attrs = {
+        "conv2d": {**window, "dilation": (2, 1)}, "depthwise_conv2d": {**window, "multiplier": 2},
+        "average_pool2d": {**window, "kernel": (2, 3)}, "max_pool2d": {**window, "kernel": (3, 2)},
+        "leaky_relu": {"alpha": 0.2}, "softmax": {"beta": 1.5}, "batch_norm": {"epsilon": 1e-3},
+        "mean": {"axes": (2,), "keepdims": True}, "pad": {"pads": ((0, 0), (1, 0), (0, 2), (1, 1))},
+        "concat": {"axis": 3}, "reshape": {"shape": (1, 42, 4)}, "transpose": {"perm": (0, 2, 3, 1)}}
+    return b.graph(b.op(kind, [x, *operands.get(kind, ())], "y", **attrs.get(kind, {})))
+
+
+@pytest.mark.parametrize("kind", sorted(FORWARD))
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_op_equals_the_reference(kind, seed):
+    rng = np.random.default_rng(seed)
+    graph, x = case(kind, rng), rng.standard_normal((2, 7, 6, 4), np.float32)
+    got, expected = computed(graph, {"x": x})["y"], reference.run(graph, {"x": x})["y"]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
