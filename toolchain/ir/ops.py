@@ -60,7 +60,14 @@ def make(kind: str, inputs, output: str, **attrs) -> Op:
     full = {**row.attrs, **attrs}
     if missing := [name for name, value in full.items() if value is REQUIRED]:
         raise BadGraph(f"{output}: {kind} needs {', '.join(missing)}")
-    return Op(kind, tuple(inputs), (output,), full)
+    return Op(kind, tuple(inputs), (output,), {name: _plain(value) for name, value in full.items()})
+
+
+def _plain(value):
+    """Numpy scalars and lists as plain Python values and tuples, so that a digest sees the same."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(map(_plain, value)) if isinstance(value, (list, tuple, np.ndarray)) else value
 
 
 def output_shape(op: Op, shapes: list[Shape]) -> Shape:
@@ -301,5 +308,5 @@ OPS: Mapping[str, Row] = {
     "reshape": Row(("x",), _reshape_shape, _reshape_channels, {"shape": REQUIRED}),
     "transpose": Row(("x",), _transpose_shape, _transpose_channels, {"perm": REQUIRED}),
     "quantize": _unary(),
-    "dequantize": _unary(),
+    "dequantize": Row(("x",), _same_shape, _aligned_channels, dtypes=("int8",)),
 }

@@ -1,0 +1,1 @@
+"""Run it here: the reference that judges, and the vendors' runtimes behind one face."""
