@@ -1,0 +1,180 @@
+"""The edge command: what a script sees. Exit codes, streams, JSON, and one clear message for each kind of bad input."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from toolchain.cli import app
+from toolchain.ir.build import Builder
+from toolchain.lower.tflite import write_tflite
+
+TINY = """
+description = "a board"
+family = "microcontroller"
+formats = ["c"]
+core = "cortex-m4"
+isa = "armv7e-m"
+flash_bytes = 1_000_000
+ram_bytes = 200_000
+clock_hz = 80_000_000
+compiler = "arm-none-eabi-gcc"
+"""
+
+
+def graph(weight=1.0):
+    """x (1, 4, 4, 2) -> conv2d + relu -> mean -> fully_connected -> softmax, three classes."""
+    rng, b = np.random.default_rng(0), Builder("tiny")
+    x = b.input("x", (1, 4, 4, 2))
+    w = b.constant("conv.weight", (weight * rng.normal(size=(8, 3, 3, 2))).astype(np.float32))
+    y = b.op("conv2d", [x, w, b.constant("conv.bias", np.zeros(8, np.float32))], "conv", pads=(1,) * 4, activation="relu")
+    y = b.op("mean", [y], "mean", axes=(1, 2), keepdims=False)
+    w = b.constant("fc.weight", rng.normal(size=(3, 8)).astype(np.float32))
+    y = b.op("fully_connected", [y, w, b.constant("fc.bias", np.zeros(3, np.float32))], "fc")
+    return b.graph(b.op("softmax", [y], "probabilities"))
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    path = tmp_path / "tiny.tflite"
+    path.write_bytes(write_tflite(graph()))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    path, rng = tmp_path / "samples.npz", np.random.default_rng(1)
+    np.savez(path, x=rng.normal(size=(20, 4, 4, 2)).astype(np.float32), y=rng.integers(0, 3, 20))
+    return path
+
+
+def edge(*arguments) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr. A bug (any other exception) propagates."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def fails(code: int, message: str, *arguments) -> None:
+    """One message on stderr that says so, nothing on stdout, this exit code."""
+    got, out, err = edge(*arguments)
+    assert message in err and err.startswith("edge: ") and "Traceback" not in err
+    assert (got, out) == (code, "")
+
+
+def test_a_model_goes_through_every_verb(model, data, tmp_path):
+    out = tmp_path / "out"
+    code, stdout, stderr = edge("build", model, "--target", "host", "--data", data, "--out", out, "--json")
+    built = json.loads(stdout)
+    assert code == 0 and built["files"] == ["model.onnx", "model.tflite"] and "calibrating with 20 samples" in stderr
+    assert built["flash_bytes"] == (out / "model.tflite").stat().st_size and len(built["digest"]) == 64
+
+    inputs = tmp_path / "in.npz"
+    np.savez(inputs, x=np.zeros((5, 4, 4, 2), np.int8))
+    assert edge("run", out, "--input", inputs, "--output", tmp_path / "y.npz")[0] == 0
+    y = np.load(tmp_path / "y.npz")["probabilities"]
+    assert y.shape == (5, 3) and y.dtype == np.int8
+
+    for fmt in ("tflite", "onnx"):
+        figures = json.loads(edge("bench", out, "--format", fmt, "--seconds", "0.05", "--json")[1])
+        assert figures["latency_us"]["median"] > 0 and figures["peak_rss_bytes"] > 1e6
+        assert figures["instructions"] is figures["energy_uj"] is None and not figures["emulated"]
+        assert figures["parity"]["checked"] == 12 and figures["parity"]["worst"] <= 2
+    score = json.loads(edge("eval", out, "--data", data, "--json")[1])
+    assert score["metric"] == "top1" and score["n"] == 20 and 0 <= score["value"] <= 1
+    code, stdout, _ = edge("report", tmp_path, "--markdown", tmp_path / "report.md", "--json")
+    assert [row["format"] for row in json.loads(stdout)["rows"]] == ["onnx", "tflite"]
+    assert "| tiny | host | tflite |" in (tmp_path / "report.md").read_text()
+
+
+def test_inspect_counts(model):
+    found = json.loads(edge("inspect", model, "--json")[1])
+    assert [op["kind"] for op in found["ops"]] == ["conv2d", "mean", "fully_connected", "softmax"]
+    assert found["macs"] == 4 * 4 * 8 * 18 + 24 and found["parameters"] == 8 * 18 + 8 + 24 + 3
+    assert found["unsupported"] == [] and found["worst_error"] < 1e-5
+
+
+def test_somebody_elses_file_can_be_run_and_benched(model, tmp_path):
+    np.savez(tmp_path / "in.npz", x=np.zeros((2, 4, 4, 2), np.float32))
+    assert edge("run", model, "--input", tmp_path / "in.npz", "--output", tmp_path / "y.npz")[0] == 0
+    figures = json.loads(edge("bench", model, "--seconds", "0.05", "--json")[1])
+    assert figures["parity"] is None and figures["latency_us"]["median"] > 0
+
+
+def test_targets_and_help_start_without_heavy_imports():
+    script = "import sys, toolchain.cli; print([m for m in ('numpy', 'torch', 'onnx') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+    code, stdout, _ = edge("targets", "--json")
+    assert code == 0 and "cortex_m4_qemu" in {t["name"] for t in json.loads(stdout)["targets"]}
+
+
+def test_a_missing_model_is_named(tmp_path, data):
+    fails(2, "no.tflite: no such file", "inspect", tmp_path / "no.tflite")
+    fails(4, "model.pb: unknown kind of model '.pb'", "inspect", tmp_path / "model.pb")
+    fails(2, "no such file", "bench", tmp_path / "no.tflite")
+
+
+@pytest.mark.parametrize("cut", [0, 7, 100])
+def test_a_truncated_model_is_named_and_leaves_nothing(model, data, tmp_path, cut):
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(model.read_bytes()[:cut])
+    fails(2, "broken", "build", broken, "--target", "host", "--data", data, "--out", tmp_path / "out", "--quiet")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nan_weights_are_named(data, tmp_path):
+    path = tmp_path / "nan.tflite"
+    path.write_bytes(write_tflite(graph(weight=float("nan"))))
+    fails(2, "conv.weight holds nan", "build", path, "--target", "host", "--data", data, "--out", tmp_path / "out", "-q")
+
+
+def test_int8_without_samples_says_what_to_give(model, tmp_path):
+    fails(2, "INT8 needs calibration samples; give --data", "build", model, "--target", "host", "--out", tmp_path / "o", "-q")
+
+
+def test_an_empty_or_misshapen_set_is_named(model, tmp_path):
+    for shape, message in (((0, 4, 4, 2), "holds no samples"), ((5, 4, 4, 3), "shape (4, 4, 3)")):
+        np.savez(tmp_path / "bad.npz", x=np.zeros(shape, np.float32))
+        fails(2, message, "build", model, "--target", "host", "--data", tmp_path / "bad.npz", "--out", tmp_path / "o", "-q")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_wrong_input_shape_is_named(model, tmp_path):
+    np.savez(tmp_path / "in.npz", x=np.zeros((2, 4, 4), np.float32))
+    fails(2, "x", "run", model, "--input", tmp_path / "in.npz", "--output", tmp_path / "y.npz")
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_a_profile_with_an_unknown_key_is_named(model, data, tmp_path):
+    target = board(tmp_path, TINY.replace("ram_bytes", "ram_byte"))
+    fails(2, "unknown key 'ram_byte'; did you mean 'ram_bytes'?", "build", model, "--target", target, "--data", data,
+          "--out", tmp_path / "o", "-q")
+
+
+def test_an_unknown_target_is_unsupported(model, data, tmp_path):
+    fails(4, "unknown target 'rpi'", "build", model, "--target", "rpi", "--data", data, "--out", tmp_path / "o", "-q")
+
+
+def test_a_model_that_does_not_fit_says_by_how_much(model, data, tmp_path):
+    target = board(tmp_path, TINY.replace("ram_bytes = 200_000", "ram_bytes = 100"))
+    fails(3, "bytes of ram but board has 100 (", "build", model, "--target", target, "--data", data,
+          "--out", tmp_path / "o", "-q")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_missing_compiler_says_how_to_get_it(model, data, tmp_path):
+    target = board(tmp_path, TINY.replace("arm-none-eabi-gcc", "no-such-gcc"))
+    fails(5, "no-such-gcc", "build", model, "--target", target, "--data", data, "--out", tmp_path / "o", "-q")
+    assert not (tmp_path / "o").exists()
+
+
+def board(tmp_path: Path, profile: str) -> Path:
+    folder = tmp_path / "board"
+    folder.mkdir()
+    (folder / "profile.toml").write_text(profile)
+    return folder
