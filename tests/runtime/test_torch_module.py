@@ -104,7 +104,8 @@ def case(kind, rng):
     flat = {"fully_connected"}
     x = b.op("mean", [image], "flat", axes=(1, 2)) if kind in flat else image
     operands = {
-        "conv2d": (constant(5, 3, 2, 4), constant(5)), "depthwise_conv2d": (constant(1, 2, 3, 8), constant(8)),
+        "conv2d": (constant(5, 3, 2, 4), constant(5)),
+        "depthwise_conv2d": (constant(1, 2, 3, 8), constant(8)),
         "fully_connected": (constant(5, 4), constant(5)), "add": (constant(6, 1),), "sub": (constant(4),),
         "mul": (constant(1, 7, 6, 4),), "concat": (constant(1, 7, 6, 2),),
         "batch_norm": (constant(4), constant(4), constant(4), b.constant("v", np.full(4, 0.7, np.float32)))}

@@ -276,6 +276,7 @@ COPIES = frozenset({"clone", "_to_copy", "lift_fresh_copy"})
 """Of IDENTITY those that never share memory with their input."""
 
 HINTS: Mapping[str, str] = {
+    "squeeze": "name the axis to squeeze",
     "gelu": "use ReLU, SiLU or LeakyReLU",
     "hardswish": "use ReLU6 or SiLU",
     "hardsigmoid": "use Sigmoid",

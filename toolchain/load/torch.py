@@ -34,7 +34,7 @@ def load_module(spec: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
         raise BadInput(f"{spec}: the function gave {type(built).__name__}; it must return (module, example), "
                        f"a torch.nn.Module and its example input")
     module, example = built
-    return module, (example,) if isinstance(example, torch.Tensor) else tuple(example)
+    return module, tuple(example) if isinstance(example, list | tuple) else (example,)
 
 
 def load_torch(module: torch.nn.Module, example: tuple[torch.Tensor, ...], name: str) -> Graph:
