@@ -1,9 +1,8 @@
-"""Door in: a .tflite file, float32 or int8, becomes a Graph, literally: its ops in their order, with the file's
-tensor names and exact quantization.
+"""Door in: a .tflite file, float32 or int8, as a Graph with the file's tensor names and exact quantization.
 
-What is said otherwise: SAME becomes explicit pads, a missing bias zeros, SQUEEZE and EXPAND_DIMS a reshape, a lowest
-value padded before a max pool the pool's own pads; a FULLY_CONNECTED on more than two dimensions gets a reshape, and
-int8 weights under float activations are dequantized.
+Literal but for: SAME becomes explicit pads, a missing bias zeros, SQUEEZE and EXPAND_DIMS a reshape; the
+lowest value padded before a max pool becomes the pool's own pads; a FULLY_CONNECTED that is not on two
+dimensions gets reshapes; int8 weights under float activations are dequantized.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from toolchain.errors import BadGraph, BadModel, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Source
-from toolchain.ir.quant import QuantParams, dequantize
+from toolchain.ir.quant import RANGE, QuantParams, dequantize
 from toolchain.load.tflite_file import MAX_ELEMENTS, FileOp, FileTensor, TFLiteFile, read_tflite
 from toolchain.load.tflite_schema import BUILTIN, same_pads, short_float
 from toolchain.load.tflite_unsupported import ACTIVATION_KIND, KIND, is_lowest, problems, zero_code
@@ -26,8 +25,8 @@ _NO_PADS = (0, 0, 0, 0)
 def load_tflite(model: bytes, name: str) -> Graph:
     """The graph of a file's bytes.
 
-    Raises BadModel where the bytes are damaged or contradict themselves, Unsupported listing every op, type or
-    shape that has no row.
+    Raises BadModel where the bytes are damaged or contradict themselves, Unsupported listing every op, type
+    and shape without a row.
     """
     file = read_tflite(model, name)
     if found := problems(file):
@@ -77,8 +76,8 @@ class _Loader:
             raise self.bad(op, str(error)) from None
 
     def bad(self, op: FileOp, what: str) -> BadModel:
-        return BadModel(f"{self.build.name}: op {op.index} {op.operator}: {what}; the file contradicts itself: "
-                        f"export it again")
+        return BadModel(f"{self.build.name}: op {op.index} {op.operator}: {what}; "
+                        f"the file contradicts itself: export it again")
 
     def source(self, op: FileOp, position: int) -> FileTensor:
         return self.file.tensors[op.inputs[position]]
@@ -103,9 +102,10 @@ class _Loader:
     def params(self, tensor: FileTensor, axis: int | None = None) -> QuantParams | None:
         """Quantization of an integer tensor.
 
-        A file cannot tell one slice from per tensor: with `axis`, a single scale is that axis's, if of length 1.
+        A file cannot tell one slice from per tensor: given `axis`, a single scale is that axis's if it has
+        length 1.
         """
-        if tensor.dtype == "float32" or not tensor.scale.size:
+        if tensor.dtype not in RANGE or not tensor.scale.size:
             if tensor.dtype in ("int8", "uint8"):
                 raise BadModel(f"{self.build.name}: {tensor.dtype} tensor '{tensor.name}' has no scale; "
                                f"export it again")
@@ -125,12 +125,14 @@ class _Loader:
         output = self.file.tensors[op.outputs[0]]
         if output.index in self.names or output.data is not None:
             raise self.bad(op, f"makes '{output.name}', which exists before it")
-        name = self.build.op(kind, inputs, output.name, dtype=output.dtype, quant=self.params(output), **attrs)
-        if self.build.tensors[name].shape != output.shape:
-            raise self.bad(op, f"makes {self.build.tensors[name].shape} but '{output.name}' is {output.shape}")
+        quant = self.params(output)
+        name = self.build.op(kind, inputs, output.name, dtype=output.dtype, quant=quant, **attrs)
+        shape = self.build.tensors[name].shape
+        if shape != output.shape:
+            raise self.bad(op, f"makes {shape} but '{output.name}' is {output.shape}")
         self.names[output.index] = name
 
-    def reshaped(self, op: FileOp, name: str, shape: tuple[int, ...], output: str) -> str:
+    def reshaped(self, name: str, shape: tuple[int, ...], output: str) -> str:
         """`name` as `shape`, by a reshape of our own where it has another."""
         tensor = self.build.tensors[name]
         if tensor.shape == shape:
@@ -171,7 +173,8 @@ def _pads(load: _Loader, op: FileOp, attrs: Mapping, kernel: tuple[int, int]) ->
         raise load.bad(op, f"kernel {kernel}, stride {attrs['stride']}, dilation {dilation} on input {shape}")
     if op.options["padding"] == schema.Padding.VALID:
         return _NO_PADS
-    return tuple(n for i in (0, 1) for n in same_pads(shape[1 + i], kernel[i], attrs["stride"][i], dilation[i]))
+    windows = zip(shape[1:3], kernel, attrs["stride"], dilation, strict=True)
+    return tuple(pad for window in windows for pad in same_pads(*window))
 
 
 def _add_convolution(load: _Loader, op: FileOp, kind: str) -> None:
@@ -190,7 +193,7 @@ def _add_fully_connected(load: _Loader, op: FileOp, kind: str) -> None:
     weight, output = load.source(op, 1), load.file.tensors[op.outputs[0]]
     if len(weight.shape) != 2:
         raise load.bad(op, f"weight {weight.shape} is not 2-D")
-    x = load.reshaped(op, load.name(op, op.inputs[0]), (1, weight.shape[1]), f"{output.name}.flat")
+    x = load.reshaped(load.name(op, op.inputs[0]), (1, weight.shape[1]), f"{output.name}.flat")
     inputs, attrs = [x, *_weight_and_bias(load, op, kind)], _attrs(op, kind)
     if len(output.shape) == 2:
         load.emit(op, kind, inputs, **attrs)
@@ -200,7 +203,7 @@ def _add_fully_connected(load: _Loader, op: FileOp, kind: str) -> None:
 
 
 def _weight_and_bias(load: _Loader, op: FileOp, kind: str) -> list[str]:
-    """Names of both. The file's bias keeps its own scale; one that is missing is zeros at scale x * scale weight."""
+    """Names of both. A bias keeps its own scale; one that is missing is zeros at scale x * scale weight."""
     x, weight, output = load.source(op, 0), load.source(op, 1), load.file.tensors[op.outputs[0]]
     if x.dtype == "float32" and weight.dtype == "int8":
         name = load.dequantized(op, weight.index)

@@ -1,6 +1,6 @@
 """The bytes of a .tflite file as plain records, every index and length checked. The bytes are not trusted.
 
-Flatbuffer vectors may overlap, so a small hostile file can describe endless tables: what is read in all may not
+Flatbuffer vectors may overlap, so a small hostile file can describe endless tables: what is read may not
 exceed what the file's bytes could hold. Source: TFLite schema version 3.
 """
 
@@ -83,11 +83,11 @@ def read_tflite(model: bytes, name: str) -> TFLiteFile:
     try:
         return _Reader(bytes(model), name).file()
     except (struct.error, ValueError, IndexError, TypeError, OverflowError) as error:
-        raise BadModel(f"{name}: truncated or damaged .tflite file ({error}); copy or export it again") from None
+        raise BadModel(f"{name}: truncated or damaged .tflite file ({error}); export it again") from None
 
 
 class _Reader:
-    """One pass over the tables. left: how many table entries, numbers and letters the bytes can still hold."""
+    """One pass over the tables. left: entries, numbers and letters that the bytes can still hold."""
 
     def __init__(self, model: bytes, name: str):
         self.model, self.name, self.left, self.constant_bytes = model, name, len(model), 0
@@ -134,7 +134,7 @@ class _Reader:
         codes = self.each(self.root.OperatorCodesLength(), self.operator)
         tensors = self.each(count, lambda i: self.tensor(i, graph.Tensors(i), buffers))
         inputs, outputs = (self.indexes(graph, vector, count) for vector in ("Inputs", "Outputs"))
-        self.require(outputs and -1 not in (*inputs, *outputs), f"inputs {inputs}, outputs {outputs}: one is missing")
+        self.require(outputs and -1 not in (*inputs, *outputs), f"it has inputs {inputs}, outputs {outputs}")
         ops = self.each(graph.OperatorsLength(), lambda i: self.op(i, graph.Operators(i), codes, count))
         return TFLiteFile(_named(tensors, (*inputs, *outputs)), tuple(ops), inputs, outputs)
 
@@ -192,6 +192,7 @@ class _Reader:
         axis = params.QuantizedDimension()
         self.require(scale.size == zero_point.size,
                      f"tensor '{name}' has {scale.size} scales, {zero_point.size} zero points")
+        self.require(np.all(np.abs(zero_point) < 2**31), f"tensor '{name}' has zero points {zero_point[:4]}")
         self.require(scale.size <= 1 or (0 <= axis < len(shape) and shape[axis] == scale.size),
                      f"tensor '{name}' {shape} has {scale.size} scales along axis {axis}")
         return scale, zero_point, axis

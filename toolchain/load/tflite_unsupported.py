@@ -1,4 +1,4 @@
-"""What a .tflite file holds that the toolchain has no row for: all of it at once, before anything is built."""
+"""What a .tflite file holds that the toolchain has no row for: all at once, before anything is built."""
 
 from collections.abc import Iterator
 import math
@@ -24,9 +24,12 @@ _AS_IT_IS = "replace it in the source network, or bench the file as it is"
 
 
 def problems(file: TFLiteFile) -> list[str]:
-    """One line for each operator, type or shape without a row. Raises BadModel for what no writer would write."""
-    return [*_port_problems(file), *(f"op {op.index} {op.operator} '{file.tensors[op.outputs[0]].name}': {why}"
-                                     for op in file.ops for why in _op_problems(file, op))]
+    """One line for each operator, type or shape without a row. Raises BadModel where inputs are missing."""
+    found = list(_port_problems(file))
+    for op in file.ops:
+        name = file.tensors[op.outputs[0]].name
+        found += [f"op {op.index} {op.operator} '{name}': {why}" for why in _op_problems(file, op)]
+    return found
 
 
 def is_lowest(value: FileTensor) -> bool:
@@ -48,7 +51,7 @@ def _port_problems(file: TFLiteFile) -> Iterator[str]:
         if not tensor.shape or tensor.shape[0] != 1:
             yield f"input '{tensor.name}': shape {tensor.shape} is a fixed batch; export it with batch 1"
         elif -1 in (tensor.signature or ())[1:]:
-            yield f"input '{tensor.name}': shape {tensor.signature} is open beyond the batch; export a fixed one"
+            yield f"input '{tensor.name}': shape {tensor.signature} is open beyond the batch; export it fixed"
 
 
 def _op_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
@@ -58,8 +61,8 @@ def _op_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
         return
     low, high = _INPUTS.get(op.operator, (1, 1))
     if not low <= len(op.inputs) <= high or -1 in op.inputs[:low] or len(op.outputs) != 1:
-        raise BadModel(f"op {op.index} {op.operator} has inputs {op.inputs} and outputs {op.outputs}, which no "
-                       f"converter writes; the file is damaged: copy or export it again")
+        raise BadModel(f"op {op.index} {op.operator} has inputs {op.inputs} and outputs {op.outputs}; "
+                       f"the file is damaged: copy or export it again")
     tensors = [file.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
     strange = [f"tensor '{t.name}': {t.unusual}" for t in tensors if t.unusual]
     yield from strange or _type_problems(file, op, kind) or _kind_problems(file, op, kind)
@@ -72,8 +75,9 @@ def _type_problems(file: TFLiteFile, op: FileOp, kind: str) -> list[str]:
     taken, given = borders.get(kind, ({"float32", "int8"},) * 2)
     data = op.inputs[:1] if BUILTIN[kind].constant or kind in WEIGHTED else op.inputs
     reads, makes = [file.tensors[i] for i in data], file.tensors[op.outputs[0]]
-    found = [f"tensor '{t.name}' is {t.dtype}; {' and '.join(sorted(allowed))} have rows here"
-             for tensors, allowed in ((reads, taken), ([makes], given)) for t in tensors if t.dtype not in allowed]
+    allowed = [*((t, taken) for t in reads), (makes, given)]
+    found = [f"tensor '{t.name}' is {t.dtype}; {' and '.join(sorted(dtypes))} have rows here"
+             for t, dtypes in allowed if t.dtype not in dtypes]
     found += [f"activation '{t.name}' is quantized per channel; per tensor has a row"
               for t in (*reads, makes) if t.scale.size > 1 and t.dtype != "float32"]
     if kind not in borders and len({t.dtype for t in (*reads, makes)}) > 1:

@@ -12,7 +12,7 @@ from toolchain.runtime.feeds import sample_count
 class LiteRT:
     """One interpreter over a model's bytes.
 
-    inputs, outputs:   in the file's order and layout, named by their tensors ("tensor_<index>" where one has no name)
+    inputs, outputs:   in the file's order and layout, named by their tensors ("tensor_<index>" where unnamed)
     reference_kernels: TFLite's plain C++ kernels, the same on every CPU; else XNNPACK
     preserve_all:      keep every tensor's value for `tensors()`; then without XNNPACK, which fuses some away
     Raises BadModel where LiteRT does not take the bytes.
@@ -31,7 +31,8 @@ class LiteRT:
         """Outputs by name for one sample or N, stacked along axis 0. Raises BadSamples."""
         rows = [self._run_one(feeds, i) for i in range(sample_count(self.inputs, feeds))]
         names = [port.name for port in self.outputs]
-        return {name: np.concatenate(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        columns = map(np.concatenate, zip(*rows, strict=True))
+        return dict(zip(names, columns, strict=True))
 
     def _run_one(self, feeds: Mapping[str, np.ndarray], sample: int) -> list[np.ndarray]:
         for index, port in zip(self._input_indexes, self.inputs, strict=True):
