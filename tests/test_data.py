@@ -1,4 +1,4 @@
-"""Samples: splits, layouts, conversion batch by batch, and one clear message for what is wrong with a file."""
+"""Samples: splits, layouts, conversion batch by batch, and one clear message for a file at fault."""
 
 from dataclasses import replace
 import hashlib
@@ -30,9 +30,9 @@ def npz(folder, **arrays):
 
 
 def write_set(folder, changes=None, **arrays):
-    """A set of 6 samples from 3 people; `changes` to its manifest, `arrays` to its file."""
+    """A set of 6 samples of 3 people; `changes` to its manifest, `arrays` to its file."""
     arrays = {"x": np.arange(24, dtype=np.uint8).reshape(6, 2, 2), "y": np.array([0, 1, 0, 1, 0, 1]),
-              "split": np.repeat(np.arange(3, dtype=np.uint8), 2), "person": np.repeat([7, 8, 9], 2), **arrays}
+              "split": np.repeat(np.arange(3), 2), "person": np.repeat([7, 8, 9], 2), **arrays}
     path = npz(folder, **arrays)
     manifest = {"name": "tiny", "source": "made up", "licence": "CC0-1.0", "task": "classification",
                 "layout": "channels_last", "channels": ["u", "v"], "units": ["g", "g"],
@@ -136,8 +136,8 @@ def test_a_wrong_shape_says_what_it_got_and_what_is_taken(tmp_path):
     graph = graph_with_input(1, 4, 6, permutation=(0, 2, 1))
     with pytest.raises(BadSamples) as caught:
         samples.fit_to(graph)
-    assert str(caught.value) == ("samples.npz: 'x' holds samples of shape (5, 4); net takes (4, 6), or (6, 4) "
-                                 "as its source lays it out")
+    assert str(caught.value) == ("samples.npz: 'x' holds samples of shape (5, 4); net takes (4, 6), or "
+                                 "(6, 4) as its source lays it out")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
