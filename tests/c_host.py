@@ -1,0 +1,108 @@
+"""Run emitted C on this machine: many graphs in one compiler call, then each through ctypes.
+
+    models = compile_graphs([graph, ...], tmp_path)
+    outputs = models[0].run(feeds)      # like reference.run: feeds (N, ...) -> outputs (N, ...)
+
+The arena, inputs and outputs stand between guard bytes; a kernel that writes beyond them fails the run.
+"""
+
+from collections.abc import Mapping, Sequence
+import ctypes
+from pathlib import Path
+import subprocess
+
+import numpy as np
+
+from toolchain.ir.graph import Graph, Tensor
+from toolchain.lower.c.emit import CSource, write_c
+
+FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
+SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
+GUARD = 64
+"""Bytes before and after each buffer; the arena stays aligned to 16."""
+FILL = 0xA5
+
+
+class GuardedBuffer:
+    """`size` bytes with guards around them."""
+
+    def __init__(self, size: int):
+        self._bytes = np.full(size + 2 * GUARD + 16, FILL, np.uint8)
+        self._start = GUARD + -(self._bytes.ctypes.data + GUARD) % 16
+        self.view = self._bytes[self._start:self._start + size]
+        self.address = self.view.ctypes.data
+
+    def check(self, what: str) -> None:
+        """Fail if something outside was written."""
+        before, after = self._bytes[:self._start], self._bytes[self._start + len(self.view):]
+        assert (before == FILL).all() and (after == FILL).all(), f"{what}: written out of bounds"
+
+
+class CModel:
+    """One compiled model; `places`: let inputs and outputs lie in the arena, as a program that saves RAM does."""
+
+    def __init__(self, graph: Graph, source: CSource, invoke, places: bool = False):
+        self.graph, self.source, self._invoke, self._places = graph, source, invoke, places
+
+    def in_arena(self) -> "CModel":
+        """The same model with its inputs and outputs at their places in the arena."""
+        return CModel(self.graph, self.source, self._invoke, places=True)
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs for N samples; feeds are codes (N, ...)."""
+        count = len(next(iter(feeds.values())))
+        samples = [self._run_one({name: value[i] for name, value in feeds.items()}) for i in range(count)]
+        return {name: np.stack([sample[name] for sample in samples]) for name in self.graph.outputs}
+
+    def _run_one(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        arena, buffers = GuardedBuffer(self.source.arena_bytes), []
+
+        def place(tensor: Tensor) -> np.ndarray:
+            if self._places:
+                offset = self.source.plan.offsets[tensor.name]
+                return arena.view[offset:offset + tensor.size]
+            buffers.append(GuardedBuffer(tensor.size))
+            return buffers[-1].view
+
+        inputs, outputs = ([place(self.graph.tensors[name]) for name in names]
+                           for names in (self.graph.inputs, self.graph.outputs))
+        for name, view in zip(self.graph.inputs, inputs, strict=True):
+            view[:] = np.ascontiguousarray(feed[name]).view(np.uint8).ravel()
+        self._invoke(_addresses(inputs), _addresses(outputs), ctypes.c_void_p(arena.address))
+        for buffer in (arena, *buffers):
+            buffer.check(self.graph.name)
+        return {name: _value(self.graph.tensors[name], view)
+                for name, view in zip(self.graph.outputs, outputs, strict=True)}
+
+
+def _addresses(views: Sequence[np.ndarray]):
+    return (ctypes.c_void_p * len(views))(*(view.ctypes.data for view in views))
+
+
+def _value(tensor: Tensor, view: np.ndarray) -> np.ndarray:
+    """The tensor's codes without its leading 1, copied."""
+    return view.view(tensor.dtype).reshape(tensor.shape[1:]).copy()
+
+
+def compile_graphs(graphs: Sequence[Graph], folder: Path, flags: Sequence[str] = ("-O1", *SANITIZED)) -> list[CModel]:
+    """Emit every graph and compile all of them into one shared library in `folder`."""
+    sources = [write_c(graph, f"m{i}") for i, graph in enumerate(graphs)]
+    units = {}
+    for i, source in enumerate(sources):
+        for name, data in source.files.items():
+            place = folder / (name if name.startswith("tk_") else f"m{i}/{name}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+            if place.suffix == ".c":
+                units[place] = None
+    library = folder / "models.so"
+    compile_c([*units], library, [*flags, "-shared", "-fPIC"], [folder])
+    loaded = ctypes.CDLL(str(library))
+    return [CModel(graph, source, loaded[f"m{i}_invoke"]) for i, (graph, source) in enumerate(zip(graphs, sources))]
+
+
+def compile_c(units: Sequence[Path], output: Path, flags: Sequence[str] = (), include: Sequence[Path] = ()) -> None:
+    """gcc with every warning an error."""
+    command = ["gcc", *FLAGS, *flags, *(f"-I{path}" for path in include), "-o", str(output), *map(str, units)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:4000]

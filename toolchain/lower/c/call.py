@@ -1,0 +1,78 @@
+"""A kernel call as a value: constants for flash, parameters, and how they look in C."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import textwrap
+from typing import Union
+
+import numpy as np
+
+C_TYPE = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t"}
+PER_LINE = {"int8": 20, "uint8": 20, "int32": 8}
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """A constant array in flash; `role` completes its name: <op>_<role>."""
+
+    role: str
+    data: np.ndarray
+
+
+Value = Union[int, Array, tuple[int, ...], Mapping[str, "Value"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of `kernel(&params, inputs..., scratch, output)`.
+
+    operands:      the op's inputs that the kernel reads, by tensor name
+    scratch_bytes: 0 where the kernel takes no scratch
+    struct:        the parameters' type where several kernels share one; else <kernel>_params
+    """
+
+    kernel: str
+    operands: tuple[str, ...]
+    params: Mapping[str, Value]
+    scratch_bytes: int = 0
+    struct: str = ""
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Every constant array that the parameters point to."""
+        return tuple(_arrays(self.params))
+
+
+def _arrays(value: Value):
+    if isinstance(value, Array):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _arrays(part)
+
+
+def initializer(params: Mapping[str, Value], op: str) -> str:
+    """A C99 initializer with designators, wrapped; arrays by their names."""
+    return textwrap.fill(_initializer(params, op), 108, subsequent_indent="    ", break_long_words=False,
+                         break_on_hyphens=False)
+
+
+def _initializer(value: Value, op: str) -> str:
+    if isinstance(value, Array):
+        return f"{op}_{value.role}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f".{key} = {_initializer(part, op)}" for key, part in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "{" + ", ".join(map(_literal, value)) + "}"
+    return _literal(value)
+
+
+def _literal(value: int) -> str:
+    """-2**31 has no literal of its own in C."""
+    return "(-2147483647 - 1)" if value == -(2**31) else str(int(value))
+
+
+def array_text(data: np.ndarray) -> str:
+    """The values of an integer array, some to a line."""
+    values, width = [_literal(v) for v in data.ravel().tolist()], PER_LINE[data.dtype.name]
+    return ",\n".join("    " + ", ".join(values[i:i + width]) for i in range(0, len(values), width))

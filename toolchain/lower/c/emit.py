@@ -1,0 +1,105 @@
+"""write_c: a quantized Graph becomes portable C99 with constants in flash and a static arena."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.errors import Unsupported
+from toolchain.ir.graph import Graph, Op
+from toolchain.ir.ops import graph_macs
+from toolchain.lower.c import elementwise, movement, pack
+from toolchain.lower.c.call import Call
+from toolchain.lower.c.memory import Plan, buffer_owners, plan_arena
+from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
+
+CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
+    "conv2d": pack.conv2d,
+    "depthwise_conv2d": pack.depthwise_conv2d,
+    "fully_connected": pack.fully_connected,
+    "add": elementwise.binary,
+    "sub": elementwise.binary,
+    "mul": elementwise.binary,
+    "relu": elementwise.lookup,
+    "relu6": elementwise.lookup,
+    "leaky_relu": elementwise.lookup,
+    "logistic": elementwise.lookup,
+    "tanh": elementwise.lookup,
+    "quantize": elementwise.lookup,
+    "softmax": elementwise.softmax,
+    "average_pool2d": movement.pool2d,
+    "max_pool2d": movement.pool2d,
+    "mean": movement.mean,
+    "pad": movement.pad,
+    "concat": movement.concat,
+    "reshape": movement.reshape,
+    "transpose": movement.transpose,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CSource:
+    """Files by name, and what they will need.
+
+    weight_bytes: of flash: every constant array
+    plan:         the arena: where each activation lies
+    macs:         of one inference
+    """
+
+    files: Mapping[str, bytes]
+    weight_bytes: int
+    plan: Plan
+    macs: int
+
+    @property
+    def arena_bytes(self) -> int:
+        """Of RAM, with room for inputs and outputs."""
+        return self.plan.peak_bytes
+
+    @property
+    def peak_op(self) -> str:
+        return self.plan.peak_op
+
+
+def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndarray] | None = None) -> CSource:
+    """model.c, model.h, the kernels that they call and, given test vectors, selftest.c.
+
+    name:    what public symbols begin with; the graph's name if not given
+    vectors: "input/<name>" and "output/<name>" -> (samples, ...) codes
+    Raises Unsupported listing every op that has no integer kernel.
+    """
+    calls = _calls(graph)
+    plan = plan_arena(graph, {op: max(c.scratch_bytes for c in parts) for op, parts in calls.items() if parts})
+    page = model_page(graph, name or graph.name, calls, plan)
+    files = {"model.h": render("model.h.j2", page), "model.c": render("model.c.j2", page)}
+    if vectors:
+        files["selftest.c"] = render("selftest.c.j2", page | selftest_page(graph, vectors))
+    files |= kernel_files(("tk_model", *page["kernels"]))
+    return CSource(files, page["weight_bytes"], plan, graph_macs(graph))
+
+
+def _calls(graph: Graph) -> dict[str, list[Call]]:
+    """Op name -> its kernel calls; none for a reshape that only renames bytes."""
+    owners, calls, problems = buffer_owners(graph), {}, []
+    for op in graph.ops:
+        try:
+            _require_integers(graph, op)
+            renames = op.kind == "reshape" and owners[op.name] != op.name
+            made = [] if renames else CALLS[op.kind](graph, op)
+            calls[op.name] = made if isinstance(made, list) else [made]
+        except Unsupported as error:
+            problems.append(str(error))
+    if problems:
+        raise Unsupported.listing(f"{graph.name} in C", problems)
+    return calls
+
+
+def _require_integers(graph: Graph, op: Op) -> None:
+    allowed = ("int8", "uint8") if op.kind == "quantize" else ("int8",)
+    codes = [t for t in (*graph.of(op), graph.tensors[op.name]) if not (t.is_constant and t.dtype == "int32")]
+    wrong = ", ".join(f"{t.name} is {t.dtype}" for t in codes if t.dtype not in allowed)
+    if wrong or op.kind not in CALLS:
+        raise Unsupported(f"{op.name}: {op.kind}: {wrong or 'no integer kernel'}; C is integer only: quantize to int8, "
+                          f"inputs and outputs too")
+    if op.kind.endswith("2d") and codes[0].shape[0] != 1:
+        raise Unsupported(f"{op.name}: {op.kind} over a batch of {codes[0].shape[0]}; C takes one sample at a time")

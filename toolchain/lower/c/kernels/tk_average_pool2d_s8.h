@@ -1,0 +1,15 @@
+/* tk_average_pool2d_s8.h - mean of each window's codes, halves away from zero; padding does not count.
+ *
+ * x    [input_height][input_width][channels]    int8
+ * out  [output_height][output_width][channels]  int8, same scale and zero point; may not overlap x
+ * Windows and parameters: tk_pool2d_s8.h. Source: TensorFlow Lite reference/integer_ops/pooling.h.
+ * Reentrant; no memory, no libc.
+ */
+#ifndef TK_AVERAGE_POOL2D_S8_H
+#define TK_AVERAGE_POOL2D_S8_H
+
+#include "tk_pool2d_s8.h"
+
+void tk_average_pool2d_s8(const tk_pool2d_s8_params *p, const int8_t *x, int8_t *out);
+
+#endif

@@ -1,0 +1,27 @@
+/* tk_model.h - what a program needs to know of a model to run it; every model.h declares one: <name>_model.
+ *
+ * Memory: one arena of arena_bytes, aligned to 16. Inputs and outputs have places in it, at input_offset[i] and
+ * output_offset[i]: a program writes an input to its place, invokes, and reads the outputs from theirs; an invocation
+ * overwrites the inputs there. Or it hands in buffers of its own, which invoke reads and writes instead.
+ *
+ * invoke is reentrant: two arenas, two invocations at a time. It allocates nothing and calls memcpy and memset only.
+ */
+#ifndef TK_MODEL_H
+#define TK_MODEL_H
+
+#include <stdint.h>
+
+typedef struct {
+    const char *name;
+    const char *digest; /* sha256 of the graph that it was made from */
+    uint32_t arena_bytes;
+    uint32_t input_count;
+    uint32_t output_count;
+    const uint32_t *input_bytes;
+    const uint32_t *input_offset;
+    const uint32_t *output_bytes;
+    const uint32_t *output_offset;
+    void (*invoke)(const void *const inputs[], void *const outputs[], void *arena);
+} tk_model;
+
+#endif

@@ -1,0 +1,15 @@
+/* tk_mul_s8.h - elementwise product.
+ *
+ *   out = zero_point + clamp(requantize((a - a_zero_point) * (b - b_zero_point), multiplier, shift))
+ *
+ * Operands, broadcasting and parameters: tk_binary_s8.h. out may be a or b where their elements coincide.
+ * Source: TensorFlow Lite reference/integer_ops/mul.h. Reentrant; no memory, no libc.
+ */
+#ifndef TK_MUL_S8_H
+#define TK_MUL_S8_H
+
+#include "tk_binary_s8.h"
+
+void tk_mul_s8(const tk_binary_s8_params *restrict p, const int8_t *a, const int8_t *b, int8_t *out);
+
+#endif

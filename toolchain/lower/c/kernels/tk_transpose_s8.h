@@ -1,0 +1,20 @@
+/* tk_transpose_s8.h - reorder axes.
+ *
+ *   out[i][j][k][l] = x[i * stride[0] + j * stride[1] + k * stride[2] + l * stride[3]]
+ *
+ * out  [shape[0]][shape[1]][shape[2]][shape[3]]  int8, same scale and zero point; may not overlap x
+ * Reentrant; no memory, no libc.
+ */
+#ifndef TK_TRANSPOSE_S8_H
+#define TK_TRANSPOSE_S8_H
+
+#include <stdint.h>
+
+typedef struct {
+    int32_t shape[4];
+    int32_t stride[4];
+} tk_transpose_s8_params;
+
+void tk_transpose_s8(const tk_transpose_s8_params *p, const int8_t *x, int8_t *out);
+
+#endif

@@ -1,0 +1,95 @@
+"""Weights to C: conv2d, depthwise_conv2d and fully_connected with everything that can be is computed at build time."""
+
+import numpy as np
+
+from toolchain.errors import Unsupported
+from toolchain.ir.check import WEIGHTED
+from toolchain.ir.graph import Graph, Op
+from toolchain.ir.quant import QuantParams, clamp_range
+from toolchain.lower.c.call import Array, Call
+from toolchain.runtime.multipliers import folded_bias, weighted
+
+LONGEST_SUM = 2**17
+"""int8 products that a 32-bit accumulator holds for certain."""
+
+
+def fully_connected(graph: Graph, op: Op) -> Call:
+    """Rows times a matrix."""
+    weight = graph.tensors[op.inputs[1]].data
+    rows = graph.tensors[op.name].size // len(weight)
+    return Call("tk_fully_connected_s8", op.inputs[:1], {"rows": rows, "matrix": _matrix(graph, op, weight)})
+
+
+def conv2d(graph: Graph, op: Op) -> Call:
+    """A 1x1 window that takes every pixel as it lies is a matrix product over all of them."""
+    weight = graph.tensors[op.inputs[1]].data
+    if weight.shape[1:3] == (1, 1) and op.attrs["stride"] == (1, 1) and not any(op.attrs["pads"]):
+        return fully_connected(graph, op)
+    return _convolution(graph, op, weight)
+
+
+def depthwise_conv2d(graph: Graph, op: Op) -> Call:
+    """With one input channel it is a conv2d whose weights lie in another order."""
+    x, weight, _ = graph.of(op)
+    if x.shape[-1] == 1:
+        return _convolution(graph, op, weight.data.transpose(3, 1, 2, 0))
+    window, multiplier = _window(graph, op), op.attrs["multiplier"]
+    several = {"multiplier": multiplier} if multiplier > 1 else {}
+    kernel = "tk_depthwise_multiplier_conv2d_s8" if several else "tk_depthwise_conv2d_s8"
+    taps = weight.shape[1] * weight.shape[2]
+    _require_short_sum(op, taps)
+    return Call(kernel, op.inputs[:1],
+                {"window": window, **several, "weight": Array("weight", weight.data), "output": _output(graph, op)},
+                scratch_bytes=taps * x.shape[-1])
+
+
+def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:
+    matrix = _matrix(graph, op, weight)
+    return Call("tk_conv2d_s8", op.inputs[:1], {"window": _window(graph, op), "matrix": matrix},
+                scratch_bytes=matrix["depth"])
+
+
+def _matrix(graph: Graph, op: Op, weight: np.ndarray) -> dict:
+    """tk_matrix_s8_params of weights [O, ...]."""
+    rows = np.ascontiguousarray(weight).reshape(len(weight), -1)
+    _require_short_sum(op, rows.shape[1])
+    return {"channels": rows.shape[0], "depth": rows.shape[1], "weight": Array("weight", rows),
+            "output": _output(graph, op)}
+
+
+def _require_short_sum(op: Op, products: int) -> None:
+    if products >= LONGEST_SUM:
+        raise Unsupported(f"{op.name}: {op.kind} adds {products:,} products, C takes fewer than {LONGEST_SUM:,}; "
+                          f"split it")
+
+
+def _output(graph: Graph, op: Op) -> dict:
+    """tk_output_s8_params: per-channel bias, multiplier and shift, and the range of codes."""
+    x, weight, bias = graph.of(op)
+    out = graph.tensors[op.name].quant
+    offset = folded_bias(x.quant, weight.data, bias.data, WEIGHTED[op.kind])
+    multiplier, shift = (np.broadcast_to(part, offset.shape) for part in weighted(op.kind, x.quant, weight.quant, out))
+    return {"bias": Array("bias", offset.astype(np.int32)), "multiplier": Array("multiplier", multiplier.astype(np.int32)),
+            "shift": Array("shift", shift.astype(np.int8)), **code_range(out, op.attrs["activation"])}
+
+
+def code_range(out: QuantParams, activation: str | None = None) -> dict[str, int]:
+    """zero_point, and the range of codes less the zero point."""
+    zero_point, (low, high) = int(out.zero_point), clamp_range(activation, out)
+    return {"zero_point": zero_point, "low": low - zero_point, "high": high - zero_point}
+
+
+def _window(graph: Graph, op: Op) -> dict[str, int]:
+    """tk_patch_s8_params."""
+    x, weight, _ = graph.of(op)
+    return {**window_sizes(x.shape, graph.tensors[op.name].shape, weight.shape[1:3], op),
+            "dilation_height": op.attrs["dilation"][0], "dilation_width": op.attrs["dilation"][1],
+            "zero_point": int(x.quant.zero_point)}
+
+
+def window_sizes(x, y, kernel, op: Op) -> dict[str, int]:
+    """The sizes that every sliding window has, of NHWC shapes with one sample."""
+    (stride_height, stride_width), pads = op.attrs["stride"], op.attrs["pads"]
+    return {"input_height": x[1], "input_width": x[2], "channels": x[3], "output_height": y[1], "output_width": y[2],
+            "kernel_height": kernel[0], "kernel_width": kernel[1],
+            "stride_height": stride_height, "stride_width": stride_width, "pad_top": pads[0], "pad_left": pads[2]}
