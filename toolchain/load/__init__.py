@@ -61,12 +61,14 @@ def _stamped(graph: Graph, format_: str, model: bytes) -> Graph:
 
 def _tflite(model: bytes, name: str) -> tuple[Graph, Oracle]:
     from toolchain.load.tflite import load_tflite
+    from toolchain.load.tflite_hybrid import with_float_weights
     from toolchain.runtime.litert import LiteRT
 
     graph = _stamped(load_tflite(model, name), "tflite", model)
+    judge = with_float_weights(model, name)
 
     def oracle(feeds, keep):
-        session = LiteRT(model, reference_kernels=level_of(graph) == "QUANTIZED", preserve_all=bool(keep))
+        session = LiteRT(judge, reference_kernels=level_of(graph) == "QUANTIZED", preserve_all=bool(keep))
         outputs = session.run(feeds)
         return {**(session.tensors() if keep else {}), **outputs}
 

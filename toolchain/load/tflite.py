@@ -14,8 +14,9 @@ from toolchain.errors import BadGraph, BadModel, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Source
-from toolchain.ir.quant import RANGE, QuantParams, dequantize
+from toolchain.ir.quant import RANGE, QuantParams
 from toolchain.load.tflite_file import MAX_ELEMENTS, FileOp, FileTensor, TFLiteFile, read_tflite
+from toolchain.load.tflite_hybrid import float_weight, is_hybrid
 from toolchain.load.tflite_schema import BUILTIN, same_pads, short_float
 from toolchain.load.tflite_unsupported import ACTIVATION_KIND, KIND, is_lowest, problems, zero_code
 
@@ -91,11 +92,11 @@ class _Loader:
             self.names[index] = self.build.constant(tensor.name, tensor.data, self.params(tensor, axis))
         return self.names[index]
 
-    def dequantized(self, op: FileOp, index: int) -> str:
-        """An int8 weight as float32, for an op on float activations."""
+    def dequantized(self, index: int) -> str:
+        """Graph name of an int8 weight as float32."""
         tensor = self.file.tensors[index]
         if index not in self.names:
-            self.names[index] = self.build.constant(tensor.name, dequantize(tensor.data, self.params(tensor)))
+            self.names[index] = self.build.constant(tensor.name, float_weight(tensor))
             self.hybrid.append(tensor.name)
         return self.names[index]
 
@@ -205,8 +206,8 @@ def _add_fully_connected(load: _Loader, op: FileOp, kind: str) -> None:
 def _weight_and_bias(load: _Loader, op: FileOp, kind: str) -> list[str]:
     """Names of both. A bias keeps its own scale; one that is missing is zeros at scale x * scale weight."""
     x, weight, output = load.source(op, 0), load.source(op, 1), load.file.tensors[op.outputs[0]]
-    if x.dtype == "float32" and weight.dtype == "int8":
-        name = load.dequantized(op, weight.index)
+    if is_hybrid(load.file, op):
+        name = load.dequantized(weight.index)
     else:
         name = load.name(op, weight.index, None if kind == "fully_connected" else WEIGHTED[kind])
     quant = load.build.tensors[name].quant

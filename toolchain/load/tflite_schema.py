@@ -6,10 +6,14 @@ Source: the TFLite schema, version 3 (tflite/schema/schema.fbs), as generated Py
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ai_edge_litert import schema_py_generated as schema
+import flatbuffers
 import numpy as np
 
 FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
+ALIGNMENT = 16
+"""Of buffers, in bytes (schema.fbs: force_align of Buffer.data)."""
 METADATA_NAME = "edge-toolchain"
 """Of our own metadata entry: JSON with the graph's digest and its inputs' and outputs' permutations."""
 
@@ -81,3 +85,27 @@ def same_pads(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, 
 def short_float(value: float) -> float:
     """The shortest decimal that is the same float32: a file's 0.1 reads 0.1, not 0.10000000149."""
     return float(str(np.float32(value)))
+
+
+class _AlignedBuilder(flatbuffers.Builder):
+    """A flatbuffer builder whose byte vectors start at multiples of ALIGNMENT."""
+
+    def CreateNumpyVector(self, x):
+        content = little_endian(x)
+        self.StartVector(x.itemsize, x.size, ALIGNMENT if x.dtype == np.uint8 else x.dtype.alignment)
+        self.head -= len(content)
+        self.Bytes[self.head:self.head + len(content)] = content
+        return self.EndVector()
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """The bytes of a file."""
+    constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    builder = _AlignedBuilder(constants + 65536)
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def little_endian(array: np.ndarray) -> bytes:
+    """The array's bytes as a flatbuffer holds them."""
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

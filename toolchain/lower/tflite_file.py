@@ -7,17 +7,13 @@ The file stands alone: every buffer is inside the flatbuffer (TFLite Micro reads
 from collections.abc import Mapping, Sequence
 
 from ai_edge_litert import schema_py_generated as schema
-import flatbuffers
 import numpy as np
 
 from toolchain import __version__
 from toolchain.ir.graph import Tensor
 from toolchain.ir.quant import QuantParams
-from toolchain.load.tflite_schema import FILE_IDENTIFIER, SCHEMA_VERSION, TENSOR_TYPE
+from toolchain.load.tflite_schema import SCHEMA_VERSION, TENSOR_TYPE, little_endian, packed
 from toolchain.lower.tflite_versions import oldest_runtime, operator_version
-
-ALIGNMENT = 16
-"""Of buffers, in bytes (schema.fbs: force_align of Buffer.data)."""
 
 
 class TFLiteModel:
@@ -37,7 +33,7 @@ class TFLiteModel:
             self._tensors.append(schema.TensorT(
                 shape=np.array(tensor.shape, np.int32), name=tensor.name,
                 type=getattr(schema.TensorType, TENSOR_TYPE[tensor.dtype]),
-                buffer=self._buffer(b"" if tensor.data is None else _little_endian(tensor.data)),
+                buffer=self._buffer(b"" if tensor.data is None else little_endian(tensor.data)),
                 quantization=_quantization(tensor.quant)))
         return self._indexes[tensor.name]
 
@@ -63,7 +59,7 @@ class TFLiteModel:
         subgraph = schema.SubGraphT(
             name=name, tensors=self._tensors, operators=self._operators,
             inputs=self._ports(inputs), outputs=self._ports(outputs))
-        return _packed(schema.ModelT(
+        return packed(schema.ModelT(
             version=SCHEMA_VERSION, description=f"edge-toolchain {__version__}",
             operatorCodes=_operator_codes(self._codes), subgraphs=[subgraph], metadata=entries,
             signatureDefs=[self._signature(inputs, outputs)],
@@ -80,28 +76,6 @@ class TFLiteModel:
         maps = ([schema.TensorMapT(name=name, tensorIndex=self._indexes[name]) for name in names]
                 for names in (inputs, outputs))
         return schema.SignatureDefT(*maps, signatureKey="serving_default", subgraphIndex=0)
-
-
-class _AlignedBuilder(flatbuffers.Builder):
-    """A flatbuffer builder whose byte vectors start at multiples of ALIGNMENT."""
-
-    def CreateNumpyVector(self, x):
-        content = _little_endian(x)
-        self.StartVector(x.itemsize, x.size, ALIGNMENT if x.dtype == np.uint8 else x.dtype.alignment)
-        self.head -= len(content)
-        self.Bytes[self.head:self.head + len(content)] = content
-        return self.EndVector()
-
-
-def _packed(model: schema.ModelT) -> bytes:
-    constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
-    builder = _AlignedBuilder(constants + 65536)
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
-
-
-def _little_endian(array: np.ndarray) -> bytes:
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _operator_codes(codes: Mapping[tuple[str, int], int]) -> list[schema.OperatorCodeT]:
