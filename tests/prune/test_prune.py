@@ -1,0 +1,133 @@
+"""The sliced network is the masked one, its shapes are legal, and kept channels are what the target likes."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from tests.models import NETWORKS
+from tests.prune.nets import RandomNet
+from toolchain.errors import BadInput, SelfCheckFailed
+from toolchain.ir import ops
+from toolchain.ir.build import Builder
+from toolchain.ir.check import check
+from toolchain.ir.layout import channels_last
+from toolchain.load.torch import load_torch
+from toolchain.prune.cut import kept_elements, masked, sliced
+from toolchain.prune.groups import channel_groups
+from toolchain.prune.prune import prune
+from toolchain.recipe import PruneConfig
+from toolchain.runtime import reference
+
+
+def ran(graph, seed=0):
+    rng = np.random.default_rng(seed)
+    feeds = {n: rng.standard_normal((2, *graph.tensors[n].shape[1:]), np.float32) for n in graph.inputs}
+    return reference.run(graph, feeds)[graph.outputs[0]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), blocks=st.integers(0, 6), share=st.floats(0.05, 0.95))
+def test_sliced_equals_masked(seed, blocks, share):
+    """Any channels of any groups: residuals, concat, flatten, depthwise with multiplier, gates."""
+    graph = RandomNet(seed).graph(blocks)
+    groups = channel_groups(graph).groups
+    rng = np.random.default_rng(seed)
+    cuts = [(g, np.flatnonzero(rng.random(g.channels)[: g.channels - 1] < share)) for g in groups]
+    kept = kept_elements(graph, cuts)
+    smaller = check(sliced(graph, kept), "FLOAT")
+    got, expected = ran(smaller), ran(masked(graph, kept))
+    assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
+    gone = sum(len(channels) for _, channels in cuts)
+    assert (smaller.parameters < graph.parameters) == (gone > 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), blocks=st.integers(0, 6), ratio=st.floats(0, 0.95),
+       multiple=st.integers(1, 8))
+def test_kept_channels_are_multiples_and_never_none(seed, blocks, ratio, multiple):
+    graph = RandomNet(seed).graph(blocks)
+    smaller, account = prune(graph, PruneConfig(ratio=ratio), {"conv2d": multiple, "fully_connected": 1})
+    check(smaller, "FLOAT")
+    for group in account.groups:
+        assert 0 < group.kept <= group.channels
+        assert group.kept % group.multiple == 0 or group.kept == group.channels
+    prunable = [g for g in account.groups if g.prunable]
+    if prunable:
+        most = 1 - sum(g.multiple for g in prunable) / sum(g.channels for g in prunable)
+        slack = multiple / sum(g.channels for g in prunable)
+        assert min(ratio, most) - slack <= account.ratio <= ratio + slack
+
+
+def test_nothing_asked_nothing_changed():
+    graph = RandomNet(1).graph(4)
+    smaller, account = prune(graph, PruneConfig(ratio=0.0), {})
+    assert smaller.digest == graph.digest and account.ratio == 0
+
+
+def test_the_least_important_channels_go():
+    b = Builder("rank")
+    rows = np.diag([5, 1, 4, 2, 3]).astype(np.float32)
+    v, zeros = np.ones((2, 5), np.float32), np.zeros(5, np.float32)
+    h = b.op("fully_connected", [b.input("x", (1, 5)), b.constant("w", rows), b.constant("b", zeros)], "h")
+    y = b.op("fully_connected", [h, b.constant("v", v), b.constant("c", zeros[:2])], "y")
+    smaller, account = prune(b.graph(y), PruneConfig(ratio=0.4), {})
+    np.testing.assert_array_equal(smaller.tensors["w"].data, rows[[0, 2, 4]])
+    assert smaller.tensors["v"].shape == (2, 3)
+    assert account.macs == (35, 21) and account.parameters == (42, 26)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_real_networks_shrink(name):
+    """Without 40 % of the channels a third to a half of the arithmetic is left; multiples of 4."""
+    module, example = NETWORKS[name]()
+    graph = channels_last(load_torch(module, example, name))
+    smaller, account = prune(graph, PruneConfig(ratio=0.4), {"conv2d": 4, "depthwise_conv2d": 4})
+    assert account.ratio == pytest.approx(0.4, abs=0.05)
+    assert 0.3 < account.macs[1] / account.macs[0] < 0.55
+    assert smaller.tensors[graph.outputs[0]].shape == graph.tensors[graph.outputs[0]].shape
+    assert set(smaller.tensors) == set(graph.tensors)
+    assert account.notes == ("batch norm not re-estimated: no calibration samples were given",)
+
+
+def test_the_recipe_overrides_the_target_and_narrow_groups_are_reported():
+    module, example = NETWORKS["resnet8"]()
+    graph = channels_last(load_torch(module, example, "net"))
+    _, account = prune(graph, PruneConfig(ratio=0.5, channel_multiple=16), {"conv2d": 4})
+    assert {g.multiple for g in account.groups} == {16}
+    assert account.fixed["stem.0"] == "has 16 channels, not more than the multiple 16"
+    assert account.fixed["fc"] == "fc is an output of the network"
+
+
+def test_a_quantized_graph_is_refused():
+    b = Builder("int8")
+    graph = b.graph(b.op("relu", [b.input("x", (1, 4), "int8")], "y"))
+    with pytest.raises(BadInput, match="int8: only a float graph can be pruned; prune before quantizing"):
+        prune(graph, PruneConfig(ratio=0.5), {})
+
+
+def test_a_wrong_channel_rule_is_caught(monkeypatch):
+    """With concat's parts swapped in the rule the sliced network is another one, and says so."""
+    right = ops.OPS["concat"].channels
+
+    def swapped(op, shapes):
+        (a, first), (b, second) = right(op, shapes)
+        return [(a, replace(second, index=second.index)), (b, replace(first, index=first.index))]
+    net = RandomNet(3)
+    x = net.plain(net.x)
+    parts = net.build.op("concat", [net.conv(x, 8), net.conv(x, 8)], "parts", axis=3)
+    graph = net.build.graph(net.conv(parts, 4))
+    prune(graph, PruneConfig(ratio=0.5), {})
+    monkeypatch.setattr(ops, "OPS", {**ops.OPS, "concat": replace(ops.OPS["concat"], channels=swapped)})
+    monkeypatch.setattr("toolchain.prune.groups.OPS", ops.OPS)
+    with pytest.raises(SelfCheckFailed, match="is a bug in a channel rule"):
+        prune(graph, PruneConfig(ratio=0.5), {})
+
+
+def test_pruning_twice_gives_one_digest():
+    graph = RandomNet(5).graph(5)
+    config = PruneConfig(ratio=0.5, importance="l1")
+    first, second = (prune(graph, config, {"conv2d": 2})[0] for _ in range(2))
+    assert first.digest == second.digest != graph.digest

@@ -1,0 +1,141 @@
+"""Structured pruning: one global ranking of channels, cut in bundles that the target's kernels like."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+from toolchain.errors import BadInput, SelfCheckFailed
+from toolchain.ir.check import check, level_of
+from toolchain.ir.graph import Graph
+from toolchain.ir.ops import graph_macs
+from toolchain.prune.cut import kept_elements, masked, sliced
+from toolchain.prune.groups import Group, channel_groups
+from toolchain.prune.importance import importance
+from toolchain.recipe import PruneConfig
+from toolchain.runtime import reference
+
+TOLERANCE = 1e-4
+"""Largest allowed |sliced - masked|, as a share of the output's range."""
+
+
+@dataclass(frozen=True)
+class GroupCut:
+    """What happened to one group. multiple: what the kept channels are a multiple of."""
+
+    name: str
+    channels: int
+    kept: int
+    multiple: int
+
+    @property
+    def prunable(self) -> bool:
+        return self.channels > self.multiple
+
+
+@dataclass(frozen=True)
+class PruneAccount:
+    """What a prune did.
+
+    fixed: op whose output channels could not be touched, or group too narrow for its multiple -> why
+    notes: what was asked for and not done, in words
+    """
+
+    groups: tuple[GroupCut, ...]
+    fixed: Mapping[str, str]
+    macs: tuple[int, int]
+    parameters: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        """Share of the prunable channels that went."""
+        prunable = [group for group in self.groups if group.prunable]
+        return 1 - sum(g.kept for g in prunable) / max(1, sum(g.channels for g in prunable))
+
+
+def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int],
+          reestimate: Callable[[Graph], Graph] | None = None) -> tuple[Graph, PruneAccount]:
+    """Remove the least important channels of a FLOAT graph; every other tensor keeps its name.
+
+    multiples:  op kind -> what the target's kernel likes its channels to be a multiple of
+    reestimate: recomputes batch-norm statistics on calibration samples, where there are any
+    Raises BadInput for a quantized graph.
+    """
+    if level_of(graph) != "FLOAT":
+        raise BadInput(f"{graph.name}: only a float graph can be pruned; prune before quantizing")
+    grouping = channel_groups(graph)
+    steps = [config.channel_multiple or _multiple(graph, group, multiples) for group in grouping.groups]
+    cuts = select(graph, grouping.groups, steps, config)
+    kept = kept_elements(graph, cuts)
+    smaller = check(sliced(graph, kept), "FLOAT")
+    _self_check(masked(graph, kept), smaller)
+    smaller, notes = _with_batch_norm(smaller, config, reestimate)
+    report = tuple(GroupCut(group.name, group.channels, group.channels - len(gone), step)
+                   for (group, gone), step in zip(cuts, steps))
+    narrow = {cut.name: f"has {cut.channels} channels, not more than the multiple {cut.multiple}"
+              for cut in report if not cut.prunable}
+    macs, parameters = (graph_macs(graph), graph_macs(smaller)), (graph.parameters, smaller.parameters)
+    return smaller, PruneAccount(report, {**grouping.fixed, **narrow}, macs, parameters, notes)
+
+
+def _with_batch_norm(graph: Graph, config: PruneConfig,
+                     reestimate: Callable[[Graph], Graph] | None) -> tuple[Graph, tuple[str, ...]]:
+    """The graph with its batch norms re-estimated if that is wanted, and a note where it cannot be done."""
+    if not config.reestimate_batch_norm or not any(op.kind == "batch_norm" for op in graph.ops):
+        return graph, ()
+    if reestimate is None:
+        return graph, ("batch norm not re-estimated: no calibration samples were given",)
+    return reestimate(graph), ()
+
+
+def _multiple(graph: Graph, group: Group, multiples: Mapping[str, int]) -> int:
+    """Least common multiple of what the kernels that make or read the group's channels like."""
+    kinds = {op.kind for op in graph.ops if group.tensors & {*op.inputs, *op.outputs}}
+    return math.lcm(*(multiples[kind] for kind in kinds if kind in multiples))
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Channels of one group that go together, so that what stays is a multiple; their mean importance."""
+
+    group: int
+    channels: np.ndarray
+    importance: float
+
+
+def select(graph: Graph, groups: Sequence[Group], steps: Sequence[int],
+           config: PruneConfig) -> list[tuple[Group, np.ndarray]]:
+    """The channels to remove of each group: the least important bundles, as near the ratio as they come."""
+    bundles = []
+    for number, (group, step) in enumerate(zip(groups, steps)):
+        bundles += _bundles(number, importance(graph, group, config.importance), step)
+    bundles.sort(key=lambda bundle: bundle.importance)  # stable: ties stay in the order of the graph
+    sizes = np.array([len(bundle.channels) for bundle in bundles], np.int64)
+    target = config.ratio * sum(group.channels for group, step in zip(groups, steps) if group.channels > step)
+    going = bundles[:int(np.sum(np.cumsum(sizes) - sizes / 2 <= target))]
+    gone = [[b.channels for b in going if b.group == number] for number in range(len(groups))]
+    return [(group, np.concatenate([np.empty(0, np.int64), *parts])) for group, parts in zip(groups, gone)]
+
+
+def _bundles(number: int, scores: np.ndarray, step: int) -> list[Bundle]:
+    """Least important first; the first one leaves a multiple of `step`, and the last `step` channels stay."""
+    order = np.argsort(scores, kind="stable")
+    starts = list(range(len(scores) % step, len(scores) - step + 1, step))
+    ends = sorted({0, *starts})
+    return [Bundle(number, order[a:b], float(scores[order[a:b]].mean())) for a, b in zip(ends, ends[1:])]
+
+
+def _self_check(full: Graph, smaller: Graph) -> None:
+    """The sliced network computes what the whole one does with the cut channels at zero."""
+    rng = np.random.default_rng(0)
+    feeds = {name: rng.standard_normal(full.tensors[name].shape, np.float32) for name in full.inputs}
+    expected, got = reference.run(full, feeds), reference.run(smaller, feeds)
+    for name in full.outputs:
+        error = float(np.abs(got[name] - expected[name]).max())
+        scale = float(np.ptp(expected[name])) or float(np.abs(expected[name]).max()) or 1.0
+        if not error <= TOLERANCE * scale:
+            raise SelfCheckFailed(f"{full.name}: after pruning, {name} is {error:.2g} away from the network "
+                                  f"with the cut channels at zero. This is a bug in a channel rule: please "
+                                  f"report it")

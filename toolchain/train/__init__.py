@@ -1,0 +1,1 @@
+"""The only optimiser in the house: fine-tuning, distillation, batch-norm statistics."""
