@@ -72,15 +72,14 @@ def test_float32_leaves_the_graph_as_it_is():
     assert quantize(graph, {}, QuantSpec(scheme="float32")) is graph
 
 
-@pytest.mark.parametrize("activation, high", [("relu6", 6.0), ("relu", 9.0)])
-def test_the_range_is_that_behind_the_fused_activation(activation, high):
+@pytest.mark.parametrize("activation, low, high", [("relu6", 0, 6), ("relu", 0, 40), (None, -40, 40)])
+def test_the_range_is_that_behind_the_fused_activation(activation, low, high):
     net = Net()
     graph = net.graph(net.conv(net.input("x", (1, 4, 4, 2)), 3, "conv", activation=activation))
-    samples = samples_of(graph, scale=20)
-    stats = calibrate(graph, CalibrateConfig(), samples)
-    params = quantize(graph, stats).tensors["conv"].quant
-    assert int(params.zero_point) == -128
-    assert stats["conv"].high == 6.0 if activation == "relu6" else stats["conv"].high > high
+    codes = quantize(graph, calibrate(graph, CalibrateConfig(), samples_of(graph, scale=20)))
+    reached = dequantize(np.array([-128, 127], np.int8), codes.tensors["conv"].quant)
+    assert reached[0] == pytest.approx(low) if low == 0 else reached[0] < low
+    assert reached[1] == pytest.approx(high) if high == 6 else reached[1] > high
 
 
 def test_two_layers_that_share_weights_get_biases_of_their_own():
