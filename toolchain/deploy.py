@@ -115,7 +115,7 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
     metric = metric or artifact.manifest.metric
     if metric not in METRIC or metric == "agreement":
         raise BadInput(f"metric '{metric}' does not compare answers with labels; give --metric "
-                       f"{' or '.join(sorted(set(METRIC) - {"agreement"}))}")
+                       f"{' or '.join(sorted(set(METRIC) - {'agreement'}))}")
     fmt, profile = chosen_format(artifact, fmt), chosen_profile(artifact, device)
     samples = load_samples(data).split(split)
     if samples.y is None:
