@@ -32,7 +32,7 @@ def load_tflite(model: bytes, name: str) -> Graph:
     file = read_tflite(model, name)
     if found := problems(file):
         raise Unsupported.listing(name, found)
-    return _Loader(file, name).graph()
+    return _Loader(file).graph()
 
 
 class _Loader:
@@ -43,8 +43,8 @@ class _Loader:
     hybrid:      int8 weights that were dequantized
     """
 
-    def __init__(self, file: TFLiteFile, name: str):
-        self.file, self.build = file, Builder(name)
+    def __init__(self, file: TFLiteFile):
+        self.file, self.build = file, Builder(file.name)
         self.names: dict[int, str] = {}
         self.lowest_pads: dict[int, tuple[int, tuple[int, ...]]] = {}
         self.hybrid: list[str] = []
@@ -56,7 +56,7 @@ class _Loader:
         for op in self.file.ops:
             self.add(op)
         if lost := [self.file.tensors[i].name for i in self.file.outputs if i not in self.names]:
-            raise BadModel(f"{self.build.name}: nothing makes output '{lost[0]}'; the file is damaged")
+            raise BadModel(f"{self.file.name}: nothing makes output '{lost[0]}'; the file is damaged")
         return self.build.graph(*(self.names[i] for i in self.file.outputs),
                                 source=Source("tflite", notes=self.notes()))
 
@@ -77,7 +77,7 @@ class _Loader:
             raise self.bad(op, str(error)) from None
 
     def bad(self, op: FileOp, what: str) -> BadModel:
-        return BadModel(f"{self.build.name}: op {op.index} {op.operator}: {what}; "
+        return BadModel(f"{self.file.name}: op {op.index} {op.operator}: {what}; "
                         f"the file contradicts itself: export it again")
 
     def source(self, op: FileOp, position: int) -> FileTensor:
@@ -108,7 +108,7 @@ class _Loader:
         """
         if tensor.dtype not in RANGE or not tensor.scale.size:
             if tensor.dtype in ("int8", "uint8"):
-                raise BadModel(f"{self.build.name}: {tensor.dtype} tensor '{tensor.name}' has no scale; "
+                raise BadModel(f"{self.file.name}: {tensor.dtype} tensor '{tensor.name}' has no scale; "
                                f"export it again")
             return None
         if tensor.scale.size > 1:
@@ -119,7 +119,7 @@ class _Loader:
         try:
             return QuantParams(scale, zero_point, axis, tensor.dtype)
         except (ValueError, OverflowError) as error:
-            raise BadModel(f"{self.build.name}: tensor '{tensor.name}': {error}; export it again") from None
+            raise BadModel(f"{self.file.name}: tensor '{tensor.name}': {error}; export it again") from None
 
     def emit(self, op: FileOp, kind: str, inputs: list[str], **attrs) -> None:
         """Append an op that makes the file's output tensor, of the file's shape."""

@@ -1,11 +1,13 @@
 """The bytes of a .tflite file as plain records, every index and length checked. The bytes are not trusted.
 
-Flatbuffer vectors may overlap, so a small hostile file can describe endless tables: what is read may not
-exceed what the file's bytes could hold. Source: TFLite schema version 3.
+Flatbuffer vectors may overlap, so a small hostile file can describe endless tables: a budget that grows with
+the file's size bounds what is read. Source: TFLite schema version 3.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 import math
 import struct
 
@@ -17,8 +19,9 @@ from toolchain.load.tflite_schema import BUILTIN, FILE_IDENTIFIER, SCHEMA_VERSIO
 
 MAX_ELEMENTS = 2**28
 """Of one tensor: 1 GiB of float32, more than any target here holds."""
-MAX_CONSTANT_BYTES = 2**31
-"""Of all constants: what a flatbuffer can hold. Tensors may share buffers, so the file's size is no bound."""
+MAX_RANK = 8
+MAX_CONSTANT_BYTES = 2**29
+"""Of all constants. Tensors may share buffers, so the file's size is no bound."""
 
 _DTYPE = {getattr(schema.TensorType, code): name for name, code in TENSOR_TYPE.items()}
 _TYPE_NAME = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
@@ -67,12 +70,23 @@ class FileOp:
 
 @dataclass(frozen=True, eq=False)
 class TFLiteFile:
-    """The first subgraph; others are reached through control flow only, which has no row."""
+    """The first subgraph; others are reached through control flow only, which has no row.
 
+    name: of the model, for messages
+    """
+
+    name: str
     tensors: tuple[FileTensor, ...]
     ops: tuple[FileOp, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @cached_property
+    def not_only_max_pooled(self) -> frozenset[int]:
+        """Tensors that something else reads than a max pool without pads."""
+        others = (op.inputs for op in self.ops
+                  if op.operator != "MAX_POOL_2D" or op.options["padding"] != schema.Padding.VALID)
+        return frozenset((*self.outputs, *(index for inputs in others for index in inputs)))
 
 
 def read_tflite(model: bytes, name: str) -> TFLiteFile:
@@ -87,10 +101,13 @@ def read_tflite(model: bytes, name: str) -> TFLiteFile:
 
 
 class _Reader:
-    """One pass over the tables. left: entries, numbers and letters that the bytes can still hold."""
+    """One pass over the tables. left: entries, numbers and letters that may still be read.
+
+    A proper file has each in bytes of its own; a tensor's name counts again for every op that has it.
+    """
 
     def __init__(self, model: bytes, name: str):
-        self.model, self.name, self.left, self.constant_bytes = model, name, len(model), 0
+        self.model, self.name, self.left, self.constant_bytes = model, name, 4 * len(model), 0
         self.root = schema.Model.GetRootAs(model, 0)
 
     def bad(self, what: str) -> BadModel:
@@ -123,7 +140,7 @@ class _Reader:
 
     def text(self, raw: bytes | None) -> str:
         self.spend(len(raw or b""))
-        return (raw or b"").decode()
+        return (raw or b"").decode(errors="backslashreplace")
 
     def file(self) -> TFLiteFile:
         self.require(self.root.Version() == SCHEMA_VERSION,
@@ -135,8 +152,8 @@ class _Reader:
         tensors = self.each(count, lambda i: self.tensor(i, graph.Tensors(i), buffers))
         inputs, outputs = (self.indexes(graph, vector, count) for vector in ("Inputs", "Outputs"))
         self.require(outputs and -1 not in (*inputs, *outputs), f"it has inputs {inputs}, outputs {outputs}")
-        ops = self.each(graph.OperatorsLength(), lambda i: self.op(i, graph.Operators(i), codes, count))
-        return TFLiteFile(_named(tensors, (*inputs, *outputs)), tuple(ops), inputs, outputs)
+        ops = self.each(graph.OperatorsLength(), lambda i: self.op(i, graph.Operators(i), codes, tensors))
+        return TFLiteFile(self.name, _named(tensors, (*inputs, *outputs)), tuple(ops), inputs, outputs)
 
     def buffer(self, index: int) -> np.ndarray:
         """The bytes of a buffer, inside the flatbuffer or, with offset > 1, behind it (models above 2 GB)."""
@@ -159,8 +176,8 @@ class _Reader:
         name = self.text(table.Name()) or f"tensor_{index}"
         shape = tuple(map(int, self.numbers(table, "Shape")))
         signature = tuple(map(int, self.numbers(table, "ShapeSignature"))) or None
-        self.require(all(n >= 0 for n in shape) and math.prod(shape) <= MAX_ELEMENTS,
-                     f"tensor '{name}' has shape {shape}")
+        self.require(len(shape) <= MAX_RANK and min(shape, default=0) >= 0 and math.prod(shape) <= MAX_ELEMENTS,
+                     f"tensor '{name}' has shape {shape[:MAX_RANK]}")
         self.require(table.Buffer() < len(buffers),
                      f"tensor '{name}' is in buffer {table.Buffer()} of {len(buffers)}")
         dtype = _DTYPE.get(table.Type()) or _TYPE_NAME.get(table.Type(), f"type {table.Type()}")
@@ -197,11 +214,12 @@ class _Reader:
                      f"tensor '{name}' {shape} has {scale.size} scales along axis {axis}")
         return scale, zero_point, axis
 
-    def op(self, index: int, table, codes: list[str], tensors: int) -> FileOp:
+    def op(self, index: int, table, codes: list[str], tensors: list[FileTensor]) -> FileOp:
         self.require(table.OpcodeIndex() < len(codes),
                      f"op {index} has operator code {table.OpcodeIndex()} of {len(codes)}")
         operator = codes[table.OpcodeIndex()]
-        inputs, outputs = (self.indexes(table, vector, tensors) for vector in ("Inputs", "Outputs"))
+        inputs, outputs = (self.indexes(table, vector, len(tensors)) for vector in ("Inputs", "Outputs"))
+        self.spend(sum(len(tensors[i].name) for i in (*inputs, *outputs)))
         self.require(outputs and -1 not in outputs, f"op {index} {operator} has outputs {outputs}")
         return FileOp(index, operator, self.options(index, operator, table), inputs, outputs)
 
@@ -233,12 +251,12 @@ def _unusual(table) -> str:
 
 def _named(tensors: list[FileTensor], ports: tuple[int, ...]) -> tuple[FileTensor, ...]:
     """Names made unique, inputs and outputs first, so that theirs are those that a runtime shows."""
-    taken, names = set(), {}
+    taken, names, counts = set(), {}, Counter()
     for index in dict.fromkeys((*ports, *range(len(tensors)))):
-        name, count = tensors[index].name, 0
+        name = given = tensors[index].name
         while name in taken:
-            count += 1
-            name = f"{tensors[index].name}.{count}"
+            counts[given] += 1
+            name = f"{given}.{counts[given]}"
         taken.add(name)
         names[index] = name
     return tuple(replace(tensor, name=names[tensor.index]) for tensor in tensors)

@@ -24,11 +24,11 @@ _AS_IT_IS = "replace it in the source network, or bench the file as it is"
 
 
 def problems(file: TFLiteFile) -> list[str]:
-    """One line for each operator, type or shape without a row. Raises BadModel where inputs are missing."""
+    """One line for each port or op that has no row. Raises BadModel where an op lacks inputs or outputs."""
     found = list(_port_problems(file))
     for op in file.ops:
-        name = file.tensors[op.outputs[0]].name
-        found += [f"op {op.index} {op.operator} '{name}': {why}" for why in _op_problems(file, op)]
+        if why := "; ".join(_op_problems(file, op)):
+            found.append(f"op {op.index} {op.operator} '{file.tensors[op.outputs[0]].name}': {why}")
     return found
 
 
@@ -61,7 +61,7 @@ def _op_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
         return
     low, high = _INPUTS.get(op.operator, (1, 1))
     if not low <= len(op.inputs) <= high or -1 in op.inputs[:low] or len(op.outputs) != 1:
-        raise BadModel(f"op {op.index} {op.operator} has inputs {op.inputs} and outputs {op.outputs}; "
+        raise BadModel(f"{file.name}: op {op.index} {op.operator} has inputs {op.inputs}, outputs {op.outputs}; "
                        f"the file is damaged: copy or export it again")
     tensors = [file.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
     strange = [f"tensor '{t.name}': {t.unusual}" for t in tensors if t.unusual]
@@ -143,6 +143,4 @@ def _pad_value_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
 
 def _only_feeds_max_pools(file: TFLiteFile, op: FileOp) -> bool:
     pads, output = file.tensors[op.inputs[1]].data, op.outputs[0]
-    return (pads.shape == (4, 2) and not pads[[0, 3]].any() and output not in file.outputs
-            and all(reader.operator == "MAX_POOL_2D" and reader.options["padding"] == schema.Padding.VALID
-                    for reader in file.ops if output in reader.inputs))
+    return pads.shape == (4, 2) and not pads[[0, 3]].any() and output not in file.not_only_max_pooled
