@@ -1,0 +1,52 @@
+"""The Makefile: what it offers and what it would run. Nothing is built (make -n)."""
+
+from pathlib import Path
+import subprocess
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGETS = sorted(path.parent.name for path in ROOT.glob("targets/*/profile.toml"))
+HAR = "docs/examples/har_watch"
+
+
+def make(*words: str) -> list[str]:
+    """Lines that make prints; `setup` is taken to be done."""
+    done = subprocess.run(["make", "--no-print-directory", "-o", "setup", "-o", "data", *words], cwd=ROOT,
+                          capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_help_lists_every_target():
+    text = "\n".join(make("help"))
+    assert all(f"make {target}\n" in text for target in TARGETS)
+    for word in "setup check test demo doctor clean android raspberry-pi microcontroller".split():
+        assert f"\n{word} " in text
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_is_built_then_measured(target):
+    build, bench = make("-n", f"bench-{target}")
+    out = f"build/har_watch/{target}"
+    assert build == (f".venv/bin/edge build {HAR}/model.py:trained --target {target} "
+                     f"--data har_watch --recipe {HAR}/recipe.toml --out {out}")
+    assert bench.strip() == f".venv/bin/edge bench {out}"
+
+
+@pytest.mark.parametrize(("family", "prefix"), [("android", "android_"), ("raspberry-pi", "raspberry_pi_"),
+                                                ("microcontroller", "cortex_m")])
+def test_a_family_builds_its_members(family, prefix):
+    built = [line.split()[line.split().index("--target") + 1] for line in make("-n", family)]
+    assert built == [target for target in TARGETS if target.startswith(prefix)]
+
+
+def test_overrides():
+    given = ("MODEL=nets/kws.tflite", "DATA=w.npz", "RECIPE=r.toml", "DEVICE=pi")
+    build, bench = make("-n", "bench-host", *given)
+    assert build.endswith(" nets/kws.tflite --target host --data w.npz --recipe r.toml --out build/kws/host")
+    assert bench.endswith("build/kws/host --device pi")
+
+
+def test_a_model_alone_is_built_without_samples_or_recipe():
+    (build,) = make("-n", "host", "MODEL=nets/kws_int8.tflite")
+    assert build.split()[2:] == ["nets/kws_int8.tflite", "--target", "host", "--out", "build/kws_int8/host"]
