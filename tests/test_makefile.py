@@ -1,5 +1,6 @@
 """The Makefile: what it offers and what it would run. Nothing is built (make -n)."""
 
+import os
 from pathlib import Path
 import subprocess
 
@@ -12,7 +13,9 @@ HAR = "docs/examples/har_watch"
 
 def make(*words: str) -> list[str]:
     """Lines that make prints; `setup` is taken to be done."""
-    done = subprocess.run(["make", "--no-print-directory", "-o", "setup", "-o", "data", *words], cwd=ROOT,
+    outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MODEL", "RECIPE", "DATA", "DEVICE"}
+    env = {name: value for name, value in os.environ.items() if name not in outer}
+    done = subprocess.run(["make", "--no-print-directory", "-o", "setup", "-o", "data", *words], cwd=ROOT, env=env,
                           capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
