@@ -40,10 +40,7 @@ class View:
 def channels_last(graph: Graph) -> Graph:
     """Sink and cancel transposes; inputs and outputs become channels last where the source was channels first, which
     `permutations` then says."""
-    pass_ = _Sinking(graph)
-    for op in graph.ops:
-        pass_.visit(op)
-    return pass_.finish()
+    return Sinking(graph).run()
 
 
 def transposes(graph: Graph) -> int:
@@ -51,7 +48,7 @@ def transposes(graph: Graph) -> int:
     return sum(op.kind == "transpose" for op in graph.ops)
 
 
-class _Sinking:
+class Sinking:
     """The new graph in the making, and a View for each tensor of the old one."""
 
     def __init__(self, graph: Graph):
@@ -68,6 +65,11 @@ class _Sinking:
             self.keep(tensor)
         for name in graph.inputs:
             self.add_input(graph.tensors[name])
+
+    def run(self) -> Graph:
+        for op in self.old.ops:
+            self.visit(op)
+        return self.finish()
 
     def keep(self, tensor: Tensor) -> None:
         self.tensors[tensor.name] = tensor
@@ -89,7 +91,7 @@ class _Sinking:
         if rule is None or not rule(self, op):
             self.emit(op, [self.materialise(self.views[name]) for name in op.inputs])
 
-    def emit(self, op: Op, inputs: list[str], axes: Axes | None = None, **attrs) -> None:
+    def emit(self, op: Op, inputs: list[str], axes: Axes | None = None, /, **attrs) -> None:
         """Append `op` on `inputs`; its old output becomes a view of the new one through `axes` (None: as it is)."""
         changed = make(op.kind, inputs, op.name, **{**op.attrs, **attrs})
         shape = output_shape(changed, [self.tensors[name].shape for name in inputs])
@@ -189,9 +191,14 @@ class _Sinking:
                 self.permutations[name] = view.axes
         else:
             made = self.materialise(view)
-            if not self.is_free(made):
-                made = self._view_op("reshape", made, shape=self.tensors[made].shape)
+        self.hand_out(name, made)
+
+    def hand_out(self, name: str, made: str) -> None:
+        """Call `made` by the output's name; where that cannot be, because it is taken, a copy of it."""
+        if not self.is_free(made):
+            made = self._view_op("reshape", made, shape=self.tensors[made].shape)
         self.claimed.add(made)
+        self.plain_names = {base: plain for base, plain in self.plain_names.items() if plain != name}
         if made != name:
             if name in self.tensors:
                 self.plain_names[name] = self._unique(f"{name}:inner")
@@ -210,10 +217,17 @@ def _wants_channels_last(graph: Graph, tensor: Tensor) -> bool:
     for op in graph.consumers[tensor.name]:
         if op.kind == "transpose" and op.attrs["perm"] == TO_LAST[rank]:
             return True
-        follows = op.kind in POINTWISE | BINARY | {"pad", "concat"}
+        follows = op.kind in POINTWISE | BINARY | {"pad", "concat"} or _moves_unit_axes(graph, op)
         if follows and _wants_channels_last(graph, graph.tensors[op.name]):
             return True
     return False
+
+
+def _moves_unit_axes(graph: Graph, op: Op) -> bool:
+    """Whether the op is a reshape between [N, C, L] and [N, C, 1, L], say."""
+    shapes = (graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape)
+    old, new = ([n for axis, n in enumerate(shape) if axis == 0 or n != 1] for shape in shapes)
+    return op.kind == "reshape" and old == new
 
 
 def _full_permutation(axes: Axes, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -234,13 +248,13 @@ def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
 
 # Rules: each returns whether it handled the op; if not, the op runs on materialised inputs ------------------------------
 
-def _transpose(pass_: _Sinking, op: Op) -> bool:
+def _transpose(pass_: Sinking, op: Op) -> bool:
     view = pass_.views[op.inputs[0]]
     pass_.see(op, tuple(view.axes[axis] for axis in op.attrs["perm"]))
     return True
 
 
-def _reshape(pass_: _Sinking, op: Op) -> bool:
+def _reshape(pass_: Sinking, op: Op) -> bool:
     old, new = pass_.shape(op.inputs[0]), pass_.shape(op.name)
     view = pass_.views[op.inputs[0]]
     source = [axis for axis, n in enumerate(old) if axis == 0 or n != 1]
@@ -254,7 +268,7 @@ def _reshape(pass_: _Sinking, op: Op) -> bool:
     return _flatten(pass_, op, view)
 
 
-def _flatten(pass_: _Sinking, op: Op, view: View) -> bool:
+def _flatten(pass_: Sinking, op: Op, view: View) -> bool:
     """[N, C, H, W] to [N, C * H * W] into fully connected ops: flatten as it lies and reorder the weights' columns."""
     base = pass_.tensors[view.base]
     if len(pass_.shape(op.name)) != 2 or pass_.is_identity(view) or not _feeds_fully_connected(pass_.old, op.name):
@@ -276,7 +290,7 @@ def _feeds_fully_connected(graph: Graph, name: str) -> bool:
         or (op.kind in POINTWISE and _feeds_fully_connected(graph, op.name)) for op in readers)
 
 
-def _fully_connected(pass_: _Sinking, op: Op) -> bool:
+def _fully_connected(pass_: Sinking, op: Op) -> bool:
     order = pass_.column_order.get(op.inputs[0])
     if order is None:
         return False
@@ -286,7 +300,7 @@ def _fully_connected(pass_: _Sinking, op: Op) -> bool:
     return True
 
 
-def _pointwise(pass_: _Sinking, op: Op) -> bool:
+def _pointwise(pass_: Sinking, op: Op) -> bool:
     view = pass_.views[op.inputs[0]]
     pass_.emit(op, [view.base], view.axes)
     if op.inputs[0] in pass_.column_order:
@@ -294,7 +308,7 @@ def _pointwise(pass_: _Sinking, op: Op) -> bool:
     return True
 
 
-def _binary(pass_: _Sinking, op: Op) -> bool:
+def _binary(pass_: Sinking, op: Op) -> bool:
     """Run in the layout of the larger operand, if the other one can follow without moving data."""
     lead = max(op.inputs, key=lambda name: (not pass_.old.tensors[name].is_constant, len(pass_.shape(name)),
                                             pass_.old.tensors[name].size))
@@ -307,14 +321,14 @@ def _binary(pass_: _Sinking, op: Op) -> bool:
     return True
 
 
-def _softmax(pass_: _Sinking, op: Op) -> bool:
+def _softmax(pass_: Sinking, op: Op) -> bool:
     view = pass_.views[op.inputs[0]]
     if view.axes[-1] != len(pass_.tensors[view.base].shape) - 1:
         return False
     return _pointwise(pass_, op)
 
 
-def _mean(pass_: _Sinking, op: Op) -> bool:
+def _mean(pass_: Sinking, op: Op) -> bool:
     """Average the base with its axes kept; the view drops them where the op does."""
     view, axes = pass_.views[op.inputs[0]], op.attrs["axes"]
     inner = tuple(sorted(view.axes[a] for a in axes if view.axes[a] is not None))
@@ -325,7 +339,7 @@ def _mean(pass_: _Sinking, op: Op) -> bool:
     return True
 
 
-def _pad(pass_: _Sinking, op: Op) -> bool:
+def _pad(pass_: Sinking, op: Op) -> bool:
     view, pads = pass_.views[op.inputs[0]], op.attrs["pads"]
     if any(axis is None and pad != (0, 0) for axis, pad in zip(view.axes, pads)):
         return False
@@ -335,7 +349,7 @@ def _pad(pass_: _Sinking, op: Op) -> bool:
     return True
 
 
-def _concat(pass_: _Sinking, op: Op) -> bool:
+def _concat(pass_: Sinking, op: Op) -> bool:
     for lead in op.inputs:
         view = pass_.views[lead]
         axis, rank = view.axes[op.attrs["axis"]], len(pass_.tensors[view.base].shape)
@@ -346,7 +360,7 @@ def _concat(pass_: _Sinking, op: Op) -> bool:
     return False
 
 
-RULES: Mapping[str, Callable[[_Sinking, Op], bool]] = {
+RULES: Mapping[str, Callable[[Sinking, Op], bool]] = {
     "transpose": _transpose,
     "reshape": _reshape,
     "fully_connected": _fully_connected,

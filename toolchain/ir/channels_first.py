@@ -1,0 +1,77 @@
+"""The layout pass of the ONNX door out: channel ops run channels first, everything else as the values lie.
+
+The same sinking as in `ir.layout`, in the other direction. A network that came channels first gets out
+without a transpose; one that came channels last has one at an input or output that a channel op reads or
+makes.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.layout import TO_FIRST, TO_LAST, Sinking, View
+
+CHANNEL_OPS = frozenset({"conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d", "batch_norm"})
+
+
+def channels_first(graph: Graph, keep: tuple[str, ...] = ()) -> Graph:
+    """The ops of an .onnx file, in order: the activations of a channel op are [N, C, ...]; weights and
+    attributes stay as the op table has them. Not a legal Graph any more: only the door out reads it.
+
+    keep: tensors handed out beside the outputs, as they lie
+    Inputs and outputs are in the source's layout. `permutations` of the result: for each of inputs, outputs
+    and kept tensors that differ, the axes such that the graph's value = the result's value transposed by
+    them.
+    """
+    kept = tuple(dict.fromkeys(name for name in keep if name not in graph.outputs))
+    made = tuple(name for name in kept if name not in graph.inputs)
+    laid = _ChannelsFirst(replace(graph, outputs=(*graph.outputs, *made)), graph.outputs).run()
+    return replace(laid, outputs=(*laid.outputs, *(name for name in kept if name in graph.inputs)))
+
+
+class _ChannelsFirst(Sinking):
+    """source_outputs: outputs that must lie as the source has them; others are handed out as they lie."""
+
+    def __init__(self, graph: Graph, source_outputs: tuple[str, ...]):
+        self.source_outputs = source_outputs
+        super().__init__(graph)
+        turned = [name for name in graph.inputs if name in graph.permutations]
+        self.permutations = {name: self.views[name].axes for name in turned}
+
+    def add_input(self, tensor: Tensor) -> None:
+        perm = self.old.permutations.get(tensor.name, tuple(range(len(tensor.shape))))
+        self.tensors[tensor.name] = replace(tensor, shape=tuple(tensor.shape[axis] for axis in perm))
+        self.views[tensor.name] = View(tensor.name, _inverse(perm))
+
+    def visit(self, op: Op) -> None:
+        rank = len(self.shape(op.inputs[0]))
+        if op.kind in CHANNEL_OPS and rank in TO_FIRST:
+            self.emit_channels_first(op, rank)
+        else:
+            super().visit(op)
+
+    def emit_channels_first(self, op: Op, rank: int) -> None:
+        view = self.views[op.inputs[0]]
+        x = self.materialise(_transposed(view, TO_FIRST[rank]))
+        shape = tuple(self.shape(op.name)[axis] for axis in TO_FIRST[rank])
+        self.ops.append(replace(op, inputs=(x, *op.inputs[1:])))
+        self.tensors[op.name] = replace(self.old.tensors[op.name], shape=shape)
+        self.views[op.name] = View(op.name, TO_LAST[rank])
+
+    def finish_output(self, name: str) -> None:
+        if name not in self.source_outputs:
+            return super().finish_output(name)
+        perm = self.old.permutations.get(name)
+        if perm is not None:
+            self.permutations[name] = _inverse(perm)
+            self.views[name] = _transposed(self.views[name], perm)
+        self.hand_out(name, self.materialise(self.views[name]))
+
+
+def _transposed(view: View, perm: tuple[int, ...]) -> View:
+    return View(view.base, tuple(view.axes[axis] for axis in perm))
+
+
+def _inverse(perm: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(axis) for axis in np.argsort(perm))

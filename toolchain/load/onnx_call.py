@@ -1,0 +1,111 @@
+"""One ONNX node as its rule sees it, and steps that rules share. Knows no onnx, only names and values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toolchain.errors import Unsupported
+from toolchain.ir.build import Builder
+from toolchain.ir.layout import TO_FIRST, TO_LAST
+
+ONLY_CONSTANTS = "only constants have a row"
+Value = str | np.ndarray
+"""What an ONNX value is here: the name of an activation of the graph, or the array of a constant."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """op:      the ONNX operator
+    name:    of the tensor that the rule makes
+    inputs:  the values, None where an optional one is left out
+    sources: the values' names
+    shared:  (constant, layout) -> tensor already made of it
+    """
+
+    op: str
+    name: str
+    inputs: tuple[Value | None, ...]
+    sources: tuple[str, ...]
+    attrs: Mapping[str, object]
+    opset: int
+    build: Builder
+    shared: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def attr(self, name: str, default=None):
+        value = self.attrs.get(name, default)
+        return tuple(value) if isinstance(value, list) else value
+
+    def input(self, index: int) -> Value | None:
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def setting(self, name: str, index: int):
+        """What was an attribute in older opsets and is an input since: a number, a tuple for a vector, or
+        None."""
+        value = self.attrs.get(name, self.input(index))
+        self.require(not isinstance(value, str), f"{name} is computed from the input; {ONLY_CONSTANTS}")
+        plain = np.asarray(value).tolist() if value is not None else None
+        return tuple(plain) if isinstance(plain, list) else plain
+
+    def activation(self, index: int = 0) -> str:
+        value = self.input(index)
+        self.require(isinstance(value, str), f"input {index} is a constant where an activation should be")
+        return value
+
+    def constant(self, index: int, role: str) -> np.ndarray:
+        value = self.input(index)
+        self.require(not isinstance(value, str), f"{role} is computed from the input; {ONLY_CONSTANTS}")
+        self.require(value is not None and value.dtype == np.float32,
+                     f"{role} is {'missing' if value is None else value.dtype}; only float32 has a row")
+        return value
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        return self.build.tensors[tensor].shape
+
+    def emit(self, kind: str, inputs: list[str], step: str = "", **attrs) -> str:
+        """Append an op; its output has the call's name, or `name:step` on the way there."""
+        return self.build.op(kind, inputs, f"{self.name}:{step}" if step else self.name, **attrs)
+
+    def weight(self, index: int, layout: str, arranged: np.ndarray) -> str:
+        """Constant input `index` as `arranged` for the Graph; one tensor for all who read it in this
+        layout."""
+        key = self.sources[index], layout
+        if key not in self.shared:
+            self.shared[key] = self.build.constant(key[0], np.ascontiguousarray(arranged, np.float32))
+        return self.shared[key]
+
+    def vector(self, index: int, size: int, role: str) -> str:
+        """A per-channel parameter; zeros where the optional input is left out."""
+        if self.input(index) is None:
+            return self.build.constant(f"{self.name}.{role}", np.zeros(size, np.float32))
+        return self.weight(index, "as it is", self.constant(index, role))
+
+    def operand(self, index: int) -> str:
+        """An activation's name as it is, a constant as a tensor."""
+        value = self.input(index)
+        if isinstance(value, str):
+            return value
+        return self.weight(index, "as it is", self.constant(index, f"input {index}"))
+
+    def require(self, holds: bool, why: str) -> None:
+        if not holds:
+            raise Unsupported(why)
+
+
+def to_image(call: Call, x: str) -> str:
+    """[N, C, H, W] or [N, C, L] as [N, H, W, C], H = 1 for a sequence."""
+    shape = call.shape(x)
+    call.require(len(shape) in TO_LAST, f"works on shape {shape}; only [N, C, L] and [N, C, H, W] have a row")
+    y = call.emit("transpose", [x], "last", perm=TO_LAST[len(shape)])
+    if len(shape) == 4:
+        return y
+    n, length, channels = call.shape(y)
+    return call.emit("reshape", [y], "image", shape=(n, 1, length, channels))
+
+
+def from_image(call: Call, y: str, rank: int) -> str:
+    """Back to channels first and `rank` axes, under the call's name."""
+    if rank == 3:
+        n, _, length, channels = call.shape(y)
+        y = call.emit("reshape", [y], "sequence", shape=(n, length, channels))
+    return call.emit("transpose", [y], perm=TO_FIRST[rank])

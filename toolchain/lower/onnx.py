@@ -1,0 +1,69 @@
+"""Door out to ONNX: a float graph as it is, a quantized one as QDQ INT8.
+
+QDQ (onnxruntime documentation, "Quantize ONNX models", ONNX quantization representation format): the file
+computes on floats between QuantizeLinear and DequantizeLinear pairs, and a runtime makes one integer kernel
+of each such unit. Inputs and outputs are float, in the layout of the model's source.
+
+Opset 17 and IR version 8, ONNX 1.12's, are read by onnxruntime 1.12 (2022) and all later ones.
+"""
+
+import json
+
+from toolchain.errors import BadInput, Unsupported
+from toolchain.ir.channels_first import channels_first
+from toolchain.ir.graph import Graph
+from toolchain.lower.onnx_ops import EMIT
+from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
+from toolchain.runtime.onnxruntime import PERMUTATIONS
+
+OPSET = 17
+IR_VERSION = 8
+
+
+def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...] = ()) -> bytes:
+    """The .onnx file of a graph. The same graph gives the same bytes.
+
+    activations: dtype of a quantized graph's activation codes: "uint8" for x86 hosts (U8S8: the int8 codes +
+                 128, same scales), "int8" for Arm (S8S8); weights are int8 in both
+    keep:        activations to hand out as extra outputs, by the Graph's names. They come as they lie in the
+                 file, because turning them costs time and statistics do not need it; the file's metadata
+                 entry "edge.permutations" (JSON: name -> axes) says how the Graph's value is the file's value
+                 transposed, where they differ. Of a quantized graph they come dequantized
+    Raises Unsupported listing everything that has no ONNX form here.
+    """
+    keep = tuple(keep)
+    _check(graph, activations, keep)
+    laid = channels_first(graph, keep)
+    writer = OnnxWriter(laid, activations)
+    for op in laid.ops:
+        EMIT[op.kind](writer, op)
+    return _serialised(writer, graph.digest)
+
+
+def _check(graph: Graph, activations: str, keep: tuple[str, ...]) -> None:
+    if activations not in CODE_OFFSET:
+        raise BadInput(f"activations={activations!r}: must be one of {', '.join(map(repr, CODE_OFFSET))}")
+    known = {t.name for t in graph.activations}
+    if unknown := [name for name in keep if name not in known]:
+        raise BadInput(f"{graph.name}: no activation named {', '.join(unknown)} to keep")
+    problems = [f"{op.name}: {op.kind} has no ONNX form here" for op in graph.ops if op.kind not in EMIT]
+    problems += [f"{t.name}: {t.dtype} activations have no ONNX form here; quantize to int8"
+                 for t in graph.activations if t.dtype not in ("float32", "int8")]
+    if problems:
+        raise Unsupported.listing(f"{graph.name} as .onnx", problems)
+
+
+def _serialised(writer: OnnxWriter, digest: str) -> bytes:
+    from onnx import TensorProto, helper
+
+    graph = writer.graph
+    for name in graph.outputs:
+        writer.real(name)
+    inputs, outputs = ([helper.make_tensor_value_info(name, TensorProto.FLOAT, graph.tensors[name].shape)
+                        for name in names] for names in (graph.inputs, graph.outputs))
+    proto = helper.make_graph(writer.nodes, graph.name, inputs, outputs, writer.initializers)
+    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+                              producer_name="edge-toolchain")
+    permutations = json.dumps(graph.permutations, sort_keys=True)
+    helper.set_model_props(model, {"edge.graph_digest": digest, PERMUTATIONS: permutations})
+    return model.SerializeToString(deterministic=True)

@@ -1,0 +1,143 @@
+"""An .onnx file in the making: nodes, initializers, and the values that stand for each tensor of the graph.
+
+Names: value T holds the real numbers of the graph's tensor T. What holds ':' exists in the file only: T:codes
+the quantized codes, T:unclamped those before a fused activation, T:exact what an op gives before it is
+rounded,
+T:rounded a float input after it, T:linear what an op gives before its fused activation.
+"""
+
+import numpy as np
+
+from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.quant import ACTIVATION_RANGE, RANGE, clamp_range
+
+CODE_OFFSET = {"uint8": 128, "int8": 0}
+"""dtype of the file's activation codes -> what is added to the Graph's int8 codes and zero points."""
+
+
+class OnnxWriter:
+    """graph: channels first, from `ir.channels_first`;  activations: a key of CODE_OFFSET"""
+
+    def __init__(self, graph: Graph, activations: str):
+        self.graph = graph
+        self.dtype, self.offset = np.dtype(activations), CODE_OFFSET[activations]
+        self.nodes: list = []
+        self.initializers: list = []
+        self.values: set[str] = set(graph.inputs)
+        for name in graph.inputs:
+            if graph.tensors[name].quant is not None:
+                self.quantize(name, graph.tensors[name])
+
+    def node(self, op_type: str, inputs: list[str], output: str, **attrs) -> str:
+        """Append a node; returns its output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(op_type, inputs, [output], name=output, **attrs))
+        self.values.add(output)
+        return output
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        """An initializer, made once."""
+        from onnx import numpy_helper
+
+        if name not in self.values:
+            self.values.add(name)
+            self.initializers.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name
+
+    def raw(self, name: str) -> str:
+        """The value that stores an activation or operand: codes where it is quantized, else real numbers."""
+        tensor = self.graph.tensors[name]
+        stored = name if tensor.quant is None else f"{name}:codes"
+        return self.constant(stored, self.recoded(tensor)) if tensor.is_constant else stored
+
+    def recoded(self, tensor: Tensor) -> np.ndarray:
+        """A constant operand's numbers, or its codes as the file's activations have them."""
+        if tensor.quant is None:
+            return tensor.data
+        return (tensor.data + np.int16(self.offset)).astype(self.dtype)
+
+    def real(self, name: str) -> str:
+        """The value that holds an activation's or operand's real numbers."""
+        tensor = self.graph.tensors[name]
+        if tensor.quant is None:
+            return self.raw(name)
+        real = f"{name}:rounded" if name in self.graph.inputs else name
+        if real not in self.values:
+            self.node("DequantizeLinear", [self.raw(name), *self.grid(tensor)], real)
+        return real
+
+    def grid(self, tensor: Tensor) -> list[str]:
+        """Scale and zero point of an activation or operand, per tensor."""
+        zero_point = (tensor.quant.zero_point + self.offset).astype(self.dtype)
+        return [self.constant(f"{tensor.name}:scale", tensor.quant.scale),
+                self.constant(f"{tensor.name}:zero_point", zero_point)]
+
+    def weight(self, name: str, data: np.ndarray) -> str:
+        """Real numbers of a weight or bias; integer codes stay integer in the file.
+
+        data: the tensor's data in ONNX's order, the output channels first
+        """
+        quant = self.graph.tensors[name].quant
+        if quant is None:
+            return self.constant(name, data)
+        if name not in self.values:
+            inputs = [self.constant(f"{name}:codes", data), self.constant(f"{name}:scale", quant.scale),
+                      self.constant(f"{name}:zero_point", quant.zero_point.astype(data.dtype))]
+            self.node("DequantizeLinear", inputs, name, **({} if quant.axis is None else {"axis": 0}))
+        return name
+
+    def quantize(self, real: str, out: Tensor, activation: str | None = None) -> None:
+        """Store real numbers as the codes of `out`."""
+        codes = self.node("QuantizeLinear", [real, *self.grid(out)], self.unclamped(out, activation))
+        self.clamp(codes, out, activation)
+
+    def unclamped(self, out: Tensor, activation: str | None) -> str:
+        """Name of the codes before `clamp`."""
+        clamps = clamp_range(activation, out.quant) != RANGE[out.dtype]
+        return f"{out.name}:unclamped" if clamps else self.raw(out.name)
+
+    def clamp(self, codes: str, out: Tensor, activation: str | None) -> None:
+        """Clip codes that are not T:codes yet.
+
+        A fused activation is the codes' saturation where their range says the same, as it does when it was
+        calibrated behind the activation. A Clip in front of QuantizeLinear would keep onnxruntime from making
+        one integer kernel of the unit.
+        """
+        if codes != self.raw(out.name):
+            bounds = [self.constant(f"{out.name}:{side}", np.array(bound + self.offset, self.dtype))
+                      for side, bound in zip(("low", "high"), clamp_range(activation, out.quant))]
+            self.node("Clip", [codes, *bounds], self.raw(out.name))
+
+    def compute(self, op: Op, op_type: str, inputs: list[str], **attrs) -> None:
+        """A node on real numbers, with the op's fused activation and rounding behind it."""
+        out, activation = self.graph.tensors[op.name], op.attrs.get("activation")
+        if out.quant is not None:
+            self.quantize(self.node(op_type, inputs, f"{out.name}:exact", **attrs), out, activation)
+        elif activation is None:
+            self.node(op_type, inputs, out.name, **attrs)
+        else:
+            self.activate(activation, self.node(op_type, inputs, f"{out.name}:linear", **attrs), out.name)
+
+    def move(self, op: Op, op_type: str, parameters: tuple[str, ...] = (), **attrs) -> None:
+        """A node that hands values through: on codes where they mean the same before and after, else on real
+        numbers. parameters: its inputs behind the op's own"""
+        out, activation = self.graph.tensors[op.name], op.attrs.get("activation")
+        if out.quant is None or not self.keeps_codes(op):
+            return self.compute(op, op_type, [*map(self.real, op.inputs), *parameters], **attrs)
+        codes = [*map(self.raw, op.inputs), *parameters]
+        self.clamp(self.node(op_type, codes, self.unclamped(out, activation), **attrs), out, activation)
+
+    def keeps_codes(self, op: Op) -> bool:
+        """Whether the inputs' codes mean what the output's do."""
+        quant = self.graph.tensors[op.name].quant
+        return all(tensor.quant is not None and tensor.quant.same_as(quant) for tensor in self.graph.of(op))
+
+    def activate(self, activation: str, x: str, output: str) -> None:
+        """relu or relu6 on real numbers."""
+        low, high = ACTIVATION_RANGE[activation]
+        if high is None:
+            self.node("Relu", [x], output)
+        else:
+            bounds = [self.constant(f":{bound:g}", np.float32(bound)) for bound in (low, high)]
+            self.node("Clip", [x, *bounds], output)
