@@ -15,7 +15,7 @@ def make(*words: str) -> list[str]:
     """Lines that make prints; `setup` is taken to be done."""
     outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MODEL", "RECIPE", "DATA", "DEVICE"}
     env = {name: value for name, value in os.environ.items() if name not in outer}
-    done = subprocess.run(["make", "--no-print-directory", "-o", "setup", "-o", "data", *words], cwd=ROOT, env=env,
+    done = subprocess.run(["make", "--no-print-directory", "-o", "setup", *words], cwd=ROOT, env=env,
                           capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
