@@ -99,9 +99,10 @@ def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Say) 
 def onnx_runner(graph: Graph):
     """The float graph in ONNX Runtime, which is faster than the reference: (feeds, names) -> activations."""
     from toolchain.lower.onnx import write_onnx
+    from toolchain.quantize.rules import observed
     from toolchain.runtime.onnxruntime import OnnxRuntime
 
-    names = [t.name for t in graph.activations if t.name not in graph.inputs]
+    names = [name for name in observed(graph) if name not in graph.inputs]
     session = OnnxRuntime(write_onnx(graph, keep=names))
 
     def run(feeds: Mapping[str, np.ndarray], wanted) -> Mapping[str, np.ndarray]:

@@ -9,11 +9,14 @@ from tests.quantize.nets import Net, run_quantized, samples_of, stats_of
 from toolchain.errors import BadModel, BadSamples, Unsupported
 from toolchain.ir.check import check
 from toolchain.ir.quant import activation_params, dequantize
+from toolchain.ir.quant import quantize as codes_of
+from toolchain.lower.tflite import write_tflite
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.rules import UNIT
 from toolchain.recipe import CalibrateConfig, QuantSpec
 from toolchain.runtime import reference
+from toolchain.runtime.tflm import run_tflm
 
 
 def kinds(graph):
@@ -224,3 +227,16 @@ def test_an_op_that_has_no_int8_form_stops_it_with_exit_code_4():
     graph = net.graph(net.op("fully_connected", [x, weight, net.weights("bias", 2)], "y"))
     with pytest.raises(Unsupported, match="net in INT8"):
         quantize(graph, {})
+
+
+@pytest.mark.oracle
+def test_a_net_of_every_kind_gives_tflite_micro_s_codes():
+    graph = every_kind_net()
+    samples = samples_of(graph)
+    codes = quantize(graph, calibrate(graph, CalibrateConfig(), samples))
+    feeds = {name: codes_of(x[:4], codes.tensors[name].quant) for name, x in samples.x.items()}
+    ours = reference.run(codes, feeds)
+    rows = [{name: x[i:i + 1] for name, x in feeds.items()} for i in range(4)]
+    for i, found in enumerate(run_tflm(write_tflite(codes), rows)):
+        for name in codes.outputs:
+            assert np.array_equal(found[name].reshape(ours[name][i].shape), ours[name][i]), name
