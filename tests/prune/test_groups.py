@@ -82,8 +82,8 @@ def test_softmax_keeps_its_channels():
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), blocks=st.integers(0, 6))
 def test_groups_partition_the_channels(seed, blocks):
-    """No element is in two channels, each channel is on every tensor of its group, and the rows of a weight are
-    all in groups or its op is fixed."""
+    """No element is in two channels, each channel is on every tensor of its group, and the rows of a weight
+    are all in groups or its op is fixed."""
     graph = RandomNet(seed).graph(blocks)
     grouping = channel_groups(graph)
     taken = set()

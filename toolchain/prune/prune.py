@@ -1,6 +1,6 @@
 """Structured pruning: one global ranking of channels, cut in bundles that the target's kernels like."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
 
@@ -34,19 +34,19 @@ class GroupCut:
         return self.channels > self.multiple
 
 
-@dataclass(frozen=True)
-class PruneAccount:
-    """What a prune did.
+@dataclass(frozen=True, eq=False)
+class Pruned:
+    """A smaller graph and what was done to get it.
 
-    fixed: op whose output channels could not be touched, or group too narrow for its multiple -> why
-    notes: what was asked for and not done, in words
+    fixed:            op whose output channels had to stay, or group too narrow for its multiple -> why
+    macs, parameters: before and after
     """
 
+    graph: Graph
     groups: tuple[GroupCut, ...]
     fixed: Mapping[str, str]
     macs: tuple[int, int]
     parameters: tuple[int, int]
-    notes: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -54,13 +54,20 @@ class PruneAccount:
         prunable = [group for group in self.groups if group.prunable]
         return 1 - sum(g.kept for g in prunable) / max(1, sum(g.channels for g in prunable))
 
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        fixed = "; ".join(f"{name}: {why}" for name, why in self.fixed.items())
+        return (f"pruned {self.ratio:.1%} of the channels in {sum(g.prunable for g in self.groups)} groups: "
+                f"MACs {self.macs[0]:,} -> {self.macs[1]:,}, parameters {self.parameters[0]:,} -> "
+                f"{self.parameters[1]:,}; kept whole: {fixed or 'nothing'}")
 
-def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int],
-          reestimate: Callable[[Graph], Graph] | None = None) -> tuple[Graph, PruneAccount]:
-    """Remove the least important channels of a FLOAT graph; every other tensor keeps its name.
 
-    multiples:  op kind -> what the target's kernel likes its channels to be a multiple of
-    reestimate: recomputes batch-norm statistics on calibration samples, where there are any
+def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int]) -> Pruned:
+    """Remove the least important channels of a FLOAT graph; every tensor keeps its name.
+
+    multiples: op kind -> what the target's kernel likes its channels to be a multiple of
+    Batch-norm statistics are those of the unpruned network: `train.fit.reestimate_batch_norm` follows.
     Raises BadInput for a quantized graph.
     """
     if level_of(graph) != "FLOAT":
@@ -71,23 +78,12 @@ def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int],
     kept = kept_elements(graph, cuts)
     smaller = check(sliced(graph, kept), "FLOAT")
     _self_check(masked(graph, kept), smaller)
-    smaller, notes = _with_batch_norm(smaller, config, reestimate)
-    report = tuple(GroupCut(group.name, group.channels, group.channels - len(gone), step)
+    groups = tuple(GroupCut(group.name, group.channels, group.channels - len(gone), step)
                    for (group, gone), step in zip(cuts, steps))
     narrow = {cut.name: f"has {cut.channels} channels, not more than the multiple {cut.multiple}"
-              for cut in report if not cut.prunable}
-    macs, parameters = (graph_macs(graph), graph_macs(smaller)), (graph.parameters, smaller.parameters)
-    return smaller, PruneAccount(report, {**grouping.fixed, **narrow}, macs, parameters, notes)
-
-
-def _with_batch_norm(graph: Graph, config: PruneConfig,
-                     reestimate: Callable[[Graph], Graph] | None) -> tuple[Graph, tuple[str, ...]]:
-    """The graph with its batch norms re-estimated if that is wanted, and a note where it cannot be done."""
-    if not config.reestimate_batch_norm or not any(op.kind == "batch_norm" for op in graph.ops):
-        return graph, ()
-    if reestimate is None:
-        return graph, ("batch norm not re-estimated: no calibration samples were given",)
-    return reestimate(graph), ()
+              for cut in groups if not cut.prunable}
+    return Pruned(smaller, groups, {**grouping.fixed, **narrow}, (graph_macs(graph), graph_macs(smaller)),
+                  (graph.parameters, smaller.parameters))
 
 
 def _multiple(graph: Graph, group: Group, multiples: Mapping[str, int]) -> int:

@@ -1,0 +1,152 @@
+"""Fine-tuning learns what it is shown, the same way each time, and refuses what it cannot learn from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from toolchain.data import Samples
+from toolchain.errors import BadInput, BadSamples
+from toolchain.ir.build import Builder
+from toolchain.recipe import TrainConfig
+from toolchain.runtime import reference
+from toolchain.train.fit import fit, reestimate_batch_norm
+
+CLASSES = 3
+
+
+def network(softmax=False, seed=0):
+    """conv, batch norm, mean, fully connected on [1, 4, 4, 2], with random weights."""
+    rng, b = np.random.default_rng(seed), Builder("net")
+
+    def constant(name, *shape, fill=None):
+        data = rng.standard_normal(shape) * 0.5 if fill is None else np.full(shape, fill)
+        return b.constant(name, data.astype(np.float32))
+
+    x = b.input("x", (1, 4, 4, 2))
+    y = b.op("conv2d", [x, constant("w", 8, 3, 3, 2), constant("wb", 8)], "conv", pads=(1, 1, 1, 1))
+    norm = [constant(name, 8, fill=fill) for name, fill in (("g", 1), ("b", 0), ("m", 0), ("v", 1))]
+    y = b.op("relu", [b.op("batch_norm", [y, *norm], "bn", epsilon=1e-5)], "relu")
+    y = b.op("mean", [y], "mean", axes=(1, 2))
+    y = b.op("fully_connected", [y, constant("f", CLASSES, 8), constant("fb", CLASSES)], "fc")
+    return b.graph(b.op("softmax", [y], "p") if softmax else y)
+
+
+def samples(count=96, labels=True):
+    """Class = which corner of the image is bright; sorted by class, as files often are."""
+    rng, y = np.random.default_rng(1), np.arange(count) * CLASSES // count
+    x = rng.standard_normal((count, 4, 4, 2)).astype(np.float32) * 0.3
+    for row, label in enumerate(y):
+        x[row, :2, :2, 0] += 2 * (label == 0)
+        x[row, :2, :2, 1] += 2 * (label == 1)
+        x[row, 2:, 2:] -= 2 * (label == 2)
+    return Samples("corners", {"x": x}, y if labels else None, None, np.arange(count))
+
+
+def choices(graph, data):
+    return reference.run(graph, {"x": data.x["x"]})[graph.outputs[0]].argmax(1)
+
+
+def accuracy(graph, data):
+    return (choices(graph, data) == samples().y).mean()
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_learns_from_labels(softmax):
+    graph, data = network(softmax), samples()
+    losses = []
+    tuned = fit(graph, TrainConfig(epochs=8, batch_size=32, learning_rate=0.05), data,
+                progress=lambda epoch, loss: losses.append((epoch, loss)))
+    assert accuracy(graph, data) < 0.7 and accuracy(tuned, data) > 0.95
+    assert [epoch for epoch, _ in losses] == list(range(1, 9)) and losses[-1][1] < losses[0][1] / 2
+    assert tuned.ops == graph.ops and tuned.outputs == graph.outputs
+    assert set(tuned.tensors) == set(graph.tensors)
+
+
+def test_learns_from_a_teacher_without_labels():
+    data = samples()
+    teacher = fit(network(), TrainConfig(epochs=8, batch_size=32, learning_rate=0.05), data)
+    student = fit(network(seed=5), TrainConfig(epochs=12, batch_size=32, learning_rate=0.05),
+                  samples(labels=False), teacher=teacher)
+    assert (choices(student, data) == choices(teacher, data)).mean() > 0.95
+
+
+def test_learns_numbers_from_a_teacher():
+    """metric "mse": the outputs themselves come near, not only their order."""
+    data, teacher, student = samples(labels=False), network(seed=2), network(seed=3)
+    config = TrainConfig(epochs=25, batch_size=32, learning_rate=0.05)
+    tuned = fit(student, config, data, teacher, metric="mse")
+
+    def distance(graph):
+        feeds = {"x": data.x["x"]}
+        return np.square(reference.run(graph, feeds)["fc"] - reference.run(teacher, feeds)["fc"]).mean()
+    assert distance(tuned) < 0.1 * distance(student)
+
+
+def test_alpha_weighs_labels_and_teacher():
+    """A teacher that is wrong on purpose: alpha 1 follows it, alpha 0 the labels."""
+    data = samples()
+    liar = fit(network(), TrainConfig(epochs=8, batch_size=32, learning_rate=0.05),
+               replace(data, y=(data.y + 1) % CLASSES))
+    for alpha, share in ((0.0, 1.0), (1.0, 0.0)):
+        config = TrainConfig(epochs=8, batch_size=32, learning_rate=0.05, alpha=alpha)
+        assert accuracy(fit(network(), config, data, liar), data) == pytest.approx(share, abs=0.05)
+
+
+def test_the_seed_decides_everything():
+    config = TrainConfig(epochs=2, batch_size=32)
+    first, again, other = (fit(network(), config, samples(), seed=seed).digest for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_reestimated_statistics_are_those_of_the_samples():
+    graph, data = network(), samples(64)
+    stats = reestimate_batch_norm(graph, data)
+    conv = reference.run(graph, {"x": data.x["x"]}, keep=["conv"])["conv"].reshape(-1, 8)
+    np.testing.assert_allclose(stats.tensors["m"].data, conv.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(stats.tensors["v"].data, conv.var(0, ddof=1), rtol=1e-4)
+    assert stats.with_tensors(graph.tensors["m"], graph.tensors["v"]).digest == graph.digest
+
+
+def test_reestimation_averages_over_batches_alike():
+    """192 sorted samples make three batches of 64; they are mixed, and no batch counts more than another."""
+    graph, data = network(), samples(192)
+    stats = reestimate_batch_norm(graph, data)
+    conv = reference.run(graph, {"x": data.x["x"]}, keep=["conv"])["conv"].reshape(-1, 8)
+    np.testing.assert_allclose(stats.tensors["m"].data, conv.mean(0), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(stats.tensors["v"].data, conv.var(0), rtol=0.05)
+
+
+def test_a_graph_without_batch_norm_stays_as_it_is():
+    b = Builder("plain")
+    graph = b.graph(b.op("relu", [b.input("x", (1, 4, 4, 2))], "y"))
+    assert reestimate_batch_norm(graph, samples()) is graph
+
+
+def test_nothing_to_learn_from():
+    with pytest.raises(BadSamples, match="corners: neither labels nor a teacher to learn from"):
+        fit(network(), TrainConfig(epochs=1), samples(labels=False))
+    with pytest.raises(BadSamples, match="corners: 1 sample to fine-tune on; at least 2"):
+        fit(network(), TrainConfig(epochs=1), samples(1))
+
+
+def test_labels_for_several_outputs_are_refused():
+    b = Builder("two")
+    x = b.input("x", (1, 3))
+    graph = b.graph(b.op("relu", [x], "a"), b.op("tanh", [x], "b"))
+    with pytest.raises(BadSamples, match="one set of labels for the 2 outputs of two"):
+        fit(graph, TrainConfig(epochs=1), samples())
+
+
+def test_divergence_is_said():
+    with pytest.raises(BadInput, match=r"net: the loss became (nan|inf) in epoch \d+; lower \[train\] learn"):
+        fit(network(), TrainConfig(epochs=5, learning_rate=1e30), samples())
+
+
+def test_one_sample_gives_no_statistics():
+    b = Builder("flat")
+    parameters = [b.constant(n, np.ones(3, np.float32)) for n in "gbmv"]
+    graph = b.graph(b.op("batch_norm", [b.input("x", (1, 3)), *parameters], "y", epsilon=1e-5))
+    one = Samples("one", {"x": np.ones((1, 3), np.float32)}, None, None, np.arange(1))
+    with pytest.raises(BadSamples, match="one: 1 samples give no statistics"):
+        reestimate_batch_norm(graph, one)
