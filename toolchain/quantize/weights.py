@@ -1,4 +1,8 @@
-"""Weights as int8 and biases as int32 codes."""
+"""Weights as int8 and biases as int32 codes.
+
+Source: TensorFlow Lite 8-bit quantization specification; for biases that would overflow, TensorFlow Lite's
+tools/optimize/quantization_utils.cc AdjustWeightsForBiasScale.
+"""
 
 from dataclasses import replace
 
