@@ -209,7 +209,7 @@ def _weight_and_bias(load: _Loader, op: FileOp, kind: str) -> list[str]:
     if is_hybrid(load.file, op):
         name = load.dequantized(weight.index)
     else:
-        name = load.name(op, weight.index, None if kind == "fully_connected" else WEIGHTED[kind])
+        name = load.name(op, weight.index, WEIGHTED[kind])
     quant = load.build.tensors[name].quant
     axis = None if quant is None or quant.axis is None else 0
     if len(op.inputs) == 3 and op.inputs[2] >= 0:

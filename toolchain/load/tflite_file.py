@@ -176,8 +176,8 @@ class _Reader:
         name = self.text(table.Name()) or f"tensor_{index}"
         shape = tuple(map(int, self.numbers(table, "Shape")))
         signature = tuple(map(int, self.numbers(table, "ShapeSignature"))) or None
-        self.require(len(shape) <= MAX_RANK and min(shape, default=0) >= 0 and math.prod(shape) <= MAX_ELEMENTS,
-                     f"tensor '{name}' has shape {shape[:MAX_RANK]}")
+        self.require(len(shape) <= MAX_RANK and min(shape, default=0) >= 0
+                     and math.prod(shape) <= MAX_ELEMENTS, f"tensor '{name}' has shape {shape[:MAX_RANK]}")
         self.require(table.Buffer() < len(buffers),
                      f"tensor '{name}' is in buffer {table.Buffer()} of {len(buffers)}")
         dtype = _DTYPE.get(table.Type()) or _TYPE_NAME.get(table.Type(), f"type {table.Type()}")

@@ -61,8 +61,8 @@ def _op_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
         return
     low, high = _INPUTS.get(op.operator, (1, 1))
     if not low <= len(op.inputs) <= high or -1 in op.inputs[:low] or len(op.outputs) != 1:
-        raise BadModel(f"{file.name}: op {op.index} {op.operator} has inputs {op.inputs}, outputs {op.outputs}; "
-                       f"the file is damaged: copy or export it again")
+        raise BadModel(f"{file.name}: op {op.index} {op.operator} has inputs {op.inputs}, "
+                       f"outputs {op.outputs}; the file is damaged: copy or export it again")
     tensors = [file.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
     strange = [f"tensor '{t.name}': {t.unusual}" for t in tensors if t.unusual]
     yield from strange or _type_problems(file, op, kind) or _kind_problems(file, op, kind)

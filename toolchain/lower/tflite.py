@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 import numpy as np
 
 from toolchain.errors import BadInput, Unsupported
+from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.quant import RANGE, QuantParams
 from toolchain.load.tflite_schema import ACTIVATION, BUILTIN, METADATA_NAME, TENSOR_TYPE, WINDOWED, same_pads
@@ -92,28 +93,40 @@ def _free_name(name: str, graph: Graph) -> str:
 
 # Pads -------------------------------------------------------------------------------------------------------
 
-def _windows(graph: Graph, op: Op) -> list[tuple[int, int, int, int, int, int]]:
-    """(input size, output size, kernel, stride, dilation, pad before) along height and width."""
+def _windows(graph: Graph, op: Op) -> list[tuple[int, int, int, int, int]]:
+    """(input size, output size, kernel, stride, dilation) along height and width."""
     x, y = graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape
     kernel = op.attrs["kernel"] if "kernel" in op.attrs else graph.tensors[op.inputs[1]].shape[1:3]
     dilation = op.attrs.get("dilation", (1, 1))
-    return [(x[1 + i], y[1 + i], kernel[i], op.attrs["stride"][i], dilation[i], op.attrs["pads"][2 * i])
-            for i in (0, 1)]
+    return list(zip(x[1:3], y[1:3], kernel, op.attrs["stride"], dilation, strict=True))
+
+
+def _overhangs(graph: Graph, op: Op) -> list[int]:
+    """How far the windows reach over the input along height and width; below 0 they stop short of its end."""
+    return [(out - 1) * stride + (kernel - 1) * dilation + 1 - size
+            for size, out, kernel, stride, dilation in _windows(graph, op)]
 
 
 def _read_pads(graph: Graph, op: Op) -> list[tuple[int, int]]:
     """(before, after) along height and width, without what lies beyond the last window."""
-    return [(before, max((out - 1) * stride + (kernel - 1) * dilation + 1 - size - before, 0))
-            for size, out, kernel, stride, dilation, before in _windows(graph, op)]
+    befores = op.attrs["pads"][0], op.attrs["pads"][2]
+    return [(before, max(overhang - before, 0))
+            for before, overhang in zip(befores, _overhangs(graph, op), strict=True)]
 
 
 def _scheme(graph: Graph, op: Op) -> str | None:
-    """TFLite's name for the op's pads: "VALID", "SAME", or None where it has none."""
+    """TFLite's name for the op's pads: "VALID", "SAME", or None where it has none.
+
+    A convolution is not SAME where its windows stop short along an axis: XNNPACK in tflite-runtime 2.14 takes
+    the negative overhang for an unsigned pad, and computes something else.
+    """
     pads, windows = _read_pads(graph, op), _windows(graph, op)
     if pads == [(0, 0), (0, 0)]:
         return "VALID"
-    same = [same_pads(size, kernel, stride, dilation) for size, _, kernel, stride, dilation, _ in windows]
-    all_outputs = all(out == -(-size // stride) for size, out, _, stride, _, _ in windows)
+    if op.kind in WEIGHTED and min(_overhangs(graph, op)) < 0:
+        return None
+    same = [same_pads(size, kernel, stride, dilation) for size, _, kernel, stride, dilation in windows]
+    all_outputs = all(out == -(-size // stride) for size, out, _, stride, _ in windows)
     return "SAME" if pads == same and all_outputs else None
 
 
