@@ -6,7 +6,7 @@ class as the float network on held-out crops. Writes build/demo/report.json and 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 import sys
 
@@ -53,7 +53,7 @@ def rows_of(job: Job) -> Iterator[Row]:
     """Build, measure and judge one network on every target, after its float form as the baseline."""
     recipe = load_recipe(EXAMPLES / job.name / "recipe.toml")
     samples = load_samples(job.data)
-    graph = replace(load(EXAMPLES / job.model), name=job.name)
+    graph = load(EXAMPLES / job.model)
     test = samples.split("test")
     untouched = Recipe(metric=recipe.metric, quantize=QuantSpec(scheme="float32"))
     baseline = build(prepare(graph, untouched, None), load_target("host"), untouched, samples)

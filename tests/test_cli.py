@@ -84,7 +84,7 @@ def test_a_model_goes_through_every_verb(model, data, tmp_path):
         figures = json.loads(edge("bench", out, "--format", fmt, "--seconds", "0.05", "--json")[1])
         assert figures["latency_us"]["median"] > 0 and figures["peak_rss_bytes"] > 1e6
         assert figures["instructions"] is figures["energy_uj"] is None and not figures["emulated"]
-        assert figures["parity"]["checked"] == 12 and figures["parity"]["worst"] <= 2
+        assert figures["parity"]["checked"] == 12 and figures["parity"]["worst"] <= 8  # a logit's code, through softmax
     score = json.loads(edge("eval", out, "--data", data, "--json")[1])
     assert score["metric"] == "top1" and score["n"] == 20 and 0 <= score["value"] <= 1
     code, stdout, _ = edge("report", tmp_path, "--markdown", tmp_path / "report.md", "--json")

@@ -13,7 +13,7 @@ from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
-from toolchain.lower import lower, require_fit, with_files
+from toolchain.lower import lower, with_files
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
@@ -151,10 +151,10 @@ def build(prepared: Prepared, profile: TargetProfile, recipe: Recipe, samples: S
 
 
 def _with_firmware(artifact: Artifact, profile: TargetProfile) -> Artifact:
+    """The artefact with its linked image, and the sizes that only linking settles."""
     from toolchain.device.firmware import build_firmware
 
     firmware = build_firmware(artifact, profile)
-    static = {"flash": firmware.flash_bytes, "code_flash": firmware.code_flash_bytes,
-              "static": firmware.static_bytes, "ram": firmware.ram_bytes}
-    require_fit(static, profile, artifact.manifest.name)
-    return with_files(artifact, {"firmware.elf": firmware.elf}, static)
+    return with_files(artifact, {"firmware.elf": firmware.elf},
+                      {"flash": firmware.flash_bytes, "code_flash": firmware.code_flash_bytes,
+                       "static": firmware.static_bytes, "arena": firmware.arena_bytes, "ram": firmware.ram_bytes})

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.artifact import Artifact, convert
 from toolchain.device.local import open_session, time_model
-from toolchain.device.transports import open_device
+from toolchain.device.qemu import open_device
 from toolchain.errors import InvalidMeasurement
 from toolchain.measurement import Latency, Measurement, Parity
 from toolchain.profile import Format, TargetProfile

@@ -32,9 +32,9 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) ->
 
 def _door(source: str) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
     """The model's name and the function that opens it."""
-    path, _, function = source.rpartition(":")
-    if path.endswith(".py"):
-        return f"{Path(path).stem}_{function}", lambda: _torch(source)
+    file = Path(source.rpartition(":")[0])
+    if file.suffix == ".py":
+        return file.resolve().parent.name if file.stem == "model" else file.stem, lambda: _torch(source)
     suffix, stem = Path(source).suffix, Path(source).stem
     if suffix not in DOORS:
         raise Unsupported(f"{source}: unknown kind of model '{suffix}'; known: {', '.join(sorted(DOORS))}, "

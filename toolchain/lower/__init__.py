@@ -1,9 +1,10 @@
 """Doors out: a Graph and a target's profile become an Artifact."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+import msgspec
 import numpy as np
 
 from toolchain.artifact import MODEL_FILE, Artifact, Manifest, Port
@@ -11,11 +12,28 @@ from toolchain.errors import DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
+from toolchain.lower.c.memory import Plan, plan_arena
 from toolchain.profile import TargetProfile
 
 TOOLS = ("numpy", "onnx", "flatbuffers", "ai-edge-litert", "onnxruntime")
-Files = dict[str, bytes]
+Files = Mapping[str, bytes]
 Ports = tuple[Port, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Emitted:
+    """One format's files.
+
+    inputs, outputs: as the file has them
+    flash_bytes:     the file, or the constants of C
+    plan:            where activations lie; C's own, an estimate for what a runtime will do otherwise
+    """
+
+    files: Files
+    inputs: Ports
+    outputs: Ports
+    flash_bytes: int
+    plan: Plan
 
 
 def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray]) -> Artifact:
@@ -25,19 +43,18 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall.
     """
     _require_ops(graph, profile)
-    files: Files = {}
-    inputs, outputs = {"graph": ports(graph, graph.inputs)}, {"graph": ports(graph, graph.outputs)}
-    for fmt in profile.formats:
-        emitted, inputs[fmt], outputs[fmt] = EMIT[fmt](graph, profile, vectors)
-        files.update(emitted)
-    weights = sum(t.data.nbytes for t in graph.constants)
+    emitted = {fmt: EMIT[fmt](graph, profile, vectors) for fmt in profile.formats}
+    first = emitted[profile.formats[0]]
+    static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
-        name=graph.name, target=profile.name, formats=profile.formats, inputs=inputs, outputs=outputs,
+        name=graph.name, target=profile.name, formats=profile.formats,
+        inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
+        outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,
-        static_bytes=_static_bytes(graph, profile, files), weight_bytes=weights, macs=graph_macs(graph),
+        static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS}, notes=graph.source.notes)
-    require_fit(manifest.static_bytes, profile, graph.name)
-    return Artifact(manifest, files, vectors)
+    require_fit(static_bytes, profile, graph.name, first.plan.peak)
+    return Artifact(manifest, {name: data for e in emitted.values() for name, data in e.files.items()}, vectors)
 
 
 def ports(graph: Graph, names: tuple[str, ...]) -> Ports:
@@ -67,31 +84,34 @@ def _source_port(port: Port) -> Port:
     return Port(port.name, tuple(port.shape[axis] for axis in perm), "float32")
 
 
-def _emit_tflite(graph: Graph, profile: TargetProfile, vectors) -> tuple[Files, Ports, Ports]:
+def _emit_tflite(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
     from toolchain.lower.tflite import write_tflite
 
-    sides = [tuple(_with_io(port, profile.io) for port in ports(graph, names)) for names in (graph.inputs, graph.outputs)]
-    return {MODEL_FILE["tflite"]: write_tflite(graph, io=profile.io)}, *sides
+    inputs, outputs = (tuple(_with_io(port, profile.io) for port in ports(graph, names))
+                       for names in (graph.inputs, graph.outputs))
+    model = write_tflite(graph, io=profile.io)
+    return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_onnx(graph: Graph, profile: TargetProfile, vectors) -> tuple[Files, Ports, Ports]:
+def _emit_onnx(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
     from toolchain.lower.onnx import write_onnx
 
-    sides = [tuple(_source_port(port) for port in ports(graph, names)) for names in (graph.inputs, graph.outputs)]
-    return {MODEL_FILE["onnx"]: write_onnx(graph, activations=profile.onnx_activations)}, *sides
+    inputs, outputs = (tuple(_source_port(port) for port in ports(graph, names)) for names in (graph.inputs, graph.outputs))
+    model = write_onnx(graph, activations=profile.onnx_activations)
+    return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_c(graph: Graph, profile: TargetProfile, vectors) -> tuple[Files, Ports, Ports]:
+def _emit_c(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
     from toolchain.lower.c.emit import write_c
 
     if level_of(graph) != "QUANTIZED":
         raise Unsupported(f"{graph.name}: C is integer only and this graph is in float; quantize it "
                           f'(recipe: [quantize] scheme = "int8")')
-    return dict(write_c(graph, vectors=vectors).files), ports(graph, graph.inputs), ports(graph, graph.outputs)
+    source = write_c(graph, vectors=vectors)
+    return Emitted(source.files, ports(graph, graph.inputs), ports(graph, graph.outputs), source.weight_bytes, source.plan)
 
 
-EMIT: Mapping[str, Callable[..., tuple[Files, Ports, Ports]]] = {
-    "tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}
+EMIT: Mapping[str, Callable[..., Emitted]] = {"tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}
 
 
 def _require_ops(graph: Graph, profile: TargetProfile) -> None:
@@ -100,32 +120,27 @@ def _require_ops(graph: Graph, profile: TargetProfile) -> None:
         raise Unsupported.listing(f"{graph.name} on {profile.name} (it runs {', '.join(profile.ops)})", wrong)
 
 
-def _static_bytes(graph: Graph, profile: TargetProfile, files: Files) -> dict[str, int]:
-    """Estimates before deployment: flash = the model file, or the weights alone for C; arena = activations that are
-    alive at once; RAM adds what is not read in place."""
-    from toolchain.lower.c.memory import plan_arena
-
-    arena = plan_arena(graph).peak_bytes
-    fmt = profile.formats[0]
-    if fmt == "c":
-        return {"flash": sum(t.data.nbytes for t in graph.constants), "ram": arena, "arena": arena}
-    flash = len(files[MODEL_FILE[fmt]])
-    return {"flash": flash, "ram": flash + arena, "arena": arena}
+def _static_bytes(emitted: Emitted, in_place: bool) -> dict[str, int]:
+    """Before deployment. RAM = the arena, and the file too where it is not read in place from flash."""
+    arena = emitted.plan.peak_bytes
+    return {"flash": emitted.flash_bytes, "ram": arena + (0 if in_place else emitted.flash_bytes), "arena": arena}
 
 
-def require_fit(static_bytes: Mapping[str, int], profile: TargetProfile, name: str) -> None:
-    """Raises DoesNotFit with every shortfall."""
+def _weight_bytes(graph: Graph) -> int:
+    return sum(t.data.nbytes for t in graph.constants)
+
+
+def require_fit(static_bytes: Mapping[str, int], profile: TargetProfile, name: str, peak: str) -> None:
+    """Raises DoesNotFit with every shortfall. peak: which op needs most RAM, and what is alive there."""
     room = {"flash": profile.flash_bytes, "ram": profile.ram_bytes}
     short = [f"{static_bytes[kind]:,} bytes of {kind} but {profile.name} has {have:,} ({static_bytes[kind] - have:,} short)"
              for kind, have in room.items() if static_bytes[kind] > have]
     if short:
-        raise DoesNotFit(f"{name} needs {' and '.join(short)}. Prune harder ([prune] ratio), shrink the input, "
-                         f"or pick a larger target")
+        raise DoesNotFit(f"{name} needs {' and '.join(short)}. RAM peaks at {peak}. Prune harder ([prune] ratio), "
+                         f"shrink the input, or pick a larger target")
 
 
 def with_files(artifact: Artifact, files: Files, static_bytes: Mapping[str, int]) -> Artifact:
     """The artefact with what a later step made of it (firmware) and the figures that this settled."""
-    import msgspec
-
     manifest = msgspec.structs.replace(artifact.manifest, static_bytes={**artifact.manifest.static_bytes, **static_bytes})
     return replace(artifact, manifest=manifest, files={**artifact.files, **files})
