@@ -31,5 +31,5 @@ else
     exit 1
 fi
 echo "setup: installing$missing" >&2
-$as_root apt-get update -q
-$as_root env DEBIAN_FRONTEND=noninteractive $install
+$as_root apt-get update -q >/dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive $install >/dev/null
