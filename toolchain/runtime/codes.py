@@ -6,7 +6,8 @@ import numpy as np
 
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Op
-from toolchain.ir.quant import QuantParams, clamp_range, fixed_point, requantize
+from toolchain.ir.quant import QuantParams, clamp_range, requantize
+from toolchain.runtime import multipliers
 
 BLOCK = 1 << 15
 """Accumulators requantized at once: few enough that int64 temporaries stay in the cache."""
@@ -35,8 +36,8 @@ def by_table(codes: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) ->
 
 
 def rescaled(codes: np.ndarray, quant: QuantParams, out: QuantParams, activation: str | None = None):
-    """The same reals at the output's scale, clamped; quotient of the scales in double."""
-    multiplier, shift = fixed_point(float(np.float64(quant.scale) / np.float64(out.scale)))
+    """The same reals at the output's scale, clamped."""
+    multiplier, shift = multipliers.ratio(quant, out)
     zero = int(quant.zero_point)
     return by_table(codes, lambda every: finish(every, -zero, multiplier, shift, out, activation))
 

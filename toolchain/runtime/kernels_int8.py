@@ -31,7 +31,7 @@ def _matmul(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def _finish_weighted(accumulator: np.ndarray, op: Op, codes, quants, out: QuantParams) -> np.ndarray:
     """Fold in the bias and what the input's zero point adds, then requantize."""
     offset = multipliers.folded_bias(quants[0], codes[1], codes[2], WEIGHTED[op.kind])
-    pairs = multipliers.weighted(op.kind, *quants[:2], out)
+    pairs = multipliers.weighted(*quants[:2], out)
     return finish(accumulator, offset, *pairs, out, op.attrs["activation"])
 
 

@@ -1,8 +1,9 @@
 """The integers that the scales of an int8 op become: multipliers, shifts, folded biases, tables.
 
 The reference computes with them and the C that we emit carries them as constants: neither can drift from the
-other. Where a product of scales is rounded to float32 before it becomes a multiplier, that is TensorFlow Lite's
-doing and decides codes. Sources: files of tensorflow/lite/micro/kernels and kernels/internal.
+other. All are worked out in double from float32 scales, as TFLite Micro does. LiteRT rounds to float32 in mul,
+relu and leaky_relu, by which a few codes in a million differ. Sources: files of tensorflow/lite/micro/kernels and
+kernels/internal.
 """
 
 import math
@@ -20,17 +21,12 @@ LARGEST = 2.0**30 - 1
 """Where multipliers of exp, logistic and tanh are cut: beyond, only a difference of 0 is in their range."""
 
 
-def weighted(kind: str, x: QuantParams, weight: QuantParams, out: QuantParams):
-    """Multipliers and shifts (int64) of conv2d, depthwise_conv2d, fully_connected: () or one per output channel.
+def weighted(x: QuantParams, weight: QuantParams, out: QuantParams) -> tuple[np.ndarray, np.ndarray]:
+    """For conv2d, depthwise_conv2d, fully_connected: multipliers and shifts, () or (channels,), int64.
 
-    kernel_util.cc PopulateConvolutionQuantizationParams: in double. fully_connected_common.cc: with
-    per-tensor weights the product of scales is rounded to float32 first.
+    kernel_util.cc PopulateConvolutionQuantizationParams, GetQuantizedConvolutionMultipler.
     """
-    if kind == "fully_connected" and weight.axis is None:
-        product = np.float64(x.scale * weight.scale)
-    else:
-        product = np.float64(x.scale) * np.float64(weight.scale)
-    return fixed_points(product / np.float64(out.scale))
+    return fixed_points(np.float64(x.scale) * np.float64(weight.scale) / np.float64(out.scale))
 
 
 def folded_bias(x: QuantParams, weight: np.ndarray, bias: np.ndarray, axis: int) -> np.ndarray:
@@ -39,26 +35,29 @@ def folded_bias(x: QuantParams, weight: np.ndarray, bias: np.ndarray, axis: int)
     return bias.astype(np.int64) - int(x.zero_point) * weight.sum(axis=others, dtype=np.int64)
 
 
-def sum_terms(kind: str, a: QuantParams, b: QuantParams, out: QuantParams) -> tuple[Pair, Pair, Pair]:
+def sum_terms(a: QuantParams, b: QuantParams, out: QuantParams) -> tuple[Pair, Pair, Pair]:
     """For add and sub: of a's and b's codes, shifted left by SUM_SHIFT, and of their sum.
 
-    add_common.cc CalculateOpDataAdd works in double, sub_common.cc CalculateOpDataSub in float32.
+    add_common.cc CalculateOpDataAdd, sub_common.cc CalculateOpDataSub.
     """
-    real = np.float64 if kind == "add" else np.float32
-    a_scale, b_scale, y_scale = (real(quant.scale) for quant in (a, b, out))
-    twice = real(2) * max(a_scale, b_scale)
-    total = twice / (real(2**SUM_SHIFT) * y_scale)
-    return tuple(fixed_point(float(term)) for term in (a_scale / twice, b_scale / twice, total))
+    twice = 2 * max(float(a.scale), float(b.scale))
+    reals = float(a.scale) / twice, float(b.scale) / twice, twice / (2**SUM_SHIFT * float(out.scale))
+    return tuple(map(fixed_point, reals))
 
 
 def product(a: QuantParams, b: QuantParams, out: QuantParams) -> Pair:
-    """For mul: mul_common.cc, in double."""
-    return fixed_point(float(np.float64(a.scale) * np.float64(b.scale) / np.float64(out.scale)))
+    """For mul: mul_common.cc CalculateOpDataMul."""
+    return fixed_point(float(a.scale) * float(b.scale) / float(out.scale))
+
+
+def ratio(x: QuantParams, out: QuantParams, alpha: float = 1.0) -> Pair:
+    """From one scale to another, times |alpha|: {activations,quantize,leaky_relu}_common.cc."""
+    return fixed_point(float(x.scale) * abs(float(np.float32(alpha))) / float(out.scale))
 
 
 def average(x: QuantParams, out: QuantParams, count: int) -> Pair:
-    """For mean over `count` codes, 1 / count folded in, rounded down: reference/reduce.h QuantizedMeanOrSum."""
-    multiplier, shift = fixed_point(float(np.float64(x.scale) / np.float64(out.scale)))
+    """For mean over `count` codes: reference/reduce.h QuantizedMeanOrSum; 1 / count is rounded down into it."""
+    multiplier, shift = ratio(x, out)
     gain = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << gain) // count, shift - gain
 
@@ -68,8 +67,7 @@ def softmax_exps(x: QuantParams, beta: float) -> np.ndarray:
 
     softmax_common.cc, reference/softmax.h: 5 integer bits, and 0 beyond their range.
     """
-    real = float(np.float32(beta)) * float(x.scale) * 2**26
-    multiplier, shift = fixed_point(min(real, LARGEST))
+    multiplier, shift = fixed_point(min(float(np.float32(beta)) * float(x.scale) * 2**26, LARGEST))
     below = -np.arange(256)
     exps = fixedpoint.exp_on_negative_values(requantize(below, multiplier, shift), 5)
     return np.where(below >= -math.floor(31 * 2.0 ** (26 - shift)), exps, 0)

@@ -14,7 +14,7 @@ from toolchain.runtime.codes import by_table, expect_output, finish, rescaled
 
 def add_or_sub(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/add.h, reference/sub.h: inputs << 20 brought to one scale, added, requantized."""
-    *terms, total = multipliers.sum_terms(op.kind, *quants, out)
+    *terms, total = multipliers.sum_terms(*quants, out)
     a, b = (_wide(*operand) for operand in zip(codes, quants, terms, strict=True))
     return finish(a + b if op.kind == "add" else a - b, 0, *total, out, op.attrs["activation"])
 
@@ -40,14 +40,14 @@ def relu(op, codes, quants, out) -> np.ndarray:
 
 
 def leaky_relu(op, codes, quants, out) -> np.ndarray:
-    """leaky_relu_common.cc: multipliers in float32; a negative alpha scales by |alpha| and negates."""
-    ratio = quants[0].scale / out.scale
-    alpha = quants[0].scale * np.float32(op.attrs["alpha"]) / out.scale
+    """reference/leaky_relu.h QuantizeLeakyRelu: a negative alpha scales by |alpha| and negates."""
+    alpha = op.attrs["alpha"]
+    above, below = multipliers.ratio(quants[0], out), multipliers.ratio(quants[0], out, alpha)
 
     def every_code(every):
         x = every - int(quants[0].zero_point)
-        below = requantize(x, *fixed_point(abs(float(alpha)))) * (-1 if alpha < 0 else 1)
-        y = np.where(x >= 0, requantize(x, *fixed_point(float(ratio))), below) + int(out.zero_point)
+        negative = requantize(x, *below) * (-1 if alpha < 0 else 1)
+        y = np.where(x >= 0, requantize(x, *above), negative) + int(out.zero_point)
         return np.clip(y, -128, 127).astype(np.int8)
 
     return by_table(codes[0], every_code)

@@ -1,0 +1,125 @@
+"""Builds a case of the op matrix: a graph of one op, random constants and quantization parameters, samples.
+
+An int8 case gets an output range near the one that its float values span, so that codes spread; often it is
+cut by up to half, so that saturation is met too, and now and then it is far too small or too large.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toolchain.ir.build import Builder
+from toolchain.ir.graph import Graph
+from toolchain.ir.ops import make
+from toolchain.ir.quant import QuantParams, activation_params, dequantize
+from toolchain.runtime.kernels_float import FLOAT
+
+SAMPLES = 3
+FIXED_OUTPUT = {"softmax": (1 / 256, -128), "logistic": (1 / 256, -128), "tanh": (1 / 128, 0)}
+SAME_AS_INPUT = {"average_pool2d", "max_pool2d", "pad", "concat", "reshape", "transpose"}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One graph with its samples; `lacks`: oracle -> why it cannot judge this case."""
+
+    kind: str
+    dtype: str
+    number: int
+    graph: Graph
+    feeds: Mapping[str, np.ndarray]
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.dtype}-{self.number}"
+
+
+class Maker:
+    """Builds one case: draws inputs and constants in the case's dtype, then the output's parameters."""
+
+    def __init__(self, rng: np.random.Generator, dtype: str, name: str):
+        self.rng, self.dtype = rng, dtype
+        self.builder, self.feeds, self.reals = Builder(name), {}, {}
+        self.lacks: dict[str, str] = {}
+
+    def pick(self, *options):
+        return options[self.rng.integers(len(options))]
+
+    def sizes(self, low: int, high: int, count: int) -> tuple[int, ...]:
+        return tuple(int(n) for n in self.rng.integers(low, high + 1, count))
+
+    def log_uniform(self, low: float, high: float, size=None):
+        return np.exp(self.rng.uniform(np.log(low), np.log(high), size)).astype(np.float32)
+
+    def params(self, dtype: str = "int8", scale=None) -> QuantParams:
+        """Any zero point, the outermost ones often."""
+        zero_point = self.pick(-128, 127, 0, *self.rng.integers(-128, 128, 6))
+        scale = self.log_uniform(1e-3, 1) if scale is None else scale
+        return QuantParams(scale, zero_point + (128 if dtype == "uint8" else 0), dtype=dtype)
+
+    def codes(self, shape, dtype: str = "int8") -> np.ndarray:
+        info = np.iinfo(dtype)
+        return self.rng.integers(info.min, info.max + 1, shape).astype(dtype)
+
+    def input(self, shape, params: QuantParams | None = None) -> str:
+        """A graph input with samples; in int8 with `params` or random ones."""
+        shape, name = tuple(shape), f"x{len(self.feeds)}"
+        if self.dtype == "float32":
+            self.feeds[name] = self.reals[name] = self.normal((SAMPLES, *shape[1:]))
+            return self.builder.input(name, shape)
+        params = params or self.params()
+        self.feeds[name] = self.codes((SAMPLES, *shape[1:]), params.dtype)
+        self.reals[name] = dequantize(self.feeds[name], params)
+        return self.builder.input(name, shape, params.dtype, params)
+
+    def normal(self, shape) -> np.ndarray:
+        return (2 * self.rng.normal(size=shape)).astype(np.float32)
+
+    def constant(self, name: str, shape, params: QuantParams | None = None) -> str:
+        """A constant of the case's dtype: an operand of add, mul, concat."""
+        if self.dtype == "float32":
+            return self._constant(name, self.normal(shape), None)
+        return self._constant(name, self.codes(shape), params or self.params())
+
+    def _constant(self, name: str, data: np.ndarray, params: QuantParams | None) -> str:
+        self.reals[name] = data if params is None else dequantize(data, params)
+        return self.builder.constant(name, data, params)
+
+    def weights(self, x: str, shape, axis: int) -> tuple[str, str]:
+        """Weight and bias; in int8 per tensor or per channel along `axis`, one channel sometimes all zero."""
+        channels = shape[axis]
+        if self.dtype == "float32":
+            weight = self._constant("w", self.normal(shape), None)
+            return weight, self._constant("b", self.normal(channels), None)
+        data, per_channel = np.maximum(self.codes(shape), -127), self.pick(True, True, False)
+        if self.pick(True, False):
+            np.moveaxis(data, axis, 0)[0] = 0
+        x_scale, spread = self.builder.tensors[x].quant.scale, 74 * 74 * np.sqrt(data.size / channels)
+        scale = self.log_uniform(0.3, 3, channels if per_channel else None) * self.log_uniform(0.5, 20)
+        scale = np.float32(scale / (x_scale * spread))  # sums reach some units: relu6 is not only 0 and 6
+        zero = np.zeros(scale.shape, np.int32)
+        weight = QuantParams(scale, zero, axis if per_channel else None)
+        bias = QuantParams(x_scale * scale, zero, 0 if per_channel else None, "int32")
+        reach = int(spread * self.pick(0.01, 0.3, 3))
+        codes = self.rng.integers(-reach, reach + 1, channels).astype(np.int32)
+        return self._constant("w", data, weight), self._constant("b", codes, bias)
+
+    def finish(self, kind: str, inputs, **attrs) -> Graph:
+        """The graph of one op on `inputs`, with output parameters by the kind's rule."""
+        inputs, out = [inputs] if isinstance(inputs, str) else inputs, None
+        if self.dtype == "int8":
+            out = self._output_params(kind, inputs, attrs)
+        return self.builder.graph(self.builder.op(kind, inputs, "y", quant=out, **attrs))
+
+    def _output_params(self, kind: str, inputs, attrs) -> QuantParams:
+        if kind in FIXED_OUTPUT:
+            return QuantParams(*FIXED_OUTPUT[kind])
+        if kind in SAME_AS_INPUT:
+            return self.builder.tensors[inputs[0]].quant
+        y = FLOAT[kind](make(kind, inputs, "y", **attrs), *(self.reals[name] for name in inputs))
+        ends = y.min() * self.log_uniform(0.5, 2), y.max() * self.log_uniform(0.5, 2)
+        fitting = activation_params(float(min(ends)), float(max(ends)))
+        stretch = np.float32(self.pick(*[1] * 8, 1e-3, 1e3))  # multipliers above 1, and next to nothing
+        return QuantParams(fitting.scale * stretch, fitting.zero_point)

@@ -1,0 +1,100 @@
+"""Who judges the op matrix: each takes cases and gives, for each case, the value of its output `y`."""
+
+from collections.abc import Sequence
+import ctypes
+from functools import cache
+from pathlib import Path
+import subprocess
+
+import numpy as np
+
+from tests.op_maker import SAMPLES, Case
+from toolchain.ir.quant import dequantize, quantize
+from toolchain.lower.c.emit import write_c
+from toolchain.lower.onnx import write_onnx
+from toolchain.lower.tflite import write_tflite
+from toolchain.runtime import reference
+from toolchain.runtime.kernels_float import FLOAT
+from toolchain.runtime.litert import LiteRT
+from toolchain.runtime.onnxruntime import OnnxRuntime
+from toolchain.runtime.tflm import run_models
+
+CANARY = 0x5A
+"""Fills what lies behind a buffer that C may write."""
+
+
+@cache
+def by_reference(case: Case) -> np.ndarray:
+    return reference.run(case.graph, case.feeds)["y"]
+
+
+def by_float_kernel(case: Case) -> np.ndarray:
+    """The float reference on what an int8 case's codes stand for, as reals within the output's range."""
+    (op,), out = case.graph.ops, case.graph.tensors["y"].quant
+    reals = [dequantize(case.feeds.get(t.name, t.data), t.quant) for t in case.graph.of(op)]
+    low, high = dequantize(np.array([-128, 127], np.int8), out)
+    return np.clip(FLOAT[case.kind](op, *reals), low, high)
+
+
+def by_tflite_micro(cases: Sequence[Case]) -> list[np.ndarray]:
+    """All in one subprocess."""
+    samples = [[{name: value[i:i + 1] for name, value in case.feeds.items()} for i in range(SAMPLES)]
+               for case in cases]
+    models = [write_tflite(case.graph) for case in cases]
+    outputs = run_models(list(zip(models, samples, strict=True)))
+    return [np.concatenate([sample["y"] for sample in part]) for part in outputs]
+
+
+def by_litert(case: Case) -> np.ndarray:
+    """Its reference kernels."""
+    return LiteRT(write_tflite(case.graph), reference_kernels=True).run(case.feeds)["y"]
+
+
+def by_onnx_runtime(case: Case, activations: str = "uint8") -> np.ndarray:
+    """Reals go in and come out; an int8 case's are turned to codes here."""
+    tensors = case.graph.tensors
+    session = OnnxRuntime(write_onnx(case.graph, activations=activations))
+    y = session.run({name: value if tensors[name].quant is None else dequantize(value, tensors[name].quant)
+                     for name, value in case.feeds.items()})["y"]
+    return y if tensors["y"].quant is None else quantize(y, tensors["y"].quant)
+
+
+def by_torch(case: Case) -> np.ndarray:
+    import torch
+
+    from toolchain.runtime.torch_module import GraphModule
+
+    with torch.no_grad():
+        feeds = {name: torch.from_numpy(value) for name, value in case.feeds.items()}
+        return GraphModule(case.graph).eval()(feeds)["y"].numpy()
+
+
+def by_our_c(cases: Sequence[Case], folder: Path) -> list[np.ndarray]:
+    """Our C, compiled for this host into one library."""
+    sources = [write_c(case.graph, f"case{i}") for i, case in enumerate(cases)]
+    for i, source in enumerate(sources):
+        for name, data in source.files.items():
+            path = folder / (f"case{i}" if name.startswith("model.") else "kernels") / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+    library = folder / "cases.so"
+    units = sorted(map(str, folder.glob("*/*.c")))
+    subprocess.run(["cc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                    f"-I{folder / 'kernels'}", "-o", str(library), *units], check=True)
+    loaded = ctypes.CDLL(str(library))
+    return [_invoke(loaded[f"case{i}_invoke"], case, source.arena_bytes)
+            for i, (case, source) in enumerate(zip(cases, sources, strict=True))]
+
+
+def _invoke(invoke, case: Case, arena_bytes: int) -> np.ndarray:
+    """Every sample, in buffers of our own; fails where what lies behind arena or output was written."""
+    tensor = case.graph.tensors["y"]
+    outputs = []
+    for i in range(SAMPLES):
+        inputs = [np.ascontiguousarray(case.feeds[name][i]) for name in case.graph.inputs]
+        arena, y = (np.full(size + 64, CANARY, np.uint8) for size in (arena_bytes, tensor.size))
+        invoke((ctypes.c_void_p * len(inputs))(*(x.ctypes.data for x in inputs)),
+               (ctypes.c_void_p * 1)(y.ctypes.data), ctypes.c_void_p(arena.ctypes.data))
+        assert (arena[arena_bytes:] == CANARY).all() and (y[tensor.size:] == CANARY).all(), case.name
+        outputs.append(y[:tensor.size].view(tensor.dtype).reshape(tensor.shape))
+    return np.concatenate(outputs)

@@ -1,0 +1,144 @@
+"""The op matrix: every kind of op in every dtype of its row, against everyone else who computes it.
+
+int8: the reference's codes are those of TFLite Micro and of our C, bit for bit; those of LiteRT's reference
+kernels, but for fully_connected, which LiteRT requantizes in float (1 code); within 1 code of ONNX Runtime on
+our QDQ file. float32: within 1e-5 of the output's range.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from tests import oracles
+from tests.op_cases import cases
+from tests.op_maker import Case
+from toolchain.ir.ops import OPS
+
+TOLERANCE = 1e-5
+"""Float: largest difference, as a share of the largest value (1 if that is smaller)."""
+
+NO_TFLITE = "TFLite has no batch normalization"
+BORDER = "our .onnx has float inputs and outputs, and a lone conversion is its border itself"
+LACKS = {
+    ("tflm", "batch_norm"): NO_TFLITE,
+    ("litert", "batch_norm"): NO_TFLITE,
+    ("torch", "quantize"): "a module computes in float32",
+    ("onnx", "quantize"): BORDER,
+    ("onnx", "dequantize"): BORDER,
+    ("c", "dequantize"): "our C is integer only",
+    ("float", "quantize"): "moves between codes",
+    ("float", "dequantize"): "moves between codes",
+}
+"""(oracle, kind) -> why it cannot judge the kind at all; a single case says so in its own `lacks`."""
+
+
+def kinds(oracle: str, dtype: str) -> list[str]:
+    """Those that the oracle can judge in a dtype."""
+    return [kind for kind, row in OPS.items() if dtype in row.dtypes and (oracle, kind) not in LACKS]
+
+
+def judged(oracle: str, kind: str, dtype: str) -> list[Case]:
+    """The kind's cases that the oracle can judge; at least three of them."""
+    found = [case for case in cases(kind, dtype) if oracle not in case.lacks]
+    assert len(found) >= 3
+    return found
+
+
+@pytest.mark.parametrize("kind", OPS)
+def test_every_row_has_cases(kind):
+    for dtype in OPS[kind].dtypes:
+        assert len(cases(kind, dtype)) >= 4, f"{kind} in {dtype} needs cases: add a draw to tests/op_cases.py"
+
+
+def assert_codes(found: Iterable[Case], others: Iterable[np.ndarray], within: int = 0) -> None:
+    """Fails with a line for every case whose codes differ by more than `within`."""
+    problems = []
+    for case, other in zip(found, others, strict=True):
+        ours = oracles.by_reference(case)
+        assert (ours.shape, ours.dtype) == (other.shape, other.dtype), case.name
+        apart = np.abs(ours.astype(np.float64) - other)
+        if apart.max() > within:
+            wrong = (apart > within).sum()
+            problems.append(f"{case.name}: {wrong} of {apart.size} codes differ, by up to {apart.max():g}")
+    assert not problems, "\n".join(problems)
+
+
+def assert_reals(found: Iterable[Case], others: Iterable[np.ndarray]) -> None:
+    problems = []
+    for case, other in zip(found, others, strict=True):
+        ours = oracles.by_reference(case)
+        assert (ours.shape, ours.dtype) == (other.shape, other.dtype), case.name
+        error = np.abs(ours.astype(np.float64) - other).max() / max(np.abs(other).max(), 1)
+        if not error <= TOLERANCE:
+            problems.append(f"{case.name}: off by {error:.1e} of the output's range")
+    assert not problems, "\n".join(problems)
+
+
+# int8 -------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", kinds("float", "int8"))
+def test_int8_stands_for_what_float_computes(kind):
+    """Within a code and a rounding of the float kernel on the same reals: the judge is no island."""
+    for case in judged("float", kind, "int8"):
+        scale = float(case.graph.tensors["y"].quant.scale)
+        ours = oracles.dequantize(oracles.by_reference(case), case.graph.tensors["y"].quant)
+        assert np.abs(ours - oracles.by_float_kernel(case)).max() <= 1.01 * scale, case.name
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", kinds("tflm", "int8"))
+def test_int8_equals_tflite_micro(kind):
+    found = judged("tflm", kind, "int8")
+    assert_codes(found, oracles.by_tflite_micro(found))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", kinds("litert", "int8"))
+def test_int8_equals_litert_reference_kernels(kind):
+    found = judged("litert", kind, "int8")
+    assert_codes(found, map(oracles.by_litert, found), within=1 if kind == "fully_connected" else 0)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
+@pytest.mark.parametrize("kind", kinds("onnx", "int8"))
+def test_int8_is_within_a_code_of_onnx_runtime(kind, activations):
+    found = judged("onnx", kind, "int8")
+    assert_codes(found, (oracles.by_onnx_runtime(case, activations) for case in found), within=1)
+
+
+@pytest.mark.parametrize("kind", kinds("c", "int8"))
+def test_int8_equals_our_c(kind, tmp_path):
+    found = judged("c", kind, "int8")
+    assert_codes(found, oracles.by_our_c(found, tmp_path))
+
+
+# float32 ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", kinds("tflm", "float32"))
+def test_float_equals_tflite_micro(kind):
+    found = judged("tflm", kind, "float32")
+    assert_reals(found, oracles.by_tflite_micro(found))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", kinds("litert", "float32"))
+def test_float_equals_litert(kind):
+    found = judged("litert", kind, "float32")
+    assert_reals(found, map(oracles.by_litert, found))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", kinds("onnx", "float32"))
+def test_float_equals_onnx_runtime(kind):
+    found = judged("onnx", kind, "float32")
+    assert_reals(found, map(oracles.by_onnx_runtime, found))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", kinds("torch", "float32"))
+def test_float_equals_torch(kind):
+    found = judged("torch", kind, "float32")
+    assert_reals(found, map(oracles.by_torch, found))
