@@ -10,15 +10,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.load.aten_call import Call, Constant, activation, constant, from_image, pair, to_image
+from toolchain.load.aten_call import (
+    Call,
+    Constant,
+    activation,
+    constant,
+    from_image,
+    pair,
+    spatial_axes,
+    to_image,
+)
 
 # Convolutions and linear layers -----------------------------------------------------------------------------
 
 def convolution(call: Call) -> str:
     x, weight = activation(call, "input"), constant(call, "weight")
+    spatial, channels = spatial_axes(call, x), call.shape(x)[1]
     image = to_image(call, x)
-    kernel = weight.array if weight.array.ndim == 4 else weight.array[:, :, None]
-    spatial, channels = weight.array.ndim - 2, call.shape(image)[-1]
+    kernel = weight.array if spatial == 2 else weight.array[:, :, None]
     attrs = {"stride": pair(call["stride"], spatial, 1), "dilation": pair(call["dilation"], spatial, 1)}
     attrs["pads"] = _conv_pads(call, spatial, kernel.shape[2:], attrs["dilation"])
     bias = call.vector(call["bias"], len(kernel), 0.0, "bias")
@@ -158,7 +167,7 @@ class Window:
 
 
 def _window(call: Call, x: str) -> Window:
-    spatial = len(call.shape(x)) - 2
+    spatial = spatial_axes(call, x)
     dilation = pair(call.get("dilation", default=1), spatial, 1)
     call.require(dilation == (1, 1), f"dilation={dilation}; only dilation 1 has a row")
     kernel = pair(call["kernel_size"], spatial, 1)
@@ -172,7 +181,7 @@ def _window(call: Call, x: str) -> Window:
 
 def max_pool(call: Call) -> str:
     x = activation(call)
-    image, window = to_image(call, x), _window(call, x)
+    window, image = _window(call, x), to_image(call, x)
     attrs = {"kernel": window.kernel, "stride": window.stride, "pads": window.reach}
     return from_image(call, call.emit("max_pool2d", [image], "max_pool2d", **attrs))
 
@@ -181,7 +190,7 @@ def average_pool(call: Call) -> str:
     """The row counts only what lies inside the input; count_include_pad is an explicit pad before it."""
     x = activation(call)
     call.require(call.get("divisor_override") is None, "divisor_override has no row; divide afterwards")
-    y, window = to_image(call, x), _window(call, x)
+    window, y = _window(call, x), to_image(call, x)
     pads = window.reach
     if any(window.pads) and call["count_include_pad"]:
         call.require(not any(window.extra), "ceil_mode with count_include_pad has no row; turn one off")
@@ -193,12 +202,13 @@ def average_pool(call: Call) -> str:
 
 def adaptive_average_pool(call: Call) -> str:
     x = activation(call)
+    spatial = spatial_axes(call, x)
     old, new = call.shape(x)[2:], call.result[2:]
     if set(new) == {1}:
-        return call.emit("mean", [x], axes=tuple(range(2, 2 + len(old))), keepdims=True)
+        return call.emit("mean", [x], axes=tuple(range(2, 2 + spatial)), keepdims=True)
     call.require(all(a % b == 0 for a, b in zip(old, new)),
                  f"{old} to {new}; each size must be a multiple of the new one")
-    kernel = pair([a // b for a, b in zip(old, new)], len(old), 1)
+    kernel = pair([a // b for a, b in zip(old, new)], spatial, 1)
     y = call.emit("average_pool2d", [to_image(call, x)], "average_pool2d", kernel=kernel, stride=kernel)
     return from_image(call, y)
 

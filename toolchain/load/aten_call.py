@@ -93,11 +93,18 @@ def constant(call: Call, argument: str) -> Constant:
     return value
 
 
+def spatial_axes(call: Call, x: str) -> int:
+    """How many axes a window slides over: the digit in the call's name, before "d"."""
+    spatial = int(call.op.rstrip("d")[-1])
+    shape = call.shape(x)
+    call.require(len(shape) == spatial + 2, f"input has shape {shape}; a batch axis is needed")
+    return spatial
+
+
 def to_image(call: Call, x: str) -> str:
     """[N, C, H, W] or [N, C, L] as [N, H, W, C], H = 1 for a sequence."""
     rank = len(call.shape(x))
-    call.require(rank in TO_LAST,
-                 f"input has shape {call.shape(x)}; a batch axis is needed, and one or two spatial axes")
+    call.require(rank in TO_LAST, f"input has shape {call.shape(x)}; only 1 or 2 spatial axes have a row")
     y = call.emit("transpose", [x], "last", perm=TO_LAST[rank])
     if rank == 4:
         return y

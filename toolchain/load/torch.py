@@ -11,7 +11,7 @@ from torch.export.graph_signature import InputKind
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from toolchain.errors import BadInput, BadModel, Unsupported
+from toolchain.errors import BadGraph, BadInput, BadModel, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph, Source
 from toolchain.load.aten import COPIES, HINTS, IDENTITY, RULES
@@ -136,7 +136,7 @@ def _export(module: torch.nn.Module, example: tuple, name: str) -> torch.export.
     """The program before functionalization and decomposition: fewest, highest-level calls."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its own copyreg
+            warnings.simplefilter("ignore")  # torch's own, about its own code
             return torch.export.export(module, example)
     except Exception as error:
         raise Unsupported(f"{name}: torch.export cannot trace it: {_one_line(error)}. Take out control flow "
@@ -163,7 +163,8 @@ class _Door:
         for node in self.program.graph.nodes:
             if node.op not in ("placeholder", "output"):
                 self.visit(node)
-        outputs = [self.output(node) for node in self.program.graph.output_node().all_input_nodes]
+        results = self.program.graph.output_node().args[0]
+        outputs = [self.output(node) for node in results if isinstance(node, torch.fx.Node)]
         if self.problems:
             raise Unsupported.listing(self.name, self.problems)
         return self.build.graph(*outputs, source=source)
@@ -209,6 +210,9 @@ class _Door:
             raise Unsupported("only ATen calls have rows")
         if not node.target._schema.returns:
             return None
+        if op_name(node)[1] and isinstance(self.values[self.storage[node.args[0]]], torch.Tensor):
+            if self.storage[node.args[0]].op == "placeholder":
+                raise Unsupported("changes a parameter or buffer; keep no state between inferences")
         if self.is_foldable(node):
             return self.fold(node)
         return self.apply(node)
@@ -220,25 +224,26 @@ class _Door:
         return not random and all(isinstance(value, torch.Tensor) for value in values)
 
     def fold(self, node: torch.fx.Node) -> torch.Tensor:
-        if node.target._schema.is_mutable and self.storage[node.args[0]].op == "placeholder":
-            raise Unsupported("changes a parameter or buffer; keep no state between inferences")
         return node.target(*map_arg(node.args, self.values.get), **node.kwargs)
 
     def apply(self, node: torch.fx.Node) -> Value:
         op, in_place = op_name(node)
+        if op not in RULES and op not in IDENTITY:
+            raise Unsupported("no row in the op table")
         if in_place:
             self.check_views(node)
         shape = tuple(node.meta["val"].shape)
         call = Call(op, self.names[node], self.arguments(node), shape, self.build, self.shared)
         if op in IDENTITY:
             return self.hand_through(node, call)
-        if op not in RULES:
-            raise Unsupported("no row in the op table")
         result = RULES[op](call)
+        if call.shape(result) != shape:
+            raise BadGraph(f"{call.name}: {node.target} gives {shape} but its row {call.shape(result)}; this "
+                           f"is a bug in the door")
         inputs = [self.values[n] for n in node.all_input_nodes]
         whole = all(call.shape(x)[:1] == (1,) for x in inputs if isinstance(x, str))
-        if whole and call.shape(result)[:1] != (1,):
-            raise Unsupported(f"gives {call.shape(result)}; the first axis must stay the batch")
+        if whole and shape[:1] != (1,):
+            raise Unsupported(f"gives {shape}; the first axis must stay the batch")
         return result
 
     def arguments(self, node: torch.fx.Node) -> dict[str, object]:
