@@ -36,7 +36,8 @@ help:  ## what you can make
 	@printf '\nMODEL=%s\nRECIPE=%s\nDATA=%s\nDEVICE=%s\n' '$(MODEL)' '$(RECIPE)' '$(DATA)' '$(DEVICE)'
 
 # --- environments: a stamp named after what went in, so that nothing is done twice --------------------------------
-digest = $(shell cat $(1) | sha256sum | cut -c1-16)
+# (of pyproject.toml without the [tool] tables)
+digest = $(shell sed -s '/^\[tool/,$$d' $(1) | sha256sum | cut -c1-16)
 READY        := .venv/ready-$(call digest,pyproject.toml requirements/constraints.txt requirements/no-deps.txt)
 READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
 READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt)
