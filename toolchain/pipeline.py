@@ -79,7 +79,8 @@ def _pruned(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Ma
         if samples is None:
             raise BadSamples(f"{graph.name}: the recipe's [train] needs samples; give --data")
         say(f"fine-tuning for {recipe.train.epochs} epochs")
-        graph = fit(graph, recipe.train, samples.split("train").fit_to(graph), teacher=teacher, seed=recipe.seed)
+        graph = fit(graph, recipe.train, samples.split("train").fit_to(graph), teacher, recipe.seed, recipe.metric,
+                    lambda epoch, loss: say(f"epoch {epoch}: loss {loss:.4f}"))
     return check(graph, "FLOAT")
 
 
