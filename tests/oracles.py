@@ -1,16 +1,14 @@
 """Who judges the op matrix: each takes cases and gives, for each case, the value of its output `y`."""
 
 from collections.abc import Sequence
-import ctypes
 from functools import cache
 from pathlib import Path
-import subprocess
 
 import numpy as np
 
+from tests.c_host import compile_graphs
 from tests.op_maker import SAMPLES, Case
 from toolchain.ir.quant import dequantize, quantize
-from toolchain.lower.c.emit import write_c
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
 from toolchain.runtime import reference
@@ -18,9 +16,6 @@ from toolchain.runtime.kernels_float import FLOAT
 from toolchain.runtime.litert import LiteRT
 from toolchain.runtime.onnxruntime import OnnxRuntime
 from toolchain.runtime.tflm import run_models
-
-CANARY = 0x5A
-"""Fills what lies behind a buffer that C may write."""
 
 
 @cache
@@ -70,31 +65,6 @@ def by_torch(case: Case) -> np.ndarray:
 
 
 def by_our_c(cases: Sequence[Case], folder: Path) -> list[np.ndarray]:
-    """Our C, compiled for this host into one library."""
-    sources = [write_c(case.graph, f"case{i}") for i, case in enumerate(cases)]
-    for i, source in enumerate(sources):
-        for name, data in source.files.items():
-            path = folder / (f"case{i}" if name.startswith("model.") else "kernels") / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
-    library = folder / "cases.so"
-    units = sorted(map(str, folder.glob("*/*.c")))
-    subprocess.run(["cc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
-                    f"-I{folder / 'kernels'}", "-o", str(library), *units], check=True)
-    loaded = ctypes.CDLL(str(library))
-    return [_invoke(loaded[f"case{i}_invoke"], case, source.arena_bytes)
-            for i, (case, source) in enumerate(zip(cases, sources, strict=True))]
-
-
-def _invoke(invoke, case: Case, arena_bytes: int) -> np.ndarray:
-    """Every sample, in buffers of our own; fails where what lies behind arena or output was written."""
-    tensor = case.graph.tensors["y"]
-    outputs = []
-    for i in range(SAMPLES):
-        inputs = [np.ascontiguousarray(case.feeds[name][i]) for name in case.graph.inputs]
-        arena, y = (np.full(size + 64, CANARY, np.uint8) for size in (arena_bytes, tensor.size))
-        invoke((ctypes.c_void_p * len(inputs))(*(x.ctypes.data for x in inputs)),
-               (ctypes.c_void_p * 1)(y.ctypes.data), ctypes.c_void_p(arena.ctypes.data))
-        assert (arena[arena_bytes:] == CANARY).all() and (y[tensor.size:] == CANARY).all(), case.name
-        outputs.append(y[:tensor.size].view(tensor.dtype).reshape(tensor.shape))
-    return np.concatenate(outputs)
+    """Our C, compiled for this host in one go."""
+    models = compile_graphs([case.graph for case in cases], folder)
+    return [model.run(case.feeds)["y"] for model, case in zip(models, cases, strict=True)]

@@ -1,9 +1,9 @@
 """The integers that the scales of an int8 op become: multipliers, shifts, folded biases, tables.
 
-The reference computes with them and the C that we emit carries them as constants: neither can drift from the
-other. All are worked out in double from float32 scales, as TFLite Micro does. LiteRT rounds to float32 in mul,
-relu and leaky_relu, by which a few codes in a million differ. Sources: files of tensorflow/lite/micro/kernels and
-kernels/internal.
+The reference computes with them and the C that we emit carries them as constants: neither can drift from
+the other. All are worked out in double from float32 scales, as TFLite Micro does. LiteRT rounds to float32
+for mul, relu and leaky_relu: there a few codes in a million differ.
+Sources: files of tensorflow/lite/micro/kernels and kernels/internal.
 """
 
 import math
@@ -56,7 +56,7 @@ def ratio(x: QuantParams, out: QuantParams, alpha: float = 1.0) -> Pair:
 
 
 def average(x: QuantParams, out: QuantParams, count: int) -> Pair:
-    """For mean over `count` codes: reference/reduce.h QuantizedMeanOrSum; 1 / count is rounded down into it."""
+    """For mean over `count` codes: reference/reduce.h QuantizedMeanOrSum; times 1 / count, rounded down."""
     multiplier, shift = ratio(x, out)
     gain = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << gain) // count, shift - gain
