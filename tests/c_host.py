@@ -39,7 +39,7 @@ class GuardedBuffer:
 
 
 class CModel:
-    """One compiled model; `places`: let inputs and outputs lie in the arena, as a program that saves RAM does."""
+    """One compiled model; `places`: inputs and outputs lie in the arena, as in a program that saves RAM."""
 
     def __init__(self, graph: Graph, source: CSource, invoke, places: bool = False):
         self.graph, self.source, self._invoke, self._places = graph, source, invoke, places
@@ -84,7 +84,8 @@ def _value(tensor: Tensor, view: np.ndarray) -> np.ndarray:
     return view.view(tensor.dtype).reshape(tensor.shape[1:]).copy()
 
 
-def compile_graphs(graphs: Sequence[Graph], folder: Path, flags: Sequence[str] = ("-O1", *SANITIZED)) -> list[CModel]:
+def compile_graphs(graphs: Sequence[Graph], folder: Path,
+                   flags: Sequence[str] = ("-O0", *SANITIZED)) -> list[CModel]:
     """Emit every graph and compile all of them into one shared library in `folder`."""
     sources = [write_c(graph, f"m{i}") for i, graph in enumerate(graphs)]
     units = {}
@@ -98,10 +99,12 @@ def compile_graphs(graphs: Sequence[Graph], folder: Path, flags: Sequence[str] =
     library = folder / "models.so"
     compile_c([*units], library, [*flags, "-shared", "-fPIC"], [folder])
     loaded = ctypes.CDLL(str(library))
-    return [CModel(graph, source, loaded[f"m{i}_invoke"]) for i, (graph, source) in enumerate(zip(graphs, sources))]
+    return [CModel(graph, source, loaded[f"m{i}_invoke"])
+            for i, (graph, source) in enumerate(zip(graphs, sources, strict=True))]
 
 
-def compile_c(units: Sequence[Path], output: Path, flags: Sequence[str] = (), include: Sequence[Path] = ()) -> None:
+def compile_c(units: Sequence[Path], output: Path, flags: Sequence[str] = (),
+              include: Sequence[Path] = ()) -> None:
     """gcc with every warning an error."""
     command = ["gcc", *FLAGS, *flags, *(f"-I{path}" for path in include), "-o", str(output), *map(str, units)]
     done = subprocess.run(command, capture_output=True, text=True)

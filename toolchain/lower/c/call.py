@@ -1,9 +1,9 @@
 """A kernel call as a value: constants for flash, parameters, and how they look in C."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 import textwrap
-from typing import Union
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,12 +19,12 @@ class Array:
     data: np.ndarray
 
 
-Value = Union[int, Array, tuple[int, ...], Mapping[str, "Value"]]
+Value: TypeAlias = "int | Array | tuple[int, ...] | Mapping[str, Value]"
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of `kernel(&params, inputs..., scratch, output)`.
+    """One call of `kernel(&params, operands..., scratch, output)`.
 
     operands:      the op's inputs that the kernel reads, by tensor name
     scratch_bytes: 0 where the kernel takes no scratch
@@ -43,7 +43,7 @@ class Call:
         return tuple(_arrays(self.params))
 
 
-def _arrays(value: Value):
+def _arrays(value: Value) -> Iterator[Array]:
     if isinstance(value, Array):
         yield value
     elif isinstance(value, Mapping):
@@ -53,7 +53,7 @@ def _arrays(value: Value):
 
 def initializer(params: Mapping[str, Value], op: str) -> str:
     """A C99 initializer with designators, wrapped; arrays by their names."""
-    return textwrap.fill(_initializer(params, op), 108, subsequent_indent="    ", break_long_words=False,
+    return textwrap.fill(_initializer(params, op), 106, subsequent_indent="     ", break_long_words=False,
                          break_on_hyphens=False)
 
 

@@ -8,6 +8,7 @@ from toolchain.lower.c.axes import broadcast_strides, collapse, columns
 from toolchain.lower.c.call import Array, Call
 from toolchain.lower.c.pack import code_range
 from toolchain.runtime import multipliers
+from toolchain.runtime.codes import expect_output
 from toolchain.runtime.kernels_int8 import INT8
 
 SOFTMAX_DEPTH = 4096
@@ -18,10 +19,12 @@ def binary(graph: Graph, op: Op) -> Call:
     """add, sub, mul."""
     a, b = graph.of(op)
     out = graph.tensors[op.name]
-    axes = collapse(out.shape, broadcast_strides(a.shape, out.shape), broadcast_strides(b.shape, out.shape))
+    axes = collapse(out.shape, *(broadcast_strides(x.shape, out.shape) for x in (a, b)))
     shape, a_stride, b_stride = columns(op, axes, 4, 2)
-    terms = ((0, 0), (0, 0), multipliers.product(a.quant, b.quant, out.quant)) if op.kind == "mul" else \
-        multipliers.sum_terms(op.kind, a.quant, b.quant, out.quant)
+    if op.kind == "mul":
+        terms = ((0, 0), (0, 0), multipliers.product(a.quant, b.quant, out.quant))
+    else:
+        terms = multipliers.sum_terms(a.quant, b.quant, out.quant)
     (a_multiplier, a_shift), (b_multiplier, b_shift), (multiplier, shift) = terms
     return Call(f"tk_{op.kind}_s8", op.inputs, {
         "shape": shape, "a_stride": a_stride, "b_stride": b_stride,
@@ -41,12 +44,10 @@ def lookup(graph: Graph, op: Op) -> Call:
 
 def softmax(graph: Graph, op: Op) -> Call:
     """Over the last axis."""
-    x, out = graph.of(op)[0], graph.tensors[op.name].quant
+    x = graph.of(op)[0]
     depth = x.shape[-1]
     if depth >= SOFTMAX_DEPTH:
         raise Unsupported(f"{op.name}: softmax over {depth:,} codes, C takes fewer than {SOFTMAX_DEPTH:,}")
-    if (out.scale, out.zero_point) != (1 / 256, -128):
-        raise Unsupported(f"{op.name}: int8 softmax gives codes at scale 1/256, zero point -128; the tensor says "
-                          f"{out.scale}, {out.zero_point}. Put a quantize op behind it")
-    exps = multipliers.softmax_exps(x.quant, op.attrs["beta"]).astype(np.int32)
-    return Call("tk_softmax_s8", op.inputs, {"rows": x.size // depth, "depth": depth, "exp": Array("exp", exps)})
+    expect_output(op, graph.tensors[op.name].quant, 1 / 256, -128)
+    exps = Array("exp", multipliers.softmax_exps(x.quant, op.attrs["beta"]).astype(np.int32))
+    return Call("tk_softmax_s8", op.inputs, {"rows": x.size // depth, "depth": depth, "exp": exps})

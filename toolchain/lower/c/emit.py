@@ -1,11 +1,12 @@
 """write_c: a quantized Graph becomes portable C99 with constants in flash and a static arena."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from toolchain.errors import Unsupported
+from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import graph_macs
 from toolchain.lower.c import elementwise, movement, pack
@@ -61,7 +62,8 @@ class CSource:
         return self.plan.peak_op
 
 
-def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndarray] | None = None) -> CSource:
+def write_c(graph: Graph, name: str | None = None,
+            vectors: Mapping[str, np.ndarray] | None = None) -> CSource:
     """model.c, model.h, the kernels that they call and, given test vectors, selftest.c.
 
     name:    what public symbols begin with; the graph's name if not given
@@ -69,7 +71,8 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     Raises Unsupported listing every op that has no integer kernel.
     """
     calls = _calls(graph)
-    plan = plan_arena(graph, {op: max(c.scratch_bytes for c in parts) for op, parts in calls.items() if parts})
+    scratch = {op: max((call.scratch_bytes for call in made), default=0) for op, made in calls.items()}
+    plan = plan_arena(graph, scratch)
     page = model_page(graph, name or graph.name, calls, plan)
     files = {"model.h": render("model.h.j2", page), "model.c": render("model.c.j2", page)}
     if vectors:
@@ -79,14 +82,13 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
 
 
 def _calls(graph: Graph) -> dict[str, list[Call]]:
-    """Op name -> its kernel calls; none for a reshape that only renames bytes."""
-    owners, calls, problems = buffer_owners(graph), {}, []
+    """Op name -> its kernel calls; none for a reshape that only renames bytes. Raises Unsupported."""
+    owners, calls, problems = buffer_owners(graph), {}, list(_port_problems(graph))
     for op in graph.ops:
+        renames = op.kind == "reshape" and owners[op.name] != op.name
         try:
-            _require_integers(graph, op)
-            renames = op.kind == "reshape" and owners[op.name] != op.name
-            made = [] if renames else CALLS[op.kind](graph, op)
-            calls[op.name] = made if isinstance(made, list) else [made]
+            _require_codes(graph, op)
+            calls[op.name] = [] if renames else _as_list(CALLS[op.kind](graph, op))
         except Unsupported as error:
             problems.append(str(error))
     if problems:
@@ -94,12 +96,26 @@ def _calls(graph: Graph) -> dict[str, list[Call]]:
     return calls
 
 
-def _require_integers(graph: Graph, op: Op) -> None:
+def _as_list(made: Call | list[Call]) -> list[Call]:
+    return made if isinstance(made, list) else [made]
+
+
+def _port_problems(graph: Graph) -> Iterator[str]:
+    for tensor in (graph.tensors[name] for name in dict.fromkeys((*graph.inputs, *graph.outputs))):
+        if tensor.is_constant or tensor.dtype not in ("int8", "uint8"):
+            kind = "constant" if tensor.is_constant else tensor.dtype
+            yield f"{tensor.name}: a {kind} input or output; C takes and gives int8 or uint8 codes"
+
+
+def _require_codes(graph: Graph, op: Op) -> None:
+    """int8 all through, int32 biases; uint8 only where codes are converted; weights known at build time."""
     allowed = ("int8", "uint8") if op.kind == "quantize" else ("int8",)
-    codes = [t for t in (*graph.of(op), graph.tensors[op.name]) if not (t.is_constant and t.dtype == "int32")]
-    wrong = ", ".join(f"{t.name} is {t.dtype}" for t in codes if t.dtype not in allowed)
+    tensors = [t for t in (*graph.of(op), graph.tensors[op.name]) if t.dtype != "int32" or not t.is_constant]
+    wrong = ", ".join(f"{t.name} is {t.dtype}" for t in tensors if t.dtype not in allowed)
     if wrong or op.kind not in CALLS:
-        raise Unsupported(f"{op.name}: {op.kind}: {wrong or 'no integer kernel'}; C is integer only: quantize to int8, "
-                          f"inputs and outputs too")
-    if op.kind.endswith("2d") and codes[0].shape[0] != 1:
-        raise Unsupported(f"{op.name}: {op.kind} over a batch of {codes[0].shape[0]}; C takes one sample at a time")
+        raise Unsupported(f"{op.name}: {op.kind}: {wrong or 'no integer kernel'}; C is integer only: "
+                          f"quantize to int8, inputs and outputs too")
+    if op.kind.endswith("2d") and tensors[0].shape[0] != 1:
+        raise Unsupported(f"{op.name}: {op.kind} over a batch of {tensors[0].shape[0]}; C takes one sample")
+    if op.kind in WEIGHTED and not all(t.is_constant for t in graph.of(op)[1:]):
+        raise Unsupported(f"{op.name}: {op.kind} with weights that are computed; C takes constants")

@@ -1,10 +1,10 @@
-"""The static arena: which activation lies where, and when. Planned at build time, nothing is allocated on the device.
+"""The static arena: which activation lies where, and when. Planned here; the device allocates nothing.
 
-Graph inputs and outputs have places in the arena too: a caller writes an input to its place, or hands in a buffer of its
-own. A reshape is another name for the same bytes.
+Graph inputs and outputs have places in the arena too: a caller writes an input to its place, or hands in a
+buffer of its own. A reshape is another name for the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,9 @@ class Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """offsets:      tensor or "<op>.scratch" -> bytes from the start of the arena, a multiple of ALIGNMENT
+    """Where everything lies.
+
+    offsets:      tensor or "<op>.scratch" -> bytes from the start of the arena, a multiple of ALIGNMENT
     peak_bytes:   size of the arena
     floor_bytes:  what is alive at once at the worst op: no plan needs less
     peak_op:      that op
@@ -50,29 +52,27 @@ class Plan:
 
 
 def plan_arena(graph: Graph, scratch: Mapping[str, int] | None = None) -> Plan:
-    """Place the activations of any graph, and scratch (op name -> bytes). The best of some greedy orders."""
+    """Place the activations of any graph, and scratch (op name -> bytes): the best of some greedy orders."""
     owners = buffer_owners(graph)
     buffers = lifetimes(graph, owners) + _scratch_buffers(graph, scratch or {})
-    offsets, peak = min((_place(sorted(buffers, key=order)) for order in ORDERS), key=lambda placed: placed[1])
+    plans = (_place(sorted(buffers, key=order)) for order in ORDERS)
+    offsets, peak_bytes = min(plans, key=lambda placed: placed[1])
     worst, live = _worst_moment(buffers)
-    for name, owner in owners.items():
-        offsets[name] = offsets[owner]
-    return Plan(offsets, peak, sum(b.bytes for b in live), graph.ops[worst].name if graph.ops else graph.name,
+    return Plan(offsets | {name: offsets[owner] for name, owner in owners.items()}, peak_bytes,
+                sum(b.bytes for b in live), graph.ops[worst].name if graph.ops else graph.name,
                 tuple((b.name, b.bytes) for b in live))
 
 
 def buffer_owners(graph: Graph) -> dict[str, str]:
     """Activation -> the activation whose bytes it shares: itself, or what a reshape reads.
 
-    A buffer serves one graph input or output at most: a caller may put each elsewhere.
+    A buffer serves one graph input or output at most, because a caller may put each elsewhere.
     """
-    external, owners, taken = {*graph.inputs, *graph.outputs}, {}, set()
-    makers = graph.producers
-    for name in [*graph.inputs, *(op.name for op in graph.ops)]:
-        source = _renamed(makers.get(name), owners)
-        owner = source if source and not (name in external and source in taken) else name
-        owners[name] = owner
-        taken |= {owner} if name in external else set()
+    outside, owners, taken = {*graph.inputs, *graph.outputs}, {}, set()
+    for name in (*graph.inputs, *(op.name for op in graph.ops)):
+        source = _renamed(graph.producers.get(name), owners)
+        owners[name] = source if source and not (name in outside and source in taken) else name
+        taken |= {owners[name]} if name in outside else set()
     return owners
 
 
@@ -82,18 +82,17 @@ def _renamed(op: Op | None, owners: Mapping[str, str]) -> str | None:
 
 
 def lifetimes(graph: Graph, owners: Mapping[str, str]) -> list[Buffer]:
-    """One Buffer per owner: from the op that writes it (an input: the first) to its last reader (an output: the last)."""
-    end = max(len(graph.ops) - 1, 0)
+    """One Buffer per owner, from the op that writes it to its last reader; inputs are there from the first op
+    on, outputs until the last."""
     moments: dict[str, list[int]] = {owner: [] for owner in owners.values()}
-    for name in graph.inputs:
-        moments[owners[name]].append(0)
     for number, op in enumerate(graph.ops):
         for name in (*op.inputs, *op.outputs):
             if name in owners:
                 moments[owners[name]].append(number)
-    for name in graph.outputs:
-        if name in owners:
-            moments[owners[name]].append(end)
+    for names, moment in ((graph.inputs, 0), (graph.outputs, max(len(graph.ops) - 1, 0))):
+        for name in names:
+            if name in owners:
+                moments[owners[name]].append(moment)
     return [Buffer(owner, _bytes(graph, owner), min(m), max(m)) for owner, m in moments.items()]
 
 
@@ -102,10 +101,11 @@ def _bytes(graph: Graph, name: str) -> int:
 
 
 def _scratch_buffers(graph: Graph, scratch: Mapping[str, int]) -> list[Buffer]:
-    return [Buffer(f"{op.name}.scratch", scratch[op.name], i, i) for i, op in enumerate(graph.ops) if scratch.get(op.name)]
+    return [Buffer(f"{op.name}.scratch", scratch[op.name], i, i)
+            for i, op in enumerate(graph.ops) if scratch.get(op.name)]
 
 
-ORDERS = (
+ORDERS: tuple[Callable[[Buffer], tuple], ...] = (
     lambda b: (-b.bytes, b.first, b.name),
     lambda b: (-b.bytes * (b.last - b.first + 1), b.name),
     lambda b: (b.first, -b.bytes, b.name),
@@ -115,25 +115,28 @@ ORDERS = (
 
 
 def _place(buffers: list[Buffer]) -> tuple[dict[str, int], int]:
-    """Each buffer at the lowest gap among those placed before that are alive with it (greedy by order; Pisarchyk and Lee
-    2020, "Efficient Memory Management for Deep Neural Net Inference"). Returns offsets and the highest end."""
+    """Each buffer, in order, in the lowest gap between those placed that it meets; and the highest end.
+
+    Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference", section 5.
+    """
     placed: list[tuple[int, Buffer]] = []
     for buffer in buffers:
-        offset = 0
-        for start, other in sorted((p for p in placed if p[1].meets(buffer)), key=lambda p: p[0]):
+        offset, met = 0, [(start, other) for start, other in placed if other.meets(buffer)]
+        for start, other in sorted(met, key=lambda pair: pair[0]):
             if offset + buffer.bytes <= start:
                 break
-            offset = max(offset, _align(start + other.bytes))
+            offset = max(offset, _aligned(start + other.bytes))
         placed.append((offset, buffer))
-    return {b.name: offset for offset, b in placed}, max((offset + b.bytes for offset, b in placed), default=0)
+    end = max((offset + b.bytes for offset, b in placed), default=0)
+    return {b.name: offset for offset, b in placed}, end
 
 
-def _align(offset: int) -> int:
+def _aligned(offset: int) -> int:
     return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
 def _worst_moment(buffers: list[Buffer]) -> tuple[int, list[Buffer]]:
-    """The op where most bytes are alive, and those buffers, largest first."""
-    live = {number: [b for b in buffers if b.first <= number <= b.last] for number in {b.first for b in buffers}}
-    worst = max(live, key=lambda number: (sum(b.bytes for b in live[number]), -number), default=0)
+    """The first op where most bytes are alive, and those buffers, largest first."""
+    live = {i: [b for b in buffers if b.first <= i <= b.last] for i in {b.first for b in buffers}}
+    worst = max(live, key=lambda i: (sum(b.bytes for b in live[i]), -i), default=0)
     return worst, sorted(live.get(worst, []), key=lambda b: (-b.bytes, b.name))

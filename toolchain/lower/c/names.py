@@ -1,4 +1,4 @@
-"""What a model calls things, made safe to print in C. Names come from untrusted files: they never reach C as they are."""
+"""What a model calls things, made safe for C. Names come from untrusted files: none reaches C as it is."""
 
 import re
 
@@ -6,9 +6,10 @@ LONGEST = 48
 
 
 def identifier(name: str) -> str:
-    """Letters, digits and underscores, at most LONGEST of them, starting with a letter; `tk_` is the kernels' own."""
+    """Letters, digits and underscores, at most LONGEST, a letter first; `tk_` is left to the kernels."""
     word = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_")[:LONGEST].rstrip("_")
-    return word if word[:1].isalpha() and not f"{word}_".lower().startswith("tk_") else f"t_{word}".rstrip("_")
+    ours = word[:1].isalpha() and not f"{word}_".lower().startswith("tk_")
+    return word if ours else f"t_{word}".rstrip("_")
 
 
 class Symbols:

@@ -1,16 +1,17 @@
-"""Weights to C: conv2d, depthwise_conv2d and fully_connected with everything that can be is computed at build time."""
+"""conv2d, depthwise_conv2d and fully_connected: weights to C, and all that can be computed at build time."""
 
 import numpy as np
 
 from toolchain.errors import Unsupported
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op
+from toolchain.ir.ops import Shape
 from toolchain.ir.quant import QuantParams, clamp_range
-from toolchain.lower.c.call import Array, Call
+from toolchain.lower.c.call import Array, Call, Value
 from toolchain.runtime.multipliers import folded_bias, weighted
 
 LONGEST_SUM = 2**17
-"""int8 products that a 32-bit accumulator holds for certain."""
+"""int8 products that are too many for a 32-bit accumulator."""
 
 
 def fully_connected(graph: Graph, op: Op) -> Call:
@@ -33,14 +34,13 @@ def depthwise_conv2d(graph: Graph, op: Op) -> Call:
     x, weight, _ = graph.of(op)
     if x.shape[-1] == 1:
         return _convolution(graph, op, weight.data.transpose(3, 1, 2, 0))
-    window, multiplier = _window(graph, op), op.attrs["multiplier"]
-    several = {"multiplier": multiplier} if multiplier > 1 else {}
-    kernel = "tk_depthwise_multiplier_conv2d_s8" if several else "tk_depthwise_conv2d_s8"
+    several = {"multiplier": op.attrs["multiplier"]} if op.attrs["multiplier"] > 1 else {}
     taps = weight.shape[1] * weight.shape[2]
     _require_short_sum(op, taps)
-    return Call(kernel, op.inputs[:1],
-                {"window": window, **several, "weight": Array("weight", weight.data), "output": _output(graph, op)},
-                scratch_bytes=taps * x.shape[-1])
+    params = {"window": _window(graph, op), **several, "weight": Array("weight", weight.data),
+              "output": _output(graph, op)}
+    kernel = "tk_depthwise_multiplier_conv2d_s8" if several else "tk_depthwise_conv2d_s8"
+    return Call(kernel, op.inputs[:1], params, scratch_bytes=taps * x.shape[-1])
 
 
 def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:
@@ -49,7 +49,7 @@ def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:
                 scratch_bytes=matrix["depth"])
 
 
-def _matrix(graph: Graph, op: Op, weight: np.ndarray) -> dict:
+def _matrix(graph: Graph, op: Op, weight: np.ndarray) -> dict[str, Value]:
     """tk_matrix_s8_params of weights [O, ...]."""
     rows = np.ascontiguousarray(weight).reshape(len(weight), -1)
     _require_short_sum(op, rows.shape[1])
@@ -59,18 +59,20 @@ def _matrix(graph: Graph, op: Op, weight: np.ndarray) -> dict:
 
 def _require_short_sum(op: Op, products: int) -> None:
     if products >= LONGEST_SUM:
-        raise Unsupported(f"{op.name}: {op.kind} adds {products:,} products, C takes fewer than {LONGEST_SUM:,}; "
-                          f"split it")
+        raise Unsupported(f"{op.name}: {op.kind} adds {products:,} products, C takes fewer than "
+                          f"{LONGEST_SUM:,}; split it")
 
 
-def _output(graph: Graph, op: Op) -> dict:
+def _output(graph: Graph, op: Op) -> dict[str, Value]:
     """tk_output_s8_params: per-channel bias, multiplier and shift, and the range of codes."""
     x, weight, bias = graph.of(op)
     out = graph.tensors[op.name].quant
     offset = folded_bias(x.quant, weight.data, bias.data, WEIGHTED[op.kind])
-    multiplier, shift = (np.broadcast_to(part, offset.shape) for part in weighted(op.kind, x.quant, weight.quant, out))
-    return {"bias": Array("bias", offset.astype(np.int32)), "multiplier": Array("multiplier", multiplier.astype(np.int32)),
-            "shift": Array("shift", shift.astype(np.int8)), **code_range(out, op.attrs["activation"])}
+    multiplier, shift = weighted(x.quant, weight.quant, out)
+    return {"bias": Array("bias", offset.astype(np.int32)),
+            "multiplier": Array("multiplier", np.broadcast_to(multiplier, offset.shape).astype(np.int32)),
+            "shift": Array("shift", np.broadcast_to(shift, offset.shape).astype(np.int8)),
+            **code_range(out, op.attrs["activation"])}
 
 
 def code_range(out: QuantParams, activation: str | None = None) -> dict[str, int]:
@@ -87,9 +89,11 @@ def _window(graph: Graph, op: Op) -> dict[str, int]:
             "zero_point": int(x.quant.zero_point)}
 
 
-def window_sizes(x, y, kernel, op: Op) -> dict[str, int]:
-    """The sizes that every sliding window has, of NHWC shapes with one sample."""
+def window_sizes(x: Shape, y: Shape, kernel: tuple[int, int], op: Op) -> dict[str, int]:
+    """The sizes that every sliding window has, of NHWC input x and output y with one sample."""
     (stride_height, stride_width), pads = op.attrs["stride"], op.attrs["pads"]
-    return {"input_height": x[1], "input_width": x[2], "channels": x[3], "output_height": y[1], "output_width": y[2],
+    return {"input_height": x[1], "input_width": x[2], "channels": x[3],
+            "output_height": y[1], "output_width": y[2],
             "kernel_height": kernel[0], "kernel_width": kernel[1],
-            "stride_height": stride_height, "stride_width": stride_width, "pad_top": pads[0], "pad_left": pads[2]}
+            "stride_height": stride_height, "stride_width": stride_width,
+            "pad_top": pads[0], "pad_left": pads[2]}

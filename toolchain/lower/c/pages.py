@@ -156,8 +156,9 @@ def selftest_page(graph: Graph, vectors: Mapping[str, np.ndarray]) -> dict[str, 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(ROOM / "templates"), undefined=jinja2.StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOM / "templates"), undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
 
 
 def render(template: str, page: Mapping[str, object]) -> bytes:

@@ -1,5 +1,6 @@
-/* tk_copy.h - the same codes in another place: a reshape or an input that is an output too. Either place may be the other;
- * otherwise they do not overlap. libc: memcpy.
+/* tk_copy.h - the same codes in another place: a reshape, or an input that is an output too.
+ *
+ * x, out  [size]  bytes; out may be x, otherwise they do not overlap. libc: memcpy.
  */
 #ifndef TK_COPY_H
 #define TK_COPY_H

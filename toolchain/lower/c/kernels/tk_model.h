@@ -1,10 +1,12 @@
 /* tk_model.h - what a program needs to know of a model to run it; every model.h declares one: <name>_model.
  *
- * Memory: one arena of arena_bytes, aligned to 16. Inputs and outputs have places in it, at input_offset[i] and
- * output_offset[i]: a program writes an input to its place, invokes, and reads the outputs from theirs; an invocation
- * overwrites the inputs there. Or it hands in buffers of its own, which invoke reads and writes instead.
+ * Memory: one arena of arena_bytes, aligned to 16. Inputs and outputs have places in it, at input_offset[i]
+ * and output_offset[i]: a program writes an input to its place, invokes, and reads the outputs from theirs;
+ * an invocation overwrites the inputs there. Or it hands in buffers of its own, which invoke reads and
+ * writes instead.
  *
- * invoke is reentrant: two arenas, two invocations at a time. It allocates nothing and calls memcpy and memset only.
+ * invoke is reentrant: two arenas, two invocations at a time. It allocates nothing and calls memcpy and
+ * memset only.
  */
 #ifndef TK_MODEL_H
 #define TK_MODEL_H

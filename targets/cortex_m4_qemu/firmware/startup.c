@@ -1,0 +1,21 @@
+/* startup.c - vectors and reset of a Cortex-M without an operating system. */
+#include <stdint.h>
+#include <string.h>
+
+extern uint32_t link_stack_top, link_data_load, link_data_start, link_data_end, link_bss_start, link_bss_end;
+
+int main(void);
+void fault(void);
+
+void reset(void);
+void reset(void) {
+    memcpy(&link_data_start, &link_data_load, (uintptr_t)&link_data_end - (uintptr_t)&link_data_start);
+    memset(&link_bss_start, 0, (uintptr_t)&link_bss_end - (uintptr_t)&link_bss_start);
+    main();
+}
+
+/* Stack pointer, reset, NMI, hard fault, memory, bus and usage faults; no interrupts are enabled. */
+__attribute__((section(".vectors"), used)) static const uintptr_t vectors[] = {
+    (uintptr_t)&link_stack_top, (uintptr_t)reset, (uintptr_t)fault, (uintptr_t)fault,
+    (uintptr_t)fault,           (uintptr_t)fault, (uintptr_t)fault,
+};

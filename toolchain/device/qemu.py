@@ -1,0 +1,179 @@
+"""The `qemu` transport: firmware on an emulated board, its serial line a pty.
+
+QEMU's -icount makes every instruction take the same virtual time, so a counter read around an inference gives
+its instructions: exact, and the same on every run and at any load. It models no cycles: never call it time.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+import re
+import select
+import shutil
+import subprocess
+import tempfile
+
+import numpy as np
+
+from toolchain.artifact import Artifact, Port
+from toolchain.device.firmware import build_firmware
+from toolchain.device.protocol import Dut, Inference
+from toolchain.errors import DeviceUnavailable, InvalidMeasurement
+from toolchain.profile import TargetProfile
+from toolchain.runtime.feeds import sample_count
+
+QEMU = "qemu-system-arm"
+ICOUNT_SHIFT = 6
+"""An instruction takes 2**6 = 64 ns of virtual time."""
+TICK_NS = {"mps2-an386": 40}
+"""Machine -> one tick of the counter that its board.c reads."""
+WRAP = 2**32
+START_S = 20
+
+
+@dataclass(frozen=True)
+class Bench:
+    """instructions of one inference, without the reading of the counter; stack_bytes that it took."""
+
+    instructions: int
+    stack_bytes: int
+
+
+class QemuSession:
+    """An artefact running on an emulated board; inputs and outputs are codes in the Graph's layout."""
+
+    def __init__(self, artifact: Artifact, profile: TargetProfile, dut: Dut):
+        self._artifact, self._dut, self._tick_ns = artifact, dut, TICK_NS[profile.machine]
+        self.inputs: tuple[Port, ...] = artifact.manifest.inputs["c"]
+        self.outputs: tuple[Port, ...] = artifact.manifest.outputs["c"]
+        self.runtime = f"C, {profile.compiler} {' '.join(profile.cflags)}, {qemu_version()}"
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Every output for N samples, stacked. Raises BadSamples."""
+        count = sample_count(self.inputs, feeds)
+        results: dict[str, list[np.ndarray]] = {port.name: [] for port in self.outputs}
+        for i in range(count):
+            self._infer([np.ascontiguousarray(feeds[port.name][i]).tobytes() for port in self.inputs])
+            for index, port in enumerate(self.outputs):
+                codes = np.frombuffer(self._dut.read_output(index), port.dtype)
+                results[port.name].append(codes.reshape(port.shape[1:]))
+        return {name: np.stack(samples) for name, samples in results.items()}
+
+    def bench(self) -> Bench:
+        """Instructions and stack of one inference: of the first test vector, or of zeros. Counted twice.
+
+        Raises InvalidMeasurement where the two counts differ.
+        """
+        first, second = (self.count(self._bench_inputs()) for _ in range(2))
+        if first != second:
+            raise InvalidMeasurement(f"{self._artifact.manifest.name}: two runs of one input gave {first} "
+                                     f"and {second}; an emulated count must repeat exactly")
+        return first
+
+    def count(self, inputs: list[bytes]) -> Bench:
+        """Instructions and stack of one inference of these inputs."""
+        inference = self._infer(inputs)
+        return Bench(count_instructions(inference, self._tick_ns), inference.stack_bytes)
+
+    def _bench_inputs(self) -> list[bytes]:
+        vectors = self._artifact.vectors
+        return [vectors[f"input/{port.name}"][0].tobytes() if vectors else bytes(int(np.prod(port.shape)))
+                for port in self.inputs]
+
+    def _infer(self, inputs: list[bytes]) -> Inference:
+        for index, data in enumerate(inputs):
+            self._dut.write_input(index, data)
+        return self._dut.infer()
+
+
+def count_instructions(inference: Inference, tick_ns: int) -> int:
+    """Instructions of an inference less those of an empty one.
+
+    The fast counter may have wrapped (after 2**32 ticks: 2.68 G instructions at 25 MHz); the slow clock says
+    how often. Raises InvalidMeasurement where the two do not agree.
+    """
+    hundredth = 10**7 / tick_ns
+    wraps = max(round((inference.hundredths * hundredth - inference.ticks) / WRAP), 0)
+    ticks = inference.ticks + wraps * WRAP
+    if abs(ticks - inference.hundredths * hundredth) > 2 * hundredth:
+        raise InvalidMeasurement(f"the board's clocks disagree: {inference.ticks:,} ticks of {tick_ns} ns "
+                                 f"and {wraps} wraps, but {inference.hundredths} hundredths of a second")
+    return _whole_instructions(ticks, tick_ns) - _whole_instructions(inference.empty_ticks, tick_ns)
+
+
+def _whole_instructions(ticks: int, tick_ns: int) -> int:
+    """n from floor(n * 2**ICOUNT_SHIFT / tick_ns), counted from a whole tick (board.c)."""
+    return -(-ticks * tick_ns // 2**ICOUNT_SHIFT)
+
+
+@contextmanager
+def open_device(artifact: Artifact, profile: TargetProfile) -> Iterator[QemuSession]:
+    """Start the artefact's firmware (built now if it has none), and check that it answers and is this model.
+
+    Raises DeviceUnavailable, DoesNotFit. QEMU is ended on leaving, however that happens.
+    """
+    elf = artifact.files.get("firmware.elf") or build_firmware(artifact, profile).elf
+    with running(elf, profile) as dut:
+        expected, found = artifact.manifest.graph_digest, dut.model().digest
+        if expected not in ("", found):
+            raise InvalidMeasurement(f"{profile.name} runs the model {found[:12]}, the artefact is "
+                                     f"{expected[:12]}; build it again")
+        yield QemuSession(artifact, profile, dut)
+
+
+@contextmanager
+def running(elf: bytes, profile: TargetProfile) -> Iterator[Dut]:
+    """The image on the profile's machine, having said hello."""
+    import serial
+
+    with tempfile.TemporaryDirectory(prefix="edge-qemu-") as folder:
+        image = Path(folder, "firmware.elf")
+        image.write_bytes(elf)
+        process = subprocess.Popen(_command(image, profile), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        try:
+            with serial.Serial(_pty(process, profile)) as line:
+                dut = Dut(line, f"{profile.name} (QEMU's {profile.machine})")
+                dut.greet(lambda: _require_alive(process, profile))
+                yield dut
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _command(image: Path, profile: TargetProfile) -> list[str]:
+    """QEMU's command line. setpriv ends QEMU with us, even where we are killed."""
+    if not shutil.which(QEMU):
+        raise DeviceUnavailable(f"{QEMU}, which emulates {profile.name}, is not installed; "
+                                f"apt-get install {QEMU}")
+    if profile.machine not in TICK_NS:
+        raise DeviceUnavailable(f"{profile.name}: machine '{profile.machine}' has no known instruction "
+                                f"counter; known: {', '.join(TICK_NS)}")
+    bound = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+    return [*bound, QEMU, "-M", profile.machine, "-display", "none", "-monitor", "none", "-serial", "pty",
+            "-no-reboot", "-icount", f"shift={ICOUNT_SHIFT},align=off,sleep=off", "-kernel", str(image)]
+
+
+def _pty(process: subprocess.Popen, profile: TargetProfile) -> str:
+    """The serial line's device, from QEMU's first words."""
+    ready, _, _ = select.select([process.stdout], [], [], START_S)
+    said = process.stdout.readline() if ready else ""
+    if found := re.search(r"/dev/pts/\d+", said):
+        return found[0]
+    raise DeviceUnavailable(f"QEMU does not start machine '{profile.machine}' for {profile.name}: "
+                            f"{said.strip() or f'nothing said in {START_S} s'}")
+
+
+def _require_alive(process: subprocess.Popen, profile: TargetProfile) -> None:
+    if process.poll() is not None:
+        said = (process.stdout.read() or "").strip()[:200]
+        raise DeviceUnavailable(f"QEMU ended with code {process.returncode} before {profile.name} answered: "
+                                f"{said}")
+
+
+def qemu_version() -> str:
+    """"QEMU 7.2.22", say."""
+    said = subprocess.run([QEMU, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"version (\S+)", said)
+    return f"QEMU {found[1] if found else 'of unknown version'}"
