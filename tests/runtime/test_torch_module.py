@@ -91,6 +91,14 @@ def test_a_quantized_graph_is_refused():
         GraphModule(b.graph(y))
 
 
+@pytest.mark.parametrize("kind, attrs", [("reshape", {"shape": (4, 3)}), ("transpose", {"perm": (1, 0)})])
+def test_a_graph_that_loses_the_batch_axis_is_refused(kind, attrs):
+    b = Builder("turned")
+    y = b.op(kind, [b.input("x", (1, 12))], "y", **attrs)
+    with pytest.raises(Unsupported, match=f"y: {kind} moves the batch away from the first axis"):
+        GraphModule(b.graph(y))
+
+
 def case(kind, rng):
     """A graph of one op of this kind, with odd sizes, pads and strides."""
     b = Builder(kind)

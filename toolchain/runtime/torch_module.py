@@ -32,8 +32,7 @@ class GraphModule(nn.Module):
 
     def __init__(self, graph: Graph, momentum: float | None = 0.1):
         super().__init__()
-        if missing := sorted({op.kind for op in graph.ops} - set(FORWARD)):
-            raise Unsupported(f"{graph.name}: training has no {', '.join(missing)}; train the float graph")
+        _check(graph)
         self.graph, self.momentum = graph, momentum
         self.keys: dict[str, str] = {}
         self.batches = 0
@@ -68,6 +67,16 @@ class GraphModule(nn.Module):
             if value.tobytes() != tensor.data.tobytes():
                 changed.append(replace(tensor, data=value.copy()))
         return self.graph.with_tensors(*changed)
+
+
+def _check(graph: Graph) -> None:
+    """Every op has a float form, and the first axis is the batch all the way."""
+    if missing := sorted({op.kind for op in graph.ops} - set(FORWARD)):
+        raise Unsupported(f"{graph.name}: training has no {', '.join(missing)}; train the float graph")
+    for op in graph.ops:
+        if graph.tensors[op.name].shape[:1] != (1,) or op.attrs.get("perm", (0,))[0] != 0:
+            raise Unsupported(f"{op.name}: {op.kind} moves the batch away from the first axis; such a graph "
+                              f"can be run but not trained")
 
 
 def trained_constants(graph: Graph) -> set[str]:
