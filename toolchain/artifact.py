@@ -62,6 +62,7 @@ class FileRecord(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """manifest.json, written last: a folder without it is not an artefact.
 
+    scheme:       "int8" or "float32"; "as it came" for a bare file
     inputs, outputs: format -> ports of that format's file, in its own layout; "graph" -> those of the Graph
     static_bytes: "flash" and "ram" that the target needs, known before it is deployed
     weight_bytes: the constants' share of the flash
@@ -73,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     target: str
     formats: tuple[Format, ...]
+    scheme: str = "as it came"
     inputs: dict[str, tuple[Port, ...]]
     outputs: dict[str, tuple[Port, ...]]
     graph_digest: str = ""

@@ -53,9 +53,9 @@ def show(as_json: bool, record, text) -> None:
 
         print(msgspec.json.encode(record).decode())
     else:
-        from rich.console import Console
+        from toolchain.report.console import print_out
 
-        Console().print(text, soft_wrap=True)
+        print_out(text)
 
 
 def speaker(quiet: bool):

@@ -82,6 +82,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     target: str
     format: str = ""
+    scheme: str = ""
     size_bytes: int | None = None
     flash_bytes: int | None = None
     ram_bytes: int | None = None

@@ -49,7 +49,8 @@ def _on_emulator(artifact: Artifact, profile: TargetProfile, fmt: Format, thread
     static = artifact.manifest.static_bytes
     return {"device": profile.name, "runtime": device.runtime, "instructions": bench.instructions,
             "stack_bytes": bench.stack_bytes, "parity": checked,
-            "conditions": {"machine": profile.machine, "energy": "emulated: none", "time": "emulated: none"},
+            "conditions": {"machine": profile.machine, "compiler": profile.compiler, "cflags": " ".join(profile.cflags),
+                           "energy": "emulated: none", "time": "emulated: none"},
             **{f"{key}_bytes": static[key] for key in ("arena", "static", "flash", "code_flash")}}
 
 

@@ -48,6 +48,7 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
     static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
         name=graph.name, target=profile.name, formats=profile.formats,
+        scheme="int8" if level_of(graph) == "QUANTIZED" else "float32",
         inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,

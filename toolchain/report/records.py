@@ -44,8 +44,9 @@ def rows_of(folder: Path) -> Iterator[Row]:
 def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None, quality: tuple[Evaluation, ...]) -> Row:
     """A row of one of an artefact's files. On a host or phone the flash is the file; C has code and weights linked."""
     size = manifest.static_bytes["flash"] if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
-    return Row(model=manifest.name, target=manifest.target, format=fmt, size_bytes=manifest.weight_bytes if fmt == "c" else size,
-               flash_bytes=size, ram_bytes=manifest.static_bytes["ram"], quality=quality, measurement=measurement)
+    return Row(model=manifest.name, target=manifest.target, format=fmt, scheme=manifest.scheme,
+               size_bytes=manifest.weight_bytes if fmt == "c" else size, flash_bytes=size,
+               ram_bytes=manifest.static_bytes["ram"], quality=quality, measurement=measurement)
 
 
 def _path(folder: Path, kind: type, fmt: Format) -> Path:

@@ -25,18 +25,16 @@ def make_report(rows: Sequence[Row]) -> Report:
     measured = [row.measurement for row in rows if row.measurement]
     notes = [EMULATED] if any(m.emulated for m in measured) else []
     notes += [NOT_THERE] if any(not m.emulated and m.target != m.device for m in measured) else []
-    return Report(tuple(sorted(rows, key=lambda row: (row.model, row.target, row.format))), tuple(notes))
+    return Report(tuple(sorted(rows, key=lambda row: (row.model, row.scheme != "float32", row.target, row.format))), tuple(notes))
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """One string per column."""
+    """One string per column; a note stands where a figure would."""
     m = row.measurement
     quality = "; ".join(map(quality_text, row.quality)) or "-"
-    if row.note and m is None:
-        return (row.model, row.target, row.format, _bytes(row.size_bytes), _bytes(row.flash_bytes), _bytes(row.ram_bytes),
-                quality, row.note, "-", "-")
-    return (row.model, row.target, row.format, _bytes(row.size_bytes), _bytes(row.flash_bytes), _bytes(row.ram_bytes),
-            quality, _speed(m), _parity(m), _device(m))
+    sizes = map(_bytes, (row.size_bytes, row.flash_bytes, row.ram_bytes))
+    return (row.model, row.target, f"{row.format} {row.scheme}".strip(), *sizes, quality, row.note or _speed(m),
+            _parity(m), _device(m))
 
 
 def _bytes(count: int | None) -> str:
@@ -82,9 +80,12 @@ def markdown(report: Report) -> str:
 
 def terminal(report: Report):
     """A Rich table; the caller prints it."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(*COLUMNS, caption="\n".join(report.notes) or None, caption_justify="left")
+    table = Table(box=SIMPLE, caption="\n".join(report.notes) or None, caption_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
     for row in report.rows:
         table.add_row(*cells(row))
     return table
