@@ -3,7 +3,6 @@
 python -m toolchain.device.bench_child FORMAT MODEL THREADS SECONDS
 """
 
-from importlib.metadata import version
 import json
 from pathlib import Path
 import re
@@ -12,7 +11,7 @@ import time
 
 import numpy as np
 
-from toolchain.device.local import RUNTIME, open_session
+from toolchain.device.local import open_session
 
 WARM_UP_S = 0.2
 FEWEST, MOST = 30, 5000
@@ -26,9 +25,8 @@ def main(fmt: str, path: str, threads: str, seconds: str) -> None:
     first = _timed(session, feeds)
     _for_seconds(session, feeds, WARM_UP_S, fewest=3)
     samples = _for_seconds(session, feeds, float(seconds), FEWEST)
-    distribution = RUNTIME[fmt].replace("_", "-")
     print(json.dumps({"samples_us": samples, "load_us": (loaded - started) / 1e3, "first_us": first,
-                      "peak_rss_bytes": _peak_rss_bytes(), "runtime": f"{distribution} {version(distribution)}"}))
+                      "peak_rss_bytes": _peak_rss_bytes(), "runtime": session.runtime}))
 
 
 def _random_feeds(session) -> dict[str, np.ndarray]:

@@ -13,12 +13,13 @@ from toolchain.artifact import MODEL_FILE, Port
 from toolchain.errors import BadInput, InvalidMeasurement, Unsupported
 from toolchain.profile import Format
 
-RUNTIME = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
+RUNTIME = {"tflite": "LiteRT", "onnx": "ONNX Runtime"}
 
 
 class Session(Protocol):
     """A model loaded somewhere, ready to run."""
 
+    runtime: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 

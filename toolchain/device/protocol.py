@@ -55,7 +55,7 @@ class Inference:
 class Dut:
     """A device under test at the other end of a serial line.
 
-    Every method raises DeviceUnavailable where no answer comes in time, and InvalidMeasurement where it is not
+    Every method raises DeviceUnavailable where no answer comes in time, InvalidMeasurement where it is not
     the one expected or bytes were damaged.
     """
 

@@ -1,12 +1,15 @@
 """Run a .tflite file in LiteRT on this machine."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 
 import numpy as np
 
 from toolchain.artifact import Port
 from toolchain.errors import BadModel
 from toolchain.runtime.feeds import sample_count
+
+DISTRIBUTION = "ai-edge-litert"
 
 
 class LiteRT:
@@ -15,6 +18,7 @@ class LiteRT:
     inputs, outputs:   in the file's order and layout, named by their tensors ("tensor_<index>" where unnamed)
     reference_kernels: TFLite's plain C++ kernels, the same on every CPU; else XNNPACK
     preserve_all:      keep every tensor's value for `tensors()`; then without XNNPACK, which fuses some away
+    runtime:           name and version, for a measurement
     Raises BadModel where LiteRT does not take the bytes.
     """
 
@@ -23,6 +27,7 @@ class LiteRT:
         self._preserve_all = preserve_all
         self._interpreter = _interpreter(model, threads, reference_kernels, preserve_all)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.runtime = f"{DISTRIBUTION} {version(DISTRIBUTION)}"
         self.inputs, self.outputs = tuple(map(_port, inputs)), tuple(map(_port, outputs))
         self._input_indexes = [detail["index"] for detail in inputs]
         self._output_indexes = [detail["index"] for detail in outputs]

@@ -1,6 +1,7 @@
 """Run a .onnx file in ONNX Runtime on this machine."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from toolchain.artifact import Port
 from toolchain.errors import BadModel
 from toolchain.runtime.feeds import sample_count
 
+DISTRIBUTION = "onnxruntime"
 DTYPE = {"float": "float32", "double": "float64"}
 """ONNX's name of an element type -> numpy's, where they differ."""
 PERMUTATIONS = "edge.permutations"
@@ -21,11 +23,13 @@ class OnnxRuntime:
     inputs, outputs: in the file's order and layout; a symbolic batch (axis 0) is bound to 1
     permutations:    of a file that we wrote: name -> axes such that the Graph's value = the file's value
                      transposed by them, for inputs and outputs that differ
+    runtime:         name and version, for a measurement
     Raises BadModel where ONNX Runtime does not take the bytes or another axis than the batch is symbolic.
     """
 
     def __init__(self, model: bytes, *, threads: int = 1):
         self._session = _session(model, threads)
+        self.runtime = f"{DISTRIBUTION} {version(DISTRIBUTION)}"
         self.inputs = tuple(map(_port, self._session.get_inputs()))
         self.outputs = tuple(map(_port, self._session.get_outputs()))
         self.permutations = _permutations(self._session.get_modelmeta().custom_metadata_map)
