@@ -117,7 +117,8 @@ def fixed_point(real: float) -> tuple[int, int]:
     """Return (multiplier, shift) with real ~= multiplier * 2**(shift - 31).
 
     multiplier: Q31, in [2**30, 2**31), or 0 for 0 and for what is below 2**-32; shift: > 0 shifts left.
-    Same convention as TFLite's QuantizeMultiplier. Raises ValueError where real is negative, not finite, or >= 2**30.
+    Same convention as TFLite's QuantizeMultiplier. Raises ValueError where real is negative or not finite, or
+    rounds to 2**30 or more.
     """
     if not math.isfinite(real) or real < 0:
         raise ValueError(f"a multiplier must be finite and >= 0, got {real}")

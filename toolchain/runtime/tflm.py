@@ -27,7 +27,7 @@ def run_tflm(model: bytes, samples: Sequence[Sample]) -> list[dict[str, np.ndarr
     """Outputs of each sample, by the tensor names in the flatbuffer, in the file's own layout and dtypes.
 
     samples: input name -> one array of the input's shape
-    Raises TFLiteMicroFailed with the last line that TFLite Micro wrote, BadSamples for a wrong input,
+    Raises TFLiteMicroFailed with the last lines that TFLite Micro wrote, BadSamples for a wrong input,
     DeviceUnavailable where the package is not installed.
     """
     return run_models([(model, samples)])[0]
@@ -64,15 +64,16 @@ def _read(path: Path, count: int) -> list[dict[str, np.ndarray]] | None:
 
 
 def _failure(done: subprocess.CompletedProcess, index: int, jobs: Sequence) -> Exception:
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else "it wrote nothing"
-    if "No module named 'tflite_micro'" in last:
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it wrote nothing"]
+    last = lines[-1]
+    if last == "ModuleNotFoundError: No module named 'tflite_micro'":
         return DeviceUnavailable("TFLite Micro is not installed here; `make setup` installs tflite-micro")
     if last.startswith("BadSamples: "):
         return BadSamples(last.removeprefix("BadSamples: "))
-    died = f"died of {signal.Signals(-done.returncode).name}" if done.returncode < 0 else "refused"
+    fate = f"died of {signal.Signals(-done.returncode).name} on" if done.returncode < 0 else "refused"
     which = f"model {index + 1} of {len(jobs)}" if len(jobs) > 1 else "the model"
-    return TFLiteMicroFailed(f"TFLite Micro {died} on {which} ({len(jobs[index][0]):,} bytes): {last}")
+    said = "; ".join(lines[-3:])  # the check that failed, the op, the call
+    return TFLiteMicroFailed(f"TFLite Micro {fate} {which} ({len(jobs[index][0]):,} bytes): {said}")
 
 
 # In the subprocess ------------------------------------------------------------------------------------------
@@ -125,8 +126,8 @@ def _main(folder: str) -> int:
         _serve(Path(folder))
     except BadSamples as error:
         print(f"BadSamples: {error}", file=sys.stderr)
-    except (ModuleNotFoundError, RuntimeError, ValueError) as error:
-        print(error, file=sys.stderr)
+    except Exception as error:  # bytes that are no model fail anywhere in the package's parser
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
     else:
         return 0
     return 1
