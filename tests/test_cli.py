@@ -89,7 +89,7 @@ def test_a_model_goes_through_every_verb(model, data, tmp_path):
     assert score["metric"] == "top1" and score["n"] == 20 and 0 <= score["value"] <= 1
     code, stdout, _ = edge("report", tmp_path, "--markdown", tmp_path / "report.md", "--json")
     assert [row["format"] for row in json.loads(stdout)["rows"]] == ["onnx", "tflite"]
-    assert "| tiny | host | tflite |" in (tmp_path / "report.md").read_text()
+    assert "| tiny | host | tflite int8 |" in (tmp_path / "report.md").read_text()
 
 
 def test_inspect_counts(model):

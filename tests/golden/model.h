@@ -1,0 +1,43 @@
+/* golden: 3,900 MACs in 6 ops
+ *
+ * Made by edge-toolchain 0.1.0; do not edit.
+ *
+ *     static uint8_t arena[GOLDEN_ARENA_BYTES] __attribute__((aligned(16)));
+ *     memcpy(arena + GOLDEN_INPUT_0_OFFSET, codes, GOLDEN_INPUT_0_BYTES);
+ *     const void *inputs[] = {arena + GOLDEN_INPUT_0_OFFSET};
+ *     void *outputs[] = {arena + GOLDEN_OUTPUT_0_OFFSET};
+ *     golden_invoke(inputs, outputs, arena);
+ *
+ * code = round(real / SCALE) + ZERO_POINT. Channels last. See tk_model.h for the arena and for buffers of
+ * your own.
+ */
+#ifndef GOLDEN_MODEL_H
+#define GOLDEN_MODEL_H
+
+#include "tk_model.h"
+
+#define GOLDEN_DIGEST "cfbe9086bb30982f2c218927fc350db0b3aec2de6f6a6d3383042eb8d23242a9"
+#define GOLDEN_ARENA_BYTES 432u
+#define GOLDEN_WEIGHT_BYTES 1243u
+#define GOLDEN_MACS 3900u
+#define GOLDEN_PEAK "sum (act 144, dw 144, sum 144)"
+
+#define GOLDEN_INPUT_COUNT 1u
+/* x: int8 [1, 6, 6, 2] */
+#define GOLDEN_INPUT_0_BYTES 72u
+#define GOLDEN_INPUT_0_OFFSET 144u
+#define GOLDEN_INPUT_0_SCALE 1.176470611e-02f
+#define GOLDEN_INPUT_0_ZERO_POINT (-1)
+
+#define GOLDEN_OUTPUT_COUNT 1u
+/* probabilities: int8 [1, 3] */
+#define GOLDEN_OUTPUT_0_BYTES 3u
+#define GOLDEN_OUTPUT_0_OFFSET 0u
+#define GOLDEN_OUTPUT_0_SCALE 3.906250000e-03f
+#define GOLDEN_OUTPUT_0_ZERO_POINT (-128)
+
+extern const tk_model golden_model;
+
+void golden_invoke(const void *const inputs[], void *const outputs[], void *arena);
+
+#endif
