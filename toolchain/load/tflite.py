@@ -1,8 +1,8 @@
 """Door in: a .tflite file, float32 or int8, as a Graph with the file's tensor names and exact quantization.
 
-Literal but for: SAME becomes explicit pads, a missing bias zeros, SQUEEZE and EXPAND_DIMS a reshape; the
-lowest value padded before a max pool becomes the pool's own pads; a FULLY_CONNECTED that is not on two
-dimensions gets reshapes; int8 weights under float activations are dequantized.
+Literal but for: SAME becomes explicit pads, a missing bias zeros, SQUEEZE and EXPAND_DIMS a reshape; what is
+padded before a max pool and changes no maximum becomes the pool's own pads; a FULLY_CONNECTED that is not on
+two dimensions gets reshapes; int8 weights under float activations are dequantized.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,13 @@ from toolchain.ir.quant import RANGE, QuantParams
 from toolchain.load.tflite_file import MAX_ELEMENTS, FileOp, FileTensor, TFLiteFile, read_tflite
 from toolchain.load.tflite_hybrid import float_weight, is_hybrid
 from toolchain.load.tflite_schema import BUILTIN, same_pads, short_float
-from toolchain.load.tflite_unsupported import ACTIVATION_KIND, KIND, is_lowest, problems, zero_code
+from toolchain.load.tflite_unsupported import (
+    ACTIVATION_KIND,
+    KIND,
+    only_feeds_max_pools,
+    pads_lowest,
+    problems,
+)
 
 _NO_PADS = (0, 0, 0, 0)
 
@@ -39,7 +45,7 @@ class _Loader:
     """A graph in the making.
 
     names:       tensor index -> name in the graph, of all that is made so far
-    lowest_pads: output of a PADV2 before max pools -> (its input, pads)
+    lowest_pads: output of a PAD or PADV2 that is left to max pools -> (its input, pads)
     hybrid:      int8 weights that were dequantized
     """
 
@@ -132,6 +138,14 @@ class _Loader:
         if shape != output.shape:
             raise self.bad(op, f"makes {shape} but '{output.name}' is {output.shape}")
         self.names[output.index] = name
+
+    def never_negative(self, name: str) -> bool:
+        """Whether zeros change no maximum over an activation."""
+        quant = self.build.tensors[name].quant
+        if quant is not None:
+            return int(quant.zero_point) == RANGE[quant.dtype][0]
+        makers = [op for op in self.build.ops if op.name == name]
+        return any({"relu", "relu6"} & {op.kind, op.attrs.get("activation")} for op in makers)
 
     def reshaped(self, name: str, shape: tuple[int, ...], output: str) -> str:
         """`name` as `shape`, by a reshape of our own where it has another."""
@@ -253,16 +267,17 @@ def _add_reshape(load: _Loader, op: FileOp, kind: str) -> None:
 
 
 def _add_pad(load: _Loader, op: FileOp, kind: str) -> None:
-    """PAD, and PADV2 where it pads with zero; with the lowest value, it is left to the max pools after it."""
+    """PAD, and PADV2 where it pads with zero; what no maximum sees is left to the max pools after it."""
     x, pads = load.source(op, 0), _integers(load, op, 1)
     if pads.shape != (len(x.shape), 2) or pads.min() < 0 or pads.max() > MAX_ELEMENTS:
         raise load.bad(op, f"pads {pads.tolist()} on input {x.shape}")
     pads = tuple((int(before), int(after)) for before, after in pads)
-    if op.operator == "PADV2" and is_lowest(load.source(op, 2)) and zero_code(x) != -128:
-        (_, height, width, _) = pads
-        load.lowest_pads[op.outputs[0]] = op.inputs[0], (*height, *width)
+    name = load.name(op, op.inputs[0])
+    unseen = pads_lowest(load.file, op) or load.never_negative(name)
+    if unseen and only_feeds_max_pools(load.file, op):
+        load.lowest_pads[op.outputs[0]] = op.inputs[0], (*pads[1], *pads[2])
     else:
-        load.emit(op, kind, [load.name(op, op.inputs[0])], pads=pads)
+        load.emit(op, kind, [name], pads=pads)
 
 
 _ADD: Mapping[str, Callable[[_Loader, FileOp, str], None]] = {

@@ -209,7 +209,8 @@ class _Reader:
         axis = params.QuantizedDimension()
         self.require(scale.size == zero_point.size,
                      f"tensor '{name}' has {scale.size} scales, {zero_point.size} zero points")
-        self.require(np.all(np.abs(zero_point) < 2**31), f"tensor '{name}' has zero points {zero_point[:4]}")
+        self.require(np.all(np.abs(zero_point) < 2**31),
+                     f"tensor '{name}' has zero points {zero_point[:4].tolist()}")
         self.require(scale.size <= 1 or (0 <= axis < len(shape) and shape[axis] == scale.size),
                      f"tensor '{name}' {shape} has {scale.size} scales along axis {axis}")
         return scale, zero_point, axis

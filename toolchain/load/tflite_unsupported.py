@@ -32,15 +32,18 @@ def problems(file: TFLiteFile) -> list[str]:
     return found
 
 
-def is_lowest(value: FileTensor) -> bool:
-    """Whether a PADV2 pads with the lowest number or code: what a max pool never picks."""
-    lowest = np.finfo(np.float32).min if value.dtype == "float32" else -128
-    return bool(value.data.reshape(-1)[0] <= lowest)
+def pads_lowest(file: TFLiteFile, op: FileOp) -> bool:
+    """Whether it is a PADV2 that pads with the lowest number or code, which no max pool picks."""
+    if op.operator != "PADV2":
+        return False
+    value = file.tensors[op.inputs[2]]
+    return bool(value.data.reshape(-1)[0] <= (np.finfo(np.float32).min if value.dtype == "float32" else -128))
 
 
-def zero_code(tensor: FileTensor) -> int:
-    """What stands for 0 in an activation: its zero point, or 0 in float."""
-    return int(tensor.zero_point[0]) if tensor.zero_point.size else 0
+def only_feeds_max_pools(file: TFLiteFile, op: FileOp) -> bool:
+    """Whether a padding op pads height and width only, and only for max pools without pads of their own."""
+    pads, output = file.tensors[op.inputs[1]].data, op.outputs[0]
+    return pads.shape == (4, 2) and not pads[[0, 3]].any() and output not in file.not_only_max_pooled
 
 
 def _port_problems(file: TFLiteFile) -> Iterator[str]:
@@ -132,15 +135,9 @@ def _shape_problems(op: FileOp, kind: str, x: FileTensor, weight: FileTensor,
 
 def _pad_value_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
     x, value = file.tensors[op.inputs[0]], file.tensors[op.inputs[2]]
+    zero = int(x.zero_point[0]) if x.zero_point.size else 0
     if value.dtype != x.dtype or value.data.size != 1:
         yield f"pad value '{value.name}' is {value.dtype} {value.shape}, the input is {x.dtype}"
-    elif is_lowest(value) and zero_code(x) != -128:
-        if not _only_feeds_max_pools(file, op):
-            yield "pads with the lowest value; only height and width before a VALID max pool have a row"
-    elif value.data.reshape(-1)[0] != zero_code(x):
-        yield f"pads with {value.data.reshape(-1)[0]}; 0 (in int8: the zero point) has a row"
-
-
-def _only_feeds_max_pools(file: TFLiteFile, op: FileOp) -> bool:
-    pads, output = file.tensors[op.inputs[1]].data, op.outputs[0]
-    return pads.shape == (4, 2) and not pads[[0, 3]].any() and output not in file.not_only_max_pooled
+    elif value.data.reshape(-1)[0] != zero and not (pads_lowest(file, op) and only_feeds_max_pools(file, op)):
+        yield (f"pads with {value.data.reshape(-1)[0]}; 0 (in int8: the zero point) has a row, "
+               f"and the lowest value before a VALID max pool")
