@@ -6,7 +6,12 @@ from pathlib import Path
 # xdist's workers are the parallelism; set before numpy or torch loads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from hypothesis import settings
 import pytest
+
+# the same examples on every run, and no deadline: a busy machine is no failure
+settings.register_profile("house", derandomize=True, deadline=None)
+settings.load_profile("house")
 
 KIT = Path(os.environ.get("EDGE_KIT", Path(__file__).resolve().parents[2] / "shared" / "kit"))
 

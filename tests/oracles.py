@@ -17,6 +17,11 @@ from toolchain.runtime.litert import LiteRT
 from toolchain.runtime.onnxruntime import OnnxRuntime
 from toolchain.runtime.tflm import run_models
 
+CPU = frozenset(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split())
+U8S8_SATURATES = "avx2" in CPU and not {"avx_vnni", "avx512_vnni"} & CPU
+"""Whether products of U8S8 saturate in 16 bits here, so that weighted ops cannot match the reference: on x86
+without VNNI (onnxruntime, "Quantize ONNX Models")."""
+
 
 @cache
 def by_reference(case: Case) -> np.ndarray:
