@@ -1,0 +1,88 @@
+"""Building firmware: sizes, the same bytes every time, and one clear message where it cannot be built."""
+
+import re
+
+import msgspec
+import pytest
+
+from tests.lower.c.nets import residual_net
+from toolchain.artifact import Artifact, Manifest
+from toolchain.device.firmware import build_firmware, model_facts
+from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
+from toolchain.lower import ports
+from toolchain.lower.c.emit import write_c
+from toolchain.profile import load_target
+
+PROFILE = load_target("cortex_m4_qemu")
+
+
+@pytest.fixture(scope="module")
+def built() -> Artifact:
+    graph = residual_net()
+    inputs, outputs = ({"c": ports(graph, names)} for names in (graph.inputs, graph.outputs))
+    manifest = Manifest(name="residual", target=PROFILE.name, formats=("c",), inputs=inputs, outputs=outputs)
+    return Artifact(manifest, write_c(graph).files)
+
+
+def smaller(**sizes):
+    return msgspec.structs.replace(PROFILE, **sizes)
+
+
+def test_sizes_add_up_and_bytes_repeat(built):
+    firmware, facts = build_firmware(built, PROFILE), model_facts(built.files)
+    assert firmware.elf == build_firmware(built, PROFILE).elf
+    assert firmware.flash_bytes - firmware.code_flash_bytes == facts.weight_bytes
+    assert 4_000 < firmware.code_flash_bytes < 12_000
+    assert firmware.arena_bytes == facts.arena_bytes and firmware.stack_bytes == 4096
+    assert firmware.ram_bytes == firmware.static_bytes + firmware.arena_bytes + firmware.stack_bytes
+    assert firmware.static_bytes < 200
+
+
+def test_weights_larger_than_flash_do_not_fit(built):
+    weights = model_facts(built.files).weight_bytes
+    message = (f"residual needs {weights:,} bytes of flash for its weights but cortex_m4_qemu has 1,000 "
+               f"({weights - 1000:,} short). Prune harder")
+    with pytest.raises(DoesNotFit, match=re.escape(message)):
+        build_firmware(built, smaller(flash_bytes=1000))
+
+
+def test_arena_larger_than_ram_does_not_fit(built):
+    with pytest.raises(DoesNotFit, match=re.escape(
+            "1,152 bytes of RAM for its arena but cortex_m4_qemu has 512 (640 short), most of it at "
+            "sum (dw 384, stem 384, sum 384). Prune harder")):
+        build_firmware(built, smaller(ram_bytes=512))
+
+
+def test_the_linker_tells_what_is_missing(built):
+    whole = build_firmware(built, PROFILE)
+    short = smaller(flash_bytes=whole.flash_bytes - 100, ram_bytes=whole.ram_bytes - 64)
+    with pytest.raises(DoesNotFit) as caught:
+        build_firmware(built, short)
+    flash, ram = (int(n.replace(",", "")) for n in re.findall(r"\(([\d,]+) short\)", str(caught.value)))
+    assert 100 <= flash <= 104 and 64 <= ram <= 80
+
+
+def test_missing_compiler(built, monkeypatch):
+    monkeypatch.setattr("toolchain.device.firmware.shutil.which", lambda name: None)
+    message = ("arm-none-eabi-gcc, the compiler of cortex_m4_qemu, is not installed; "
+               "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    with pytest.raises(DeviceUnavailable, match=message):
+        build_firmware(built, PROFILE)
+
+
+def test_a_compiler_that_refuses(built):
+    message = "cannot build the firmware of residual .*cortex-m99.*check compiler and cflags"
+    with pytest.raises(BadConfig, match=message):
+        build_firmware(built, smaller(cflags=("-mcpu=cortex-m99",)))
+
+
+def test_files_that_are_no_model():
+    manifest = Manifest(name="x", target="cortex_m4_qemu", formats=("c",), inputs={}, outputs={})
+    with pytest.raises(BadInput, match="no model.h that this toolchain wrote"):
+        build_firmware(Artifact(manifest, {"model.c": b""}), PROFILE)
+
+
+def test_a_target_without_firmware(built):
+    message = "targets/nowhere/firmware: no link.ld; a target with format 'c' needs"
+    with pytest.raises(Unsupported, match=message):
+        build_firmware(built, smaller(name="nowhere"))

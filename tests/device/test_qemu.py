@@ -1,0 +1,160 @@
+"""Firmware on QEMU: the reference's codes, instructions that are exact, and clear words where it fails."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.lower.c.nets import residual_net, two_ended_net
+from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.device import qemu
+from toolchain.device.firmware import build_firmware
+from toolchain.device.protocol import Inference
+from toolchain.errors import DeviceUnavailable, InvalidMeasurement
+from toolchain.lower import ports
+from toolchain.lower.c.emit import write_c
+from toolchain.lower.c.pages import kernel_files
+from toolchain.profile import load_target
+from toolchain.runtime import reference
+
+PROFILE = load_target("cortex_m4_qemu")
+
+COUNTDOWN_H = """#include "tk_model.h"
+#define COUNTDOWN_ARENA_BYTES 16u
+#define COUNTDOWN_WEIGHT_BYTES 0u
+#define COUNTDOWN_PEAK "countdown"
+extern const tk_model countdown_model;
+"""
+COUNTDOWN_C = """#include "model.h"
+static void invoke(const void *const inputs[], void *const outputs[], void *arena) {
+    uint32_t n = *(const uint32_t *)inputs[0];
+    (void)outputs, (void)arena;
+    __asm__ volatile("1: subs %0, %0, #1\\n bne 1b\\n" : "+r"(n) : : "cc");
+}
+static const uint32_t four[] = {4}, zero[] = {0};
+const tk_model countdown_model = {"countdown", "none", 16, 1, 1, four, zero, four, zero, invoke};
+"""
+MUTE_C = """__attribute__((section(".arena"), used)) static char arena[16];
+void fault(void) { for (;;) {} }
+int main(void) { for (;;) {} }
+"""
+
+
+def artifact(graph) -> Artifact:
+    manifest = Manifest(name=graph.name, target=PROFILE.name, formats=("c",), graph_digest=graph.digest,
+                        inputs={"c": ports(graph, graph.inputs)}, outputs={"c": ports(graph, graph.outputs)})
+    return Artifact(manifest, write_c(graph).files)
+
+
+def random_feeds(graph, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    shapes = {name: graph.tensors[name].shape[1:] for name in graph.inputs}
+    return {name: rng.integers(-128, 128, (count, *shape)).astype(np.int8) for name, shape in shapes.items()}
+
+
+@pytest.fixture(scope="module")
+def countdown():
+    """A model that runs a loop of two instructions as often as its input, a little-endian uint32, says."""
+    port = {"c": (Port("n", (1, 4), "uint8"),)}
+    manifest = Manifest(name="countdown", target=PROFILE.name, formats=("c",), inputs=port, outputs=port)
+    files = {"model.h": COUNTDOWN_H.encode(), "model.c": COUNTDOWN_C.encode(), **kernel_files(["tk_model"])}
+    with qemu.open_device(Artifact(manifest, files), PROFILE) as session:
+        yield lambda n: session.count([n.to_bytes(4, "little")]).instructions
+
+
+@pytest.mark.emulated
+def test_every_instruction_is_counted(countdown):
+    start = countdown(1)
+    assert 0 < start < 20
+    assert [countdown(n) - start for n in (2, 3, 4, 5, 6, 7, 100, 12_345, 1_000_000)] == [
+        2, 4, 6, 8, 10, 12, 198, 24_688, 1_999_998]
+
+
+@pytest.mark.emulated
+@pytest.mark.slow
+def test_a_count_past_the_counters_wrap_is_exact(countdown):
+    """2**32 ticks of 40 ns are 2,684,354,560 instructions of 64 ns."""
+    assert countdown(1_400_000_000) - countdown(1) == 2 * 1_399_999_999
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("make", [residual_net, two_ended_net])
+def test_device_gives_the_references_codes(make):
+    graph = make()
+    feeds = random_feeds(graph, 5)
+    expected = reference.run(graph, feeds)
+    with qemu.open_device(artifact(graph), PROFILE) as session:
+        got = session.run(feeds)
+        first, second = session.bench(), session.bench()
+    assert [name for name, value in expected.items() if (value != got[name]).any()] == []
+    assert first == second and first.instructions > 1000 and 0 < first.stack_bytes < 1024
+
+
+@pytest.mark.emulated
+def test_another_model_on_the_device_is_refused():
+    built = artifact(residual_net())
+    manifest = msgspec.structs.replace(built.manifest, graph_digest="0" * 64)
+    message = "runs the model .*, the artefact is 000000000000; build it again"
+    with pytest.raises(InvalidMeasurement, match=message):
+        with qemu.open_device(Artifact(manifest, built.files), PROFILE):
+            pass
+
+
+@pytest.mark.emulated
+def test_a_device_that_says_nothing(monkeypatch):
+    monkeypatch.setattr("toolchain.device.protocol.HELLOS", 2)
+    built = artifact(residual_net())
+    mute = {**built.files, "main.c": MUTE_C.encode()}
+    with pytest.raises(DeviceUnavailable, match="says nothing: 2 hellos, 1 s apart, went unanswered"):
+        with qemu.open_device(Artifact(built.manifest, mute), PROFILE):
+            pass
+
+
+@pytest.mark.emulated
+def test_an_unknown_command_is_an_error():
+    with qemu.running(build_firmware(artifact(residual_net()), PROFILE).elf, PROFILE) as dut:
+        with pytest.raises(InvalidMeasurement, match="answered 'error unknown command' to 'dance'"):
+            dut._ask("dance")
+        with pytest.raises(InvalidMeasurement, match="answered 'error no such output' to 'output 7'"):
+            dut.read_output(7)
+        assert dut.model().name == "residual"
+
+
+def test_missing_emulator(monkeypatch):
+    monkeypatch.setattr(qemu, "QEMU", "qemu-system-none")
+    message = "qemu-system-none, which emulates cortex_m4_qemu, is not installed"
+    with pytest.raises(DeviceUnavailable, match=message):
+        with qemu.running(b"", PROFILE):
+            pass
+
+
+@pytest.mark.emulated
+def test_machine_that_qemu_does_not_have(monkeypatch):
+    monkeypatch.setitem(qemu.TICK_NS, "mps9", 40)
+    with pytest.raises(DeviceUnavailable, match="QEMU does not start machine 'mps9'"):
+        with qemu.running(b"", msgspec.structs.replace(PROFILE, machine="mps9")):
+            pass
+
+
+def test_machine_without_a_known_counter(monkeypatch):
+    monkeypatch.setattr(qemu.shutil, "which", lambda name: f"/usr/bin/{name}")
+    message = "'microbit' has no known instruction counter; known: mps2-an386"
+    with pytest.raises(DeviceUnavailable, match=message):
+        with qemu.running(b"", msgspec.structs.replace(PROFILE, machine="microbit")):
+            pass
+
+
+@pytest.mark.parametrize("instructions", [1, 4, 5, 1_000_003, 2_684_354_560, 26_843_545_601])
+def test_ticks_become_instructions(instructions):
+    """1.6 ticks an instruction, rounded down; the fast counter wraps, the slow clock is late by up to one."""
+    ticks = instructions * 8 // 5
+    for late in (0, 1):
+        span = Inference(ticks % 2**32, ticks // 250_000 + late, empty_ticks=0, stack_bytes=0)
+        assert qemu.count_instructions(span, 40) == instructions
+
+
+def test_clocks_that_disagree_are_no_measurement():
+    message = "1,000 ticks of 40 ns and 0 wraps, but 90 hundredths of a second"
+    with pytest.raises(InvalidMeasurement, match=message):
+        qemu.count_instructions(Inference(1000, 90, 0, 0), 40)
+
+
