@@ -25,6 +25,7 @@ from toolchain.load.tflite_schema import BUILTIN, SCHEMA_VERSION
 from toolchain.lower.tflite import write_tflite
 from toolchain.runtime import reference
 from toolchain.runtime.litert import LiteRT
+from toolchain.runtime.tflm import run_models
 
 OPERATOR = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 SEEDS = range(12)
@@ -175,6 +176,17 @@ def test_our_door_reads_back_whole_networks(seed):
         loaded = fold_pad(load_tflite(write_tflite(graph), graph.name))
         assert loaded.digest == trimmed(graph).digest
         assert same_outputs(loaded, graph)
+
+
+@pytest.mark.oracle
+def test_whole_networks_are_in_tflite_micro_what_the_reference_says():
+    graphs = [quantized(random_net(seed)) for seed in SEEDS]
+    feeds = [noise(graph, 2) for graph in graphs]
+    jobs = [(write_tflite(graph), [{"x": fed["x"][i:i + 1]} for i in range(2)])
+            for graph, fed in zip(graphs, feeds, strict=True)]
+    for graph, fed, outputs in zip(graphs, feeds, run_models(jobs), strict=True):
+        codes = np.concatenate([output["softmax"] for output in outputs])
+        assert np.array_equal(codes, reference.run(graph, fed)["softmax"]), graph.name
 
 
 sizes = st.tuples(st.integers(3, 12), st.integers(3, 12))
