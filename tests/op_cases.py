@@ -60,7 +60,7 @@ def draw_binary(kind: str) -> Callable[[Maker, int], Graph]:
     """Both activations; or one of them, or a constant, broadcast along some axes."""
 
     def draw(m: Maker, number: int) -> Graph:
-        shape = (1, *m.sizes(1, 6, m.pick(1, 2, 3)))
+        shape = (1, 60, 70) if number == 0 else (1, *m.sizes(1, 6, m.pick(1, 2, 3)))
         small = (*(1 for _ in shape[:-1]), shape[-1])
         operand = m.pick(lambda: m.input(shape), lambda: m.input(small), lambda: m.constant("k", shape[-1:]),
                          lambda: m.constant("k", small), lambda: m.constant("k", (1,)))
@@ -115,6 +115,8 @@ def draw_pool(kind: str) -> Callable[[Maker, int], Graph]:
 
 
 def draw_mean(m: Maker, number: int) -> Graph:
+    if number == 0:
+        return m.finish("mean", m.input((1, 7, 2000)), axes=(1,), keepdims=False)
     rank = m.pick(2, 3, 4)
     axes = m.pick(*(axes for count in (1, 2) for axes in combinations(range(1, rank), count)))
     return m.finish("mean", m.input((1, *m.sizes(1, 9, rank - 1))), axes=axes, keepdims=m.pick(True, False))

@@ -19,6 +19,8 @@ DECIDED_BY_DOUBLE = [
 ATTRS = {"leaky_relu": {"alpha": 0.7}}
 BIAS, FULLY_CONNECTED_SCALES = 1_936_363, (0.57240516, 0.8878522, 9240.203)  # 106 in double, 107 in float32
 
+THREE = {"x0": np.array([[100, 100, 27]], np.int8)}
+
 
 def params(scale: float, dtype: str = "int8") -> QuantParams:
     return QuantParams(np.float32(scale), 0, dtype=dtype)
@@ -39,6 +41,13 @@ def fully_connected() -> Graph:
     return builder.graph(builder.op("fully_connected", (x, weight, bias), "y", quant=params(y_scale)))
 
 
+def mean_of_three() -> Graph:
+    """227 / 3 at this ratio of scales: 79 where 1 / 3 is rounded down into the multiplier, else 80."""
+    builder = Builder("mean")
+    x = builder.input("x0", (1, 3), "int8", params(0.61288244))
+    return builder.graph(builder.op("mean", (x,), "y", quant=params(0.58333045), axes=(1,)))
+
+
 def feeds(codes) -> dict[str, np.ndarray]:
     return {f"x{i}": np.array([[code]], np.int8) for i, code in enumerate(codes)}
 
@@ -53,26 +62,25 @@ def test_a_per_tensor_fully_connected_multiplies_its_scales_in_double():
     assert reference.run(fully_connected(), feeds([0]))["y"] == 106
 
 
+def test_a_mean_rounds_the_reciprocal_of_its_count_down():
+    assert reference.run(mean_of_three(), THREE)["y"] == 79
+
+
 @pytest.mark.oracle
 def test_tflite_micro_gives_the_codes_written_down():
     from toolchain.lower.tflite import write_tflite
     from toolchain.runtime.tflm import run_models
 
     jobs = [(write_tflite(one_op(*row[:3])), [feeds(row[3])]) for row in DECIDED_BY_DOUBLE]
-    jobs.append((write_tflite(fully_connected()), [feeds([0])]))
+    jobs += [(write_tflite(fully_connected()), [feeds([0])]), (write_tflite(mean_of_three()), [THREE])]
     found = [int(outputs[0]["y"].item()) for outputs in run_models(jobs)]
-    assert found == [row[4] for row in DECIDED_BY_DOUBLE] + [106]
+    assert found == [row[4] for row in DECIDED_BY_DOUBLE] + [106, 79]
 
 
 def test_the_mean_of_a_power_of_two_keeps_the_ratio_exactly():
     x, y = params(0.5), params(0.25)
     assert multipliers.average(x, y, 8) == (2**30, 2 - 3)
     assert multipliers.ratio(x, y) == (2**30, 2)
-
-
-def test_the_mean_rounds_its_reciprocal_down():
-    multiplier, shift = multipliers.average(params(1.0), params(1.0), 3)
-    assert (multiplier, shift) == (2**31 // 3, 0)
 
 
 def test_folded_bias_takes_the_zero_point_out_of_a_sum_over_raw_codes():
