@@ -1,6 +1,7 @@
 """Building firmware: sizes, the same bytes every time, and one clear message where it cannot be built."""
 
 import re
+import subprocess
 
 import msgspec
 import pytest
@@ -11,7 +12,8 @@ from toolchain.device.firmware import build_firmware, model_facts
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
-from toolchain.profile import load_target
+from toolchain.lower.c.pages import ROOM
+from toolchain.profile import TARGETS, load_target
 
 PROFILE = load_target("cortex_m4_qemu")
 
@@ -86,3 +88,16 @@ def test_a_target_without_firmware(built):
     message = "targets/nowhere/firmware: no link.ld; a target with format 'c' needs"
     with pytest.raises(Unsupported, match=message):
         build_firmware(built, smaller(name="nowhere"))
+
+
+def test_all_c_compiles_without_a_warning(built, tmp_path):
+    """Every kernel, the model and the board's own code, by the target's compiler."""
+    folders = [ROOM / "kernels", TARGETS / PROFILE.name / "firmware"]
+    for name in ("model.c", "model.h"):
+        (tmp_path / name).write_bytes(built.files[name])
+    units = sorted(str(path) for folder in (*folders, tmp_path) for path in folder.glob("*.c"))
+    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-fsyntax-only"]
+    given = ["-DTK_MODEL=residual_model", "-DTK_ARENA_BYTES=1152u", *(f"-I{folder}" for folder in folders)]
+    done = subprocess.run([PROFILE.compiler, *PROFILE.cflags, *strict, *given, *units],
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and len(units) > 20
