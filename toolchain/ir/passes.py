@@ -11,8 +11,10 @@ from toolchain.ir.ops import OPS, make
 
 
 def canonical(graph: Graph) -> Graph:
-    """Fold what can be folded, so that every tensor observed is a tensor that is stored. A quantized graph keeps its
-    arithmetic: only what changes no code is dropped."""
+    """Fold what can be folded, so that every tensor observed is a tensor that is stored.
+
+    A quantized graph keeps its arithmetic: only what changes no code is dropped.
+    """
     level = level_of(graph)
     for pass_ in CANONICAL if level == "FLOAT" else (drop_identity,):
         graph = check(pass_(graph), level)
@@ -20,7 +22,10 @@ def canonical(graph: Graph) -> Graph:
 
 
 def sole_pairs(graph: Graph, first, second) -> Iterator[tuple[Op, Op]]:
-    """(a, b) where `b` alone reads what `a` makes, as its first input; by kinds. Not where the tensor is an output."""
+    """(a, b), of kinds in `first` and `second`, where b alone reads what a makes, as its first input.
+
+    Not where that tensor is an output of the graph.
+    """
     for op in graph.ops:
         maker = graph.producers.get(op.inputs[0])
         if op.kind in second and maker is not None and maker.kind in first:
@@ -34,7 +39,10 @@ def rewired(graph: Graph, ops: list[Op]) -> Graph:
 
 
 def without(graph: Graph, dropped: Callable[[Op], bool]) -> Graph:
-    """Leave out ops that hand their first input through; readers read that input instead, outputs keep their names."""
+    """Leave out ops that hand their first input through: readers read that input instead.
+
+    An op that makes an output of the graph stays, so that outputs keep their names.
+    """
     alias: dict[str, str] = {}
     ops: list[Op] = []
     for op in graph.ops:
@@ -50,7 +58,8 @@ def drop_identity(graph: Graph) -> Graph:
     """Drop ops that change nothing, and the first of two reshapes in a row."""
     graph = without(graph, lambda op: changes_nothing(graph, op))
     skipped = {b.name: a.inputs[0] for a, b in sole_pairs(graph, {"reshape"}, {"reshape"})}
-    graph = rewired(graph, [replace(op, inputs=(skipped[op.name],)) if op.name in skipped else op for op in graph.ops])
+    graph = rewired(graph, [replace(op, inputs=(skipped[op.name],)) if op.name in skipped else op
+                            for op in graph.ops])
     return without(graph, lambda op: changes_nothing(graph, op))
 
 
@@ -61,7 +70,8 @@ def fold_mean_reshape(graph: Graph) -> Graph:
         shape = graph.tensors[mean.inputs[0]].shape
         dropped = tuple(n for axis, n in enumerate(shape) if axis not in mean.attrs["axes"])
         if mean.attrs["keepdims"] and reshape.attrs["shape"] == dropped:
-            merged[reshape.name] = make("mean", mean.inputs, reshape.name, axes=mean.attrs["axes"], keepdims=False)
+            merged[reshape.name] = make("mean", mean.inputs, reshape.name,
+                                        axes=mean.attrs["axes"], keepdims=False)
     return rewired(graph, [merged.get(op.name, op) for op in graph.ops])
 
 
@@ -94,26 +104,36 @@ def fold_pad(graph: Graph) -> Graph:
         batch, (top, bottom), (left, right), channels = pad.attrs["pads"]
         if batch == channels == (0, 0):
             pads = tuple(a + b for a, b in zip(conv.attrs["pads"], (top, bottom, left, right)))
-            folded[conv.name] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]), attrs={**conv.attrs, "pads": pads})
-    return rewired(graph, [folded.get(op.name, op) for op in graph.ops])
+            folded[conv.name] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]),
+                                        attrs={**conv.attrs, "pads": pads})
+    if not folded:
+        return graph
+    return fold_pad(rewired(graph, [folded.get(op.name, op) for op in graph.ops]))  # pads may stand in a row
 
 
 def batch_norm_affine(graph: Graph, bn: Op) -> tuple[np.ndarray, np.ndarray]:
-    """(k, b) with batch_norm(x) = k * x + b: k = gamma / sqrt(variance + epsilon), b = beta - mean * k; float64."""
+    """(k, b) with batch_norm(x) = k * x + b, in float64.
+
+    k = gamma / sqrt(variance + epsilon), b = beta - mean * k.
+    """
     gamma, beta, mean, variance = (graph.tensors[name].data.astype(np.float64) for name in bn.inputs[1:])
     k = gamma / np.sqrt(variance + bn.attrs["epsilon"])
     return k, beta - mean * k
 
 
 def fold_batch_norm(graph: Graph) -> Graph:
-    """conv -> batch_norm becomes conv, with w' = w * k and b' = b * k + beta - mean * k (Jacob et al. 2018, eq. 14)."""
+    """conv -> batch_norm becomes conv, with w' = w * k and b' = b * k + beta - mean * k.
+
+    Source: Jacob et al. 2018, eq. 14.
+    """
     folded, tensors = {}, []
     for conv, bn in sole_pairs(graph, WEIGHTED, {"batch_norm"}):
         if conv.attrs["activation"] is None:
             k, shift = batch_norm_affine(graph, bn)
             weight, bias = _scaled(graph, conv, k, shift)
             tensors += [weight, bias]
-            folded[bn.name] = replace(conv, inputs=(conv.inputs[0], weight.name, bias.name), outputs=bn.outputs)
+            inputs = (conv.inputs[0], weight.name, bias.name)
+            folded[bn.name] = replace(conv, inputs=inputs, outputs=bn.outputs)
     return rewired(graph.with_tensors(*tensors), [folded.get(op.name, op) for op in graph.ops])
 
 
@@ -130,7 +150,10 @@ def _scaled(graph: Graph, conv: Op, k: np.ndarray, shift: np.ndarray) -> tuple[T
 
 
 def lower_batch_norm(graph: Graph) -> Graph:
-    """A batch_norm with no convolution before it becomes a 1x1 depthwise convolution, which every back end can run."""
+    """A batch_norm with no convolution before it becomes ops that every back end can run.
+
+    A 4-D one becomes a 1x1 depthwise convolution, any other a mul and an add.
+    """
     ops, tensors = [], []
     for op in graph.ops:
         if op.kind == "batch_norm" and len(graph.tensors[op.name].shape) == 4:
@@ -150,8 +173,10 @@ def lower_batch_norm(graph: Graph) -> Graph:
 
 
 def fuse_activation(graph: Graph) -> Graph:
-    """relu or relu6 behind an op that can clamp its own output becomes that op's activation; the tensor keeps the
-    activation's name, because that is the value it holds."""
+    """relu or relu6 behind an op that can clamp its own output becomes that op's activation.
+
+    The tensor keeps the activation's name, because that is the value it holds.
+    """
     fusing = {kind for kind, row in OPS.items() if "activation" in row.attrs}
     fused = {relu.name: replace(op, outputs=relu.outputs, attrs={**op.attrs, "activation": relu.kind})
              for op, relu in sole_pairs(graph, fusing, {"relu", "relu6"}) if op.attrs["activation"] is None}

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+import numpy as np
+
 from toolchain.errors import BadGraph, BadModel, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph, Source
@@ -25,8 +27,7 @@ def load_onnx(model: bytes, name: str) -> Graph:
 
 
 def with_outputs(model: bytes, keep: Collection[str]) -> bytes:
-    """The model with those of the values in `keep` that its nodes make as extra outputs, under readable
-    names."""
+    """The model with extra outputs: the values in `keep` that its nodes make, under readable names."""
     proto = parse(model, "model")
     rename(proto)
     have = {output.name for output in proto.graph.output}
@@ -46,27 +47,32 @@ class _Door:
         self.shared: dict[tuple[str, str], str] = {}
         self.problems: list[str] = []
         self.shapes: dict[str, tuple[int, ...]] | None = None
+        self.unknown: set[str] = set()
         self.used = {value for node in file.nodes for value in node.inputs} | set(file.outputs)
         for name, shape in file.inputs.items():
             self.values[name] = self.build.input(name, shape)
 
     def graph(self) -> Graph:
-        for node in self.file.nodes:
-            self.visit(node)
+        with np.errstate(all="ignore"):  # `ir.check` names a constant that becomes NaN or Inf
+            for node in self.file.nodes:
+                self.visit(node)
         outputs = [self.output(name) for name in self.file.outputs]
         if self.problems:
             raise Unsupported.listing(self.file.name, self.problems)
         return self.build.graph(*outputs, source=Source("onnx", notes=self.file.notes))
 
     def visit(self, node: Node) -> None:
+        if node.op in RULES and self.unknown.intersection(node.inputs):
+            return self.stand_in(node)
         try:
             self.values[node.outputs[0]] = self.convert(node)
         except Unsupported as error:
             hint = f" ({HINTS[node.op]})" if node.op in HINTS else ""
             self.problems.append(f"{node.op} at {node.outputs[0]}: {error}{hint}")
-            for name in node.outputs:
-                self.values[name] = self.placeholder(name)
+            self.stand_in(node)
         except MALFORMED as error:
+            if self.problems:  # what stands in for an unsupported node may not fit
+                return self.stand_in(node)
             raise BadModel(f"{self.file.name}: {node.op} at {node.outputs[0]}: {error}; the model breaks the "
                            f"ONNX specification or is damaged: export it again") from error
 
@@ -78,6 +84,9 @@ class _Door:
         if node.op in FOLD and not any(isinstance(value, str) for value in inputs):
             return fold(node.op, list(inputs), node.attrs)
         require(node.op in RULES, "no row in the op table")
+        return self.apply(node, inputs)
+
+    def apply(self, node: Node, inputs: tuple[Value | None, ...]) -> Value:
         call = Call(node.op, node.outputs[0], inputs, node.inputs, node.attrs, self.file.opset, self.build,
                     self.shared)
         result = RULES[node.op](call)
@@ -86,15 +95,16 @@ class _Door:
             require(shape[:1] == (1,), f"gives {shape}; the first axis must stay the batch")
         return result
 
-    def placeholder(self, name: str) -> str:
-        """Stands in for what an unsupported node gives, so that the walk can go on."""
+    def stand_in(self, node: Node) -> None:
+        """Tensors for what an unsupported node gives, so that the walk can go on; unknown if the shape is."""
         if self.shapes is None:
             self.shapes = inferred_shapes(self.model)
-        return self.build.tensor(name, self.shapes.get(name, ()))
+        self.unknown |= set(node.outputs) - set(self.shapes)
+        for name in node.outputs:
+            self.values[name] = self.build.tensor(name, self.shapes.get(name, (1,)))
 
     def output(self, name: str) -> str:
-        """The tensor of an output, under its own name: a reshape to the same shape where it has another
-        one."""
+        """The tensor of an output under its own name; where it has another, a reshape to the same shape."""
         value = self.values[name]
         if not isinstance(value, str):
             self.problems.append(f"output {name}: does not depend on the input")

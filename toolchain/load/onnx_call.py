@@ -67,8 +67,7 @@ class Call:
         return self.build.op(kind, inputs, f"{self.name}:{step}" if step else self.name, **attrs)
 
     def weight(self, index: int, layout: str, arranged: np.ndarray) -> str:
-        """Constant input `index` as `arranged` for the Graph; one tensor for all who read it in this
-        layout."""
+        """Constant input `index` as `arranged` for the Graph; one tensor for all who read it so."""
         key = self.sources[index], layout
         if key not in self.shared:
             self.shared[key] = self.build.constant(key[0], np.ascontiguousarray(arranged, np.float32))

@@ -18,8 +18,7 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Node:
-    """inputs: value names, "" where an optional one is left out;  attrs: numbers, strings, lists and
-    arrays."""
+    """inputs: value names, "" where an optional one is left out;  attrs: numbers, texts, lists, arrays"""
 
     op: str
     domain: str
@@ -73,12 +72,24 @@ def parse(model: bytes, name: str):
                        f"({error}); export it again") from None
     if not proto.graph.node:
         raise BadModel(f"{name}: {len(model):,} bytes hold no ONNX graph; export it again")
+    if (text := next((text for text in _texts(proto) if isinstance(text, bytes)), None)) is not None:
+        raise BadModel(f"{name}: the name {text[:40]} is not UTF-8; the model is damaged: export it again")
     return proto
 
 
+def _texts(message) -> Iterator[str | bytes]:
+    """Every text in a protobuf message; protobuf gives one that is not UTF-8 as bytes."""
+    for field, value in message.ListFields():
+        parts = value if field.is_repeated else [value]
+        if field.type == field.TYPE_STRING:
+            yield from parts
+        elif field.type == field.TYPE_MESSAGE:
+            for part in parts:
+                yield from _texts(part)
+
+
 def inferred_shapes(model: bytes) -> dict[str, Shape]:
-    """Shapes of values as ONNX's shape inference has them, the batch bound to 1; only those that are
-    known."""
+    """Shapes of values that ONNX's shape inference knows, the batch bound to 1."""
     import onnx
 
     proto = onnx.load_from_string(model)
@@ -127,9 +138,11 @@ def _check(proto, name: str) -> None:
     """ONNX's own checker: fields, order of nodes, attributes by the operator's schema."""
     from onnx import checker
 
+    for output in proto.graph.output:
+        output.type.tensor_type.shape.SetInParent()  # the checker wants it, runtimes and this door do not
     try:
         checker.check_model(proto)
-    except checker.ValidationError as error:
+    except (checker.ValidationError, UnicodeDecodeError) as error:
         message = " ".join(str(error).split())
         if "No Op registered for" not in message:  # those are listed with all else that has no row
             raise BadModel(f"{name}: ONNX's checker: {message[:300]}; export it again") from None
@@ -139,10 +152,13 @@ def _array(tensor, where: str) -> np.ndarray:
     from onnx import numpy_helper
 
     try:
-        return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise BadModel(f"{where}: its data do not fit its shape {tuple(tensor.dims)}: {error}; "
-                       f"export it again") from None
+        array = numpy_helper.to_array(tensor)
+        if array.dtype.kind in "cOSU":
+            raise TypeError(f"{array.dtype} is no real number")
+        return array
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise BadModel(f"{where}: its data do not fit its shape {tuple(tensor.dims)} and element type "
+                       f"{tensor.data_type} ({error}); export it again") from None
 
 
 def _node(node, name: str) -> Node:

@@ -94,7 +94,11 @@ def _reduce_prod(arrays: Arrays, attrs: Attrs) -> np.ndarray:
 def _divide(arrays: Arrays, attrs: Attrs) -> np.ndarray:
     """Integers are cut off towards zero."""
     a, b = arrays
-    return a / b if a.dtype.kind == "f" else np.trunc(a / b).astype(a.dtype)
+    if a.dtype.kind == "f":
+        return a / b
+    if not np.all(b):
+        raise ValueError("divides a whole number by 0")
+    return np.trunc(a / b).astype(a.dtype)
 
 
 FOLD: Mapping[str, Callable[[Arrays, Attrs], np.ndarray]] = {

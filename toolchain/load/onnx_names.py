@@ -49,8 +49,7 @@ def _apply(graph, names: dict[str, str]) -> None:
 
 
 def _wanted(nodes) -> Iterator[str]:
-    """The path alone for a module that makes one thing, `path.op` for steps of one that makes several; ""
-    unknown."""
+    """The path alone for a module that makes one thing, `path.op` for steps of one that makes more; or ""."""
     paths = [_path(node) for node in nodes]
     ops: dict[str | None, set[str]] = defaultdict(set)
     for node, path in zip(nodes, paths):
@@ -70,8 +69,7 @@ def _dots(path: str) -> list[int]:
 
 
 def _path(node) -> str | None:
-    """Dotted path of the module that the node belongs to, "" for the network itself, None where nothing tells
-    it."""
+    """Dotted path of the node's module, "" for the network itself, None where nothing tells."""
     for entry in node.metadata_props:
         if entry.key == SCOPES:
             return _scope(entry.value)

@@ -193,8 +193,7 @@ def concat(call: Call) -> str:
 
 
 def pad(call: Call) -> str:
-    """Attributes before opset 11, inputs since then: pads, value and, from opset 18 on, which axes they are
-    for."""
+    """Attributes before opset 11, inputs since then: pads, value and, since 18, the axes they are for."""
     x, value, mode = call.activation(), call.setting("value", 2) or 0.0, call.attr("mode", "constant")
     flat, rank = call.setting("pads", 1), len(call.shape(x))
     axes = [axis % rank for axis in call.setting("axes", 3) or range(rank)]

@@ -66,8 +66,8 @@ def _pads(call: Call, sizes, kernel, stride, dilation) -> tuple[int, ...]:
 
 
 def _ceil_extra(size: int, kernel: int, stride: int, dilation: int, begin: int, end: int) -> int:
-    """Padding at the end that makes room for the last, partial window; one that would start beyond the input
-    and its leading pads is left out."""
+    """Padding at the end that makes room for the last, partial window; a window that would start beyond the
+    input and its leading pads is left out."""
     free = size + begin + end - dilation * (kernel - 1) - 1
     steps = -(-free // stride)
     if steps * stride >= size + begin:

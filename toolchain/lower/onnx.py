@@ -7,11 +7,13 @@ of each such unit. Inputs and outputs are float, in the layout of the model's so
 Opset 17 and IR version 8, ONNX 1.12's, are read by onnxruntime 1.12 (2022) and all later ones.
 """
 
+from dataclasses import replace
 import json
 
 from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.channels_first import channels_first
-from toolchain.ir.graph import Graph
+from toolchain.ir.graph import Graph, Op
+from toolchain.ir.ops import make
 from toolchain.lower.onnx_ops import EMIT
 from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
 from toolchain.runtime.onnxruntime import PERMUTATIONS
@@ -33,7 +35,7 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
     """
     keep = tuple(keep)
     _check(graph, activations, keep)
-    laid = channels_first(graph, keep)
+    laid = _pads_apart(channels_first(graph, keep))
     writer = OnnxWriter(laid, activations)
     for op in laid.ops:
         EMIT[op.kind](writer, op)
@@ -51,6 +53,21 @@ def _check(graph: Graph, activations: str, keep: tuple[str, ...]) -> None:
                  for t in graph.activations if t.dtype not in ("float32", "int8")]
     if problems:
         raise Unsupported.listing(f"{graph.name} as .onnx", problems)
+
+
+def _pads_apart(graph: Graph) -> Graph:
+    """A reshape to the same shape between a pad and a max_pool2d. Without it onnxruntime (1.17 to 1.31) fuses
+    them, and pads with -inf instead of zeros."""
+    ops: list[Op] = []
+    for op in graph.ops:
+        x = op.inputs[0]
+        if op.kind == "max_pool2d" and x in graph.producers and graph.producers[x].kind == "pad":
+            apart = replace(graph.tensors[x], name=f"{op.name}:padded")
+            graph = graph.with_tensors(apart)
+            ops.append(make("reshape", [x], apart.name, shape=apart.shape))
+            op = replace(op, inputs=(apart.name,))
+        ops.append(op)
+    return replace(graph, ops=tuple(ops))
 
 
 def _serialised(writer: OnnxWriter, digest: str) -> bytes:

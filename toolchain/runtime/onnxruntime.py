@@ -13,6 +13,8 @@ from toolchain.runtime.feeds import sample_count
 DISTRIBUTION = "onnxruntime"
 DTYPE = {"float": "float32", "double": "float64"}
 """ONNX's name of an element type -> numpy's, where they differ."""
+WRONG = ("Pad_Fusion",)
+"""Optimizers that change what a model computes: from 1.17 to 1.31 it makes a Pad's zeros a MaxPool's -inf."""
 PERMUTATIONS = "edge.permutations"
 """Metadata entry of the files that we write: JSON, name -> axes."""
 
@@ -64,7 +66,8 @@ def _session(model: bytes, threads: int):
     options.log_severity_level = 4  # fatal: an error comes as an exception, once
     onnxruntime.disable_telemetry_events()
     try:
-        return onnxruntime.InferenceSession(bytes(model), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(bytes(model), options, providers=["CPUExecutionProvider"],
+                                            disabled_optimizers=list(WRONG))
     except Exception as error:  # its classes share no base but Exception
         raise BadModel(f"ONNX Runtime does not take this model ({len(model):,} bytes): "
                        f"{_one_line(error)}") from None
