@@ -1,8 +1,8 @@
 """The main job on real input: two networks, every target, one table.
 
-har_watch: a 1-D network on wrist-sensor windows; pruned, fine-tuned, calibrated, quantized; judged by top-1 on people
-that it never saw. efficientnet_lite0: its published ImageNet weights; quantized; judged by how often it names the same
-class as the float network on held-out crops. Writes build/demo/report.json and report.md.
+har_watch: a 1-D network on wrist-sensor windows; pruned, fine-tuned, calibrated, quantized; judged by top-1
+on people that it never saw. efficientnet_lite0: its published ImageNet weights, quantized, judged by how often
+it names the same class as the float network on held-out crops. Writes build/demo/report.json and report.md.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,8 @@ def rows_of(job: Job) -> Iterator[Row]:
             artifact = build(prepared[key], profile, recipe, samples, say)
         except DoesNotFit as error:
             shortfall = str(error).split(". ")[0]
-            yield Row(model=job.name, target=profile.name, format=profile.formats[0], note=f"does not fit: {shortfall}")
+            yield Row(model=job.name, target=profile.name, format=profile.formats[0],
+                      note=f"does not fit: {shortfall}")
             continue
         yield from measured(job, artifact, profile, test, truth, OUT / job.name / profile.name)
 
@@ -91,7 +92,7 @@ def measured(job: Job, artifact: Artifact, profile: TargetProfile, test: Samples
 
 def figures(job: Job, artifact: Artifact, profile: TargetProfile, fmt: str, test: Samples,
             truth: np.ndarray) -> tuple[Measurement, Evaluation]:
-    """Measure and judge one file. Several phones and boards get the same bytes: those are run on this host once."""
+    """Measure and judge one file. Phones and boards that get the same bytes are run on this host once."""
     key = sha256(artifact.model(fmt)).digest()
     if profile.transport == "none" and key in MEASURED:
         measurement, quality = MEASURED[key]
@@ -99,8 +100,9 @@ def figures(job: Job, artifact: Artifact, profile: TargetProfile, fmt: str, test
     say(f"measuring {job.name} for {profile.name}, {fmt}")
     measurement = deploy.bench(artifact, None, fmt, seconds=0.5)
     found = score(job.metric, outputs_of(artifact, fmt, profile, test), truth)
-    quality = Evaluation(metric=found.metric, value=found.value, n=found.n, standard_error=found.standard_error,
-                         data=job.data, split="test", device=measurement.device, runtime=measurement.runtime)
+    quality = Evaluation(
+        metric=found.metric, value=found.value, n=found.n, standard_error=found.standard_error, data=job.data,
+        split="test", device=measurement.device, runtime=measurement.runtime)
     MEASURED[key] = measurement, quality
     return measurement, quality
 

@@ -162,7 +162,7 @@ def test_an_unknown_target_is_unsupported(model, data, tmp_path):
 
 def test_a_model_that_does_not_fit_says_by_how_much(model, data, tmp_path):
     target = board(tmp_path, TINY.replace("ram_bytes = 200_000", "ram_bytes = 100"))
-    fails(3, "bytes of ram but board has 100 (", "build", model, "--target", target, "--data", data,
+    fails(3, "bytes of RAM but board has 100 (", "build", model, "--target", target, "--data", data,
           "--out", tmp_path / "o", "-q")
     assert not (tmp_path / "o").exists()
 

@@ -1,4 +1,4 @@
-"""Artifact: named bytes, what goes in and out, and where they came from. A value; written to disk last and whole."""
+"""Artifact: named bytes, what goes in and out, and where they came from. A value, written to disk whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Port(msgspec.Struct, frozen=True):
 
 
 def convert(value: np.ndarray, have: Port, want: Port) -> np.ndarray:
-    """Samples (N, ...) as one port holds them, in the layout, dtype and codes of another port of the same tensor."""
+    """Samples (N, ...) of one port, in the layout, dtype and codes of another port of the same tensor."""
     if have.permutation != want.permutation:
         value = value if have.permutation is None else value.transpose(have.permutation)
         value = value if want.permutation is None else value.transpose(np.argsort(want.permutation))
@@ -97,8 +97,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 class Artifact:
     """Files by relative path, their manifest, and test vectors.
 
-    vectors: "input/<name>" and "output/<name>" -> (samples, ...) arrays as the manifest's "graph" ports describe them,
-             computed by the reference; a device must reproduce them
+    vectors: "input/<name>" and "output/<name>" -> (samples, ...) arrays as the manifest's "graph" ports
+             describe them, computed by the reference; a device must reproduce them
     """
 
     manifest: Manifest
@@ -116,8 +116,10 @@ class Artifact:
         return self.files[MODEL_FILE[fmt]]
 
     def write(self, folder: Path) -> Path:
-        """Write to a temporary folder beside `folder`, manifest last, then swap it in; an interrupted write leaves the
-        old folder as it was."""
+        """Write to a temporary folder beside `folder`, manifest last, then swap it in.
+
+        An interrupted write leaves the old folder as it was. Raises BadInput for a folder of other things.
+        """
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -134,7 +136,8 @@ class Artifact:
             path = staging / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        records = {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
+        records = {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data))
+                   for name, data in sorted(files.items())}
         manifest = msgspec.structs.replace(self.manifest, files=records)
         (staging / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
@@ -165,7 +168,8 @@ def read_artifact(folder: Path) -> Artifact:
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
-        raise BadInput(f"{folder}: no {MANIFEST}; not an artefact, or its build was interrupted: build it again") from None
+        raise BadInput(f"{folder}: no {MANIFEST}; not an artefact, or its build was interrupted: "
+                       f"build it again") from None
     except msgspec.DecodeError as error:
         raise BadInput(f"{folder / MANIFEST}: {error}; build it again") from None
     files = {name: _checked(folder, name, record) for name, record in manifest.files.items()}
@@ -182,5 +186,5 @@ def _checked(folder: Path, name: str, record: FileRecord) -> bytes:
         raise BadInput(f"{folder}: {name} is missing though the manifest lists it; build it again")
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != record.sha256:
-        raise BadInput(f"{folder / name}: sha256 differs from the manifest's {record.sha256[:12]}...; build it again")
+        raise BadInput(f"{path}: sha256 differs from the manifest's {record.sha256[:12]}...; build it again")
     return data

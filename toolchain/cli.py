@@ -7,7 +7,7 @@ Exit codes: 0 ok, 1 a bug, 2 usage or bad input, 3 gate failed or does not fit, 
 import functools
 from pathlib import Path
 import sys
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -17,12 +17,12 @@ app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, prett
                   help="Put a trained network on a small device, and measure what it does there.")
 
 Model = Annotated[str, typer.Argument(help="A .tflite or .onnx file, or file.py:function for PyTorch.")]
-ArtifactPath = Annotated[Path, typer.Argument(help="A folder that `edge build` made, or a .tflite or .onnx file.")]
-Data = Annotated[Optional[str], typer.Option(help="A set in calibration_data/, a folder with a manifest, or an .npz.")]
+ArtifactPath = Annotated[Path, typer.Argument(help="A folder that `edge build` made, or a model file.")]
+Data = Annotated[str | None, typer.Option(help="A set in calibration_data/, a set's folder, or an .npz.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Device = Annotated[Optional[str], typer.Option(help="Where to run: host, or the target's own device (default).")]
-FormatOption = Annotated[Optional[str], typer.Option("--format", help="Which of the artefact's files.")]
+Device = Annotated[str | None, typer.Option(help="host, or the target's own device (default).")]
+FormatOption = Annotated[str | None, typer.Option("--format", help="Which of the artefact's files.")]
 
 
 def verb(function):
@@ -69,8 +69,8 @@ def targets(json: Json = False) -> None:
     from toolchain.profile import load_target, target_names
 
     profiles = [load_target(name) for name in target_names()]
-    lines = [f"{p.name:20} {'+'.join(p.formats):12} {p.flash_bytes:>14,} B flash {p.ram_bytes:>14,} B RAM  {p.description}"
-             for p in profiles]
+    lines = [f"{p.name:20} {'+'.join(p.formats):12} {p.flash_bytes:>14,} B flash {p.ram_bytes:>14,} B RAM  "
+             f"{p.description}" for p in profiles]
     show(json, {"targets": profiles}, "\n".join(lines))
 
 
@@ -100,9 +100,9 @@ def inspect(model: Model, json: Json = False) -> None:
 @verb
 def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targets`.")],
           out: Annotated[Path, typer.Option(help="Folder for the artefact.")], data: Data = None,
-          recipe: Annotated[Optional[Path], typer.Option(help="A recipe.toml.")] = None,
+          recipe: Annotated[Path | None, typer.Option(help="A recipe.toml.")] = None,
           json: Json = False, quiet: Quiet = False) -> None:
-    """Turn a trained network into files for a target: prune, calibrate, quantize and lower as the recipe says."""
+    """Turn a trained network into files for a target: prune, calibrate, quantize and lower by a recipe."""
     from toolchain.profile import load_target
     from toolchain.recipe import Recipe, load_recipe
 
@@ -112,8 +112,8 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
     artifact = build_model(model, profile, wanted, data, say=speaker(quiet))
     artifact.write(out)
     static, files = artifact.manifest.static_bytes, sorted(artifact.files)
-    record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"], "ram_bytes": static["ram"],
-              "digest": artifact.digest}
+    record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"],
+              "ram_bytes": static["ram"], "digest": artifact.digest}
     show(json, record, f"{out}: {', '.join(files)}\nflash {static['flash']:,} B, RAM {static['ram']:,} B, "
                        f"digest {artifact.digest[:16]}")
 
@@ -148,9 +148,9 @@ def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = 
 @verb
 def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A labelled set or .npz.")],
          device: Device = None, format: FormatOption = None,
-         metric: Annotated[Optional[str], typer.Option(help="top1 or mse; default: the artefact's recipe.")] = None,
+         metric: Annotated[str | None, typer.Option(help="top1 or mse; default: the recipe's.")] = None,
          split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
-         limit: Annotated[Optional[int], typer.Option(min=1, help="At most so many samples.")] = None,
+         limit: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
          json: Json = False) -> None:
     """Measure how good an artefact's answers are on a labelled set."""
     from toolchain import deploy
@@ -160,16 +160,18 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
     opened = deploy.open_artifact(artifact)
     found = deploy.evaluate(opened, device, format, data, metric, split, limit)
     save(artifact, deploy.chosen_format(opened, format), found)
-    show(json, found, f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}")
+    show(json, found,
+         f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}")
 
 
 @verb
-def report(artifacts: Annotated[list[Path], typer.Argument(help="Artefact folders, or folders that hold some.")],
-           markdown: Annotated[Optional[Path], typer.Option(help="Write a Markdown table here too.")] = None,
+def report(artifacts: Annotated[list[Path], typer.Argument(help="Artefacts, or folders that hold some.")],
+           markdown: Annotated[Path | None, typer.Option(help="Write a Markdown table here too.")] = None,
            json: Json = False) -> None:
     """Gather what `bench` and `eval` found into one table."""
     from toolchain.report.records import collect
-    from toolchain.report.tables import make_report, markdown as as_markdown, terminal
+    from toolchain.report.tables import make_report, terminal
+    from toolchain.report.tables import markdown as as_markdown
 
     found = make_report(collect(artifacts))
     if markdown:

@@ -1,4 +1,4 @@
-"""What one does with an artefact: open it, run it, bench it, evaluate it, on the host or on its own device."""
+"""What one does with an artefact: open, run, bench and evaluate it, on the host or on its own device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ HOST = "host"
 
 
 def open_artifact(path: Path) -> Artifact:
-    """A folder that `Artifact.write` made, or a model file of anyone's (then without test vectors). Raises BadInput."""
+    """A folder that `Artifact.write` made, or anyone's model file (without test vectors). Raises BadInput."""
     if path.is_dir():
         return read_artifact(path)
     if not path.exists():
@@ -45,7 +45,7 @@ def chosen_format(artifact: Artifact, fmt: str | None) -> Format:
 
 
 def chosen_profile(artifact: Artifact, device: str | None) -> TargetProfile:
-    """The artefact's own target, unless the host is asked for. Raises DeviceUnavailable for another device."""
+    """The artefact's own target's. Raises DeviceUnavailable where `device` is neither it nor the host."""
     own = load_target(artifact.manifest.target)
     if device in (None, own.name):
         return own
@@ -65,8 +65,9 @@ def deployed(artifact: Artifact, fmt: Format, profile: TargetProfile) -> Iterato
         yield open_session(fmt, artifact.model(fmt))
 
 
-def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Path, target: Path) -> dict[str, list[int]]:
-    """Run the samples of an .npz (keys = input names, or "x"; the file's own layout and dtype) and write every output.
+def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Path,
+             target: Path) -> dict[str, list[int]]:
+    """Run an .npz (keys = input names, or "x"; the file's own layout and dtype) and write every output.
 
     Returns output name -> shape. Raises BadSamples. The file is written to a temporary name and renamed.
     """
@@ -87,8 +88,8 @@ def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
     if "x" in arrays and len(ports) == 1:
         arrays.setdefault(ports[0].name, arrays["x"])
     if missing := [port.name for port in ports if port.name not in arrays]:
-        raise BadSamples(f"{source}: has {', '.join(arrays) or 'no arrays'} but the model takes {', '.join(missing)}; "
-                         f"name the arrays after the inputs")
+        raise BadSamples(f"{source}: has {', '.join(arrays) or 'no arrays'} but the model takes "
+                         f"{', '.join(missing)}; name the arrays after the inputs")
     return {port.name: arrays[port.name] for port in ports}
 
 
@@ -106,9 +107,9 @@ def bench(artifact: Artifact, device: str | None, fmt: str | None, *, threads: i
                    seconds=seconds)
 
 
-def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str, metric: str | None, split: str = "test",
-             limit: int | None = None) -> Evaluation:
-    """Score the artefact's answers on labelled samples by a key of METRIC, the manifest's where none is given.
+def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str, metric: str | None,
+             split: str = "test", limit: int | None = None) -> Evaluation:
+    """Score the answers on labelled samples by a key of METRIC, the manifest's where none is given.
 
     Raises BadSamples where there are no labels, BadInput for a metric that does not compare with them.
     """
@@ -125,8 +126,9 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
         outputs = answers(artifact, fmt, session, samples)
         runtime = session.runtime
     found = score(metric, outputs, samples.y)
-    return Evaluation(metric=metric, value=found.value, n=found.n, standard_error=found.standard_error, data=data,
-                      split=split, device=profile.name if profile.emulated else HOST, runtime=runtime)
+    return Evaluation(
+        metric=metric, value=found.value, n=found.n, standard_error=found.standard_error, data=data,
+        split=split, device=profile.name if profile.emulated else HOST, runtime=runtime)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
@@ -137,7 +139,8 @@ def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples)
     out = artifact.manifest.outputs[fmt][0]
     found = []
     for feeds in fitted.batches(32):
-        moved = {want.name: convert(feeds[h.name], h, want) for h, want in zip(have, artifact.manifest.inputs[fmt])}
+        moved = {want.name: convert(feeds[port.name], port, want)
+                 for port, want in zip(have, artifact.manifest.inputs[fmt])}
         found.append(convert(session.run(moved)[out.name], out, Port(out.name, out.shape, "float32")))
     return np.concatenate(found)
 

@@ -1,4 +1,7 @@
-"""The whole flow, and the only place where stages meet: load, prune, train, calibrate, quantize, lower, build firmware."""
+"""The whole flow, and the only place where stages meet.
+
+load, prune, train, calibrate, quantize, lower, build firmware
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +29,8 @@ def quiet(message: str) -> None:
     """A `Say` that says nothing."""
 
 
-def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None, say: Say = quiet) -> Artifact:
+def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None,
+                say: Say = quiet) -> Artifact:
     """From a model file or module and a set of samples to an artefact for one target."""
     samples = load_samples(data) if data else None
     say(f"loading {model}")
@@ -49,38 +53,49 @@ class Prepared:
 
 def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int] | None = None,
             say: Say = quiet) -> Prepared:
-    """Everything that does not depend on a target's format. A graph that is already quantized is taken as it is."""
+    """Everything that does not depend on a target's format. A quantized graph is taken as it is."""
     if level_of(graph) == "QUANTIZED":
         if recipe.prune or recipe.train:
-            raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained; start from its float model")
+            raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained; "
+                              f"start from its float model")
         fixed = canonical(graph)
         return Prepared(fixed, fixed)
-    graph = _pruned(graph, recipe, samples, multiples or {}, say)
-    float_graph = canonical(graph)
+    smaller = _pruned(graph, recipe, samples, multiples or {}, say)
+    float_graph = canonical(_tuned(smaller, graph, recipe, samples, say))
     if recipe.quantize.scheme == "float32":
         return Prepared(float_graph, float_graph)
     return Prepared(float_graph, _quantized(float_graph, recipe, samples, say))
 
 
-def _pruned(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int], say: Say) -> Graph:
-    teacher = graph
-    if recipe.prune:
-        from toolchain.prune.prune import prune
-        from toolchain.train.fit import reestimate_batch_norm
+def _pruned(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int],
+            say: Say) -> Graph:
+    """Without the channels that matter least, batch norms re-estimated; what went is noted in the source."""
+    if recipe.prune is None:
+        return graph
+    from toolchain.prune.prune import prune
+    from toolchain.train.fit import reestimate_batch_norm
 
-        pruned = prune(graph, recipe.prune, multiples)
-        graph = pruned.graph
-        say(pruned.summary)
-        if recipe.prune.reestimate_batch_norm and samples is not None:
-            graph = reestimate_batch_norm(graph, samples.split("calibration").fit_to(graph))
-    if recipe.train:
-        from toolchain.train.fit import fit
+    pruned = prune(graph, recipe.prune, multiples)
+    say(pruned.summary)
+    notes = (*graph.source.notes, pruned.summary)
+    graph = replace(pruned.graph, source=replace(graph.source, notes=notes))
+    if recipe.prune.reestimate_batch_norm and samples is not None:
+        graph = reestimate_batch_norm(graph, samples.split("calibration").fit_to(graph))
+    return check(graph, "FLOAT")
 
-        if samples is None:
-            raise BadSamples(f"{graph.name}: the recipe's [train] needs samples; give --data")
-        say(f"fine-tuning for {recipe.train.epochs} epochs")
-        graph = fit(graph, recipe.train, samples.split("train").fit_to(graph), teacher, recipe.seed, recipe.metric,
-                    lambda epoch, loss: say(f"epoch {epoch}: loss {loss:.4f}"))
+
+def _tuned(graph: Graph, teacher: Graph, recipe: Recipe, samples: Samples | None, say: Say) -> Graph:
+    """Fine-tuned on training samples, distilled from the network as it came."""
+    if recipe.train is None:
+        return graph
+    from toolchain.train.fit import fit
+
+    if samples is None:
+        raise BadSamples(f"{graph.name}: the recipe's [train] needs samples; give --data")
+    say(f"fine-tuning for {recipe.train.epochs} epochs")
+    train = samples.split("train").fit_to(graph)
+    graph = fit(graph, recipe.train, train, teacher, recipe.seed, recipe.metric,
+                lambda epoch, loss: say(f"epoch {epoch}: loss {loss:.4f}"))
     return check(graph, "FLOAT")
 
 
@@ -92,7 +107,8 @@ def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Say) 
         raise BadSamples(f"{graph.name}: INT8 needs calibration samples; give --data SET_OR_NPZ, "
                          f'or leave it in float (recipe: [quantize] scheme = "float32")')
     calibration = samples.split("calibration").fit_to(graph)
-    say(f"calibrating with {min(len(calibration), recipe.calibrate.samples)} samples ({recipe.calibrate.observer})")
+    count = min(len(calibration), recipe.calibrate.samples)
+    say(f"calibrating with {count} samples ({recipe.calibrate.observer})")
     stats = calibrate(graph, recipe.calibrate, calibration, onnx_runner(graph))
     return check(quantize(graph, stats, recipe.quantize), "QUANTIZED")
 
@@ -143,7 +159,7 @@ def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str
 
 def build(prepared: Prepared, profile: TargetProfile, recipe: Recipe, samples: Samples | None,
           say: Say = quiet) -> Artifact:
-    """Lower for one target, with firmware where it runs C. Raises DoesNotFit, Unsupported, DeviceUnavailable."""
+    """Lower for one target, with firmware for C. Raises DoesNotFit, Unsupported, DeviceUnavailable."""
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     artifact = lower(prepared.graph, profile, test_vectors(prepared, samples, recipe.seed))
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric)
@@ -156,6 +172,6 @@ def _with_firmware(artifact: Artifact, profile: TargetProfile) -> Artifact:
     from toolchain.device.firmware import build_firmware
 
     firmware = build_firmware(artifact, profile)
-    return with_files(artifact, {"firmware.elf": firmware.elf},
-                      {"flash": firmware.flash_bytes, "code_flash": firmware.code_flash_bytes,
-                       "static": firmware.static_bytes, "arena": firmware.arena_bytes, "ram": firmware.ram_bytes})
+    kinds = ("flash", "code_flash", "static", "arena", "ram")
+    sizes = {kind: getattr(firmware, f"{kind}_bytes") for kind in kinds}
+    return with_files(artifact, {"firmware.elf": firmware.elf}, sizes)

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from toolchain.artifact import Port
 from toolchain.device.local import open_session
 
 WARM_UP_S = 0.2
@@ -31,9 +32,14 @@ def main(fmt: str, path: str, threads: str, seconds: str) -> None:
 
 def _random_feeds(session) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    return {port.name: (rng.standard_normal(port.shape, np.float32) if port.dtype == "float32" else
-                        rng.integers(np.iinfo(port.dtype).min, np.iinfo(port.dtype).max, port.shape, port.dtype))
-            for port in session.inputs}
+    return {port.name: _random(rng, port) for port in session.inputs}
+
+
+def _random(rng: np.random.Generator, port: Port) -> np.ndarray:
+    if port.dtype == "float32":
+        return rng.standard_normal(port.shape, np.float32)
+    codes = np.iinfo(port.dtype)
+    return rng.integers(codes.min, codes.max, port.shape, port.dtype, endpoint=True)
 
 
 def _timed(session, feeds) -> float:

@@ -47,16 +47,16 @@ def format_of(path: Path) -> Format:
 
 
 def time_model(fmt: Format, model: bytes, *, threads: int = 1, seconds: float = 1.0) -> dict:
-    """Time single inferences in a process of its own, so that its peak memory is the model's and the runtime's.
+    """Time single inferences in a process of its own, so that its peak memory is the model's and runtime's.
 
-    Returns the child's record: "samples_us", "load_us", "first_us", "peak_rss_bytes", "runtime", "inputs" (seed).
+    Returns the child's record: "samples_us", "load_us", "first_us", "peak_rss_bytes", "runtime".
     Raises InvalidMeasurement where the child fails.
     """
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as folder:
         path = Path(folder) / MODEL_FILE[fmt]
         path.write_bytes(model)
-        command = [sys.executable, "-m", "toolchain.device.bench_child", fmt, str(path), str(threads), str(seconds)]
-        child = subprocess.run(command, capture_output=True, text=True)
+        child = subprocess.run([sys.executable, "-m", "toolchain.device.bench_child", fmt, str(path),
+                                str(threads), str(seconds)], capture_output=True, text=True)
     if child.returncode:
         last = (child.stderr.strip().splitlines() or ["no message"])[-1]
         raise InvalidMeasurement(f"the {RUNTIME[fmt]} process ended with code {child.returncode}: {last}")

@@ -1,6 +1,6 @@
 """measure(artifact, profile) -> Measurement: what an artefact does on the device that its target names."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 import platform
 
 import msgspec
@@ -22,18 +22,18 @@ def measure(artifact: Artifact, profile: TargetProfile, fmt: Format, *, threads:
 
     Raises DeviceUnavailable, InvalidMeasurement.
     """
+    started = datetime.now(UTC)
     run = _on_emulator if profile.emulated else _on_host
     figures = run(artifact, profile, fmt, threads, seconds)
     return Measurement(artifact=artifact.manifest.name, artifact_digest=artifact.digest, target=profile.name,
-                       emulated=profile.emulated, started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                       **figures)
+                       emulated=profile.emulated, started_at=started.isoformat(timespec="seconds"), **figures)
 
 
 def _on_host(artifact: Artifact, profile: TargetProfile, fmt: Format, threads: int, seconds: float) -> dict:
     model = artifact.model(fmt)
     timing = time_model(fmt, model, threads=threads, seconds=seconds)
-    conditions = {"cpu": cpu_name(), "threads": threads, "load_us": timing["load_us"], "first_us": timing["first_us"],
-                  "samples": len(timing["samples_us"]), "energy": ENERGY_NOTE}
+    conditions = {"cpu": cpu_name(), "threads": threads, "samples": len(timing["samples_us"]),
+                  "load_us": timing["load_us"], "first_us": timing["first_us"], "energy": ENERGY_NOTE}
     if profile.transport == "none":
         conditions["note"] = f"built for {profile.name}, run on this host: not a figure of that device"
     return {"device": "host", "runtime": timing["runtime"], "conditions": conditions,
@@ -42,14 +42,14 @@ def _on_host(artifact: Artifact, profile: TargetProfile, fmt: Format, threads: i
             "parity": parity(artifact, fmt, open_session(fmt, model, threads))}
 
 
-def _on_emulator(artifact: Artifact, profile: TargetProfile, fmt: Format, threads: int, seconds: float) -> dict:
+def _on_emulator(artifact: Artifact, profile: TargetProfile, fmt: Format, *_) -> dict:
     with open_device(artifact, profile) as device:
         checked = parity(artifact, fmt, device)
         bench = device.bench()
     static = artifact.manifest.static_bytes
     return {"device": profile.name, "runtime": device.runtime, "instructions": bench.instructions,
             "stack_bytes": bench.stack_bytes, "parity": checked,
-            "conditions": {"machine": profile.machine, "compiler": profile.compiler, "cflags": " ".join(profile.cflags),
+            "conditions": {"machine": profile.machine, "cflags": " ".join(profile.cflags),
                            "energy": "emulated: none", "time": "emulated: none"},
             **{f"{key}_bytes": static[key] for key in ("arena", "static", "flash", "code_flash")}}
 
@@ -62,7 +62,7 @@ def latency(samples_us: list[float]) -> Latency:
 
 
 def parity(artifact: Artifact, fmt: Format, session) -> Parity | None:
-    """Run the test vectors; compare in the reference's own codes. None where the artefact has none (a bare file)."""
+    """Run the test vectors; compare in the reference's own codes. None where the artefact has none."""
     if not artifact.vectors:
         return None
     graph_in, graph_out = artifact.manifest.inputs["graph"], artifact.manifest.outputs["graph"]
@@ -70,9 +70,9 @@ def parity(artifact: Artifact, fmt: Format, session) -> Parity | None:
     feeds = {want.name: convert(artifact.vectors[f"input/{have.name}"], have, want)
              for have, want in zip(graph_in, file_in)}
     got = session.run(feeds)
-    off = [np.abs(convert(got[have.name], have, want).astype(np.float64) - artifact.vectors[f"output/{want.name}"])
+    off = [convert(got[have.name], have, want).astype(np.float64) - artifact.vectors[f"output/{want.name}"]
            for have, want in zip(file_out, graph_out)]
-    differences = np.concatenate([o.ravel() for o in off])
+    differences = np.abs(np.concatenate([o.ravel() for o in off]))
     wrong = differences > (0 if graph_out[0].scale is not None else 1e-5)
     return Parity(checked=differences.size, mismatched=int(wrong.sum()), worst=float(differences.max()))
 

@@ -55,7 +55,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
         static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS}, notes=graph.source.notes)
     require_fit(static_bytes, profile, graph.name, first.plan.peak)
-    return Artifact(manifest, {name: data for e in emitted.values() for name, data in e.files.items()}, vectors)
+    files = {name: data for e in emitted.values() for name, data in e.files.items()}
+    return Artifact(manifest, files, vectors)
 
 
 def ports(graph: Graph, names: tuple[str, ...]) -> Ports:
@@ -67,7 +68,8 @@ def _port(graph: Graph, name: str) -> Port:
     tensor, perm = graph.tensors[name], graph.permutations.get(name)
     if tensor.quant is None:
         return Port(name, tensor.shape, tensor.dtype, permutation=perm)
-    return Port(name, tensor.shape, tensor.dtype, float(tensor.quant.scale), int(tensor.quant.zero_point), perm)
+    scale, zero_point = float(tensor.quant.scale), int(tensor.quant.zero_point)
+    return Port(name, tensor.shape, tensor.dtype, scale, zero_point, perm)
 
 
 def _with_io(port: Port, io: str) -> Port:
@@ -97,7 +99,8 @@ def _emit_tflite(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
 def _emit_onnx(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
     from toolchain.lower.onnx import write_onnx
 
-    inputs, outputs = (tuple(_source_port(port) for port in ports(graph, names)) for names in (graph.inputs, graph.outputs))
+    inputs, outputs = (tuple(map(_source_port, ports(graph, names)))
+                       for names in (graph.inputs, graph.outputs))
     model = write_onnx(graph, activations=profile.onnx_activations)
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
@@ -109,7 +112,8 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
         raise Unsupported(f"{graph.name}: C is integer only and this graph is in float; quantize it "
                           f'(recipe: [quantize] scheme = "int8")')
     source = write_c(graph, vectors=vectors)
-    return Emitted(source.files, ports(graph, graph.inputs), ports(graph, graph.outputs), source.weight_bytes, source.plan)
+    inputs, outputs = ports(graph, graph.inputs), ports(graph, graph.outputs)
+    return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
 
 
 EMIT: Mapping[str, Callable[..., Emitted]] = {"tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}
@@ -123,8 +127,8 @@ def _require_ops(graph: Graph, profile: TargetProfile) -> None:
 
 def _static_bytes(emitted: Emitted, in_place: bool) -> dict[str, int]:
     """Before deployment. RAM = the arena, and the file too where it is not read in place from flash."""
-    arena = emitted.plan.peak_bytes
-    return {"flash": emitted.flash_bytes, "ram": arena + (0 if in_place else emitted.flash_bytes), "arena": arena}
+    arena, flash = emitted.plan.peak_bytes, emitted.flash_bytes
+    return {"flash": flash, "ram": arena + (0 if in_place else flash), "arena": arena}
 
 
 def _weight_bytes(graph: Graph) -> int:
@@ -133,15 +137,17 @@ def _weight_bytes(graph: Graph) -> int:
 
 def require_fit(static_bytes: Mapping[str, int], profile: TargetProfile, name: str, peak: str) -> None:
     """Raises DoesNotFit with every shortfall. peak: which op needs most RAM, and what is alive there."""
-    room = {"flash": profile.flash_bytes, "ram": profile.ram_bytes}
-    short = [f"{static_bytes[kind]:,} bytes of {kind} but {profile.name} has {have:,} ({static_bytes[kind] - have:,} short)"
-             for kind, have in room.items() if static_bytes[kind] > have]
+    needs = (("flash", static_bytes["flash"], profile.flash_bytes),
+             ("RAM", static_bytes["ram"], profile.ram_bytes))
+    short = [f"{need:,} bytes of {kind} but {profile.name} has {room:,} ({need - room:,} short)"
+             for kind, need, room in needs if need > room]
     if short:
-        raise DoesNotFit(f"{name} needs {' and '.join(short)}. RAM peaks at {peak}. Prune harder ([prune] ratio), "
-                         f"shrink the input, or pick a larger target")
+        raise DoesNotFit(f"{name} needs {' and '.join(short)}. RAM peaks at {peak}. "
+                         f"Prune harder ([prune] ratio), shrink the input, or pick a larger target")
 
 
 def with_files(artifact: Artifact, files: Files, static_bytes: Mapping[str, int]) -> Artifact:
     """The artefact with what a later step made of it (firmware) and the figures that this settled."""
-    manifest = msgspec.structs.replace(artifact.manifest, static_bytes={**artifact.manifest.static_bytes, **static_bytes})
+    settled = {**artifact.manifest.static_bytes, **static_bytes}
+    manifest = msgspec.structs.replace(artifact.manifest, static_bytes=settled)
     return replace(artifact, manifest=manifest, files={**artifact.files, **files})

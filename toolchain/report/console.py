@@ -9,4 +9,5 @@ PIPE_WIDTH = 200
 
 def print_out(text) -> None:
     """Print text or a Rich table on stdout; NO_COLOR and pipes are respected by Rich."""
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(text, soft_wrap=isinstance(text, str))
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console.print(text, soft_wrap=isinstance(text, str))

@@ -14,7 +14,7 @@ RECORD = {Measurement: "measurement", Evaluation: "evaluation"}
 
 
 def save(folder: Path, fmt: Format, record: Measurement | Evaluation) -> None:
-    """Keep the record beside the artefact it is about; nothing for a bare model file, which has no folder of its own."""
+    """Keep the record beside the artefact it is about; a bare model file has no folder to keep it in."""
     if folder.is_dir():
         unfinished = folder / f".{RECORD[type(record)]}.{fmt}"
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
@@ -41,8 +41,9 @@ def rows_of(folder: Path) -> Iterator[Row]:
         yield make_row(manifest, fmt, measurement, (evaluation,) if evaluation else ())
 
 
-def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None, quality: tuple[Evaluation, ...]) -> Row:
-    """A row of one of an artefact's files. On a host or phone the flash is the file; C has code and weights linked."""
+def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None,
+             quality: tuple[Evaluation, ...]) -> Row:
+    """A row of one of an artefact's files. Where files are deployed, the flash is the file; C is linked."""
     size = manifest.static_bytes["flash"] if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
     return Row(model=manifest.name, target=manifest.target, format=fmt, scheme=manifest.scheme,
                size_bytes=manifest.weight_bytes if fmt == "c" else size, flash_bytes=size,

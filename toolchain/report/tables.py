@@ -1,4 +1,4 @@
-"""Rows as a table for a terminal, as Markdown and as JSON. Every figure stands beside its device and runtime."""
+"""Rows as a table for a terminal and as Markdown. Every figure stands beside its device and runtime."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,8 @@ from toolchain.measurement import Evaluation, Measurement, Row
 
 COLUMNS = ("model", "target", "file", "size", "flash", "RAM", "quality", "speed", "parity", "measured on")
 EMULATED = "An emulated device counts instructions: it has no milliseconds and no energy."
-NOT_THERE = "Artefacts for phones and Raspberry Pis are built here and run on this host: their latency is the host's."
+NOT_THERE = ("Artefacts for phones and Raspberry Pis are built here and run on this host: "
+             "their latency is the host's.")
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -25,7 +26,8 @@ def make_report(rows: Sequence[Row]) -> Report:
     measured = [row.measurement for row in rows if row.measurement]
     notes = [EMULATED] if any(m.emulated for m in measured) else []
     notes += [NOT_THERE] if any(not m.emulated and m.target != m.device for m in measured) else []
-    return Report(tuple(sorted(rows, key=lambda row: (row.model, row.scheme != "float32", row.target, row.format))), tuple(notes))
+    order = sorted(rows, key=lambda row: (row.model, row.scheme != "float32", row.target, row.format))
+    return Report(tuple(order), tuple(notes))
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -33,8 +35,8 @@ def cells(row: Row) -> tuple[str, ...]:
     m = row.measurement
     quality = "; ".join(map(quality_text, row.quality)) or "-"
     sizes = map(_bytes, (row.size_bytes, row.flash_bytes, row.ram_bytes))
-    return (row.model, row.target, f"{row.format} {row.scheme}".strip(), *sizes, quality, row.note or _speed(m),
-            _parity(m), _device(m))
+    return (row.model, row.target, f"{row.format} {row.scheme}".strip(), *sizes, quality,
+            row.note or _speed(m), _parity(m), _device(m))
 
 
 def _bytes(count: int | None) -> str:
@@ -62,7 +64,9 @@ def _parity(m: Measurement | None) -> str:
     if m is None or m.parity is None:
         return "-"
     p = m.parity
-    return f"exact ({p.checked:,})" if p.mismatched == 0 else f"{p.mismatched:,} of {p.checked:,} off, worst {p.worst:.3g}"
+    if p.mismatched == 0:
+        return f"exact ({p.checked:,})"
+    return f"{p.mismatched:,} of {p.checked:,} off, worst {p.worst:.3g}"
 
 
 def _device(m: Measurement | None) -> str:
@@ -93,8 +97,9 @@ def terminal(report: Report):
 
 def bench_text(m: Measurement) -> str:
     """One measurement in a few lines."""
-    memory = {"arena": m.arena_bytes, "static": m.static_bytes, "stack": m.stack_bytes, "flash": m.flash_bytes,
-              "code flash": m.code_flash_bytes, "peak RSS": m.peak_rss_bytes}
+    memory = {"arena": m.arena_bytes, "static": m.static_bytes, "stack": m.stack_bytes,
+              "flash": m.flash_bytes, "code flash": m.code_flash_bytes, "peak RSS": m.peak_rss_bytes}
     known = ", ".join(f"{name} {_bytes(count)}" for name, count in memory.items() if count is not None)
     note = EMULATED if m.emulated else str(m.conditions.get("note", ""))
-    return "\n".join(filter(None, (f"{m.artifact} on {_device(m)}: {_speed(m)}", known, f"parity {_parity(m)}", note)))
+    lines = (f"{m.artifact} on {_device(m)}: {_speed(m)}", known, f"parity {_parity(m)}", note)
+    return "\n".join(filter(None, lines))
