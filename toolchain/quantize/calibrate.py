@@ -46,6 +46,7 @@ def calibrate(graph: Graph, config: CalibrateConfig, samples: Samples, run: Run 
             stats[name] = stats[name].merge(new) if name in stats else new
         done += len(seen[graph.inputs[0]])
         progress(done, len(samples))
+        del seen  # before the next batch makes its own
     return stats
 
 
