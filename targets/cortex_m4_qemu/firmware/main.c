@@ -188,6 +188,10 @@ static uint32_t stack_used(const uint32_t *top) {
 static void do_infer(void) {
     const void *inputs[MOST_PORTS];
     void *outputs[MOST_PORTS];
+    if (TK_MODEL.input_count > MOST_PORTS || TK_MODEL.output_count > MOST_PORTS) {
+        write_error("more inputs or outputs than this firmware takes");
+        return;
+    }
     for (uint32_t i = 0; i < TK_MODEL.input_count; i++) {
         inputs[i] = arena + TK_MODEL.input_offset[i];
     }
