@@ -7,7 +7,8 @@ import msgspec
 
 SYSTEM = {
     "gcc": ("gcc", "compiles the C of a network for this host in tests"),
-    "arm-none-eabi-gcc": ("gcc-arm-none-eabi libnewlib-arm-none-eabi", "builds firmware for Cortex-M targets"),
+    "arm-none-eabi-gcc": ("gcc-arm-none-eabi libnewlib-arm-none-eabi",
+                          "builds firmware for Cortex-M targets"),
     "qemu-system-arm": ("qemu-system-arm", "runs Cortex-M firmware without a board"),
 }
 PACKAGES = {
@@ -36,7 +37,8 @@ def findings() -> list[Finding]:
 def _tool(name: str) -> Finding:
     packages, purpose = SYSTEM[name]
     path = shutil.which(name)
-    return Finding(name, path is not None, False, path or f"{purpose}; get it with: apt-get install {packages}")
+    remedy = f"{purpose}; get it with: apt-get install {packages}"
+    return Finding(name, path is not None, False, path or remedy)
 
 
 def _package(name: str) -> Finding:

@@ -24,7 +24,7 @@ class BadGraph(BadInput):
 
 
 class BadConfig(BadInput):
-    """A profile, recipe, manifest or boards file with an unknown key, a wrong type or a value out of range."""
+    """A profile, recipe, manifest or boards file with an unknown key, wrong type or value out of range."""
 
 
 class BadSamples(BadInput):
@@ -52,8 +52,10 @@ class Unsupported(ToolchainError):
 
     @classmethod
     def listing(cls, subject: str, items) -> "Unsupported":
-        """Everything that `subject` holds and the toolchain has no row for, in one error; one line an item, saying the
-        op, its tensor and what would help."""
+        """Everything that `subject` holds and the toolchain has no row for, in one error.
+
+        items: one line each, saying the op, its tensor and what would help
+        """
         items = tuple(items)
         return cls("\n  ".join((f"{subject}: {len(items)} unsupported:", *items)), items)
 

@@ -57,15 +57,17 @@ def describe(source: str, graph: Graph) -> Inspection:
 
     return Inspection(
         model=source, ops=tuple(_line(graph, op) for op in graph.ops), macs=graph_macs(graph),
-        parameters=graph.parameters, transposes=transposes(graph), inputs=shapes(graph.inputs),
-        outputs=shapes(graph.outputs), permutations=dict(graph.permutations), worst_error=graph.source.worst_error,
-        notes=graph.source.notes)
+        parameters=graph.parameters, transposes=transposes(graph),
+        inputs=shapes(graph.inputs), outputs=shapes(graph.outputs),
+        permutations=dict(graph.permutations),
+        worst_error=graph.source.worst_error, notes=graph.source.notes)
 
 
 def _line(graph: Graph, op) -> OpLine:
     tensors = graph.of(op)
-    return OpLine(op.kind, op.name, tuple(t.shape for t in tensors if not t.is_constant),
-                  graph.tensors[op.name].shape, op_macs(graph, op), sum(t.size for t in tensors if t.is_constant))
+    inputs = tuple(t.shape for t in tensors if not t.is_constant)
+    parameters = sum(t.size for t in tensors if t.is_constant)
+    return OpLine(op.kind, op.name, inputs, graph.tensors[op.name].shape, op_macs(graph, op), parameters)
 
 
 def inspection_table(found: Inspection):
@@ -76,7 +78,8 @@ def inspection_table(found: Inspection):
     table = Table("op", "name", "output", "MACs", "parameters")
     for op in found.ops:
         table.add_row(op.kind, op.name, "x".join(map(str, op.shape)), f"{op.macs:,}", f"{op.parameters:,}")
-    checked = "" if found.worst_error is None else f"; self-check: worst error {found.worst_error:.2g} of the range"
     summary = (f"{len(found.ops)} ops, {found.macs:,} MACs, {found.parameters:,} parameters, "
-               f"{found.transposes} transposes{checked}")
+               f"{found.transposes} transposes")
+    if found.worst_error is not None:
+        summary += f"; self-check: worst error {found.worst_error:.2g} of the range"
     return Group(*([table] if found.ops else []), summary, *found.notes)

@@ -1,4 +1,7 @@
-"""What was measured: one frozen record per artefact and device. Figures that a device does not have are None."""
+"""What was measured: one frozen record per artefact and device.
+
+Figures that a device does not have are None.
+"""
 
 import msgspec
 
@@ -77,7 +80,10 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a report: a model on a target. `note` says why figures are missing ("does not fit: ...")."""
+    """One line of a report: a model on a target.
+
+    note: why figures are missing ("does not fit: ...")
+    """
 
     model: str
     target: str

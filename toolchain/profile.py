@@ -1,4 +1,7 @@
-"""What a target is: facts about a kind of hardware, read from targets/<name>/profile.toml, checked once, frozen."""
+"""What a target is: facts about a kind of hardware.
+
+Read from targets/<name>/profile.toml, checked once, frozen.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -73,7 +76,7 @@ def target_names(root: Path = TARGETS) -> list[str]:
 
 
 def load_target(name: str, root: Path = TARGETS) -> TargetProfile:
-    """The profile of a target by name, or by the path of its folder. Raises Unsupported for an unknown one."""
+    """The profile of a target, by name or by its folder's path. Raises Unsupported for an unknown one."""
     for folder in (root / name, Path(name)):
         if (folder / "profile.toml").is_file():
             return load_profile(folder / "profile.toml")

@@ -38,7 +38,7 @@ class TrainConfig(Section):
 
     epochs:        passes over the training samples
     batch_size, learning_rate
-    alpha:         share of the distillation loss; 1 - alpha goes to the labels (all to distillation without labels)
+    alpha:         share of the distillation loss; 1 - alpha goes to the labels (without labels, it gets all)
     temperature:   of the soft labels (Hinton et al. 2015)
     """
 

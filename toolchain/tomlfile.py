@@ -1,4 +1,7 @@
-"""TOML files that a user writes, decoded straight into frozen msgspec structs, with errors that say where and what to do."""
+"""TOML files that a user writes, decoded straight into frozen msgspec structs.
+
+Errors say where and what to do.
+"""
 
 import difflib
 from pathlib import Path
@@ -14,7 +17,10 @@ T = TypeVar("T")
 
 
 def decode_toml(path: Path, kind: type[T]) -> T:
-    """Decode the file into `kind`. Raises BadConfig naming file, key, value and, for a misspelt key, the likely one."""
+    """Decode the file into `kind`.
+
+    Raises BadConfig naming file, key, value and, for a misspelt key, the likely one.
+    """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -36,9 +42,9 @@ def _unknown_key(raw: dict, kind: type, prefix: str = "") -> str | None:
     fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
     for key, value in raw.items():
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
-            hint = f"; did you mean '{prefix}{near[0]}'?" if near else f"; known keys: {', '.join(sorted(fields))}"
-            return f"unknown key '{prefix}{key}'{hint}"
+            near, known = difflib.get_close_matches(key, fields, 1), ", ".join(sorted(fields))
+            hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known keys: {known}"
+            return f"unknown key '{prefix}{key}'; {hint}"
         if isinstance(value, dict) and (section := _struct_in(fields[key])):
             if found := _unknown_key(value, section, f"{prefix}{key}."):
                 return found

@@ -42,9 +42,9 @@ class Builder:
         self.tensors[name] = constant(name, data, quant)
         return name
 
-    def op(self, kind: str, inputs, output: str, *, dtype: str | None = None, quant: QuantParams | None = None,
-           **attrs) -> str:
-        """Append an op; its output takes the shape rule's shape and, unless given, the first input's dtype."""
+    def op(self, kind: str, inputs, output: str, *,
+           dtype: str | None = None, quant: QuantParams | None = None, **attrs) -> str:
+        """Append an op; its output takes the shape rule's shape and, by default, the first input's dtype."""
         if missing := [name for name in inputs if name not in self.tensors]:
             raise BadGraph(f"{output}: {kind} reads {', '.join(missing)}, which nothing has made yet")
         output = self.unique(output)

@@ -20,7 +20,10 @@ WEIGHTED = {"conv2d": 0, "depthwise_conv2d": 3, "fully_connected": 0}
 
 
 def check(graph: Graph, level: str) -> Graph:
-    """Return the graph as it is. Raises BadGraph, or BadModel for NaN or Inf in a constant, naming tensor and value."""
+    """Return the graph as it is. Raises BadGraph or, for NaN or Inf in a constant, BadModel.
+
+    Both name the tensor and the value.
+    """
     for problem in _problems(graph, level):
         raise problem
     return graph
@@ -33,7 +36,7 @@ def level_of(graph: Graph) -> str:
 
 def _problems(graph: Graph, level: str) -> Iterator[Exception]:
     rules: tuple[Callable[[Graph], Iterator[Exception]], ...] = (_structure, _shapes, _finite)
-    levels = {"FLOAT": (_float,), "CANONICAL": (_float, _folded), "QUANTIZED": (_quantized, _folded)}
+    levels = {"FLOAT": (_float,), "CANONICAL": (_float, _folded), "QUANTIZED": (_quantized,)}
     for rule in (*rules, *levels[level]):
         yield from rule(graph)
 
@@ -46,13 +49,15 @@ def _structure(graph: Graph) -> Iterator[Exception]:
             yield BadGraph(f"{graph.name}: input or output {name} is not a tensor of the graph")
     for op in graph.ops:
         if op.kind not in OPS or set(op.attrs) != set(OPS[op.kind].attrs):
-            yield BadGraph(f"{op.name}: {op.kind} with attributes {sorted(op.attrs)} has no row in the op table")
+            yield BadGraph(f"{op.name}: {op.kind} with attributes {sorted(op.attrs)} "
+                           f"has no row in the op table")
         for name in op.inputs:
             if name not in made:
                 yield BadGraph(f"{op.name}: reads {name} before anything makes it")
         for name in op.outputs:
             if name in made or name not in graph.tensors:
-                yield BadGraph(f"{op.name}: makes {name}, which is {'made twice' if name in made else 'no tensor'}")
+                wrong = "made twice" if name in made else "no tensor"
+                yield BadGraph(f"{op.name}: makes {name}, which is {wrong}")
             made.add(name)
     for name in graph.outputs:
         if name not in made:
@@ -64,9 +69,9 @@ def _shapes(graph: Graph) -> Iterator[Exception]:
         if any(not isinstance(n, int) or n < 1 for n in tensor.shape):
             yield BadGraph(f"{tensor.name}: shape {tensor.shape} must be positive whole numbers")
     for op in graph.ops:
-        expected = output_shape(op, [t.shape for t in graph.of(op)])
-        if expected != graph.tensors[op.name].shape:
-            yield BadGraph(f"{op.name}: {op.kind} gives {expected} but the tensor says {graph.tensors[op.name].shape}")
+        expected, stated = output_shape(op, [t.shape for t in graph.of(op)]), graph.tensors[op.name].shape
+        if expected != stated:
+            yield BadGraph(f"{op.name}: {op.kind} gives {expected} but the tensor says {stated}")
 
 
 def _finite(graph: Graph) -> Iterator[Exception]:
@@ -132,15 +137,21 @@ def _quantized(graph: Graph) -> Iterator[Exception]:
 
 
 def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
-    """Weights int8 per tensor or per output channel, biases int32 at scale x * scale weight (TFLite specification)."""
+    """Weights are int8, per tensor or per output channel; biases int32, at the scale of x times the weight's.
+
+    Source: TensorFlow Lite 8-bit quantization specification.
+    """
     x, weight, bias = graph.of(op)
+    channel_axis = WEIGHTED[op.kind]
     if weight.dtype != "int8" or weight.quant is None or bias.dtype != "int32" or bias.quant is None:
-        yield BadGraph(f"{op.name}: {op.kind} needs int8 weights and int32 biases with quantization parameters, got "
-                       f"{weight.dtype} and {bias.dtype}")
-    elif weight.quant.axis not in (None, WEIGHTED[op.kind]):
-        yield BadGraph(f"{weight.name}: quantized along axis {weight.quant.axis}, {op.kind} needs {WEIGHTED[op.kind]}")
+        yield BadGraph(f"{op.name}: {op.kind} needs int8 weights and int32 biases "
+                       f"with quantization parameters, got {weight.dtype} and {bias.dtype}")
+    elif weight.quant.axis not in (None, channel_axis):
+        yield BadGraph(f"{weight.name}: quantized along axis {weight.quant.axis}, "
+                       f"{op.kind} needs {channel_axis}")
     elif not _scales_agree(x, weight, bias):
-        yield BadGraph(f"{bias.name}: bias scale is not the product of the scales of {x.name} and {weight.name}")
+        yield BadGraph(f"{bias.name}: bias scale is not the product of the scales of "
+                       f"{x.name} and {weight.name}")
 
 
 def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:

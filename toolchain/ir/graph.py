@@ -1,7 +1,7 @@
 """The model in flight: one immutable graph, channels last, static shapes.
 
-The tensor name is the key everywhere: graph, statistics, quantization parameters, .tflite tensor, ONNX value, C symbol,
-report row. An op is named by its first output.
+The tensor name is the key everywhere: graph, statistics, quantization parameters, .tflite tensor, ONNX value,
+C symbol, report row. An op is named by its first output.
 """
 
 from collections.abc import Iterable, Mapping
@@ -137,18 +137,23 @@ class Graph:
     def with_ops(self, ops: Iterable[Op]) -> "Graph":
         """The same graph with other ops; tensors that nothing uses any more are dropped."""
         ops = tuple(ops)
-        used = {n for op in ops for n in (*op.inputs, *op.outputs, *op.internals)} | {*self.inputs, *self.outputs}
+        used = {*self.inputs, *self.outputs}
+        used.update(n for op in ops for n in (*op.inputs, *op.outputs, *op.internals))
         return replace(self, ops=ops, tensors={n: t for n, t in self.tensors.items() if n in used})
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of what the graph computes and what its tensors are called; not of dict order, machine or source."""
+        """sha256 of what the graph computes and what its tensors are called.
+
+        It does not depend on the order of dicts, on the machine or on the source.
+        """
         head = {
             "name": self.name,
             "inputs": self.inputs,
             "outputs": self.outputs,
             "permutations": sorted(self.permutations.items()),
-            "ops": [(op.kind, op.inputs, op.outputs, sorted(op.attrs.items()), op.internals) for op in self.ops],
+            "ops": [(op.kind, op.inputs, op.outputs, sorted(op.attrs.items()), op.internals)
+                    for op in self.ops],
             "tensors": [_tensor_key(self.tensors[n]) for n in sorted(self.tensors)],
         }
         digest = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode())

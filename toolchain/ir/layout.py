@@ -1,9 +1,11 @@
-"""The layout pass: transposes (and reshapes that only move unit axes) sink towards the outputs, cancel, and are baked
-into constants, so that a network that came channels first runs channels last.
+"""The layout pass: what came channels first runs channels last.
 
-Doors in are literal: they put each channel op between explicit transposes. Here every tensor of the source graph is known
-as a View of a tensor of the new graph, and a view op emits nothing. An op that does not care about layout runs on the
-viewed tensors; one that does gets its input materialised, at most once per tensor and layout.
+Transposes, and reshapes that only move unit axes, sink towards the outputs and cancel, or are baked into
+the constants that they meet.
+
+Doors in are literal: they put each channel op between explicit transposes. Here every tensor of the source
+graph is a View of a tensor of the new graph, and a view op emits nothing. An op that does not care about
+layout runs on the viewed tensors; one that does gets its input materialised, at most once for each layout.
 
 Names: what holds ':' is scaffolding of a door; a tensor that a view gives a plain name takes that name.
 """
@@ -29,8 +31,8 @@ Axes = tuple[int | None, ...]
 class View:
     """A tensor as another one seen through moved axes.
 
-    axes: for each axis of the viewed value, the axis of `base` it walks along, or None for a unit axis that base has not.
-          Axes of base that are not named have size 1. Axis 0, the batch, never counts as a unit axis.
+    axes: for each axis of the viewed value, the axis of `base` it walks along, or None for a unit axis that
+          base has not. Axes of base not named here have size 1. Axis 0, the batch, is never a unit axis.
     """
 
     base: str
@@ -38,8 +40,10 @@ class View:
 
 
 def channels_last(graph: Graph) -> Graph:
-    """Sink and cancel transposes; inputs and outputs become channels last where the source was channels first, which
-    `permutations` then says."""
+    """Sink and cancel transposes.
+
+    Inputs and outputs become channels last where the source was channels first; `permutations` then says so.
+    """
     return Sinking(graph).run()
 
 
@@ -92,7 +96,7 @@ class Sinking:
             self.emit(op, [self.materialise(self.views[name]) for name in op.inputs])
 
     def emit(self, op: Op, inputs: list[str], axes: Axes | None = None, /, **attrs) -> None:
-        """Append `op` on `inputs`; its old output becomes a view of the new one through `axes` (None: as it is)."""
+        """Append `op` on `inputs`; its old output is the new one viewed through `axes` (None: as it is)."""
         changed = make(op.kind, inputs, op.name, **{**op.attrs, **attrs})
         shape = output_shape(changed, [self.tensors[name].shape for name in inputs])
         self.ops.append(changed)
@@ -104,7 +108,10 @@ class Sinking:
         return self.old.tensors[name].shape
 
     def see(self, op: Op, axes: Axes) -> None:
-        """The output of a view op is its input's base through `axes`; a plain name passes to a base that has none."""
+        """The output of a view op is its input's base seen through `axes`.
+
+        A plain name passes to a base that has none.
+        """
         base = self.views[op.inputs[0]].base
         self.views[op.name] = View(base, axes)
         if ":" in self.plain_names.get(base, base) and ":" not in op.name:
@@ -114,7 +121,10 @@ class Sinking:
         return view.axes == tuple(range(len(self.tensors[view.base].shape)))
 
     def materialise(self, view: View) -> str:
-        """Name of a tensor that holds the viewed value itself: the base, or a reshape, transpose or constant made once."""
+        """Name of a tensor that holds the viewed value itself.
+
+        It is the base, or a reshape, a transpose or a constant that is made once.
+        """
         base = self.tensors[view.base]
         shape = tuple(1 if axis is None else base.shape[axis] for axis in view.axes)
         if view.axes == tuple(range(len(base.shape))):
@@ -159,30 +169,37 @@ class Sinking:
         return candidate
 
     def in_axes(self, name: str, axes: Axes, rank: int) -> str | None:
-        """A tensor of `rank` axes of which old tensor `name` is the view through `axes`, or None where that would move
-        data or cannot be. Constants may always be moved; a shorter shape is aligned at the end, as broadcasting does."""
+        """A tensor of `rank` axes of which old tensor `name` is the view through `axes`.
+
+        None where that would move data or cannot be. Constants may always be moved; a shorter shape is
+        aligned at the end, as broadcasting does.
+        """
         view, shape = self.views[name], self.shape(name)
+        base = self.tensors[view.base]
         padded = (None,) * (len(axes) - len(view.axes)) + view.axes
-        if len(padded) > len(axes) or any(a is None and n != 1 for a, n in zip(reversed(axes), reversed(shape))):
+        lost = any(a is None and n != 1 for a, n in zip(reversed(axes), reversed(shape)))
+        if lost or len(padded) > len(axes):
             return None
         wanted: Axes = tuple(padded[axes.index(i)] if i in axes else None for i in range(rank))
-        if self.tensors[view.base].is_constant:
-            return view.base if self.tensors[view.base].size == 1 else self.materialise(View(view.base, wanted))
-        moving = [a for a in wanted if a is not None and (a == 0 or self.tensors[view.base].shape[a] != 1)]
-        return self.materialise(View(view.base, wanted)) if moving == sorted(moving) else None
+        if base.is_constant:
+            return base.name if base.size == 1 else self.materialise(View(base.name, wanted))
+        moving = [a for a in wanted if a is not None and (a == 0 or base.shape[a] != 1)]
+        return self.materialise(View(base.name, wanted)) if moving == sorted(moving) else None
 
     def finish(self) -> Graph:
         for name in self.old.outputs:
             self.finish_output(name)
-        graph = Graph(self.old.name, self.tensors, tuple(self.ops), self.old.inputs, (), source=self.old.source)
-        graph = _renamed(graph, {made: plain for made, plain in self.plain_names.items() if made in self.tensors})
-        graph = replace(graph, outputs=self.old.outputs, permutations=self.permutations)
+        old = self.old
+        graph = Graph(old.name, self.tensors, tuple(self.ops), old.inputs, (), source=old.source)
+        graph = _renamed(graph, {made: plain for made, plain in self.plain_names.items()
+                                 if made in self.tensors})
+        graph = replace(graph, outputs=old.outputs, permutations=self.permutations)
         graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
         return _renamed(graph, {moved: name for moved in graph.tensors if moved.endswith(MOVED)
                                 and (name := moved.removesuffix(MOVED)) not in graph.tensors})
 
     def finish_output(self, name: str) -> None:
-        """Hand the output out as it lies where it is a plain permutation of an op's result, else materialise it."""
+        """Hand the output out as it lies if it only permutes an op's result, else materialise it."""
         view = self.views[name]
         permuted = None not in view.axes and len(view.axes) == len(self.tensors[view.base].shape)
         if permuted and self.is_free(view.base):
@@ -241,12 +258,13 @@ def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
     def new(name: str) -> str:
         return names.get(name, name)
 
-    ops = tuple(replace(op, inputs=tuple(map(new, op.inputs)), outputs=tuple(map(new, op.outputs))) for op in graph.ops)
+    ops = tuple(replace(op, inputs=tuple(map(new, op.inputs)), outputs=tuple(map(new, op.outputs)))
+                for op in graph.ops)
     tensors = {new(t.name): replace(t, name=new(t.name)) for t in graph.tensors.values()}
     return replace(graph, ops=ops, tensors=tensors)
 
 
-# Rules: each returns whether it handled the op; if not, the op runs on materialised inputs ------------------------------
+# Rules: each returns whether it handled the op; if not, the op runs on materialised inputs ------------------
 
 def _transpose(pass_: Sinking, op: Op) -> bool:
     view = pass_.views[op.inputs[0]]
@@ -269,11 +287,11 @@ def _reshape(pass_: Sinking, op: Op) -> bool:
 
 
 def _flatten(pass_: Sinking, op: Op, view: View) -> bool:
-    """[N, C, H, W] to [N, C * H * W] into fully connected ops: flatten as it lies and reorder the weights' columns."""
-    base = pass_.tensors[view.base]
-    if len(pass_.shape(op.name)) != 2 or pass_.is_identity(view) or not _feeds_fully_connected(pass_.old, op.name):
+    """[N, C, H, W] -> [N, C * H * W] -> fully connected: flatten as it lies, reorder the weights' columns."""
+    base, shape = pass_.tensors[view.base], pass_.shape(op.name)
+    if len(shape) != 2 or pass_.is_identity(view) or not _feeds_fully_connected(pass_.old, op.name):
         return False
-    if view.axes[0] != 0 or base.shape[0] != pass_.shape(op.name)[0]:
+    if view.axes[0] != 0 or base.shape[0] != shape[0]:
         return False
     inner = np.arange(base.size).reshape(base.shape)
     order = np.transpose(inner, _full_permutation(view.axes, base.shape)).ravel()

@@ -1,7 +1,8 @@
-"""THE op table: for each kind its attributes, shape rule, channel rule, MAC count and dtypes. One row per kind.
+"""THE op table: one row per kind, with its attributes, shape rule, channel rule, MAC count and dtypes.
 
-Weights: conv2d [O, kh, kw, I]; depthwise_conv2d [1, kh, kw, I * multiplier]; fully_connected [O, I]. Activations are
-channels last. pads = (top, bottom, left, right). Input order and meaning of attributes follow TensorFlow Lite's schema.
+Activations are channels last. Weights: conv2d [O, kh, kw, I]; depthwise_conv2d [1, kh, kw, I * multiplier];
+fully_connected [O, I]. pads = (top, bottom, left, right). Input order and meaning of attributes follow
+TensorFlow Lite's schema.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,12 +52,15 @@ class Row:
 
 
 def make(kind: str, inputs, output: str, **attrs) -> Op:
-    """An Op with the row's defaults filled in. Raises BadGraph for an unknown kind or attribute, or one left out."""
+    """An Op with the row's defaults filled in.
+
+    Raises BadGraph for a kind or attribute that the table does not have, and for a missing attribute.
+    """
     if kind not in OPS:
         raise BadGraph(f"{output}: unknown op kind {kind!r}; the table has {', '.join(sorted(OPS))}")
     row = OPS[kind]
-    if wrong := set(attrs) - set(row.attrs):
-        raise BadGraph(f"{output}: {kind} has no attribute {', '.join(sorted(wrong))}; it has {', '.join(row.attrs)}")
+    if wrong := sorted(set(attrs) - set(row.attrs)):
+        raise BadGraph(f"{output}: {kind} has no attribute {', '.join(wrong)}; it has {', '.join(row.attrs)}")
     full = {**row.attrs, **attrs}
     if missing := [name for name, value in full.items() if value is REQUIRED]:
         raise BadGraph(f"{output}: {kind} needs {', '.join(missing)}")
@@ -85,7 +89,7 @@ def graph_macs(graph: Graph) -> int:
     return sum(op_macs(graph, op) for op in graph.ops)
 
 
-# Shape rules ---------------------------------------------------------------------------------------------------------
+# Shape rules ------------------------------------------------------------------------------------------------
 
 def _require(holds: bool, op: Op, what: str) -> None:
     if not holds:
@@ -128,7 +132,8 @@ def _fully_connected_shape(op: Op, shapes: list[Shape]) -> Shape:
 
 def _batch_norm_shape(op: Op, shapes: list[Shape]) -> Shape:
     x, *parameters = shapes
-    _require(all(p == (x[-1],) for p in parameters), op, f"parameters {parameters} do not match the input {x}")
+    matching = all(p == (x[-1],) for p in parameters)
+    _require(matching, op, f"parameters {parameters} do not match the input {x}")
     return x
 
 
@@ -158,7 +163,8 @@ def _mean_shape(op: Op, shapes: list[Shape]) -> Shape:
 
 def _pad_shape(op: Op, shapes: list[Shape]) -> Shape:
     x, pads = shapes[0], op.attrs["pads"]
-    _require(len(pads) == len(x) and all(min(p) >= 0 for p in pads), op, f"pads {pads} do not match the input {x}")
+    matching = len(pads) == len(x) and all(min(p) >= 0 for p in pads)
+    _require(matching, op, f"pads {pads} do not match the input {x}")
     return tuple(n + before + after for n, (before, after) in zip(x, pads))
 
 
@@ -182,7 +188,7 @@ def _transpose_shape(op: Op, shapes: list[Shape]) -> Shape:
     return tuple(x[axis] for axis in perm)
 
 
-# Channel rules -------------------------------------------------------------------------------------------------------
+# Channel rules ----------------------------------------------------------------------------------------------
 
 def _last(tensor: str, shapes: Mapping[str, Shape]) -> Slot:
     return Slot(tensor, len(shapes[tensor]) - 1, np.arange(shapes[tensor][-1]))
@@ -208,9 +214,10 @@ def _depthwise_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
 
 
 def _aligned_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    """Every tensor that has the output's channels on its last axis; one that broadcasts along it has none to cut."""
+    """Every tensor with the output's channels on its last axis; one that broadcasts there has none to cut."""
     channels = shapes[op.name][-1:]
-    return [tuple(_last(t, shapes) for t in (*op.inputs, *op.outputs) if channels and shapes[t][-1:] == channels)]
+    return [tuple(_last(t, shapes) for t in (*op.inputs, *op.outputs)
+                  if channels and shapes[t][-1:] == channels)]
 
 
 def _mean_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
@@ -254,7 +261,7 @@ def _no_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
     return []
 
 
-# MAC counts ----------------------------------------------------------------------------------------------------------
+# MAC counts -------------------------------------------------------------------------------------------------
 
 def _conv2d_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
     return int(np.prod(out) * np.prod(shapes[1][1:]))
@@ -268,7 +275,7 @@ def _fully_connected_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
     return int(np.prod(out) * shapes[1][1])
 
 
-# The table -----------------------------------------------------------------------------------------------------------
+# The table --------------------------------------------------------------------------------------------------
 
 _CONV = {"stride": (1, 1), "pads": (0, 0, 0, 0), "dilation": (1, 1), "activation": None}
 _POOL = {"kernel": REQUIRED, "stride": (1, 1), "pads": (0, 0, 0, 0), "activation": None}

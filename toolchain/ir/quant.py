@@ -1,7 +1,8 @@
-"""Affine quantization: real = scale * (q - zero_point), and the fixed-point arithmetic that moves between scales.
+"""Affine quantization, real = scale * (q - zero_point), and the fixed-point arithmetic between scales.
 
-Sources: TensorFlow Lite 8-bit quantization specification; gemmlowp doc/quantization.md and fixedpoint/fixedpoint.h;
-Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference".
+Sources: TensorFlow Lite 8-bit quantization specification; gemmlowp doc/quantization.md and
+fixedpoint/fixedpoint.h; Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference".
 """
 
 from dataclasses import dataclass
@@ -39,12 +40,14 @@ class QuantParams:
                              f"{'scalars' if self.axis is None else 'vectors'} for axis {self.axis}")
         low, high = RANGE[self.dtype]
         if np.any(self.zero_point < low) or np.any(self.zero_point > high):
-            raise ValueError(f"zero_point {np.ravel(self.zero_point)[:4]} is outside {self.dtype} [{low}, {high}]")
+            raise ValueError(f"zero_point {np.ravel(self.zero_point)[:4]} is outside "
+                             f"{self.dtype} [{low}, {high}]")
 
     def same_as(self, other: "QuantParams | None") -> bool:
         """Whether a code means the same real number under both."""
         return (other is not None and self.axis == other.axis and self.dtype == other.dtype
-                and np.array_equal(self.scale, other.scale) and np.array_equal(self.zero_point, other.zero_point))
+                and np.array_equal(self.scale, other.scale)
+                and np.array_equal(self.zero_point, other.zero_point))
 
     def along(self, rank: int) -> tuple[np.ndarray, np.ndarray]:
         """Scale and zero point shaped to broadcast against a tensor of `rank` dimensions."""

@@ -18,7 +18,7 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) ->
     """Read a model and check it against its source runtime.
 
     source:  a .tflite or .onnx file, or file.py:function where function() returns (module, example inputs)
-    example: input name -> array of one sample in the source's layout, for the self-check; default: seeded noise
+    example: input name -> one sample in the source's layout, for the self-check; default: seeded noise
     Raises BadModel for a missing or malformed file, Unsupported listing everything that has no row,
     SelfCheckFailed where the graph computes something else than its source.
     """

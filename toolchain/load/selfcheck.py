@@ -16,7 +16,7 @@ SEED = 20180901
 
 Arrays = Mapping[str, np.ndarray]
 Oracle = Callable[[Arrays, Collection[str]], Arrays]
-"""(feeds in the source's layout, names of inner tensors wanted) -> outputs and those of the wanted it can give."""
+"""(feeds in the source's layout, inner tensors wanted) -> outputs, and those of the wanted that it has."""
 
 
 def self_check(literal: Graph, graph: Graph, oracle: Oracle, example: Arrays | None = None) -> float:
@@ -29,15 +29,17 @@ def self_check(literal: Graph, graph: Graph, oracle: Oracle, example: Arrays | N
     if level_of(literal) == "QUANTIZED":
         return _check_codes(literal, oracle, feeds)
     expected = oracle(feeds, ())
-    inner = {name: _permuted(feeds[name], graph.permutations.get(name), inverse=True) for name in graph.inputs}
+    perm = graph.permutations.get
+    inner = {name: _permuted(feeds[name], perm(name), inverse=True) for name in graph.inputs}
     got = reference.run(graph, inner)
-    errors = {name: _error(_permuted(got[name], graph.permutations.get(name)), expected[name]) for name in graph.outputs}
+    errors = {name: _error(_permuted(got[name], perm(name)), expected[name]) for name in graph.outputs}
     worst = max(errors.values())
     if not worst <= TOLERANCE:
         name = max(errors, key=errors.get)
-        raise SelfCheckFailed(f"{graph.name}: output {name} differs from the source by {worst:.2g} of its range "
-                              f"(allowed {TOLERANCE:g}); {_first_divergence(literal, oracle, feeds)}. "
-                              f"This is a bug in a door: please report it with the model")
+        raise SelfCheckFailed(
+            f"{graph.name}: output {name} differs from the source by {worst:.2g} of its range "
+            f"(allowed {TOLERANCE:g}); {_first_divergence(literal, oracle, feeds)}. "
+            f"This is a bug in a door: please report it with the model")
     return worst
 
 
@@ -61,7 +63,7 @@ def _permuted(value: np.ndarray, perm: tuple[int, ...] | None, inverse: bool = F
 
 
 def _error(got: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference as a share of the expected values' range (their magnitude where they are all alike)."""
+    """Largest difference, as a share of the expected values' range (their magnitude where all are alike)."""
     if got.shape != expected.shape:
         return float("inf")
     spread = float(expected.max() - expected.min()) or float(np.abs(expected).max()) or 1.0
@@ -80,8 +82,10 @@ def _first_divergence(literal: Graph, oracle: Oracle, feeds: Arrays) -> str:
 
 
 def _check_codes(literal: Graph, oracle: Oracle, feeds: Arrays) -> float:
-    """Integer graphs op by op, each on the source's own inputs, so that one code does not snowball: equal, except that
-    LiteRT requantizes FULLY_CONNECTED in float and may be one code away."""
+    """Check an integer graph op by op, each on the source's own inputs, so that one code does not snowball.
+
+    All codes are equal, except that LiteRT requantizes FULLY_CONNECTED in float and may be one code away.
+    """
     theirs = {**feeds, **oracle(feeds, [op.name for op in literal.ops])}
     worst = 0
     for op in literal.ops:
@@ -91,8 +95,9 @@ def _check_codes(literal: Graph, oracle: Oracle, feeds: Arrays) -> float:
         ours = reference.run(single, {name: theirs[name] for name in single.inputs})[op.name]
         off = float(np.abs(ours.astype(np.float64) - theirs[op.name]).max())
         if off > _allowed(literal, op):
-            raise SelfCheckFailed(f"{literal.name}: {op.name} ({op.kind}) differs from LiteRT's reference kernel by "
-                                  f"{off:g} codes. This is a bug in a door: please report it with the model")
+            raise SelfCheckFailed(
+                f"{literal.name}: {op.name} ({op.kind}) differs from LiteRT's reference kernel "
+                f"by {off:g} codes. This is a bug in a door: please report it with the model")
         worst = max(worst, off)
     return worst / 255
 
