@@ -1,4 +1,7 @@
-"""Write tests/golden/ anew, after a wanted change of what the doors out write. Look at the diff before you commit it."""
+"""Write tests/golden/ anew, after a wanted change of what the doors out write.
+
+Look at the diff before you commit it.
+"""
 
 from pathlib import Path
 import sys

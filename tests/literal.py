@@ -27,13 +27,14 @@ class Literal:
     def conv(self, x: str, channels: int, kernel: int = 3) -> str:
         name = self.b.unique("conv")
         w = self.weights(f"{name}.weight", channels, kernel, kernel, self.shape(x)[1])
-        return self.between(x, name, "conv2d", w, self.weights(f"{name}.bias", channels), pads=(kernel // 2,) * 4)
+        bias = self.weights(f"{name}.bias", channels)
+        return self.between(x, name, "conv2d", w, bias, pads=(kernel // 2,) * 4)
 
     def depthwise(self, x: str, multiplier: int = 1) -> str:
         name, channels = self.b.unique("dw"), self.shape(x)[1] * multiplier
         w = self.weights(f"{name}.weight", 1, 3, 3, channels)
-        return self.between(x, name, "depthwise_conv2d", w, self.weights(f"{name}.bias", channels), pads=(1,) * 4,
-                            multiplier=multiplier)
+        bias = self.weights(f"{name}.bias", channels)
+        return self.between(x, name, "depthwise_conv2d", w, bias, pads=(1,) * 4, multiplier=multiplier)
 
     def batch_norm(self, x: str) -> str:
         name, channels = self.b.unique("bn"), self.shape(x)[1]

@@ -45,7 +45,8 @@ def test_somebody_elses_folder_is_not_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("damage, message", [
-    (lambda f: (f / "model.tflite").write_bytes(b"modeI"), r"model\.tflite: sha256 differs from the manifest's"),
+    (lambda f: (f / "model.tflite").write_bytes(b"modeI"),
+     r"model\.tflite: sha256 differs from the manifest's"),
     (lambda f: (f / "model.tflite").unlink(), r"model\.tflite is missing"),
     (lambda f: (f / MANIFEST).unlink(), r"no manifest\.json; not an artefact"),
     (lambda f: (f / MANIFEST).write_text("{"), r"manifest\.json: Input data was truncated"),

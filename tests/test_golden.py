@@ -1,5 +1,7 @@
-"""The same Graph gives the same bytes, today, tomorrow and on another machine. A wanted change is regenerated with
-scripts/regenerate_golden.py and shows in the diff."""
+"""The same Graph gives the same bytes, today, tomorrow and on another machine.
+
+A wanted change is regenerated with scripts/regenerate_golden.py and shows in the diff.
+"""
 
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from tests.golden.net import files
 
 GOLDEN = Path(__file__).parent / "golden"
+NAMES = sorted(path.name for path in GOLDEN.iterdir() if path.suffix in (".tflite", ".onnx", ".c", ".h"))
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +18,7 @@ def made(tmp_path_factory):
     return files(tmp_path_factory.mktemp("golden"))
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.iterdir() if path.suffix in (".tflite", ".onnx", ".c", ".h")))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_bytes_are_the_golden_ones(made, name):
     assert made[name] == (GOLDEN / name).read_bytes()
 

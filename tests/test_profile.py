@@ -53,7 +53,8 @@ def test_mistakes_in_a_profile_are_named(tmp_path, old, new, message):
 
 
 def test_an_unknown_target_lists_the_known_ones():
-    with pytest.raises(Unsupported, match=r"unknown target 'rpi'; known targets: .*raspberry_pi_4.*docs/own-target\.md"):
+    message = r"unknown target 'rpi'; known targets: .*raspberry_pi_4.*docs/own-target\.md"
+    with pytest.raises(Unsupported, match=message):
         load_target("rpi")
 
 

@@ -1,5 +1,6 @@
-"""What README and docs tell people to type works: every ```sh line runs, every ```python block runs, in order."""
+"""What README and docs tell people to type works: each ```sh line and each ```python block runs, in order."""
 
+from collections.abc import Iterator
 from pathlib import Path
 import re
 import subprocess
@@ -23,16 +24,24 @@ def commands(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#") and line not in RUN_BY_CI]
 
 
+def steps(page: Path) -> Iterator[str | list[str]]:
+    """What to run, in order: a line for the shell, or the arguments of a process."""
+    for language, text in blocks(page):
+        if language == "sh":
+            yield from commands(text)
+        elif language == "python":
+            yield [sys.executable, "-c", text]
+
+
 @pytest.mark.slow
 @pytest.mark.emulated
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_says_to_type_works(page):
     (ROOT / "build").mkdir(exist_ok=True)
-    for language, text in blocks(page):
-        steps = commands(text) if language == "sh" else [[sys.executable, "-c", text]] if language == "python" else []
-        for step in steps:
-            done = subprocess.run(step, shell=isinstance(step, str), cwd=ROOT, capture_output=True, text=True, timeout=900)
-            assert done.returncode == 0, f"{page.name}: {step}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
+    for step in steps(page):
+        done = subprocess.run(step, shell=isinstance(step, str), cwd=ROOT, capture_output=True, text=True,
+                              timeout=900)
+        assert done.returncode == 0, f"{page.name}: {step}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -42,9 +51,9 @@ def test_links_lead_somewhere(page):
 
 
 def test_make_targets_that_pages_name_exist():
-    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    folders = {path.name for path in (ROOT / "targets").iterdir()}
+    known = rules | folders | {f"bench-{folder}" for folder in folders}
     for page in PAGES:
-        named = set(re.findall(r"`make ([a-z-]+)`", page.read_text(encoding="utf-8")))
-        folders = {path.name for path in (ROOT / "targets").iterdir()}
-        unknown = {name for name in named if name not in known | folders and name.removeprefix("bench-") not in folders}
+        unknown = set(re.findall(r"`make ([a-z-]+)`", page.read_text(encoding="utf-8"))) - known
         assert not unknown, f"{page.name} names make targets that do not exist: {sorted(unknown)}"

@@ -1,6 +1,7 @@
 """The layout pass keeps the function, leaves no transposes, and says how inputs and outputs were turned."""
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -65,7 +66,8 @@ def test_one_dimensional_convolutions_become_plain_conv2d():
     x = net.b.input("x", (1, 6, 50))
 
     def conv1d(x, name, channels):
-        w, b = net.weights(f"{name}.weight", channels, 1, 5, net.shape(x)[1]), net.weights(f"{name}.bias", channels)
+        w = net.weights(f"{name}.weight", channels, 1, 5, net.shape(x)[1])
+        b = net.weights(f"{name}.bias", channels)
         inner = net.b.op("transpose", [x], f"{name}:nlc", perm=(0, 2, 1))
         n, length, c = net.shape(inner)
         inner = net.b.op("reshape", [inner], f"{name}:in", shape=(n, 1, length, c))
@@ -80,8 +82,8 @@ def test_one_dimensional_convolutions_become_plain_conv2d():
     assert [op.kind for op in graph.ops] == ["reshape", "conv2d", "relu", "conv2d", "mean", "reshape"]
     assert [op.name for op in graph.ops][1:4] == ["first", "relu", "second"]
     feeds = feeds_of(literal, np.random.default_rng(1))
-    np.testing.assert_allclose(run_in_source_layout(graph, feeds)["mean"], reference.run(literal, feeds)["mean"],
-                               rtol=1e-5, atol=1e-5)
+    expected, got = reference.run(literal, feeds), run_in_source_layout(graph, feeds)
+    np.testing.assert_allclose(got["mean"], expected["mean"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("two", [False, True])

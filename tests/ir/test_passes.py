@@ -1,6 +1,9 @@
 """Canonical passes keep the function and leave nothing to fold."""
 
-from hypothesis import given, settings, strategies as st
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -15,7 +18,8 @@ from toolchain.runtime import reference
 
 def outputs(graph, seed=0):
     rng = np.random.default_rng(seed)
-    feeds = {name: rng.standard_normal((3, *graph.tensors[name].shape[1:]), np.float32) for name in graph.inputs}
+    shapes = {name: (3, *graph.tensors[name].shape[1:]) for name in graph.inputs}
+    feeds = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
     return reference.run(graph, feeds)
 
 
@@ -54,14 +58,16 @@ def test_batch_norm_folds_by_equation_14():
     gamma, beta, mean, var = (graph.tensors[f"p{i}"].data.astype(np.float64) for i in range(4))
     k = gamma / np.sqrt(var + 1e-3)
     assert [op.kind for op in folded.ops] == ["conv2d"] and folded.ops[0].name == "bn"
-    np.testing.assert_allclose(folded.tensors["w"].data, graph.tensors["w"].data * k[:, None, None, None], rtol=1e-6)
-    np.testing.assert_allclose(folded.tensors["b"].data, (graph.tensors["b"].data - mean) * k + beta, rtol=1e-5)
+    w, bias = graph.tensors["w"].data, graph.tensors["b"].data
+    np.testing.assert_allclose(folded.tensors["w"].data, w * k[:, None, None, None], rtol=1e-6)
+    np.testing.assert_allclose(folded.tensors["b"].data, (bias - mean) * k + beta, rtol=1e-5)
 
 
 def test_shared_weights_fold_apart():
     rng, b = np.random.default_rng(1), Builder("shared")
     x = b.input("x", (1, 4, 4, 2))
-    w, bias = b.constant("w", rng.normal(size=(2, 1, 1, 2)).astype(np.float32)), b.constant("b", np.zeros(2, np.float32))
+    w = b.constant("w", rng.normal(size=(2, 1, 1, 2)).astype(np.float32))
+    bias = b.constant("b", np.zeros(2, np.float32))
     p = [b.constant(f"p{i}", rng.uniform(0.5, 2, 2).astype(np.float32)) for i in range(4)]
     first = b.op("batch_norm", [b.op("conv2d", [x, w, bias], "one"), *p], "bn", epsilon=1e-3)
     graph = b.graph(b.op("conv2d", [first, w, bias], "two"))
@@ -86,7 +92,8 @@ def test_pads_fold_into_the_convolution():
     x = b.input("x", (1, 5, 5, 2))
     padded = b.op("pad", [x], "padded", pads=((0, 0), (1, 2), (0, 1), (0, 0)))
     w = b.constant("w", rng.normal(size=(1, 3, 3, 2)).astype(np.float32))
-    graph = b.graph(b.op("depthwise_conv2d", [padded, w, b.constant("b", np.zeros(2, np.float32))], "y", pads=(1, 0, 0, 0)))
+    bias = b.constant("b", np.zeros(2, np.float32))
+    graph = b.graph(b.op("depthwise_conv2d", [padded, w, bias], "y", pads=(1, 0, 0, 0)))
     folded = fold_pad(graph)
     assert [op.attrs["pads"] for op in folded.ops] == [(2, 2, 0, 1)]
     same_function(graph, folded)
@@ -95,7 +102,8 @@ def test_pads_fold_into_the_convolution():
 def test_constants_fold():
     b = Builder("constants")
     x = b.input("x", (1, 3))
-    two = b.op("add", [b.constant("a", np.ones((1, 3), np.float32)), b.constant("b", np.ones((1, 3), np.float32))], "two")
+    ones = np.ones((1, 3), np.float32)
+    two = b.op("add", [b.constant("a", ones), b.constant("b", ones)], "two")
     folded = fold_constants(b.graph(b.op("mul", [x, two], "y")))
     assert [op.kind for op in folded.ops] == ["mul"] and folded.tensors["two"].data.tolist() == [[2, 2, 2]]
 
@@ -111,7 +119,7 @@ def test_nan_weights_are_named():
 
 def test_a_tensor_that_lies_about_its_shape_is_named():
     graph = conv_chain()
-    from dataclasses import replace
     wrong = graph.with_tensors(replace(graph.tensors["conv"], shape=(1, 5, 5, 3)))
-    with pytest.raises(BadGraph, match=r"conv: conv2d gives \(1, 4, 4, 3\) but the tensor says \(1, 5, 5, 3\)"):
+    message = r"conv: conv2d gives \(1, 4, 4, 3\) but the tensor says \(1, 5, 5, 3\)"
+    with pytest.raises(BadGraph, match=message):
         check(wrong, "FLOAT")
