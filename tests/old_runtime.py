@@ -19,7 +19,7 @@ Job = tuple[bytes, Mapping[str, np.ndarray]]
 
 
 def run_old_runtime(jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
-    """Outputs by name, samples stacked, of each (model, feeds). Raises RuntimeError with the child's words."""
+    """Outputs by name, samples stacked, of each job. Raises RuntimeError with what the child wrote."""
     with tempfile.TemporaryDirectory(prefix="tflite-runtime-") as folder:
         for i, (model, feeds) in enumerate(jobs):
             Path(folder, f"{i}.tflite").write_bytes(model)

@@ -18,7 +18,7 @@ from toolchain.load import load
 from toolchain.load.tflite import load_tflite
 from toolchain.load.tflite_hybrid import with_float_weights
 from toolchain.load.tflite_schema import packed
-from toolchain.lower.tflite import write_tflite
+from toolchain.lower.tflite import IO, write_tflite
 from toolchain.runtime import reference
 from toolchain.runtime.litert import LiteRT
 
@@ -219,6 +219,24 @@ def test_per_tensor_weights_stay_per_tensor():
 
 
 @pytest.mark.oracle
+@pytest.mark.parametrize("io", IO)
+def test_int8_files_with_any_border_pass_the_self_check(tmp_path, io):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(write_tflite(quantized(random_net(5)), io=io))
+    graph = load(path)
+    assert graph.tensors["x"].dtype == graph.tensors["softmax"].dtype == io
+    assert graph.source.worst_error <= 1 / 255
+
+
+def test_an_int8_file_may_hold_an_op_that_changes_nothing(tmp_path):
+    build, quant = Builder("idle"), QuantParams(0.1, 0)
+    x = build.op("reshape", [build.input("x", (1, 4), "int8", quant)], "same", shape=(1, 4), quant=quant)
+    path = tmp_path / "idle.tflite"
+    path.write_bytes(write_tflite(build.graph(build.op("relu", [x], "y", quant=quant))))
+    assert load(path).ops[-1].kind == "relu"
+
+
+@pytest.mark.oracle
 def test_int8_weights_under_float_activations_are_dequantized():
     graph, scale = classifier(), np.array([0.01, 0.02, 0.03], np.float32)
     codes = np.random.default_rng(0).integers(-127, 128, (3, 3, 3, 2)).astype(np.int8)
@@ -323,6 +341,19 @@ def test_a_lowest_pad_is_the_max_pools_own():
     message = refused(graph, lambda file: put(file, "y.padded.lowest", np.array([3.5], np.float32)))
     assert message.endswith("op 0 PADV2 'y.padded': pads with 3.5; 0 (in int8: the zero point) has a row, "
                             "and the lowest value before a VALID max pool")
+
+
+@pytest.mark.parametrize("rectify, kinds", [(False, ["pad", "max_pool2d"]), (True, ["relu", "max_pool2d"])])
+def test_zeros_before_a_max_pool_are_its_own_where_they_never_win(rectify, kinds):
+    build = Builder("zeros")
+    x = build.input("x", (1, 6, 6, 2))
+    x = build.op("relu", [x], "relu") if rectify else x
+    x = build.op("pad", [x], "pad", pads=((0, 0), (1, 0), (0, 1), (0, 0)))
+    graph = build.graph(build.op("max_pool2d", [x], "y", kernel=(2, 2)))
+    loaded = load_tflite(write_tflite(graph), "zeros")
+    assert [op.kind for op in loaded.ops] == kinds
+    feeds = noise(graph, 3)
+    assert np.array_equal(reference.run(loaded, feeds)["y"], reference.run(graph, feeds)["y"])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -47,6 +47,7 @@ class _Loader:
     names:       tensor index -> name in the graph, of all that is made so far
     lowest_pads: output of a PAD or PADV2 that is left to max pools -> (its input, pads)
     hybrid:      int8 weights that were dequantized
+    rectified:   what a ReLU of any form made
     """
 
     def __init__(self, file: TFLiteFile):
@@ -54,6 +55,7 @@ class _Loader:
         self.names: dict[int, str] = {}
         self.lowest_pads: dict[int, tuple[int, tuple[int, ...]]] = {}
         self.hybrid: list[str] = []
+        self.rectified: set[str] = set()
 
     def graph(self) -> Graph:
         for index in self.file.inputs:
@@ -138,14 +140,15 @@ class _Loader:
         if shape != output.shape:
             raise self.bad(op, f"makes {shape} but '{output.name}' is {output.shape}")
         self.names[output.index] = name
+        if {"relu", "relu6"} & {kind, attrs.get("activation")}:
+            self.rectified.add(name)
 
     def never_negative(self, name: str) -> bool:
         """Whether zeros change no maximum over an activation."""
         quant = self.build.tensors[name].quant
         if quant is not None:
             return int(quant.zero_point) == RANGE[quant.dtype][0]
-        makers = [op for op in self.build.ops if op.name == name]
-        return any({"relu", "relu6"} & {op.kind, op.attrs.get("activation")} for op in makers)
+        return name in self.rectified
 
     def reshaped(self, name: str, shape: tuple[int, ...], output: str) -> str:
         """`name` as `shape`, by a reshape of our own where it has another."""
