@@ -78,9 +78,10 @@ def _serialised(writer: OnnxWriter, digest: str) -> bytes:
         writer.real(name)
     inputs, outputs = ([helper.make_tensor_value_info(name, TensorProto.FLOAT, graph.tensors[name].shape)
                         for name in names] for names in (graph.inputs, graph.outputs))
-    proto = helper.make_graph(writer.nodes, graph.name, inputs, outputs, writer.initializers)
-    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                              producer_name="edge-toolchain")
+    model = helper.make_model(helper.make_graph([], graph.name, inputs, outputs), ir_version=IR_VERSION,
+                              opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edge-toolchain")
+    model.graph.node.extend(writer.nodes)
+    model.graph.initializer.extend(writer.initializers)  # make_graph would copy all weights twice more
     permutations = json.dumps(graph.permutations, sort_keys=True)
     helper.set_model_props(model, {"edge.graph_digest": digest, PERMUTATIONS: permutations})
     return model.SerializeToString(deterministic=True)
