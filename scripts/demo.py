@@ -1,7 +1,7 @@
 """The main job on real input: two networks, every target, one table.
 
 har_watch: a 1-D network on wrist-sensor windows; pruned, fine-tuned, calibrated, quantized; judged by top-1
-on people that it never saw. efficientnet_lite0: its published ImageNet weights, quantized, judged by how often
+on people that it never saw. efficientnet_lite0: published ImageNet weights, quantized, judged by how often
 it names the same class as the float network on held-out crops. Writes build/demo/report.json and report.md.
 """
 
@@ -92,9 +92,9 @@ def measured(job: Job, artifact: Artifact, profile: TargetProfile, test: Samples
 
 def figures(job: Job, artifact: Artifact, profile: TargetProfile, fmt: str, test: Samples,
             truth: np.ndarray) -> tuple[Measurement, Evaluation]:
-    """Measure and judge one file. Phones and boards that get the same bytes are run on this host once."""
+    """Measure and judge one file. Targets that get the same bytes are run on this host once."""
     key = sha256(artifact.model(fmt)).digest()
-    if profile.transport == "none" and key in MEASURED:
+    if not profile.emulated and key in MEASURED:
         measurement, quality = MEASURED[key]
         return replace(measurement, target=profile.name), quality
     say(f"measuring {job.name} for {profile.name}, {fmt}")

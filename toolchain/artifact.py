@@ -14,7 +14,7 @@ import numpy as np
 
 from toolchain.errors import BadInput
 from toolchain.ir.quant import QuantParams, dequantize, quantize
-from toolchain.profile import Format
+from toolchain.profile import Format, TargetProfile
 
 MANIFEST = "manifest.json"
 VECTORS = "test_vectors.npz"
@@ -62,6 +62,7 @@ class FileRecord(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """manifest.json, written last: a folder without it is not an artefact.
 
+    profile:      the target's facts as they were when this was built; None for a bare file
     scheme:       "int8" or "float32"; "as it came" for a bare file
     inputs, outputs: format -> ports of that format's file, in its own layout; "graph" -> those of the Graph
     static_bytes: "flash" and "ram" that the target needs, known before it is deployed
@@ -73,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     target: str
+    profile: TargetProfile | None = None
     formats: tuple[Format, ...]
     scheme: str = "as it came"
     inputs: dict[str, tuple[Port, ...]]

@@ -46,7 +46,7 @@ def chosen_format(artifact: Artifact, fmt: str | None) -> Format:
 
 def chosen_profile(artifact: Artifact, device: str | None) -> TargetProfile:
     """The artefact's own target's. Raises DeviceUnavailable where `device` is neither it nor the host."""
-    own = load_target(artifact.manifest.target)
+    own = artifact.manifest.profile or load_target(HOST)
     if device in (None, own.name):
         return own
     if device == HOST and own.transport != "qemu":

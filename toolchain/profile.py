@@ -33,7 +33,7 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     transport:        how it is reached: "local" or "qemu"; "none" = built here, run on the host's runtimes
     machine:          QEMU's machine name
     compiler, cflags: for format "c"
-    name:             the folder's name
+    name, folder:     of its folder; not written by the user
     """
 
     description: str
@@ -53,6 +53,7 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     compiler: str = ""
     cflags: tuple[str, ...] = ()
     name: str = ""
+    folder: str = ""
 
     @property
     def emulated(self) -> bool:
@@ -67,7 +68,7 @@ def load_profile(path: Path) -> TargetProfile:
         raise BadConfig(f"{path}: format 'c' needs a compiler; add compiler = \"arm-none-eabi-gcc\"")
     if profile.transport == "qemu" and not profile.machine:
         raise BadConfig(f"{path}: transport 'qemu' needs a machine; add machine = \"mps2-an386\"")
-    return msgspec.structs.replace(profile, name=path.parent.name)
+    return msgspec.structs.replace(profile, name=path.parent.name, folder=str(path.parent))
 
 
 def target_names(root: Path = TARGETS) -> list[str]:

@@ -87,7 +87,7 @@ def test_files_that_are_no_model():
 def test_a_target_without_firmware(built):
     message = "targets/nowhere/firmware: no link.ld; a target with format 'c' needs"
     with pytest.raises(Unsupported, match=message):
-        build_firmware(built, smaller(name="nowhere"))
+        build_firmware(built, smaller(folder="targets/nowhere"))
 
 
 def test_all_c_compiles_without_a_warning(built, tmp_path):

@@ -11,7 +11,7 @@ import tempfile
 
 from toolchain.artifact import Artifact
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
-from toolchain.profile import TARGETS, TargetProfile
+from toolchain.profile import TargetProfile
 
 PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi"}
 """Compiler -> Debian packages that bring it."""
@@ -112,7 +112,7 @@ def _find_compiler(profile: TargetProfile) -> str:
 
 
 def _board_files(profile: TargetProfile) -> dict[str, bytes]:
-    folder = TARGETS / profile.name / "firmware"
+    folder = Path(profile.folder) / "firmware"
     files = {path.name: path.read_bytes() for path in folder.glob("*") if path.suffix in (".c", ".h", ".ld")}
     if "link.ld" not in files:
         raise Unsupported(f"{folder}: no link.ld; a target with format 'c' needs start-up code, a linker "

@@ -47,7 +47,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
     first = emitted[profile.formats[0]]
     static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
-        name=graph.name, target=profile.name, formats=profile.formats,
+        name=graph.name, target=profile.name, profile=msgspec.structs.replace(profile, folder=""),
+        formats=profile.formats,
         scheme="int8" if level_of(graph) == "QUANTIZED" else "float32",
         inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
