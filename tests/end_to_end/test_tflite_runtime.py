@@ -1,7 +1,7 @@
 """Every .tflite that we write runs in tflite-runtime 2.14 and gives what LiteRT gives, codes within 1.
 
 On int8, 2.14 has TFLite's optimised kernels, not XNNPACK, whose single rounding moves the codes that come out
-of a deep network by more than 1: there LiteRT is asked for the same kernels. For single ops it is asked for its
+of a deep network by more than 1: there LiteRT is asked for the same kernels. Single ops are judged by its
 reference kernels: LiteRT 2.3's optimised MUL overflows where the product's scale is 32 times the output's.
 """
 
