@@ -130,9 +130,8 @@ def onnx_runner(graph: Graph):
     return run
 
 
-def test_vectors(prepared: Prepared, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
+def vectors_of(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
     """A few inputs (calibration samples, else seeded noise) and what the reference makes of them."""
-    graph = prepared.graph
     feeds = _vector_inputs(graph, samples, seed)
     outputs = reference.run(graph, feeds)
     return {**{f"input/{name}": value for name, value in feeds.items()},
@@ -161,7 +160,7 @@ def build(prepared: Prepared, profile: TargetProfile, recipe: Recipe, samples: S
           say: Say = quiet) -> Artifact:
     """Lower for one target, with firmware for C. Raises DoesNotFit, Unsupported, DeviceUnavailable."""
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
-    artifact = lower(prepared.graph, profile, test_vectors(prepared, samples, recipe.seed))
+    artifact = lower(prepared.graph, profile, vectors_of(prepared.graph, samples, recipe.seed))
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric)
     artifact = replace(artifact, manifest=manifest)
     return _with_firmware(artifact, profile) if "c" in profile.formats else artifact
