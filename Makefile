@@ -40,7 +40,7 @@ help:  ## what you can make
 digest = $(shell sed -s '/^\[tool/,$$d' $(1) | sha256sum | cut -c1-16)
 READY        := .venv/ready-$(call digest,pyproject.toml requirements/constraints.txt requirements/no-deps.txt)
 READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
-READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt)
+READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requirements/no-deps.txt)
 
 .PHONY: setup setup-tflite-runtime setup-peers
 setup: $(READY)  ## system packages and .venv/ with .venv/bin/edge
@@ -68,6 +68,7 @@ $(READY_PEERS):
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet torch==2.13.0
 	.venv-peers/bin/pip install --quiet --requirement requirements/peers.txt
+	.venv-peers/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/no-deps.txt
 	@rm -f .venv-peers/ready-* && touch $@
 
 PHOTOS := calibration_data/photos/manifest.toml
@@ -77,7 +78,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo doctor
+.PHONY: check test test-slow demo benchmark-peers benchmark-onnx doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -90,6 +91,12 @@ test-slow: setup setup-tflite-runtime data  ## firmware on QEMU, older runtimes,
 
 demo: setup data  ## the main job: two networks, every target, one table
 	$(BIN)/python scripts/demo.py
+
+benchmark-peers: setup setup-peers data  ## our files and our conversion beside the vendors' tools; QUICK=1: fewer runs
+	$(BIN)/python scripts/benchmark_peers.py $(if $(QUICK),--quick)
+
+benchmark-onnx: setup data  ## its .onnx part alone, without the vendors' environment; QUICK=1: fewer runs
+	$(BIN)/python scripts/benchmark_onnx.py $(if $(QUICK),--quick)
 
 doctor: setup  ## what this machine has and lacks
 	$(EDGE) doctor

@@ -1,0 +1,37 @@
+"""Static INT8 (QDQ, U8S8, per channel, min-max) by onnxruntime's quantizer. A child of benchmark_peers.py.
+
+quantize_onnx.py FLOAT.onnx SAMPLES.npz OUT.onnx
+"""
+
+from pathlib import Path
+import sys
+import tempfile
+
+import numpy as np
+import onnxruntime
+from onnxruntime import quantization as ort
+
+
+class Images(ort.CalibrationDataReader):
+    """Channels-first floats, one image at a time."""
+
+    def __init__(self, name: str, images: np.ndarray):
+        floats = ((image[None].astype(np.float32) - 127) / 128 for image in images)
+        self._feeds = ({name: x.transpose(0, 3, 1, 2)} for x in floats)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._feeds, None)
+
+
+def main(source: str, samples: str, target: str) -> None:
+    name = onnxruntime.InferenceSession(source).get_inputs()[0].name
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        ort.quant_pre_process(source, prepared)
+        ort.quantize_static(prepared, target, Images(name, np.load(samples)["x"]), ort.QuantFormat.QDQ,
+                            per_channel=True, activation_type=ort.QuantType.QUInt8,
+                            weight_type=ort.QuantType.QInt8, calibrate_method=ort.CalibrationMethod.MinMax)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
