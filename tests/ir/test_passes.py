@@ -63,6 +63,31 @@ def test_batch_norm_folds_by_equation_14():
     np.testing.assert_allclose(folded.tensors["b"].data, (bias - mean) * k + beta, rtol=1e-5)
 
 
+def pointwise():
+    """A 1x1 convolution to five channels: random numbers, the builder and the result."""
+    rng, b = np.random.default_rng(0), Builder("net")
+    weight, bias = rng.standard_normal((5, 1, 1, 3), np.float32), np.zeros(5, np.float32)
+    inputs = [b.input("x", (1, 5, 5, 3)), b.constant("w", weight), b.constant("b", bias)]
+    return rng, b, b.op("conv2d", inputs, "y")
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 1, 1, 5), (1,), ()])
+def test_a_constant_for_each_channel_folds_into_the_convolution(shape):
+    """A bias and a batch norm as some exporters write them."""
+    rng, b, y = pointwise()
+    for kind in ("add", "mul", "sub"):
+        y = b.op(kind, [y, b.constant(kind, rng.standard_normal(shape, np.float32))], f"y.{kind}")
+    graph = b.graph(b.op("relu", [y], "out"))
+    assert [(op.kind, op.name) for op in canonical(graph).ops] == [("conv2d", "out")]
+    same_function(graph, canonical(graph))
+
+
+def test_a_constant_that_differs_from_place_to_place_stays():
+    rng, b, y = pointwise()
+    graph = b.graph(b.op("add", [y, b.constant("place", rng.standard_normal((5, 1), np.float32))], "out"))
+    assert [op.kind for op in canonical(graph).ops] == ["conv2d", "add"]
+
+
 def test_shared_weights_fold_apart():
     rng, b = np.random.default_rng(1), Builder("shared")
     x = b.input("x", (1, 4, 4, 2))

@@ -71,6 +71,16 @@ def test_arithmetic_on_constants_is_folded():
 
 
 @pytest.mark.oracle
+@pytest.mark.parametrize("shape, kind", [(ROWS, "fully_connected"), ((1, 3, 10), "conv2d")])
+def test_a_bias_that_is_added_behind_a_matmul_is_a_bias(shape, kind):
+    """As tf2onnx writes Dense, and torch's dynamo exporter a Linear layer on sequences."""
+    nodes = [node("MatMul", "x w", "m"), node("Add", "m b", "s"), node("Relu", "s", "y")]
+    graph = assert_as_onnx_runtime(model_of(nodes, {"x": shape}, {"w": normal(10, 4), "b": normal(4)}))
+    ops = canonical(channels_last(graph)).ops
+    assert [op.kind for op in ops if op.kind != "reshape"] == [kind]
+
+
+@pytest.mark.oracle
 def test_an_output_keeps_its_name_through_identities_and_twice():
     nodes = [node("Relu", "x", "r"), node("Identity", "r", "y"), node("Dropout", "r", "z"),
              node("Identity", "x", "w")]

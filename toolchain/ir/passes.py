@@ -137,6 +137,33 @@ def fold_batch_norm(graph: Graph) -> Graph:
     return rewired(graph.with_tensors(*tensors), [folded.get(op.name, op) for op in graph.ops])
 
 
+def fold_affine(graph: Graph) -> Graph:
+    """conv -> add, sub or mul of a constant for each channel becomes conv: exporters' way to write a bias."""
+    folded, tensors = {}, []
+    for conv, op in sole_pairs(graph, WEIGHTED, {"add", "sub", "mul"}):
+        value = _per_channel(graph, conv, op)
+        if value is not None and conv.attrs["activation"] is op.attrs["activation"] is None:
+            one, zero = np.ones_like(value), np.zeros_like(value)
+            k, shift = {"add": (one, value), "sub": (one, -value), "mul": (value, zero)}[op.kind]
+            weight, bias = _scaled(graph, conv, k, shift)
+            tensors += [weight, bias]
+            inputs = (conv.inputs[0], weight.name, bias.name)
+            folded[op.name] = replace(conv, inputs=inputs, outputs=op.outputs)
+    if not folded:
+        return graph
+    ops = [folded.get(op.name, op) for op in graph.ops]
+    return fold_affine(rewired(graph.with_tensors(*tensors), ops))  # a mul and an add may stand in a row
+
+
+def _per_channel(graph: Graph, conv: Op, op: Op) -> np.ndarray | None:
+    """The constant that `op` applies to the result of `conv`, one value a channel; None where it is none."""
+    made, value = graph.tensors[conv.name], graph.tensors[op.inputs[1]]
+    broadcast = value.is_constant and value.size in (1, value.shape[-1] if value.shape else 1)
+    if not broadcast or graph.tensors[op.name].shape != made.shape:
+        return None
+    return np.broadcast_to(value.data.ravel().astype(np.float64), made.shape[-1:])
+
+
 def _scaled(graph: Graph, conv: Op, k: np.ndarray, shift: np.ndarray) -> tuple[Tensor, Tensor]:
     """Weight and bias of conv * k + shift; under new names where another op shares them."""
     _, weight, bias = graph.of(conv)
@@ -186,8 +213,10 @@ def fuse_activation(graph: Graph) -> Graph:
 CANONICAL: tuple[Callable[[Graph], Graph], ...] = (
     drop_identity,
     fold_constants,
+    fold_affine,       # before fold_batch_norm: it may stand between
     fold_batch_norm,   # before fuse_activation: the activation sits behind the batch norm
     lower_batch_norm,  # what is left
+    fold_affine,       # again: what stood behind a batch norm
     fuse_activation,
     fold_pad,
     fold_mean_reshape,

@@ -4,7 +4,7 @@ QDQ (onnxruntime documentation, "Quantize ONNX models", ONNX quantization repres
 computes on floats between QuantizeLinear and DequantizeLinear pairs, and a runtime makes one integer kernel
 of each such unit. Inputs and outputs are float, in the layout of the model's source.
 
-Opset 17 and IR version 8, ONNX 1.12's, are read by onnxruntime 1.12 (2022) and all later ones.
+Opset 17 and IR version 8 are those of ONNX 1.12 (2022); docs/decisions/0007 says why.
 """
 
 from dataclasses import replace
@@ -56,7 +56,7 @@ def _check(graph: Graph, activations: str, keep: tuple[str, ...]) -> None:
 
 
 def _pads_apart(graph: Graph) -> Graph:
-    """A reshape to the same shape between a pad and a max_pool2d. Without it onnxruntime (1.17 to 1.31) fuses
+    """A reshape to the same shape between a pad and a max_pool2d. Without it onnxruntime (1.20 to 1.31) fuses
     them, and pads with -inf instead of zeros."""
     ops: list[Op] = []
     for op in graph.ops:

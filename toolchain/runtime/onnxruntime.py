@@ -14,7 +14,7 @@ DISTRIBUTION = "onnxruntime"
 DTYPE = {"float": "float32", "double": "float64"}
 """ONNX's name of an element type -> numpy's, where they differ."""
 WRONG = ("Pad_Fusion",)
-"""Optimizers that change what a model computes: from 1.17 to 1.31 it makes a Pad's zeros a MaxPool's -inf."""
+"""Optimizers that change what a model computes: from 1.20 to 1.31 it makes a Pad's zeros a MaxPool's -inf."""
 PERMUTATIONS = "edge.permutations"
 """Metadata entry of the files that we write: JSON, name -> axes."""
 
