@@ -157,7 +157,7 @@ def test_quantized_external_old_and_integer_models_are_refused_with_the_way_out(
         load_onnx(quantized, "net")
     outside = onnx.load_from_string(single("Gemm", ROWS, normal(10, 4)))
     onnx.external_data_helper.set_external_data(outside.graph.initializer[0], "weights.bin")
-    with pytest.raises(Unsupported, match="1 initializers keep their data in other files, the first is c0"):
+    with pytest.raises(Unsupported, match="1 tensors keep their data in other files, the first is 'c0'"):
         load_onnx(outside.SerializeToString(), "net")
     with pytest.raises(Unsupported, match="net: opset 8; export it with opset 9 or later"):
         load_onnx(single("Relu", ROWS, opset=8), "net")
@@ -165,6 +165,15 @@ def test_quantized_external_old_and_integer_models_are_refused_with_the_way_out(
     integers.graph.input[0].CopyFrom(value("x", ROWS, TensorProto.INT32))
     with pytest.raises(Unsupported, match="input 'x' is TensorProto.INT32; only float32 inputs are read"):
         load_onnx(integers.SerializeToString(), "net")
+
+
+def test_no_other_file_is_opened_for_a_constant_inside_a_node(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(16))
+    inside = numpy_helper.from_array(floats(1, 2, 3, 4), "inside")
+    onnx.external_data_helper.set_external_data(inside, str(tmp_path / "secret"))
+    model = model_of([node("Constant", "", "c", value=inside), node("Add", "x c", "y")], {"x": (1, 4)})
+    with pytest.raises(Unsupported, match="1 tensors keep their data in other files, the first is 'inside'"):
+        load_onnx(model, "net")
 
 
 @pytest.mark.oracle

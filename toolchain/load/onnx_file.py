@@ -116,12 +116,14 @@ def _opset(proto, name: str) -> int:
 
 
 def _refuse_external(proto, name: str) -> None:
+    """Before anything reads a tensor: a file names no other file that gets opened."""
     from onnx import TensorProto
 
-    outside = [t.name for t in proto.graph.initializer if t.data_location == TensorProto.EXTERNAL]
+    tensors = [*proto.graph.initializer, *(a.t for node in proto.graph.node for a in node.attribute)]
+    outside = [tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL]
     if outside:
-        raise Unsupported(f"{name}: {len(outside)} initializers keep their data in other files, the first is "
-                          f"{outside[0]}; save it as one file: onnx.save_model(onnx.load(path), path)")
+        raise Unsupported(f"{name}: {len(outside)} tensors keep their data in other files, the first is "
+                          f"'{outside[0].name}'; save it as one file: onnx.save_model(onnx.load(path), path)")
     if proto.graph.sparse_initializer:
         raise Unsupported(f"{name}: has sparse initializers; store them densely")
 
@@ -201,10 +203,10 @@ def _inputs(proto, constants: Arrays, name: str) -> tuple[dict[str, Shape], tupl
 
 def _symbolic(shape) -> tuple[str, list[str]]:
     """(what the batch is called if it is symbolic, else ""; the other axes that have no fixed size)."""
-    names = [dim.dim_param or "no size" if not dim.HasField("dim_value") else "" for dim in shape.dim]
-    names = [repr(name) if name and name != "no size" else name for name in names]
-    rest = [f"has {name} at axis {axis}" for axis, name in enumerate(names) if axis and name]
-    return names[0] if names else "", rest
+    unfixed = {axis: repr(dim.dim_param) if dim.dim_param else "no size"
+               for axis, dim in enumerate(shape.dim) if not dim.HasField("dim_value")}
+    batch = unfixed.pop(0, "")
+    return batch, [f"has {what} at axis {axis}" for axis, what in unfixed.items()]
 
 
 def _not_one(shape) -> Iterator[str]:

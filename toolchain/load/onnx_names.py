@@ -1,5 +1,4 @@
-"""Readable names for the values of an ONNX graph: the path of the module that made them, where an exporter
-tells.
+"""Readable names for the values of an ONNX graph: the path of the module that made them, where it is told.
 
 torch.onnx.export(dynamo=True) writes the modules into each node's metadata, the older exporter into the
 node's name: "/layer1/layer1.0/conv1/Conv". Inputs and outputs keep their names; so do values of other

@@ -60,7 +60,7 @@ def _session(model: bytes, threads: int):
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.enable_mem_pattern = False  # a plan of memory takes 5 % more of it in calibration and speeds nothing up
+    options.enable_mem_pattern = False  # it takes 5 % more memory in calibration and speeds nothing up
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # S8S8, the form for Arm, gets integer kernels on x86 too: a file is judged here as it runs there
     options.add_session_config_entry("session.qdqisint8allowed", "1")
