@@ -192,6 +192,8 @@ def test_a_weight_that_is_not_a_number_is_named(tmp_path):
     (single("Conv", IMAGE, normal(4, 6, 3, 3), strides=[0, 0]), "Conv at y: .*division or modulo by zero"),
     (single("Conv", IMAGE, normal(4, 6, 3, 3), strides=[2]), "Conv at y: strides do not fit 2 spatial axes"),
     (single("Reshape", IMAGE, ints(1, 5, -1)), "Reshape at y: "),
+    (single("Pad", IMAGE, ints(0, 0, 1 << 40, 0, 0, 0, 0, 0)), "Pad at y: .* is beyond 2,147,483,648 values"),
+    (single("Relu", (1, 1 << 40)), "input 'x' has size 1099511627776 at axis 1"),
     (single("Relu", ROWS, normal(3)), "ONNX's checker: "),
     (model_of([node("ConstantOfShape", "size", "y")], {"x": ROWS}, {"size": ints(1 << 40)}),
      "ConstantOfShape at y: .* beyond 268,435,456 elements"),

@@ -1,6 +1,7 @@
 """The ONNX door: an .onnx file, node by node, literally."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+import math
 
 import numpy as np
 
@@ -11,10 +12,29 @@ from toolchain.load.onnx_call import Call, Value
 from toolchain.load.onnx_file import Node, OnnxFile, inferred_shapes, parse, read_onnx
 from toolchain.load.onnx_fold import FOLD, fold
 from toolchain.load.onnx_names import rename
-from toolchain.load.onnx_ops import HINTS, RULES
+from toolchain.load.onnx_ops import RULES
 
 MALFORMED = (BadGraph, ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError)
 """What rules raise where shapes and attributes do not go together."""
+LIMIT = 1 << 31
+"""Most values of an activation: a few bytes of a damaged file must not ask for more."""
+
+HINTS: Mapping[str, str] = {
+    "Gelu": "use ReLU, SiLU or LeakyReLU",
+    "Erf": "GELU has no row yet; use ReLU, SiLU or LeakyReLU",
+    "HardSwish": "use ReLU6 or SiLU",
+    "HardSigmoid": "use Sigmoid",
+    "Elu": "use ReLU or LeakyReLU",
+    "PRelu": "use LeakyReLU",
+    "LogSoftmax": "return the logits or the softmax",
+    "LayerNormalization": "use BatchNorm",
+    "InstanceNormalization": "use BatchNorm",
+    "Resize": "resizing has no row yet",
+    "Upsample": "resizing has no row yet",
+    "ConvTranspose": "transposed convolution has no row yet",
+    **dict.fromkeys(("Slice", "Split", "Gather"), "slicing has no row yet; use separate layers"),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), "recurrent layers have no row yet"),
+}
 
 
 def load_onnx(model: bytes, name: str) -> Graph:
@@ -93,6 +113,8 @@ class _Door:
         if isinstance(result, str):
             shape = call.shape(result)
             require(shape[:1] == (1,), f"gives {shape}; the first axis must stay the batch")
+            if math.prod(shape) > LIMIT:
+                raise ValueError(f"{shape} is beyond {LIMIT:,} values")
         return result
 
     def stand_in(self, node: Node) -> None:

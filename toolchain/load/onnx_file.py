@@ -215,5 +215,5 @@ def _not_one(shape) -> Iterator[str]:
     elif shape.dim[0].HasField("dim_value") and shape.dim[0].dim_value != 1:
         yield f"takes {shape.dim[0].dim_value} samples at once"
     for axis, dim in enumerate(shape.dim[1:], 1):
-        if dim.HasField("dim_value") and dim.dim_value < 1:
+        if dim.HasField("dim_value") and not 1 <= dim.dim_value < 1 << 31:
             yield f"has size {dim.dim_value} at axis {axis}"

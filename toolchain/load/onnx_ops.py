@@ -295,20 +295,3 @@ RULES: Mapping[str, Callable[[Call], Value]] = {
     "Cast": cast,
     "Shape": shape,
 }
-
-HINTS: Mapping[str, str] = {
-    "Gelu": "use ReLU, SiLU or LeakyReLU",
-    "Erf": "GELU has no row yet; use ReLU, SiLU or LeakyReLU",
-    "HardSwish": "use ReLU6 or SiLU",
-    "HardSigmoid": "use Sigmoid",
-    "Elu": "use ReLU or LeakyReLU",
-    "PRelu": "use LeakyReLU",
-    "LogSoftmax": "return the logits or the softmax",
-    "LayerNormalization": "use BatchNorm",
-    "InstanceNormalization": "use BatchNorm",
-    "Resize": "resizing has no row yet",
-    "Upsample": "resizing has no row yet",
-    "ConvTranspose": "transposed convolution has no row yet",
-    **dict.fromkeys(("Slice", "Split", "Gather"), "slicing has no row yet; use separate layers"),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), "recurrent layers have no row yet"),
-}
