@@ -42,8 +42,9 @@ def test_float_models(kit, tmp_path, name):
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", INT8)
 def test_int8_models(kit, name):
-    """Taken as they are. LiteRT's reference kernels give our codes, but for what a fully connected op's one rounding
-    becomes behind it; in ONNX Runtime a code here and there differs, which softmax on noise makes more of."""
+    """Taken as they are. LiteRT's reference kernels give our codes, but for what a fully connected op's one
+    rounding becomes behind it; in ONNX Runtime a code here and there differs, and softmax on noise makes more
+    of it."""
     artifact = built(kit, name, "host")
     exact = parity(artifact, "tflite", LiteRT(artifact.model("tflite"), reference_kernels=True))
     assert exact.worst <= 2

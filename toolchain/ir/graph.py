@@ -141,6 +141,16 @@ class Graph:
         used.update(n for op in ops for n in (*op.inputs, *op.outputs, *op.internals))
         return replace(self, ops=ops, tensors={n: t for n, t in self.tensors.items() if n in used})
 
+    def renamed(self, names: Mapping[str, str]) -> "Graph":
+        """The same graph with inner tensors called otherwise, old name -> new; not inputs or outputs."""
+        def new(name: str) -> str:
+            return names.get(name, name)
+
+        ops = tuple(replace(op, inputs=tuple(map(new, op.inputs)), outputs=tuple(map(new, op.outputs)))
+                    for op in self.ops)
+        tensors = {new(name): replace(tensor, name=new(name)) for name, tensor in self.tensors.items()}
+        return replace(self, ops=ops, tensors=tensors)
+
     @cached_property
     def digest(self) -> str:
         """sha256 of what the graph computes and what its tensors are called.

@@ -191,12 +191,11 @@ class Sinking:
             self.finish_output(name)
         old = self.old
         graph = Graph(old.name, self.tensors, tuple(self.ops), old.inputs, (), source=old.source)
-        graph = _renamed(graph, {made: plain for made, plain in self.plain_names.items()
-                                 if made in self.tensors})
+        graph = graph.renamed({made: plain for made, plain in self.plain_names.items() if made in self.tensors})
         graph = replace(graph, outputs=old.outputs, permutations=self.permutations)
         graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
-        return _renamed(graph, {moved: name for moved in graph.tensors if moved.endswith(MOVED)
-                                and (name := moved.removesuffix(MOVED)) not in graph.tensors})
+        return graph.renamed({moved: name for moved in graph.tensors if moved.endswith(MOVED)
+                              and (name := moved.removesuffix(MOVED)) not in graph.tensors})
 
     def finish_output(self, name: str) -> None:
         """Hand the output out as it lies if it only permutes an op's result, else materialise it."""
@@ -252,16 +251,6 @@ def _full_permutation(axes: Axes, shape: tuple[int, ...]) -> tuple[int, ...]:
     spare = [axis for axis in range(len(shape)) if axis not in axes]
     order = [axis if axis is not None else (spare.pop(0) if spare else None) for axis in axes]
     return tuple(axis for axis in (*order, *spare) if axis is not None)
-
-
-def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
-    def new(name: str) -> str:
-        return names.get(name, name)
-
-    ops = tuple(replace(op, inputs=tuple(map(new, op.inputs)), outputs=tuple(map(new, op.outputs)))
-                for op in graph.ops)
-    tensors = {new(t.name): replace(t, name=new(t.name)) for t in graph.tensors.values()}
-    return replace(graph, ops=ops, tensors=tensors)
 
 
 # Rules: each returns whether it handled the op; if not, the op runs on materialised inputs ------------------

@@ -64,15 +64,17 @@ def drop_identity(graph: Graph) -> Graph:
 
 
 def fold_mean_reshape(graph: Graph) -> Graph:
-    """mean with kept axes -> reshape that drops them becomes one mean."""
-    merged = {}
+    """mean with kept axes -> reshape that drops them becomes one mean, called by the plainer name."""
+    merged, names = {}, {}
     for mean, reshape in sole_pairs(graph, {"mean"}, {"reshape"}):
         shape = graph.tensors[mean.inputs[0]].shape
         dropped = tuple(n for axis, n in enumerate(shape) if axis not in mean.attrs["axes"])
         if mean.attrs["keepdims"] and reshape.attrs["shape"] == dropped:
             merged[reshape.name] = make("mean", mean.inputs, reshape.name,
                                         axes=mean.attrs["axes"], keepdims=False)
-    return rewired(graph, [merged.get(op.name, op) for op in graph.ops])
+            if ":" in reshape.name and reshape.name not in graph.outputs:
+                names[reshape.name] = mean.name
+    return rewired(graph, [merged.get(op.name, op) for op in graph.ops]).renamed(names)
 
 
 FOLDABLE: dict[str, Callable] = {
