@@ -191,7 +191,7 @@ class Sinking:
             self.finish_output(name)
         old = self.old
         graph = Graph(old.name, self.tensors, tuple(self.ops), old.inputs, (), source=old.source)
-        graph = graph.renamed({made: plain for made, plain in self.plain_names.items() if made in self.tensors})
+        graph = graph.renamed({made: name for made, name in self.plain_names.items() if made in self.tensors})
         graph = replace(graph, outputs=old.outputs, permutations=self.permutations)
         graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
         return graph.renamed({moved: name for moved in graph.tensors if moved.endswith(MOVED)
