@@ -8,11 +8,14 @@ import numpy as np
 from toolchain.errors import SelfCheckFailed
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Op
+from toolchain.ir.quant import RANGE
 from toolchain.runtime import reference
 
 TOLERANCE = 1e-4
 """Largest allowed |reference - source runtime|, as a share of the output's range."""
 SEED = 20180901
+PASS = "the layout pass changed it"
+REPORT = "This is a bug in a door: please report it with the model"
 
 Arrays = Mapping[str, np.ndarray]
 Oracle = Callable[[Arrays, Collection[str]], Arrays]
@@ -27,20 +30,26 @@ def self_check(literal: Graph, graph: Graph, oracle: Oracle, example: Arrays | N
     """
     feeds = example or _noise(literal)
     if level_of(literal) == "QUANTIZED":
-        return _check_codes(literal, oracle, feeds)
-    expected = oracle(feeds, ())
+        worst = _check_codes(literal, oracle, feeds)
+        before = reference.run(literal, feeds)
+        _worst_output(graph, feeds, before, 0.0, "before the layout pass", lambda: PASS)
+        return worst
+    return _worst_output(graph, feeds, oracle(feeds, ()), TOLERANCE, "the source",
+                         lambda: _first_divergence(literal, oracle, feeds))
+
+
+def _worst_output(graph: Graph, feeds: Arrays, expected: Arrays, allowed: float, whose: str,
+                  where: Callable[[], str]) -> float:
+    """The worst error of the graph's outputs against `expected`, both in the source's layout."""
     perm = graph.permutations.get
     inner = {name: _permuted(feeds[name], perm(name), inverse=True) for name in graph.inputs}
     got = reference.run(graph, inner)
     errors = {name: _error(_permuted(got[name], perm(name)), expected[name]) for name in graph.outputs}
-    worst = max(errors.values())
-    if not worst <= TOLERANCE:
-        name = max(errors, key=errors.get)
-        raise SelfCheckFailed(
-            f"{graph.name}: output {name} differs from the source by {worst:.2g} of its range "
-            f"(allowed {TOLERANCE:g}); {_first_divergence(literal, oracle, feeds)}. "
-            f"This is a bug in a door: please report it with the model")
-    return worst
+    name = max(errors, key=errors.get)
+    if errors[name] > allowed:
+        raise SelfCheckFailed(f"{graph.name}: output {name} differs from {whose} by {errors[name]:.2g} of "
+                              f"its range (allowed {allowed:g}); {where()}. {REPORT}")
+    return errors[name]
 
 
 def _noise(graph: Graph) -> dict[str, np.ndarray]:
@@ -63,11 +72,16 @@ def _permuted(value: np.ndarray, perm: tuple[int, ...] | None, inverse: bool = F
 
 
 def _error(got: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference, as a share of the expected values' range (their magnitude where all are alike)."""
+    """Largest difference, as a share of the expected values' range (their magnitude where all are alike).
+
+    Infinite where the shapes differ or either holds NaN or Inf.
+    """
     if got.shape != expected.shape:
         return float("inf")
+    expected = expected.astype(np.float64)
     spread = float(expected.max() - expected.min()) or float(np.abs(expected).max()) or 1.0
-    return float(np.abs(got.astype(np.float64) - expected).max()) / spread
+    error = float(np.abs(got - expected).max()) / spread
+    return error if np.isfinite(error) else float("inf")
 
 
 def _first_divergence(literal: Graph, oracle: Oracle, feeds: Arrays) -> str:
@@ -76,40 +90,42 @@ def _first_divergence(literal: Graph, oracle: Oracle, feeds: Arrays) -> str:
     theirs = oracle(feeds, names)
     ours = reference.run(literal, feeds, keep=names)
     for op in literal.ops:
-        if op.name in theirs and not _error(ours[op.name], np.asarray(theirs[op.name])) <= TOLERANCE:
+        if op.name in theirs and _error(ours[op.name], np.asarray(theirs[op.name])) > TOLERANCE:
             return f"the first tensor that diverges is {op.name} ({op.kind})"
-    return "every inner tensor that both know agrees before the layout pass"
+    return f"every inner tensor that both know agrees, so {PASS}"
 
 
 def _check_codes(literal: Graph, oracle: Oracle, feeds: Arrays) -> float:
     """Check an integer graph op by op, each on the source's own inputs, so that one code does not snowball.
 
     All codes are equal, except that LiteRT requantizes FULLY_CONNECTED in float and may be one code away.
+    Returns the worst difference as a share of the output's codes (of its range, for floats).
     """
     theirs = {**feeds, **oracle(feeds, [op.name for op in literal.ops])}
-    worst = 0
-    for op in literal.ops:
-        single = _alone(literal, op)
-        if not all(name in theirs for name in (*single.inputs, op.name)):
-            continue
-        ours = reference.run(single, {name: theirs[name] for name in single.inputs})[op.name]
-        off = float(np.abs(ours.astype(np.float64) - theirs[op.name]).max())
-        if off > _allowed(literal, op):
-            raise SelfCheckFailed(
-                f"{literal.name}: {op.name} ({op.kind}) differs from LiteRT's reference kernel "
-                f"by {off:g} codes. This is a bug in a door: please report it with the model")
-        worst = max(worst, off)
-    return worst / 255
+    singles = {op: _alone(literal, op) for op in literal.ops}
+    known = [op for op in literal.ops if {*singles[op].inputs, op.name} <= set(theirs)]
+    if not set(literal.outputs) <= {op.name for op in known}:
+        raise SelfCheckFailed(f"{literal.name}: the source runtime does not show its inner tensors, so "
+                              f"nothing could be checked. {REPORT}")
+    return max(_op_error(literal, op, singles[op], theirs) for op in known)
+
+
+def _op_error(graph: Graph, op: Op, single: Graph, theirs: Arrays) -> float:
+    """Of one op on the source's inputs, as a share of its codes or its range."""
+    ours = reference.run(single, {name: theirs[name] for name in single.inputs})[op.name]
+    if graph.tensors[op.name].dtype == "float32":
+        error, allowed = _error(ours, theirs[op.name]), TOLERANCE
+    else:
+        codes = float(np.ptp(RANGE[graph.tensors[op.name].dtype]))
+        error = float(np.abs(ours.astype(np.float64) - theirs[op.name]).max()) / codes
+        allowed = 1 / codes if op.kind == "fully_connected" else 0.0
+    if error > allowed:
+        raise SelfCheckFailed(f"{graph.name}: {op.name} ({op.kind}) differs from LiteRT's reference kernel "
+                              f"by {error:.2g} of its range. {REPORT}")
+    return error
 
 
 def _alone(graph: Graph, op: Op) -> Graph:
     """A graph of this op only."""
     inputs = tuple(dict.fromkeys(n for n in op.inputs if not graph.tensors[n].is_constant))
     return replace(graph, inputs=inputs, outputs=(op.name,), permutations={}).with_ops((op,))
-
-
-def _allowed(graph: Graph, op: Op) -> float:
-    tensor = graph.tensors[op.name]
-    if tensor.dtype == "float32":
-        return 1e-5 * max(1.0, 255 * float(graph.tensors[op.inputs[0]].quant.scale))
-    return 1.0 if op.kind == "fully_connected" else 0.0
