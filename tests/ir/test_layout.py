@@ -98,3 +98,46 @@ def test_one_tensor_as_two_outputs(two):
     expected, got = reference.run(literal, feeds), run_in_source_layout(graph, feeds)
     for name in literal.outputs:
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-5)
+
+
+def same_function(literal):
+    """The graph after the pass; it was compared with `literal`."""
+    graph = check(channels_last(check(literal, "FLOAT")), "FLOAT")
+    feeds = feeds_of(literal, np.random.default_rng(1))
+    expected, got = reference.run(literal, feeds), run_in_source_layout(graph, feeds)
+    for name in literal.outputs:
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-5)
+    return graph
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_output_and_its_view_as_two_outputs(turned):
+    """The view is handed out first, and takes the tensor that the other one is named after."""
+    net = Literal(3)
+    y = net.b.op("relu", [net.b.input("x", (1, 3, 4, 5))], "y")
+    view = ("transpose", {"perm": (0, 3, 1, 2)}) if turned else ("reshape", {"shape": (1, 3, 4, 5)})
+    graph = same_function(net.b.graph(net.b.op(view[0], [y], "view", **view[1]), y))
+    assert graph.outputs == ("view", "y")
+
+
+def test_a_single_value_of_more_axes_than_what_it_is_added_to():
+    net = Literal(3)
+    x = net.b.input("x", (1, 5))
+    y = net.b.op("reshape", [x], "unsqueezed", shape=(1, 1, 5))
+    y = net.b.op("add", [y, net.weights("one", 1, 1, 1)], "sum")
+    assert same_function(net.b.graph(net.b.op("transpose", [y], "y", perm=(0, 2, 1)))).ops[0].kind == "add"
+
+
+@pytest.mark.parametrize("shape, turned", [((1, 6, 50), True), ((1, 50, 6), False)])
+def test_a_sequence_that_comes_in_channels_last_stays_so(shape, turned):
+    """[N, L, C] that the module turns for its own convolution is not taken for [N, C, L]."""
+    net = Literal(3)
+    x = y = net.b.input("x", shape)
+    if not turned:
+        x = net.b.op("relu", [net.b.op("transpose", [x], "ncl", perm=(0, 2, 1))], "relu")
+    x = net.b.op("transpose", [x], "conv:last", perm=(0, 2, 1))
+    x = net.b.op("reshape", [x], "conv:image", shape=(1, 1, 50, 6))
+    x = net.b.op("conv2d", [x, net.weights("w", 4, 1, 3, 6), net.weights("b", 4)], "conv")
+    graph = same_function(net.b.graph(x))
+    assert transposes(graph) == 0 and graph.tensors[y].shape == (1, 50, 6)
+    assert ("x" in graph.permutations) == turned

@@ -182,7 +182,8 @@ class Sinking:
             return None
         wanted: Axes = tuple(padded[axes.index(i)] if i in axes else None for i in range(rank))
         if base.is_constant:
-            return base.name if base.size == 1 else self.materialise(View(base.name, wanted))
+            broadcasts = base.size == 1 and len(base.shape) <= rank
+            return base.name if broadcasts else self.materialise(View(base.name, wanted))
         moving = [a for a in wanted if a is not None and (a == 0 or base.shape[a] != 1)]
         return self.materialise(View(base.name, wanted)) if moving == sorted(moving) else None
 
@@ -217,7 +218,7 @@ class Sinking:
         self.plain_names = {base: plain for base, plain in self.plain_names.items() if plain != name}
         if made != name:
             if name in self.tensors:
-                self.plain_names[name] = self._unique(f"{name}:inner")
+                self.plain_names.setdefault(name, self._unique(f"{name}:inner"))
             self.plain_names[made] = name
 
     def is_free(self, made: str) -> bool:
@@ -231,12 +232,19 @@ def _wants_channels_last(graph: Graph, tensor: Tensor) -> bool:
     if rank not in TO_LAST:
         return False
     for op in graph.consumers[tensor.name]:
-        if op.kind == "transpose" and op.attrs["perm"] == TO_LAST[rank]:
+        turned = op.kind == "transpose" and op.attrs["perm"] == TO_LAST[rank]
+        if turned and (rank == 4 or not _turned_back(graph, op.name)):
             return True
         follows = op.kind in POINTWISE | BINARY | {"pad", "concat"} or _moves_unit_axes(graph, op)
         if follows and _wants_channels_last(graph, graph.tensors[op.name]):
             return True
     return False
+
+
+def _turned_back(graph: Graph, name: str) -> bool:
+    """Whether all that reads a turned sequence turns it again: then [N, L, C] came in, not [N, C, L]."""
+    return all(op.kind == "transpose" or (op.kind in POINTWISE | {"pad"} and _turned_back(graph, op.name))
+               for op in graph.consumers[name])
 
 
 def _moves_unit_axes(graph: Graph, op: Op) -> bool:

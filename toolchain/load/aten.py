@@ -142,6 +142,7 @@ def softmax(call: Call) -> str:
     x = activation(call)
     rank = len(call.shape(x))
     axis = call["dim"] % rank
+    call.require(axis > 0, "goes over the batch; name another axis")
     if axis == rank - 1:
         return call.emit("softmax", [x])
     perm = (*(a for a in range(rank) if a != axis), axis)
