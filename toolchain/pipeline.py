@@ -16,7 +16,7 @@ from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
-from toolchain.lower import lower, with_files
+from toolchain.lower import lower, require_known_kinds, with_files
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
@@ -32,6 +32,7 @@ def quiet(message: str) -> None:
 def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None,
                 say: Say = quiet) -> Artifact:
     """From a model file or module and a set of samples to an artefact for one target."""
+    require_known_kinds(profile)
     samples = load_samples(data) if data else None
     say(f"loading {model}")
     graph = load(model)

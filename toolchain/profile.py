@@ -68,7 +68,10 @@ def load_profile(path: Path) -> TargetProfile:
         raise BadConfig(f"{path}: format 'c' needs a compiler; add compiler = \"arm-none-eabi-gcc\"")
     if profile.transport == "qemu" and not profile.machine:
         raise BadConfig(f"{path}: transport 'qemu' needs a machine; add machine = \"mps2-an386\"")
-    return msgspec.structs.replace(profile, name=path.parent.name, folder=str(path.parent))
+    if profile.name or profile.folder:
+        raise BadConfig(f"{path}: name and folder are the folder's own; leave them out")
+    folder = path.parent.resolve()
+    return msgspec.structs.replace(profile, name=folder.name, folder=str(folder))
 
 
 def target_names(root: Path = TARGETS) -> list[str]:

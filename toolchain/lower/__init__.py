@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from toolchain.artifact import MODEL_FILE, Artifact, Manifest, Port
-from toolchain.errors import DoesNotFit, Unsupported
+from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
-from toolchain.ir.ops import graph_macs
+from toolchain.ir.ops import OPS, graph_macs
 from toolchain.lower.c.memory import Plan, plan_arena
 from toolchain.profile import TargetProfile
 
@@ -118,6 +118,14 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
 
 
 EMIT: Mapping[str, Callable[..., Emitted]] = {"tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}
+
+
+def require_known_kinds(profile: TargetProfile) -> None:
+    """Raises BadConfig where the profile names a kind of op that the op table does not have."""
+    for key, kinds in (("ops", profile.ops), ("channel_multiple", profile.channel_multiple)):
+        if unknown := [kind for kind in kinds if kind not in OPS]:
+            raise BadConfig(f"target {profile.name}: {key} names {', '.join(unknown)}; the op table has "
+                            f"{', '.join(sorted(OPS))}")
 
 
 def _require_ops(graph: Graph, profile: TargetProfile) -> None:
