@@ -224,6 +224,7 @@ REFUSED = {
                           r"conv2d.default at c: input has shape \(1, 4, 4\); a batch axis is needed"),
     "no_batch_for_pool": (lambda m, x: F.adaptive_avg_pool2d(x.squeeze(0), 1), (1, 1, 4, 4),
                           r"input has shape \(1, 4, 4\); a batch axis is needed"),
+    "softmax_over_the_batch": (nn.Softmax(0), (1, 12), "goes over the batch"),
     "several_results": (lambda m, x: x.max(1)[0], (1, 4, 3), "aten.max.dim at the top level: no row"),
     "slices": (lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1), (1, 4, 3), "slicing has no row yet"),
     "recurrent": (Network(lambda m, x: m.lstm(x)[0], lstm=nn.LSTM(4, 8)), (1, 5, 4), "recurrent layers have"),
