@@ -5,6 +5,10 @@
 """
 
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
 class ToolchainError(Exception):
     """Base of all: printed as one message, without a traceback."""
 
@@ -70,3 +74,14 @@ class InvalidMeasurement(ToolchainError):
     """A figure that was read but cannot be trusted."""
 
     exit_code = 6
+
+
+@contextmanager
+def about(file: object) -> Iterator[None]:
+    """The user's errors raised inside begin with the file that they are about, where they do not name it."""
+    try:
+        yield
+    except ToolchainError as error:
+        if str(file) not in str(error):
+            error.args = (f"{file}: {error}",)
+        raise

@@ -1,13 +1,15 @@
 """Doors in. Each ends with the self-check that keeps an own graph honest."""
 
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import replace
 import hashlib
 from pathlib import Path
+import sys
 
 import numpy as np
 
-from toolchain.errors import BadModel, Unsupported
+from toolchain.errors import BadModel, Unsupported, about
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph, Source
 from toolchain.ir.layout import channels_last
@@ -20,13 +22,15 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) ->
     source:  a .tflite or .onnx file, or file.py:function where function() returns (module, example inputs)
     example: input name -> one sample in the source's layout, for the self-check; default: seeded noise
     Raises BadModel for a missing or malformed file, Unsupported listing everything that has no row,
-    SelfCheckFailed where the graph computes something else than its source.
+    SelfCheckFailed where the graph computes something else than its source. What a user's module
+    prints goes to stderr.
     """
-    name, door = _door(str(source))
-    literal, oracle = door()
-    level = level_of(literal)
-    graph = check(channels_last(check(literal, level)), level)
-    worst = self_check(literal, graph, oracle, example)
+    with about(source), redirect_stdout(sys.stderr):
+        name, door = _door(str(source))
+        literal, oracle = door()
+        level = level_of(literal)
+        graph = check(channels_last(check(literal, level)), level)
+        worst = self_check(literal, graph, oracle, example)
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
 
 
@@ -35,11 +39,13 @@ def _door(source: str) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
     file = Path(source.rpartition(":")[0])
     if file.suffix == ".py":
         return file.resolve().parent.name if file.stem == "model" else file.stem, lambda: _torch(source)
-    suffix, stem = Path(source).suffix, Path(source).stem
+    suffix = Path(source).suffix
     if suffix not in DOORS:
+        if suffix != ".py" and not Path(source).exists():
+            raise BadModel(f"{source}: no such file")
         raise Unsupported(f"{source}: unknown kind of model '{suffix}'; known: {', '.join(sorted(DOORS))}, "
                           f"and file.py:function for PyTorch")
-    return stem, lambda: DOORS[suffix](_read(Path(source)), stem)
+    return Path(source).stem, lambda: DOORS[suffix](_read(Path(source)), source)
 
 
 def _read(path: Path) -> bytes:

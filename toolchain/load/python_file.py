@@ -54,6 +54,6 @@ def _run(spec: str, function):
         return function()
     except BadInput:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = (str(error).strip().splitlines() or [""])[0]
         raise BadInput(f"{spec}: {type(error).__name__}: {line}") from error

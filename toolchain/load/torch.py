@@ -111,6 +111,8 @@ def _one_sample(example: tuple, name: str) -> tuple[tuple[torch.Tensor, ...], tu
 
 def _check_parameters(module: torch.nn.Module, name: str) -> None:
     for path, value in (*module.named_parameters(), *module.named_buffers()):
+        if value.is_meta:
+            raise BadModel(f"{name}: parameter {path} has no values (device 'meta'); load a checkpoint")
         if value.is_floating_point() and value.dtype != torch.float32:
             raise BadInput(f"{name}: parameter {path} is {value.dtype}; call module.float() first")
         if value.is_floating_point() and not torch.isfinite(value).all():
@@ -165,6 +167,10 @@ class _Door:
                 self.visit(node)
         results = self.program.graph.output_node().args[0]
         outputs = [self.output(node) for node in results if isinstance(node, torch.fx.Node)]
+        if not outputs:
+            self.problems.append("the module gives no tensor; return one")
+        twice = sorted({str(name) for name in outputs if outputs.count(name) > 1})
+        self.problems += [f"output {name}: is given twice; return it once" for name in twice]
         if self.problems:
             raise Unsupported.listing(self.name, self.problems)
         return self.build.graph(*outputs, source=source)
