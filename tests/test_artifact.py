@@ -1,5 +1,7 @@
 """Artefacts are written whole or not at all, and every byte that is read back is checked."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -44,12 +46,30 @@ def test_somebody_elses_folder_is_not_overwritten(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_link_is_followed_and_an_interrupted_swap_is_no_obstacle(tmp_path):
+    made(b"old").write(tmp_path / "out")
+    made(b"older").write(tmp_path / ".out.old")
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    made(b"new").write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and read_artifact(tmp_path / "out").model("tflite") == b"new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out"]
+
+
+def edited(folder, key, value):
+    """One key of the manifest with another value."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**manifest, key: value}))
+
+
 @pytest.mark.parametrize("damage, message", [
     (lambda f: (f / "model.tflite").write_bytes(b"modeI"),
      r"model\.tflite: sha256 differs from the manifest's"),
     (lambda f: (f / "model.tflite").unlink(), r"model\.tflite is missing"),
     (lambda f: (f / MANIFEST).unlink(), r"no manifest\.json; not an artefact"),
     (lambda f: (f / MANIFEST).write_text("{"), r"manifest\.json: Input data was truncated"),
+    (lambda f: edited(f, "inputs", {}), r"manifest\.json: inputs or outputs: 'tflite' is missing"),
+    (lambda f: edited(f, "formats", []), r"manifest\.json: formats: at least one is missing"),
+    (lambda f: edited(f, "files", {}), r"manifest\.json: files: 'model\.tflite' is missing"),
 ])
 def test_damage_is_found(tmp_path, damage, message):
     folder = made().write(tmp_path / "out")
@@ -61,7 +81,7 @@ def test_damage_is_found(tmp_path, damage, message):
 def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
     folder = made().write(tmp_path / "out")
     (tmp_path / "secret").write_bytes(b"model")
-    text = (folder / MANIFEST).read_text().replace('"model.tflite"', '"../secret"')
+    text = (folder / MANIFEST).read_text().replace('"test_vectors.npz"', '"../secret"')
     (folder / MANIFEST).write_text(text)
     with pytest.raises(BadInput, match="points outside the folder"):
         read_artifact(folder)

@@ -179,7 +179,7 @@ def test_pickles_never_run(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-30], lambda b: b[:100], lambda b: b"",
-                                    lambda b: b"\x93NUMPY" + b, lambda b: b[:200] + bytes(60) + b[260:]])
+                                    lambda b: b"\x93NUMPY" + b[:9], lambda b: b[:200] + bytes(60) + b[260:]])
 def test_a_damaged_file_is_one_clear_error(tmp_path, damage):
     path = npz(tmp_path, x=np.random.default_rng(0).normal(size=(50, 4)))
     path.write_bytes(damage(path.read_bytes()))

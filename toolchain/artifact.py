@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 import hashlib
 import io
+import os
 from pathlib import Path
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ import zipfile
 import msgspec
 import numpy as np
 
+from toolchain.data import read_npz
 from toolchain.errors import BadInput
 from toolchain.ir.quant import QuantParams, dequantize, quantize
 from toolchain.profile import Format, TargetProfile
@@ -120,8 +122,10 @@ class Artifact:
     def write(self, folder: Path) -> Path:
         """Write to a temporary folder beside `folder`, manifest last, then swap it in.
 
-        An interrupted write leaves the old folder as it was. Raises BadInput for a folder of other things.
+        An interrupted write leaves the old folder as it was. A link is followed. Raises BadInput for a
+        folder of other things, or one that cannot be made.
         """
+        folder = require_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -144,11 +148,23 @@ class Artifact:
         (staging / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
+def require_place(folder: Path) -> Path:
+    """The folder without links, after a look whether an artefact may be written there. Raises BadInput."""
+    place = folder.resolve()
+    nearest = next(path for path in (place, *place.parents) if path.exists())
+    if not nearest.is_dir():
+        raise BadInput(f"{folder}: {nearest} is a file; give another --out")
+    if nearest == place and not (place / MANIFEST).is_file() and any(place.iterdir()):
+        raise BadInput(f"{folder}: not empty and not an artefact (no {MANIFEST}); give another --out")
+    if not os.access(place.parent if nearest == place else nearest, os.W_OK | os.X_OK):
+        raise BadInput(f"{folder}: no permission to write there; give another --out")
+    return place
+
+
 def _swap(staging: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
     if folder.exists():
-        if not (folder / MANIFEST).is_file() and any(folder.iterdir()):
-            raise BadInput(f"{folder}: not empty and not an artefact (no {MANIFEST}); give another --out")
+        shutil.rmtree(old, ignore_errors=True)  # of a swap that was interrupted
         folder.rename(old)
     staging.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
@@ -165,8 +181,8 @@ def _pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def read_artifact(folder: Path) -> Artifact:
-    """Read a folder that `Artifact.write` made, checking every hash. Raises BadInput."""
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder that `Artifact.write` made. Raises BadInput."""
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
@@ -174,9 +190,27 @@ def read_artifact(folder: Path) -> Artifact:
                        f"build it again") from None
     except msgspec.DecodeError as error:
         raise BadInput(f"{folder / MANIFEST}: {error}; build it again") from None
+    if missing := _missing(manifest):
+        raise BadInput(f"{folder / MANIFEST}: {missing} is missing; build it again")
+    return manifest
+
+
+def _missing(manifest: Manifest) -> str | None:
+    """What a manifest of ours always has and this one has not."""
+    for fmt in manifest.formats:
+        if MODEL_FILE[fmt] not in manifest.files:
+            return f"files: '{MODEL_FILE[fmt]}'"
+        if not (manifest.inputs.get(fmt) and manifest.outputs.get(fmt)):
+            return f"inputs or outputs: '{fmt}'"
+    return None if manifest.formats else "formats: at least one"
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read a folder that `Artifact.write` made, checking every hash. Raises BadInput."""
+    manifest = read_manifest(folder)
     files = {name: _checked(folder, name, record) for name, record in manifest.files.items()}
     packed = files.pop(VECTORS, None)
-    vectors = dict(np.load(io.BytesIO(packed), allow_pickle=False)) if packed else {}
+    vectors = read_npz(io.BytesIO(packed), str(folder / VECTORS)) if packed else {}
     return Artifact(manifest, files, vectors)
 
 

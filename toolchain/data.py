@@ -8,6 +8,7 @@ checked.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 import hashlib
+import io
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 import zipfile
@@ -24,6 +25,9 @@ SETS = Path(__file__).resolve().parent.parent / "calibration_data"
 MANIFEST = "manifest.toml"
 Split = Literal["train", "calibration", "selection", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
+UNREADABLE = (OSError, ValueError, EOFError, MemoryError, TypeError, RuntimeError, zipfile.BadZipFile,
+              zlib.error)
+"""What zipfile and numpy raise for an .npz that is none, or is damaged."""
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -193,7 +197,7 @@ def _find(source: str | Path) -> Path:
 
 
 def _load_npz(path: Path) -> Samples:
-    arrays = _read_arrays(path)
+    arrays = _with_samples(path)
     y, splits = arrays.pop("y", None), arrays.pop("split", None)
     if "x" in arrays:
         count = len(arrays["x"])
@@ -215,7 +219,7 @@ def _load_set(folder: Path) -> Samples:
     if digest != manifest.sha256:
         raise BadSamples(f"{path}: sha256 is {digest[:12]}... but {MANIFEST} says {manifest.sha256[:12]}...; "
                          f"make it again")
-    arrays = _read_arrays(path)
+    arrays = _with_samples(path)
     promised = {"x", "split", manifest.split.by, *(["y"] if manifest.task == "classification" else [])}
     if missing := promised - set(arrays):
         raise BadSamples(f"{path}: no array {', '.join(sorted(missing))}, which {MANIFEST} promises")
@@ -266,11 +270,24 @@ def _check_lengths(path: Path, samples: Samples) -> None:
             raise BadSamples(f"{path}: '{key}' holds {array.dtype}; it must hold numbers")
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Every array with a sample axis. Raises BadSamples where it is no .npz, is damaged or holds pickles."""
+def _with_samples(path: Path) -> dict[str, np.ndarray]:
+    """Every array with a sample axis. Raises BadSamples."""
+    return {key: array for key, array in read_npz(path).items() if array.ndim}
+
+
+def read_npz(source: Path | io.BytesIO, name: str = "") -> dict[str, np.ndarray]:
+    """Every array. Raises BadSamples, naming `name` or the path, where it is none, damaged or pickled."""
+    name = name or str(source)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, MemoryError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadSamples(f"{path}: not a readable .npz without pickles: {error}") from None
-    return {key: array for key, array in arrays.items() if array.ndim}
+        with zipfile.ZipFile(source) as archive:
+            return {file.removesuffix(".npy"): _read_array(archive, file) for file in archive.namelist()}
+    except FileNotFoundError:
+        raise BadSamples(f"{name}: no such file") from None
+    except UNREADABLE as error:
+        raise BadSamples(f"{name}: not a readable .npz without pickles: {error}; "
+                         f"write it with numpy.savez") from None
+
+
+def _read_array(archive: zipfile.ZipFile, member: str) -> np.ndarray:
+    with archive.open(member) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)

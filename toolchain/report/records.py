@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from toolchain.artifact import MANIFEST, Manifest
+from toolchain.artifact import MANIFEST, Manifest, read_manifest
 from toolchain.errors import BadInput
 from toolchain.measurement import Evaluation, Measurement, Row
 from toolchain.profile import Format
@@ -32,10 +32,7 @@ def collect(folders: Iterable[Path]) -> list[Row]:
 
 def rows_of(folder: Path) -> Iterator[Row]:
     """The rows of one artefact."""
-    try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        raise BadInput(f"{folder / MANIFEST}: {error}") from None
+    manifest = read_manifest(folder)
     for fmt in manifest.formats:
         measurement, evaluation = (_read(folder, kind, fmt) for kind in RECORD)
         yield make_row(manifest, fmt, measurement, (evaluation,) if evaluation else ())
