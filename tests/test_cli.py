@@ -105,6 +105,7 @@ def test_a_model_goes_through_every_verb(model, data, tmp_path):
 def test_inspect_counts(model):
     found = json.loads(edge("inspect", model, "--json")[1])
     assert [op["kind"] for op in found["ops"]] == ["conv2d", "mean", "fully_connected", "softmax"]
+    assert found["ops"][0]["shapes"] == {"inputs": [[1, 4, 4, 2]], "outputs": [[1, 4, 4, 8]]}
     assert found["macs"] == 4 * 4 * 8 * 18 + 24 and found["parameters"] == 8 * 18 + 8 + 24 + 3
     assert found["unsupported"] == [] and found["worst_error"] < 1e-5
 
@@ -125,6 +126,8 @@ def test_targets_and_help_start_without_heavy_imports():
 
 def test_a_missing_model_is_named(tmp_path, data):
     fails(2, "no.tflite: no such file", "inspect", tmp_path / "no.tflite")
+    fails(2, "model.pb: no such file", "inspect", tmp_path / "model.pb")
+    (tmp_path / "model.pb").write_bytes(b"graph")
     fails(4, "model.pb: unknown kind of model '.pb'", "inspect", tmp_path / "model.pb")
     fails(2, "no such file", "bench", tmp_path / "no.tflite")
 
@@ -134,6 +137,98 @@ def test_a_truncated_model_is_named_and_leaves_nothing(model, data, tmp_path, cu
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(model.read_bytes()[:cut])
     build_fails(2, "broken", broken, data, tmp_path / "out")
+
+
+@pytest.mark.parametrize("verb", ["inspect", "bench"])
+@pytest.mark.parametrize("name", ["folder/net.tflite", "folder/net.onnx"])
+def test_a_damaged_model_is_named_with_its_path(tmp_path, verb, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / name).write_bytes(b"no model at all" * 10)
+    fails(2, name, verb, tmp_path / name)
+
+
+def test_a_model_that_the_runtime_cannot_run_is_bad_input_to_bench(tmp_path):
+    from onnx import TensorProto, helper
+
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 2]) for name in "xy"]
+    body = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", sides[:1], sides[1:])
+    (tmp_path / "four.onnx").write_bytes(helper.make_model(body, ir_version=8).SerializeToString())
+    fails(2, "four.onnx", "bench", tmp_path / "four.onnx", "--seconds", "0")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "", "."])
+def test_an_out_that_cannot_be_is_refused_before_anything_is_loaded(model, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("years of work")
+    fails(2, "give another --out", "build", model, "--target", "host", "--out", place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "tiny.tflite"]
+
+
+@pytest.mark.parametrize("place", ["file/y.npz", "."])
+def test_an_output_that_cannot_be_written_is_named(model, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("years of work")
+    np.savez(tmp_path / "in.npz", x=np.zeros((2, 4, 4, 2), np.float32))
+    fails(2, place.removesuffix("/y.npz"), "run", model, "--input", tmp_path / "in.npz", "--output", place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "in.npz", "tiny.tflite"]
+
+
+@pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0.5, 1]])
+def test_labels_that_no_output_stands_for_are_named(model, tmp_path, labels):
+    np.savez(tmp_path / "bad.npz", x=np.zeros((2, 4, 4, 2), np.float32), y=np.array(labels))
+    fails(2, "labels must be whole numbers in 0..2", "eval", model, "--data", tmp_path / "bad.npz")
+    fails(2, "no split is called 'tset'", "eval", model, "--data", tmp_path / "bad.npz", "--split", "tset")
+
+
+def test_a_model_of_wrong_input_names_the_samples_file(model, tmp_path):
+    np.savez(tmp_path / "in.npz", x=np.zeros((2, 4, 4, 2), np.int8))
+    fails(2, "in.npz: input x: got int8", "run", model, "--input", tmp_path / "in.npz", "--output", "y.npz")
+
+
+MODULES = """
+import sys
+import torch
+from torch import nn
+X = (torch.zeros(1, 2),)
+
+class Net(nn.Module):
+    def __init__(self, f):
+        super().__init__()
+        self.f, self.fc = f, nn.Linear(2, 2)
+    def forward(self, x):
+        return self.f(self.fc(x))
+
+def prints():
+    print("loading the checkpoint")
+    return Net(torch.relu), X
+def leaves(): sys.exit("no checkpoint")
+def on_meta(): return Net(torch.relu).to("meta"), X
+def nothing(): return Net(lambda x: None), X
+def twice(): return Net(lambda x: (x, x)), X
+"""
+
+
+@pytest.fixture
+def modules(tmp_path) -> Path:
+    (tmp_path / "nets.py").write_text(MODULES)
+    return tmp_path / "nets.py"
+
+
+def test_what_a_module_prints_is_not_in_the_way_of_json(modules):
+    code, stdout, stderr = edge("inspect", f"{modules}:prints", "--json")
+    assert code == 0 and json.loads(stdout)["macs"] == 4 and "loading the checkpoint" in stderr
+
+
+@pytest.mark.parametrize("function, code, message", [
+    ("leaves", 2, "SystemExit: no checkpoint"), ("on_meta", 2, "parameter fc.weight has no values")])
+def test_a_module_that_is_no_good_is_said_so(modules, function, code, message):
+    fails(code, message, "inspect", f"{modules}:{function}")
+
+
+@pytest.mark.parametrize("function, message", [
+    ("nothing", "the module gives no tensor"), ("twice", "output fc: is given twice")])
+def test_outputs_that_have_no_row_are_listed(modules, tmp_path, function, message):
+    fails(4, message, "build", f"{modules}:{function}", "--target", "host", "--out", tmp_path / "out", "-q")
 
 
 def test_nan_weights_are_named(data, tmp_path):

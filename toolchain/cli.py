@@ -34,11 +34,21 @@ def verb(function):
         except ToolchainError as error:
             print(f"edge: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
+        except (OSError, MemoryError) as error:
+            print(f"edge: {out_of_reach(error)}", file=sys.stderr)
+            raise typer.Exit(ToolchainError.exit_code) from None
         except KeyboardInterrupt:
             print("edge: interrupted", file=sys.stderr)
             raise typer.Exit(130) from None
 
     return app.command(name=function.__name__)(guarded)
+
+
+def out_of_reach(error: OSError | MemoryError) -> str:
+    """The file that the system refused, or the memory, in words."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'output'}: {error.strerror or error}; free it or name another place"
+    return f"not enough memory: {error}; is a shape in the model or in the samples too large?"
 
 
 def main() -> None:
@@ -64,7 +74,7 @@ def speaker(quiet: bool):
 
 
 @verb
-def targets(json: Json = False) -> None:
+def targets(json: Json = False, quiet: Quiet = False) -> None:
     """List the targets and their facts."""
     from toolchain.profile import load_target, target_names
 
@@ -75,7 +85,7 @@ def targets(json: Json = False) -> None:
 
 
 @verb
-def doctor(json: Json = False) -> None:
+def doctor(json: Json = False, quiet: Quiet = False) -> None:
     """Say which tools and packages are there, and how to get those that are missing."""
     from toolchain.doctor import findings
 
@@ -87,7 +97,7 @@ def doctor(json: Json = False) -> None:
 
 
 @verb
-def inspect(model: Model, json: Json = False) -> None:
+def inspect(model: Model, json: Json = False, quiet: Quiet = False) -> None:
     """Show a model's ops, shapes and multiply-accumulates, and what is unsupported."""
     from toolchain.inspection import inspect_model, inspection_table
 
@@ -107,7 +117,10 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
     from toolchain.recipe import Recipe, load_recipe
 
     profile, wanted = load_target(target), load_recipe(recipe) if recipe else Recipe()
+    from toolchain.artifact import require_place
     from toolchain.pipeline import build_model
+
+    require_place(out)
 
     artifact = build_model(model, profile, wanted, data, say=speaker(quiet))
     artifact.write(out)
@@ -121,7 +134,7 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
 @verb
 def run(artifact: ArtifactPath, input: Annotated[Path, typer.Option(help="An .npz: first axis = samples.")],
         output: Annotated[Path, typer.Option(help="The .npz to write.")], device: Device = None,
-        format: FormatOption = None, json: Json = False) -> None:
+        format: FormatOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Run given inputs on the host or the device and write every output, integers as they are."""
     from toolchain.deploy import open_artifact, run_file
 
@@ -133,7 +146,7 @@ def run(artifact: ArtifactPath, input: Annotated[Path, typer.Option(help="An .np
 def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = None,
           threads: Annotated[int, typer.Option(min=1)] = 1,
           seconds: Annotated[float, typer.Option(min=0.0, help="How long to take latency samples.")] = 1.0,
-          json: Json = False) -> None:
+          json: Json = False, quiet: Quiet = False) -> None:
     """Deploy an artefact and measure it: latency or instructions, memory, parity with the reference."""
     from toolchain import deploy
     from toolchain.report.records import save
@@ -151,7 +164,7 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
          metric: Annotated[str | None, typer.Option(help="top1 or mse; default: the recipe's.")] = None,
          split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
          limit: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
-         json: Json = False) -> None:
+         json: Json = False, quiet: Quiet = False) -> None:
     """Measure how good an artefact's answers are on a labelled set."""
     from toolchain import deploy
     from toolchain.report.records import save
@@ -167,7 +180,7 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
 @verb
 def report(artifacts: Annotated[list[Path], typer.Argument(help="Artefacts, or folders that hold some.")],
            markdown: Annotated[Path | None, typer.Option(help="Write a Markdown table here too.")] = None,
-           json: Json = False) -> None:
+           json: Json = False, quiet: Quiet = False) -> None:
     """Gather what `bench` and `eval` found into one table."""
     from toolchain.report.records import collect
     from toolchain.report.tables import make_report, terminal

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 import tempfile
-import zipfile
 
 import numpy as np
 
 from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
-from toolchain.data import Samples, load_samples
+from toolchain.data import SPLITS, Samples, load_samples, read_npz
 from toolchain.device.local import Session, format_of, open_session
 from toolchain.device.measure import measure
 from toolchain.device.qemu import open_device
-from toolchain.errors import BadInput, BadSamples, DeviceUnavailable
+from toolchain.errors import BadInput, BadSamples, DeviceUnavailable, about
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.measurement import Evaluation, Measurement
 from toolchain.metric import METRIC, score
 from toolchain.profile import Format, TargetProfile, load_target
+from toolchain.runtime.feeds import sample_count
 
 HOST = "host"
 
@@ -29,7 +29,8 @@ def open_artifact(path: Path) -> Artifact:
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder")
     fmt, model = format_of(path), path.read_bytes()
-    session = open_session(fmt, model)
+    with about(path):
+        session = open_session(fmt, model)
     manifest = Manifest(name=path.stem, target=HOST, formats=(fmt,), inputs={fmt: session.inputs},
                         outputs={fmt: session.outputs})
     return Artifact(manifest, {f"model.{fmt}": model})
@@ -72,7 +73,12 @@ def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Pa
     Returns output name -> shape. Raises BadSamples. The file is written to a temporary name and renamed.
     """
     fmt, profile = chosen_format(artifact, fmt), chosen_profile(artifact, device)
-    feeds = _read_feeds(source, artifact.manifest.inputs[fmt])
+    ports = artifact.manifest.inputs[fmt]
+    feeds = _read_feeds(source, ports)
+    with about(source):
+        sample_count(ports, feeds)
+    if target.is_dir():
+        raise BadInput(f"{target}: is a folder; --output names the .npz to write")
     with deployed(artifact, fmt, profile) as session:
         outputs = session.run(feeds)
     _write_npz(target, outputs)
@@ -80,11 +86,7 @@ def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Pa
 
 
 def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
-    try:
-        with np.load(source, allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise BadSamples(f"{source}: not a readable .npz: {error}") from None
+    arrays = read_npz(source)
     if "x" in arrays and len(ports) == 1:
         arrays.setdefault(ports[0].name, arrays["x"])
     if missing := [port.name for port in ports if port.name not in arrays]:
@@ -95,9 +97,10 @@ def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-        np.savez(stream, **arrays)
-    Path(stream.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        unfinished = Path(folder, "unfinished.npz")
+        np.savez(unfinished, **arrays)
+        unfinished.replace(path)
 
 
 def bench(artifact: Artifact, device: str | None, fmt: str | None, *, threads: int = 1,
@@ -117,6 +120,8 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
     if metric not in METRIC or metric == "agreement":
         raise BadInput(f"metric '{metric}' does not compare answers with labels; give --metric "
                        f"{' or '.join(sorted(set(METRIC) - {'agreement'}))}")
+    if split not in SPLITS:
+        raise BadInput(f"no split is called '{split}'; give --split {', '.join(SPLITS)}")
     fmt, profile = chosen_format(artifact, fmt), chosen_profile(artifact, device)
     samples = load_samples(data).split(split)
     if samples.y is None:
@@ -125,7 +130,8 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
     with deployed(artifact, fmt, profile) as session:
         outputs = answers(artifact, fmt, session, samples)
         runtime = session.runtime
-    found = score(metric, outputs, samples.y)
+    with about(data):
+        found = score(metric, outputs, samples.y)
     return Evaluation(
         metric=metric, value=found.value, n=found.n, standard_error=found.standard_error, data=data,
         split=split, device=profile.name if profile.emulated else HOST, runtime=runtime)

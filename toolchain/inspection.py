@@ -10,12 +10,11 @@ from toolchain.load import load
 
 
 class OpLine(msgspec.Struct, frozen=True):
-    """One op: input and output shapes without the constants', multiply-accumulates for one sample."""
+    """One op: shapes of "inputs" (without constants) and "outputs", multiply-accumulates for one sample."""
 
     kind: str
     name: str
-    inputs: tuple[tuple[int, ...], ...]
-    shape: tuple[int, ...]
+    shapes: dict[str, tuple[tuple[int, ...], ...]]
     macs: int
     parameters: int
 
@@ -67,7 +66,8 @@ def _line(graph: Graph, op) -> OpLine:
     tensors = graph.of(op)
     inputs = tuple(t.shape for t in tensors if not t.is_constant)
     parameters = sum(t.size for t in tensors if t.is_constant)
-    return OpLine(op.kind, op.name, inputs, graph.tensors[op.name].shape, op_macs(graph, op), parameters)
+    outputs = tuple(graph.tensors[name].shape for name in op.outputs)
+    return OpLine(op.kind, op.name, {"inputs": inputs, "outputs": outputs}, op_macs(graph, op), parameters)
 
 
 def inspection_table(found: Inspection):
@@ -77,7 +77,8 @@ def inspection_table(found: Inspection):
 
     table = Table("op", "name", "output", "MACs", "parameters")
     for op in found.ops:
-        table.add_row(op.kind, op.name, "x".join(map(str, op.shape)), f"{op.macs:,}", f"{op.parameters:,}")
+        shape = "x".join(map(str, op.shapes["outputs"][0]))
+        table.add_row(op.kind, op.name, shape, f"{op.macs:,}", f"{op.parameters:,}")
     summary = (f"{len(found.ops)} ops, {found.macs:,} MACs, {found.parameters:,} parameters, "
                f"{found.transposes} transposes")
     if found.worst_error is not None:

@@ -65,6 +65,15 @@ def score(metric: str, outputs: np.ndarray, expected: np.ndarray) -> Score:
     if expected.shape != shape or not len(outputs):
         raise BadSamples(f"{metric} compares outputs of shape {outputs.shape} with {row.expected} of shape "
                          f"{shape}, got {expected.shape}")
+    if row.expected == "labels":
+        _check_labels(expected, int(np.prod(outputs.shape[1:])))
     values = row.per_sample(outputs, expected)
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
     return Score(metric, float(values.mean()), len(values), error)
+
+
+def _check_labels(labels: np.ndarray, classes: int) -> None:
+    wrong = (labels < 0) | (labels >= classes) | (labels != np.floor(labels))
+    if wrong.any():
+        raise BadSamples(f"label {labels[wrong][0]} of sample {np.argmax(wrong)}: labels must be whole "
+                         f"numbers in 0..{classes - 1}, one for each output")

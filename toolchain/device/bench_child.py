@@ -13,6 +13,7 @@ import numpy as np
 
 from toolchain.artifact import Port
 from toolchain.device.local import open_session
+from toolchain.errors import ToolchainError
 
 WARM_UP_S = 0.2
 FEWEST, MOST = 30, 5000
@@ -61,4 +62,8 @@ def _peak_rss_bytes() -> int:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except ToolchainError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -50,7 +50,7 @@ def time_model(fmt: Format, model: bytes, *, threads: int = 1, seconds: float = 
     """Time single inferences in a process of its own, so that its peak memory is the model's and runtime's.
 
     Returns the child's record: "samples_us", "load_us", "first_us", "peak_rss_bytes", "runtime".
-    Raises InvalidMeasurement where the child fails.
+    Raises BadInput where the runtime refuses the model, InvalidMeasurement where the child fails otherwise.
     """
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as folder:
         path = Path(folder) / MODEL_FILE[fmt]
@@ -59,5 +59,7 @@ def time_model(fmt: Format, model: bytes, *, threads: int = 1, seconds: float = 
                                 str(threads), str(seconds)], capture_output=True, text=True)
     if child.returncode:
         last = (child.stderr.strip().splitlines() or ["no message"])[-1]
+        if child.returncode == BadInput.exit_code:
+            raise BadInput(last)
         raise InvalidMeasurement(f"the {RUNTIME[fmt]} process ended with code {child.returncode}: {last}")
     return json.loads(child.stdout)

@@ -137,6 +137,9 @@ def running(elf: bytes, profile: TargetProfile) -> Iterator[Dut]:
                 dut = Dut(line, f"{profile.name} (QEMU's {profile.machine})")
                 dut.greet(lambda: _require_alive(process, profile))
                 yield dut
+        except serial.SerialException as error:
+            _require_alive(process, profile)
+            raise DeviceUnavailable(f"the serial line of {profile.name} broke: {error}") from None
         finally:
             process.kill()
             process.communicate()
@@ -161,14 +164,16 @@ def _pty(process: subprocess.Popen, profile: TargetProfile) -> str:
     said = process.stdout.readline() if ready else ""
     if found := re.search(r"/dev/pts/\d+", said):
         return found[0]
+    silence = f"nothing said in {START_S} s" if not ready else "it ended without a word"
     raise DeviceUnavailable(f"QEMU does not start machine '{profile.machine}' for {profile.name}: "
-                            f"{said.strip() or f'nothing said in {START_S} s'}")
+                            f"{said.strip() or silence}")
 
 
 def _require_alive(process: subprocess.Popen, profile: TargetProfile) -> None:
     if process.poll() is not None:
         said = (process.stdout.read() or "").strip()[:200]
-        raise DeviceUnavailable(f"QEMU ended with code {process.returncode} before {profile.name} answered: "
+        raise DeviceUnavailable(f"QEMU ended with code {process.returncode} before {profile.name} answered; "
+                                f"is its firmware whole? Build it again. QEMU: "
                                 f"{said}")
 
 
