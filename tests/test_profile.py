@@ -3,6 +3,7 @@
 import pytest
 
 from toolchain.errors import BadConfig, Unsupported
+from toolchain.lower import require_known_kinds
 from toolchain.profile import TARGETS, load_profile, load_target, target_names
 from toolchain.recipe import PruneConfig, Recipe, load_recipe
 
@@ -46,10 +47,17 @@ def test_a_target_of_ones_own_is_a_folder(tmp_path):
     ('core = "cortex-m4"', "", r"profile\.toml: missing key core"),
     ("compiler", "# compiler", r"profile\.toml: format 'c' needs a compiler"),
     ("= 1_000_000", "=", r"profile\.toml: not valid TOML"),
+    ('core =', 'name = "mine"\ncore =', r"profile\.toml: name and folder are the folder's own"),
 ])
 def test_mistakes_in_a_profile_are_named(tmp_path, old, new, message):
     with pytest.raises(BadConfig, match=message):
         load_profile(written(tmp_path, GOOD.replace(old, new)))
+
+
+def test_a_kind_of_op_that_the_table_has_not_is_named(tmp_path):
+    profile = load_profile(written(tmp_path, GOOD + "channel_multiple = { conv_2d = 8 }"))
+    with pytest.raises(BadConfig, match="target board: channel_multiple names conv_2d; the op table has add, "):
+        require_known_kinds(profile)
 
 
 def test_an_unknown_target_lists_the_known_ones():
