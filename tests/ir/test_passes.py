@@ -8,11 +8,21 @@ import numpy as np
 import pytest
 
 from tests.literal import random_literal
-from toolchain.errors import BadGraph, BadModel
+from toolchain.errors import BadGraph, BadModel, Unsupported
 from toolchain.ir.build import Builder
-from toolchain.ir.check import check
+from toolchain.ir.check import changes_nothing, check
 from toolchain.ir.layout import channels_last
-from toolchain.ir.passes import canonical, fold_batch_norm, fold_constants, fold_pad, fuse_activation
+from toolchain.ir.passes import (
+    canonical,
+    drop_identity,
+    fold_affine,
+    fold_constants,
+    fold_mean_reshape,
+    fold_pad,
+    fuse_activation,
+    lower_batch_norm,
+)
+from toolchain.ir.quant import QuantParams
 from toolchain.runtime import reference
 
 
@@ -30,19 +40,19 @@ def same_function(before, after):
         np.testing.assert_allclose(got[name] / scale, expected[name] / scale, atol=2e-5)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10**6))
 def test_canonical_keeps_the_function(seed):
     graph = channels_last(random_literal(seed))
     same_function(graph, check(canonical(graph), "CANONICAL"))
 
 
-def conv_chain(*kinds, pads=(0, 0, 0, 0)):
+def conv_chain(*kinds):
     """x -> conv2d -> each of the kinds."""
     rng, b = np.random.default_rng(1), Builder("chain")
     y = b.input("x", (1, 6, 6, 2))
     w = b.constant("w", rng.normal(size=(3, 3, 3, 2)).astype(np.float32))
-    y = b.op("conv2d", [y, w, b.constant("b", rng.normal(size=3).astype(np.float32))], "conv", pads=pads)
+    y = b.op("conv2d", [y, w, b.constant("b", rng.normal(size=3).astype(np.float32))], "conv")
     for kind in kinds:
         if kind == "batch_norm":
             p = [b.constant(f"p{i}", rng.uniform(0.5, 2, 3).astype(np.float32)) for i in range(4)]
@@ -54,13 +64,52 @@ def conv_chain(*kinds, pads=(0, 0, 0, 0)):
 
 def test_batch_norm_folds_by_equation_14():
     graph = conv_chain("batch_norm")
-    folded = fold_batch_norm(graph)
+    folded = fold_affine(graph)
     gamma, beta, mean, var = (graph.tensors[f"p{i}"].data.astype(np.float64) for i in range(4))
     k = gamma / np.sqrt(var + 1e-3)
     assert [op.kind for op in folded.ops] == ["conv2d"] and folded.ops[0].name == "bn"
     w, bias = graph.tensors["w"].data, graph.tensors["b"].data
     np.testing.assert_allclose(folded.tensors["w"].data, w * k[:, None, None, None], rtol=1e-6)
     np.testing.assert_allclose(folded.tensors["b"].data, (bias - mean) * k + beta, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kinds", [("batch_norm",) * 2, ("batch_norm", "mul", "batch_norm", "add")])
+def test_what_scales_and_shifts_in_a_row_folds_into_one_convolution(kinds):
+    rng, b, y = pointwise()
+    for i, kind in enumerate(kinds):
+        count = 4 if kind == "batch_norm" else 1
+        p = [b.constant(f"p{i}.{j}", rng.uniform(0.5, 2, 5).astype(np.float32)) for j in range(count)]
+        y = b.op(kind, [y, *p], f"y.{i}", **({"epsilon": 1e-3} if kind == "batch_norm" else {}))
+    graph = b.graph(y)
+    assert [op.kind for op in canonical(graph).ops] == ["conv2d"]
+    same_function(graph, canonical(graph))
+
+
+def computed_weight():
+    """A fully connected op of which the weight is an input of the graph."""
+    b = Builder("computed")
+    x, w = b.input("x", (1, 3)), b.input("w", (4, 3))
+    return b, b.op("fully_connected", [x, w, b.constant("b", np.ones(4, np.float32))], "y")
+
+
+@pytest.mark.parametrize("kind, kinds", [("batch_norm", ["mul", "add"]), ("add", ["add"])])
+def test_nothing_folds_into_a_weight_that_is_computed(kind, kinds):
+    b, y = computed_weight()
+    if kind == "batch_norm":
+        parameters = [b.constant(f"p{i}", np.full(4, i + 1, np.float32)) for i in range(4)]
+        y = b.op("batch_norm", [y, *parameters], "z", epsilon=1e-3)
+    else:
+        y = b.op("add", [y, b.constant("k", np.arange(4, dtype=np.float32))], "z")
+    graph = canonical(b.graph(y))
+    assert [op.kind for op in graph.ops] == ["fully_connected", *kinds]
+
+
+def test_a_batch_norm_with_computed_parameters_is_unsupported():
+    b = Builder("computed")
+    x, gamma = b.input("x", (1, 3)), b.input("gamma", (3,))
+    ones = [b.constant(name, np.ones(3, np.float32)) for name in ("beta", "mean", "variance")]
+    with pytest.raises(Unsupported, match="y: batch_norm with parameters gamma, which are computed"):
+        canonical(b.graph(b.op("batch_norm", [x, gamma, *ones], "y", epsilon=1e-3)))
 
 
 def pointwise():
@@ -102,6 +151,22 @@ def test_shared_weights_fold_apart():
 def test_activation_fuses_and_keeps_its_name():
     fused = fuse_activation(conv_chain("relu6"))
     assert [(op.kind, op.name, op.attrs["activation"]) for op in fused.ops] == [("conv2d", "relu6", "relu6")]
+
+
+@pytest.mark.parametrize("kinds, clamp", [
+    (("relu", "relu"), "relu"), (("relu", "relu6"), "relu6"), (("relu6", "relu"), "relu6"),
+    (("relu", "relu6", "relu"), "relu6")])
+def test_activations_in_a_row_become_the_tightest(kinds, clamp):
+    b = Builder("clamps")
+    fused = b.op("mul", [b.input("x", (1, 9)), b.constant("k", np.full(9, 8, np.float32))], "mul")
+    alone = b.op("tanh", ["x"], "tanh")
+    for i, kind in enumerate(kinds):
+        fused, alone = b.op(kind, [fused], f"fused{i}"), b.op(kind, [alone], f"alone{i}")
+    graph = b.graph(fused, alone)
+    folded = canonical(graph)
+    assert {op.name: op.attrs.get("activation", op.kind) for op in folded.ops} == {
+        fused: clamp, "tanh": "tanh", alone: clamp}
+    same_function(graph, folded)
 
 
 def test_an_activation_that_someone_else_reads_stays():
@@ -148,3 +213,96 @@ def test_a_tensor_that_lies_about_its_shape_is_named():
     message = r"conv: conv2d gives \(1, 4, 4, 3\) but the tensor says \(1, 5, 5, 3\)"
     with pytest.raises(BadGraph, match=message):
         check(wrong, "FLOAT")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_reshapes_in_a_row_become_the_last(count):
+    b, shapes = Builder("reshapes"), [(1, 2, 12), (1, 3, 8), (1, 4, 6)]
+    y = b.input("x", (1, 24))
+    for i in range(count):
+        y = b.op("reshape", [y], f"y{i}", shape=shapes[i % 3])
+    folded = drop_identity(b.graph(y))
+    assert [(op.kind, op.name, op.inputs) for op in folded.ops] == [("reshape", y, ("x",))]
+
+
+@pytest.mark.parametrize("kind, attrs", [
+    ("reshape", {"shape": (1, 4, 1, 3)}),
+    ("transpose", {"perm": (0, 1, 2, 3)}),
+    ("pad", {"pads": ((0, 0),) * 4}),
+    ("concat", {"axis": 3}),
+    ("mean", {"axes": (2,), "keepdims": True}),
+    ("max_pool2d", {"kernel": (1, 1)}),
+    ("average_pool2d", {"kernel": (1, 1)}),
+])
+def test_ops_that_change_nothing_are_dropped_but_for_outputs(kind, attrs):
+    b = Builder("nothing")
+    y = b.op(kind, [b.input("x", (1, 4, 1, 3))], "y", **attrs)
+    graph = b.graph(b.op("relu", [y], "z"))
+    assert [(op.kind, op.inputs) for op in drop_identity(graph).ops] == [("relu", ("x",))]
+    assert [op.kind for op in drop_identity(b.graph(y)).ops] == [kind]
+
+
+@pytest.mark.parametrize("kind, attrs", [
+    ("reshape", {"shape": (1, 4, 3)}),
+    ("transpose", {"perm": (0, 2, 1, 3)}),
+    ("pad", {"pads": ((0, 0), (0, 0), (0, 1), (0, 0))}),
+    ("mean", {"axes": (1,), "keepdims": True}),
+    ("mean", {"axes": (2,), "keepdims": False}),
+    ("max_pool2d", {"kernel": (1, 1), "stride": (2, 1)}),
+    ("max_pool2d", {"kernel": (1, 1), "activation": "relu"}),
+    ("average_pool2d", {"kernel": (2, 1)}),
+])
+def test_ops_that_change_something_stay(kind, attrs):
+    b = Builder("something")
+    y = b.op(kind, [b.input("x", (1, 4, 1, 3))], "y", **attrs)
+    graph = b.graph(b.op("relu", [y], "z"))
+    assert [op.kind for op in drop_identity(graph).ops] == [kind, "relu"]
+
+
+def test_an_op_that_only_gives_its_input_other_codes_stays():
+    b = Builder("codes")
+    x = b.input("x", (1, 4), "int8", QuantParams(0.5, 0))
+    same = b.op("reshape", [x], "same", quant=QuantParams(0.5, 0), shape=(1, 4))
+    other = b.op("reshape", [same], "other", quant=QuantParams(0.25, 0), shape=(1, 4))
+    graph = b.graph(b.op("relu", [other], "y", quant=QuantParams(0.25, 0)))
+    assert [op.name for op in graph.ops if changes_nothing(graph, op)] == ["same"]
+
+
+@pytest.mark.parametrize("keepdims, shape, kinds", [
+    (True, (1, 3), ["mean"]),
+    (True, (1, 3, 1), ["mean", "reshape"]),
+    (False, (1, 3, 1), ["mean", "reshape"]),
+])
+def test_a_reshape_that_drops_the_averaged_axes_becomes_part_of_the_mean(keepdims, shape, kinds):
+    b = Builder("mean")
+    mean = b.op("mean", [b.input("x", (1, 4, 5, 3))], "mean", axes=(1, 2), keepdims=keepdims)
+    graph = b.graph(b.op("reshape", [mean], "y", shape=shape))
+    folded = fold_mean_reshape(graph)
+    assert [op.kind for op in folded.ops] == kinds and folded.outputs == ("y",)
+    same_function(graph, folded)
+
+
+def test_a_mean_that_others_read_keeps_its_axes():
+    b = Builder("mean")
+    mean = b.op("mean", [b.input("x", (1, 4, 5, 3))], "mean", axes=(1, 2), keepdims=True)
+    graph = b.graph(b.op("reshape", [mean], "y", shape=(1, 3)), b.op("relu", [mean], "z"))
+    assert [op.kind for op in fold_mean_reshape(graph).ops] == ["mean", "reshape", "relu"]
+
+
+def test_the_merged_mean_is_called_by_the_plainer_name():
+    b = Builder("mean")
+    mean = b.op("mean", [b.input("x", (1, 4, 5, 3))], "pool", axes=(1, 2), keepdims=True)
+    flat = b.op("reshape", [mean], "pool:flat", shape=(1, 3))
+    graph = b.graph(b.op("relu", [flat], "y"))
+    assert [(op.kind, op.name) for op in fold_mean_reshape(graph).ops] == [("mean", "pool"), ("relu", "y")]
+
+
+@pytest.mark.parametrize("shape, kinds", [
+    ((1, 6), ["mul", "add"]), ((1, 4, 6), ["mul", "add"]), ((1, 2, 2, 6), ["depthwise_conv2d"])])
+def test_a_batch_norm_without_convolution_becomes_ops_that_every_back_end_runs(shape, kinds):
+    rng, b = np.random.default_rng(1), Builder("alone")
+    p = [b.constant(f"p{i}", rng.uniform(0.5, 2, 6).astype(np.float32)) for i in range(4)]
+    graph = b.graph(b.op("batch_norm", [b.input("x", shape), *p], "bn", epsilon=1e-3))
+    lowered = check(lower_batch_norm(graph), "CANONICAL")
+    assert [op.kind for op in lowered.ops] == kinds and lowered.outputs == ("bn",)
+    same_function(graph, lowered)

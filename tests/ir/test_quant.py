@@ -66,13 +66,27 @@ def test_weights_are_symmetric_and_narrow_per_channel(rows):
 @pytest.mark.parametrize("scale, zero_point, axis, message", [
     (0.0, 0, None, "scale must be finite and > 0"),
     (float("nan"), 0, None, "scale must be finite and > 0"),
+    (1e-50, 0, None, "scale must be finite and > 0"),
     (0.1, 128, None, r"zero_point .*128.* is outside int8 \[-128, 127\]"),
+    (0.1, 2**40, None, r"zero_point .* is outside int8"),
+    (0.1, np.int64(2**32), None, r"zero_point .* is outside int8"),
+    (0.1, float("nan"), None, r"zero_point .* is outside int8"),
     ([0.1, 0.2], [0, 0], None, "must both be scalars"),
     ([0.1, 0.2], [0, 0, 0], 0, "must both be vectors"),
 ])
 def test_parameters_that_mean_nothing_are_refused(scale, zero_point, axis, message):
     with pytest.raises(ValueError, match=message):
         QuantParams(scale, zero_point, axis)
+
+
+def test_codes_of_an_unknown_dtype_are_refused():
+    with pytest.raises(ValueError, match="codes are int8, uint8, int16, int32; got int4"):
+        QuantParams(0.1, 0, dtype="int4")
+
+
+@pytest.mark.parametrize("real, code", [(3e38, 127), (-3e38, -128), (0.0, 3)])
+def test_what_is_too_many_steps_away_for_float32_is_clamped(real, code):
+    assert quantize(np.float32(real), QuantParams(1.2e-38, 3)) == code
 
 
 # Codes ------------------------------------------------------------------------------------------------------
@@ -151,6 +165,10 @@ def test_requantize_is_the_real_product_within_its_two_roundings(value, real):
 def test_requantize_takes_arrays(values, real):
     pair = fixed_point(real)
     assert quant.requantize(values, *pair).tolist() == [int(quant.requantize(v, *pair)) for v in values]
+
+
+def test_the_clamp_at_the_smallest_scale():
+    assert quant.clamp_range("relu6", activation_params(0, 1e-38)) == (-128, 127)
 
 
 @given(p=params, activation=st.sampled_from([None, "relu", "relu6"]))

@@ -53,7 +53,7 @@ class _ChannelsFirst(Sinking):
 
     def emit_channels_first(self, op: Op, rank: int) -> None:
         view = self.views[op.inputs[0]]
-        x = self.materialise(_transposed(view, TO_FIRST[rank]))
+        x = self.materialise(view.transposed(TO_FIRST[rank]))
         shape = tuple(self.shape(op.name)[axis] for axis in TO_FIRST[rank])
         self.ops.append(replace(op, inputs=(x, *op.inputs[1:])))
         self.tensors[op.name] = replace(self.old.tensors[op.name], shape=shape)
@@ -65,12 +65,8 @@ class _ChannelsFirst(Sinking):
         perm = self.old.permutations.get(name)
         if perm is not None:
             self.permutations[name] = _inverse(perm)
-            self.views[name] = _transposed(self.views[name], perm)
+            self.views[name] = self.views[name].transposed(perm)
         self.hand_out(name, self.materialise(self.views[name]))
-
-
-def _transposed(view: View, perm: tuple[int, ...]) -> View:
-    return View(view.base, tuple(view.axes[axis] for axis in perm))
 
 
 def _inverse(perm: tuple[int, ...]) -> tuple[int, ...]:

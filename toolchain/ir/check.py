@@ -5,13 +5,13 @@ CANONICAL  FLOAT with nothing left to fold: no batch_norm, no op that changes no
 QUANTIZED  integer activations with QuantParams; float32 only outside a quantize or dequantize op
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from toolchain.errors import BadGraph, BadModel
 from toolchain.ir.graph import Graph, Op, Tensor
-from toolchain.ir.ops import OPS, output_shape
+from toolchain.ir.ops import OPS, Shape, output_shape
 
 LEVELS = ("FLOAT", "CANONICAL", "QUANTIZED")
 INTEGER = frozenset({"int8", "uint8", "int16"})
@@ -51,6 +51,9 @@ def _structure(graph: Graph) -> Iterator[Exception]:
         if op.kind not in OPS or set(op.attrs) != set(OPS[op.kind].attrs):
             yield BadGraph(f"{op.name}: {op.kind} with attributes {sorted(op.attrs)} "
                            f"has no row in the op table")
+        elif not OPS[op.kind].takes(len(op.inputs)):
+            yield BadGraph(f"{op.name}: {op.kind} takes {', '.join(OPS[op.kind].inputs)}, "
+                           f"but has {len(op.inputs)} inputs")
         for name in op.inputs:
             if name not in made:
                 yield BadGraph(f"{op.name}: reads {name} before anything makes it")
@@ -88,27 +91,34 @@ def _finite(graph: Graph) -> Iterator[Exception]:
 
 def _float(graph: Graph) -> Iterator[Exception]:
     for tensor in graph.activations:
-        if tensor.dtype != "float32" or tensor.quant is not None:
+        if tensor.dtype != "float32":
             yield BadGraph(f"{tensor.name}: a float graph cannot hold {tensor.dtype} activations")
+        elif tensor.quant is not None:
+            yield BadGraph(f"{tensor.name}: a float32 activation cannot have quantization parameters")
 
 
 def changes_nothing(graph: Graph, op: Op) -> bool:
     """Whether the op hands its input through: same shape, same order, same values."""
-    attrs, shape = op.attrs, graph.tensors[op.inputs[0]].shape
-    return {
-        "reshape": lambda: shape == graph.tensors[op.name].shape,
-        "transpose": lambda: attrs["perm"] == tuple(range(len(shape))),
-        "pad": lambda: not any(map(any, attrs["pads"])),
-        "concat": lambda: len(op.inputs) == 1,
-        "mean": lambda: attrs["keepdims"] and all(shape[axis] == 1 for axis in attrs["axes"]),
-        "max_pool2d": lambda: _is_unit_pool(op),
-        "average_pool2d": lambda: _is_unit_pool(op),
-    }.get(op.kind, lambda: False)() and _same_codes(graph, op)
+    rule = IDENTITY.get(op.kind)
+    shapes = graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape
+    return rule is not None and rule(op, *shapes) and _same_codes(graph, op)
 
 
-def _is_unit_pool(op: Op) -> bool:
+def _is_unit_pool(op: Op, before: Shape, after: Shape) -> bool:
     return (op.attrs["kernel"], op.attrs["stride"], op.attrs["activation"]) == ((1, 1), (1, 1), None) \
         and not any(op.attrs["pads"])
+
+
+IDENTITY: Mapping[str, Callable[[Op, Shape, Shape], bool]] = {
+    "reshape": lambda op, before, after: before == after,
+    "transpose": lambda op, before, after: op.attrs["perm"] == tuple(range(len(before))),
+    "pad": lambda op, before, after: not any(map(any, op.attrs["pads"])),
+    "concat": lambda op, before, after: len(op.inputs) == 1,
+    "mean": lambda op, before, after: op.attrs["keepdims"] and before == after,
+    "max_pool2d": _is_unit_pool,
+    "average_pool2d": _is_unit_pool,
+}
+"""Kind -> whether an op of it (op, shape before, shape after) hands its input through."""
 
 
 def _same_codes(graph: Graph, op: Op) -> bool:
@@ -125,15 +135,23 @@ def _folded(graph: Graph) -> Iterator[Exception]:
 
 
 def _quantized(graph: Graph) -> Iterator[Exception]:
-    for tensor in graph.activations:
+    for tensor in graph.tensors.values():
         if tensor.dtype in INTEGER and (tensor.quant is None or tensor.quant.dtype != tensor.dtype):
             yield BadGraph(f"{tensor.name}: {tensor.dtype} without matching quantization parameters")
+        elif tensor.quant is not None and not _slices_agree(tensor):
+            yield BadGraph(f"{tensor.name}: {tensor.quant.scale.size} scales along axis {tensor.quant.axis} "
+                           f"do not go with shape {tensor.shape}")
     for op in graph.ops:
-        dtypes = {t.dtype for t in (graph.tensors[op.inputs[0]], graph.tensors[op.name])}
+        dtypes = {t.dtype for t in (*graph.of(op), graph.tensors[op.name])}
         if "float32" in dtypes and op.kind not in ("quantize", "dequantize"):
-            yield BadGraph(f"{op.name}: {op.kind} is in float32 in a quantized graph")
+            yield BadGraph(f"{op.name}: {op.kind} reads or makes float32 in a quantized graph")
         if op.kind in WEIGHTED:
             yield from _weights(graph, op)
+
+
+def _slices_agree(tensor: Tensor) -> bool:
+    axis = tensor.quant.axis
+    return axis is None or tensor.shape[axis:axis + 1] == tensor.quant.scale.shape
 
 
 def _weights(graph: Graph, op: Op) -> Iterator[Exception]:

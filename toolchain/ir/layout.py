@@ -10,7 +10,7 @@ layout runs on the viewed tensors; one that does gets its input materialised, at
 Names: what holds ':' is scaffolding of a door; a tensor that a view gives a plain name takes that name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +37,10 @@ class View:
 
     base: str
     axes: Axes
+
+    def transposed(self, perm: tuple[int, ...]) -> "View":
+        """The viewed value transposed by `perm`."""
+        return View(self.base, tuple(self.axes[axis] for axis in perm))
 
 
 def channels_last(graph: Graph) -> Graph:
@@ -195,20 +199,19 @@ class Sinking:
         graph = graph.renamed({made: name for made, name in self.plain_names.items() if made in self.tensors})
         graph = replace(graph, outputs=old.outputs, permutations=self.permutations)
         graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
-        return graph.renamed({moved: name for moved in graph.tensors if moved.endswith(MOVED)
-                              and (name := moved.removesuffix(MOVED)) not in graph.tensors})
+        return graph.renamed(_names_of_moved(graph))
 
     def finish_output(self, name: str) -> None:
         """Hand the output out as it lies if it only permutes an op's result, else materialise it."""
         view = self.views[name]
         permuted = None not in view.axes and len(view.axes) == len(self.tensors[view.base].shape)
-        if permuted and self.is_free(view.base):
-            made = view.base
-            if not self.is_identity(view):
-                self.permutations[name] = view.axes
-        else:
-            made = self.materialise(view)
-        self.hand_out(name, made)
+        if not (permuted and self.is_free(view.base)):
+            return self.hand_out(name, self.materialise(view))
+        if name in self.permutations:
+            view = view.transposed(self.permutations.pop(name))
+        if not self.is_identity(view):
+            self.permutations[name] = view.axes
+        self.hand_out(name, view.base)
 
     def hand_out(self, name: str, made: str) -> None:
         """Call `made` by the output's name; where that cannot be, because it is taken, a copy of it."""
@@ -226,25 +229,50 @@ class Sinking:
         return not (made in self.old.inputs or made in self.claimed or self.tensors[made].is_constant)
 
 
+def _names_of_moved(graph: Graph) -> dict[str, str]:
+    """Moved constants -> the name of the one that it was, where that is gone and no other took it."""
+    free: dict[str, str] = {}
+    for moved in graph.tensors:
+        name = moved.partition(MOVED)[0]
+        if name not in graph.tensors:
+            free.setdefault(name, moved)
+    return {moved: name for name, moved in free.items()}
+
+
+def _readers(graph: Graph, name: str, through: Callable[[Op], bool]) -> Iterator[Op]:
+    """Each op that reads `name`, perhaps behind ops that `through` holds for, once."""
+    seen, todo = {name}, [name]
+    while todo:
+        for op in graph.consumers[todo.pop()]:
+            if op.name not in seen:
+                seen.add(op.name)
+                yield op
+                if through(op):
+                    todo.append(op.name)
+
+
 def _wants_channels_last(graph: Graph, tensor: Tensor) -> bool:
     """Whether a consumer, perhaps behind layout-free ops, transposes this input to channels last."""
-    rank = len(tensor.shape)
-    if rank not in TO_LAST:
+    def layout_free(op: Op) -> bool:
+        follows = op.kind in POINTWISE | BINARY | {"pad", "concat"} or _moves_unit_axes(graph, op)
+        return follows and len(graph.tensors[op.name].shape) in TO_LAST
+
+    if len(tensor.shape) not in TO_LAST:
         return False
-    for op in graph.consumers[tensor.name]:
+    for op in _readers(graph, tensor.name, layout_free):
+        rank = len(graph.tensors[op.name].shape)
         turned = op.kind == "transpose" and op.attrs["perm"] == TO_LAST[rank]
         if turned and (rank == 4 or not _turned_back(graph, op.name)):
-            return True
-        follows = op.kind in POINTWISE | BINARY | {"pad", "concat"} or _moves_unit_axes(graph, op)
-        if follows and _wants_channels_last(graph, graph.tensors[op.name]):
             return True
     return False
 
 
 def _turned_back(graph: Graph, name: str) -> bool:
     """Whether all that reads a turned sequence turns it again: then [N, L, C] came in, not [N, C, L]."""
-    return all(op.kind == "transpose" or (op.kind in POINTWISE | {"pad"} and _turned_back(graph, op.name))
-               for op in graph.consumers[name])
+    def keeps_axes(op: Op) -> bool:
+        return op.kind in POINTWISE | {"pad"}
+
+    return all(op.kind == "transpose" or keeps_axes(op) for op in _readers(graph, name, keeps_axes))
 
 
 def _moves_unit_axes(graph: Graph, op: Op) -> bool:
@@ -264,8 +292,7 @@ def _full_permutation(axes: Axes, shape: tuple[int, ...]) -> tuple[int, ...]:
 # Rules: each returns whether it handled the op; if not, the op runs on materialised inputs ------------------
 
 def _transpose(pass_: Sinking, op: Op) -> bool:
-    view = pass_.views[op.inputs[0]]
-    pass_.see(op, tuple(view.axes[axis] for axis in op.attrs["perm"]))
+    pass_.see(op, pass_.views[op.inputs[0]].transposed(op.attrs["perm"]).axes)
     return True
 
 
@@ -298,20 +325,34 @@ def _flatten(pass_: Sinking, op: Op, view: View) -> bool:
 
 
 def _feeds_fully_connected(graph: Graph, name: str) -> bool:
-    """Whether everything that reads `name`, perhaps behind pointwise ops, is a fully connected op's input."""
-    readers = graph.consumers[name]
-    return bool(readers) and name not in graph.outputs and all(
-        (op.kind == "fully_connected" and op.inputs[0] == name)
-        or (op.kind in POINTWISE and _feeds_fully_connected(graph, op.name)) for op in readers)
+    """Whether all that reads `name`, perhaps behind pointwise ops, is fully connected with known weights."""
+    def pointwise(op: Op) -> bool:
+        return op.kind in POINTWISE
+
+    readers = list(_readers(graph, name, pointwise))
+    between = [name, *(op.name for op in readers if pointwise(op))]
+    return all(graph.consumers[n] and n not in graph.outputs for n in between) and all(
+        pointwise(op) or (op.kind == "fully_connected" and _is_baked(graph, op.inputs[1])) for op in readers)
+
+
+def _is_baked(graph: Graph, name: str) -> bool:
+    """Whether `name` is a constant, perhaps behind ops that the pass bakes into it."""
+    op = graph.producers.get(name)
+    while op is not None and (op.kind == "transpose" or _moves_unit_axes(graph, op)):
+        name = op.inputs[0]
+        op = graph.producers.get(name)
+    return graph.tensors[name].is_constant
 
 
 def _fully_connected(pass_: Sinking, op: Op) -> bool:
     order = pass_.column_order.get(op.inputs[0])
     if order is None:
         return False
-    weight = pass_.tensors[op.inputs[1]]
-    moved = pass_._constant(weight, weight.data[:, order], (0, 1))
-    pass_.emit(op, [pass_.views[op.inputs[0]].base, moved, op.inputs[2]])
+    x, weight, bias = op.inputs
+    weight, bias = (pass_.materialise(pass_.views[name]) for name in (weight, bias))
+    rows = pass_.tensors[weight]
+    moved = pass_._constant(rows, rows.data[:, order], (0, 1))
+    pass_.emit(op, [pass_.views[x].base, moved, bias])
     return True
 
 

@@ -50,21 +50,29 @@ class Row:
     macs: Callable[[Op, list[Shape], Shape], int] = lambda op, shapes, out: 0
     dtypes: tuple[str, ...] = ("float32", "int8")
 
+    def takes(self, count: int) -> bool:
+        """Whether an op of this kind can have `count` inputs."""
+        return count == len(self.inputs) or (self.inputs[-1].endswith("*") and count > len(self.inputs))
+
 
 def make(kind: str, inputs, output: str, **attrs) -> Op:
     """An Op with the row's defaults filled in.
 
-    Raises BadGraph for a kind or attribute that the table does not have, and for a missing attribute.
+    Raises BadGraph for a kind or attribute that the table does not have, for a missing attribute, and where
+    there are not as many inputs as roles.
     """
     if kind not in OPS:
         raise BadGraph(f"{output}: unknown op kind {kind!r}; the table has {', '.join(sorted(OPS))}")
     row = OPS[kind]
     if wrong := sorted(set(attrs) - set(row.attrs)):
         raise BadGraph(f"{output}: {kind} has no attribute {', '.join(wrong)}; it has {', '.join(row.attrs)}")
+    inputs = tuple(inputs)
+    if not row.takes(len(inputs)):
+        raise BadGraph(f"{output}: {kind} takes {', '.join(row.inputs)}, but got {len(inputs)} inputs")
     full = {**row.attrs, **attrs}
     if missing := [name for name, value in full.items() if value is REQUIRED]:
         raise BadGraph(f"{output}: {kind} needs {', '.join(missing)}")
-    return Op(kind, tuple(inputs), (output,), {name: _plain(value) for name, value in full.items()})
+    return Op(kind, inputs, (output,), {name: _plain(value) for name, value in full.items()})
 
 
 def _plain(value):
@@ -98,16 +106,22 @@ def _require(holds: bool, op: Op, what: str) -> None:
 
 def _window(op: Op, shape: Shape, kernel: tuple[int, int]) -> tuple[int, int]:
     """Output height and width of a window that slides over an NHWC input."""
-    _require(len(shape) == 4, op, f"needs a 4-D input, got {shape}")
-    pads, dilation = op.attrs["pads"], op.attrs.get("dilation", (1, 1))
+    pads, stride, dilation = op.attrs["pads"], op.attrs["stride"], op.attrs.get("dilation", (1, 1))
+    _require(min(*kernel, *stride, *dilation) > 0, op,
+             f"kernel {kernel}, stride {stride} and dilation {dilation} must be positive")
     out = tuple((shape[1 + i] + pads[2 * i] + pads[2 * i + 1] - dilation[i] * (kernel[i] - 1) - 1)
-                // op.attrs["stride"][i] + 1 for i in (0, 1))
+                // stride[i] + 1 for i in (0, 1))
     _require(min(out) > 0, op, f"a {kernel} window with pads {pads} does not fit the input {shape}")
     return out
 
 
+def _require_image(op: Op, shape: Shape) -> None:
+    _require(len(shape) == 4, op, f"needs a 4-D input, got {shape}")
+
+
 def _conv2d_shape(op: Op, shapes: list[Shape]) -> Shape:
     x, weight, bias = shapes
+    _require_image(op, x)
     _require(len(weight) == 4 and weight[3] == x[-1], op, f"weight {weight} does not take the input {x}")
     _require(bias == (weight[0],), op, f"bias {bias} does not match weight {weight}")
     return (x[0], *_window(op, x, weight[1:3]), weight[0])
@@ -115,6 +129,7 @@ def _conv2d_shape(op: Op, shapes: list[Shape]) -> Shape:
 
 def _depthwise_shape(op: Op, shapes: list[Shape]) -> Shape:
     x, weight, bias = shapes
+    _require_image(op, x)
     channels = x[-1] * op.attrs["multiplier"]
     _require(len(weight) == 4 and weight[0] == 1 and weight[3] == channels, op,
              f"weight {weight} does not take the input {x} with multiplier {op.attrs['multiplier']}")
@@ -132,7 +147,7 @@ def _fully_connected_shape(op: Op, shapes: list[Shape]) -> Shape:
 
 def _batch_norm_shape(op: Op, shapes: list[Shape]) -> Shape:
     x, *parameters = shapes
-    matching = all(p == (x[-1],) for p in parameters)
+    matching = all(p == x[-1:] for p in parameters) and len(x) > 0
     _require(matching, op, f"parameters {parameters} do not match the input {x}")
     return x
 
@@ -150,6 +165,7 @@ def _broadcast_shape(op: Op, shapes: list[Shape]) -> Shape:
 
 def _pool_shape(op: Op, shapes: list[Shape]) -> Shape:
     x = shapes[0]
+    _require_image(op, x)
     return (x[0], *_window(op, x, op.attrs["kernel"]), x[-1])
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import wraps
 
 import numpy as np
 
+from toolchain.errors import Unsupported
 from toolchain.ir.check import WEIGHTED, changes_nothing, check, level_of
 from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops
 from toolchain.ir.ops import OPS, make
+
+Pass = Callable[[Graph], Graph]
 
 
 def canonical(graph: Graph) -> Graph:
@@ -54,10 +58,22 @@ def without(graph: Graph, dropped: Callable[[Op], bool]) -> Graph:
     return rewired(graph, ops)
 
 
+def until_nothing_folds(fold: Pass) -> Pass:
+    """The pass, run until it leaves as many ops as it found: what it folds may stand in a row."""
+    @wraps(fold)
+    def repeated(graph: Graph) -> Graph:
+        while len((after := fold(graph)).ops) < len(graph.ops):
+            graph = after
+        return graph
+    return repeated
+
+
 def drop_identity(graph: Graph) -> Graph:
-    """Drop ops that change nothing, and the first of two reshapes in a row."""
+    """Drop ops that change nothing, and of reshapes in a row all but the last."""
     graph = without(graph, lambda op: changes_nothing(graph, op))
-    skipped = {b.name: a.inputs[0] for a, b in sole_pairs(graph, {"reshape"}, {"reshape"})}
+    skipped: dict[str, str] = {}
+    for a, b in sole_pairs(graph, {"reshape"}, {"reshape"}):
+        skipped[b.name] = skipped.get(a.name, a.inputs[0])
     graph = rewired(graph, [replace(op, inputs=(skipped[op.name],)) if op.name in skipped else op
                             for op in graph.ops])
     return without(graph, lambda op: changes_nothing(graph, op))
@@ -99,6 +115,7 @@ def fold_constants(graph: Graph) -> Graph:
     return rewired(replace(graph, tensors=tensors), ops)
 
 
+@until_nothing_folds
 def fold_pad(graph: Graph) -> Graph:
     """pad -> convolution: the convolution pads with zeros itself."""
     folded = {}
@@ -108,53 +125,54 @@ def fold_pad(graph: Graph) -> Graph:
             pads = tuple(a + b for a, b in zip(conv.attrs["pads"], (top, bottom, left, right)))
             folded[conv.name] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]),
                                         attrs={**conv.attrs, "pads": pads})
-    if not folded:
-        return graph
-    return fold_pad(rewired(graph, [folded.get(op.name, op) for op in graph.ops]))  # pads may stand in a row
+    return rewired(graph, [folded.get(op.name, op) for op in graph.ops])
 
 
 def batch_norm_affine(graph: Graph, bn: Op) -> tuple[np.ndarray, np.ndarray]:
     """(k, b) with batch_norm(x) = k * x + b, in float64.
 
-    k = gamma / sqrt(variance + epsilon), b = beta - mean * k.
+    k = gamma / sqrt(variance + epsilon), b = beta - mean * k. Raises Unsupported for a parameter that is not
+    a constant.
     """
-    gamma, beta, mean, variance = (graph.tensors[name].data.astype(np.float64) for name in bn.inputs[1:])
+    if computed := [t.name for t in graph.of(bn)[1:] if not t.is_constant]:
+        raise Unsupported(f"{bn.name}: batch_norm with parameters {', '.join(computed)}, which are computed; "
+                          f"only constants have a row")
+    gamma, beta, mean, variance = (t.data.astype(np.float64) for t in graph.of(bn)[1:])
     k = gamma / np.sqrt(variance + bn.attrs["epsilon"])
     return k, beta - mean * k
 
 
-def fold_batch_norm(graph: Graph) -> Graph:
-    """conv -> batch_norm becomes conv, with w' = w * k and b' = b * k + beta - mean * k.
+@until_nothing_folds
+def fold_affine(graph: Graph) -> Graph:
+    """conv -> batch_norm, or add, sub or mul of a constant for each channel, becomes one conv.
 
-    Source: Jacob et al. 2018, eq. 14.
+    w' = w * k and b' = b * k + shift; for batch_norm k and shift are those of Jacob et al. 2018, eq. 14.
     """
     folded, tensors = {}, []
-    for conv, bn in sole_pairs(graph, WEIGHTED, {"batch_norm"}):
-        if conv.attrs["activation"] is None:
-            k, shift = batch_norm_affine(graph, bn)
-            weight, bias = _scaled(graph, conv, k, shift)
-            tensors += [weight, bias]
-            inputs = (conv.inputs[0], weight.name, bias.name)
-            folded[bn.name] = replace(conv, inputs=inputs, outputs=bn.outputs)
-    return rewired(graph.with_tensors(*tensors), [folded.get(op.name, op) for op in graph.ops])
-
-
-def fold_affine(graph: Graph) -> Graph:
-    """conv -> add, sub or mul of a constant for each channel becomes conv: exporters' way to write a bias."""
-    folded, tensors = {}, []
-    for conv, op in sole_pairs(graph, WEIGHTED, {"add", "sub", "mul"}):
-        value = _per_channel(graph, conv, op)
-        if value is not None and conv.attrs["activation"] is op.attrs["activation"] is None:
-            one, zero = np.ones_like(value), np.zeros_like(value)
-            k, shift = {"add": (one, value), "sub": (one, -value), "mul": (value, zero)}[op.kind]
-            weight, bias = _scaled(graph, conv, k, shift)
+    for conv, op in sole_pairs(graph, WEIGHTED, {"batch_norm", "add", "sub", "mul"}):
+        affine = _affine(graph, conv, op) if _is_linear(graph, conv) else None
+        if affine is not None:
+            weight, bias = _scaled(graph, conv, *affine)
             tensors += [weight, bias]
             inputs = (conv.inputs[0], weight.name, bias.name)
             folded[op.name] = replace(conv, inputs=inputs, outputs=op.outputs)
-    if not folded:
-        return graph
-    ops = [folded.get(op.name, op) for op in graph.ops]
-    return fold_affine(rewired(graph.with_tensors(*tensors), ops))  # a mul and an add may stand in a row
+    return rewired(graph.with_tensors(*tensors), [folded.get(op.name, op) for op in graph.ops])
+
+
+def _is_linear(graph: Graph, conv: Op) -> bool:
+    """Whether the op's weights are known and nothing clamps its result."""
+    return conv.attrs["activation"] is None and all(t.is_constant for t in graph.of(conv)[1:])
+
+
+def _affine(graph: Graph, conv: Op, op: Op) -> tuple[np.ndarray, np.ndarray] | None:
+    """(k, shift) of each channel, where `op` takes the result y of `conv` to k * y + shift."""
+    if op.kind == "batch_norm":
+        return batch_norm_affine(graph, op)
+    value = _per_channel(graph, conv, op)
+    if value is None or op.attrs["activation"] is not None:
+        return None
+    one, zero = np.ones_like(value), np.zeros_like(value)
+    return {"add": (one, value), "sub": (one, -value), "mul": (value, zero)}[op.kind]
 
 
 def _per_channel(graph: Graph, conv: Op, op: Op) -> np.ndarray | None:
@@ -179,44 +197,62 @@ def _scaled(graph: Graph, conv: Op, k: np.ndarray, shift: np.ndarray) -> tuple[T
 
 
 def lower_batch_norm(graph: Graph) -> Graph:
-    """A batch_norm with no convolution before it becomes ops that every back end can run.
-
-    A 4-D one becomes a 1x1 depthwise convolution, any other a mul and an add.
-    """
+    """A batch_norm with no convolution before it becomes ops that every back end can run."""
     ops, tensors = [], []
     for op in graph.ops:
-        if op.kind == "batch_norm" and len(graph.tensors[op.name].shape) == 4:
-            k, shift = batch_norm_affine(graph, op)
-            weight = constant(f"{op.name}:weight", k.astype(np.float32).reshape(1, 1, 1, -1))
-            bias = constant(f"{op.name}:bias", shift.astype(np.float32))
-            tensors += [weight, bias]
-            op = make("depthwise_conv2d", (op.inputs[0], weight.name, bias.name), op.name)
-        elif op.kind == "batch_norm":
-            k, shift = (v.astype(np.float32) for v in batch_norm_affine(graph, op))
-            scaled = replace(graph.tensors[op.name], name=f"{op.name}:scaled")
-            tensors += [constant(f"{op.name}:k", k), constant(f"{op.name}:shift", shift), scaled]
-            ops.append(make("mul", (op.inputs[0], f"{op.name}:k"), scaled.name))
-            op = make("add", (scaled.name, f"{op.name}:shift"), op.name)
-        ops.append(op)
+        if op.kind != "batch_norm":
+            ops.append(op)
+            continue
+        lowered = _as_depthwise if len(graph.tensors[op.name].shape) == 4 else _as_mul_add
+        made, added = lowered(graph, op)
+        ops += made
+        tensors += added
     return rewired(graph.with_tensors(*tensors), ops)
 
 
+def _as_depthwise(graph: Graph, bn: Op) -> tuple[list[Op], list[Tensor]]:
+    """The batch_norm of an image as a 1x1 depthwise convolution, and the tensors that it needs."""
+    k, shift = (v.astype(np.float32) for v in batch_norm_affine(graph, bn))
+    weight = constant(f"{bn.name}:weight", k.reshape(1, 1, 1, -1))
+    bias = constant(f"{bn.name}:bias", shift)
+    return [make("depthwise_conv2d", (bn.inputs[0], weight.name, bias.name), bn.name)], [weight, bias]
+
+
+def _as_mul_add(graph: Graph, bn: Op) -> tuple[list[Op], list[Tensor]]:
+    """The batch_norm as a mul and an add, and the tensors that they need."""
+    k, shift = (v.astype(np.float32) for v in batch_norm_affine(graph, bn))
+    factor, offset = constant(f"{bn.name}:k", k), constant(f"{bn.name}:shift", shift)
+    scaled = replace(graph.tensors[bn.name], name=f"{bn.name}:scaled")
+    ops = [make("mul", (bn.inputs[0], factor.name), scaled.name),
+           make("add", (scaled.name, offset.name), bn.name)]
+    return ops, [factor, offset, scaled]
+
+
+@until_nothing_folds
 def fuse_activation(graph: Graph) -> Graph:
-    """relu or relu6 behind an op that can clamp its own output becomes that op's activation.
+    """relu or relu6 behind an op that can clamp its own output, or behind another one, becomes part of it.
 
     The tensor keeps the activation's name, because that is the value it holds.
     """
-    fusing = {kind for kind, row in OPS.items() if "activation" in row.attrs}
-    fused = {relu.name: replace(op, outputs=relu.outputs, attrs={**op.attrs, "activation": relu.kind})
-             for op, relu in sole_pairs(graph, fusing, {"relu", "relu6"}) if op.attrs["activation"] is None}
+    fused = {relu.name: _clamped(op, relu) for op, relu in sole_pairs(graph, CLAMPING, {"relu", "relu6"})}
     return rewired(graph, [fused.get(op.name, op) for op in graph.ops])
 
 
-CANONICAL: tuple[Callable[[Graph], Graph], ...] = (
+CLAMPING = frozenset({"relu", "relu6", *(kind for kind, row in OPS.items() if "activation" in row.attrs)})
+
+
+def _clamped(op: Op, relu: Op) -> Op:
+    """`op` with `relu` behind it as one op. Of two clamps to [0, ..) the tighter one holds: relu6."""
+    if op.kind in ("relu", "relu6"):
+        return replace(relu, kind="relu6" if "relu6" in (op.kind, relu.kind) else "relu", inputs=op.inputs)
+    clamp = "relu6" if "relu6" in (op.attrs["activation"], relu.kind) else "relu"
+    return replace(op, outputs=relu.outputs, attrs={**op.attrs, "activation": clamp})
+
+
+CANONICAL: tuple[Pass, ...] = (
     drop_identity,
     fold_constants,
-    fold_affine,       # before fold_batch_norm: it may stand between
-    fold_batch_norm,   # before fuse_activation: the activation sits behind the batch norm
+    fold_affine,       # before fuse_activation: the activation sits behind the batch norm
     lower_batch_norm,  # what is left
     fold_affine,       # again: what stood behind a batch norm
     fuse_activation,

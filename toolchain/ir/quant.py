@@ -13,6 +13,9 @@ import numpy as np
 RANGE = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
 ACTIVATION_RANGE = {None: (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0)}
 
+BEYOND = np.float32(2.0**33)
+"""More steps than lie between any two codes: what is further away is clamped all the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class QuantParams:
@@ -31,6 +34,12 @@ class QuantParams:
     dtype: str = "int8"
 
     def __post_init__(self):
+        if self.dtype not in RANGE:
+            raise ValueError(f"codes are {', '.join(RANGE)}; got {self.dtype}")
+        low, high = RANGE[self.dtype]
+        if not np.all((np.asarray(self.zero_point) >= low) & (np.asarray(self.zero_point) <= high)):
+            raise ValueError(f"zero_point {np.ravel(self.zero_point)[:4]} is outside "
+                             f"{self.dtype} [{low}, {high}]")
         object.__setattr__(self, "scale", np.asarray(self.scale, np.float32))
         object.__setattr__(self, "zero_point", np.asarray(self.zero_point, np.int32))
         if not (np.all(self.scale > 0) and np.all(np.isfinite(self.scale))):
@@ -38,10 +47,6 @@ class QuantParams:
         if self.scale.shape != self.zero_point.shape or self.scale.ndim != (0 if self.axis is None else 1):
             raise ValueError(f"scale {self.scale.shape} and zero_point {self.zero_point.shape} must both be "
                              f"{'scalars' if self.axis is None else 'vectors'} for axis {self.axis}")
-        low, high = RANGE[self.dtype]
-        if np.any(self.zero_point < low) or np.any(self.zero_point > high):
-            raise ValueError(f"zero_point {np.ravel(self.zero_point)[:4]} is outside "
-                             f"{self.dtype} [{low}, {high}]")
 
     def same_as(self, other: "QuantParams | None") -> bool:
         """Whether a code means the same real number under both."""
@@ -106,7 +111,9 @@ def quantize(real: np.ndarray, params: QuantParams, narrow: bool = False) -> np.
     real = np.asarray(real, np.float32)
     scale, zero_point = params.along(real.ndim)
     low, high = RANGE[params.dtype]
-    codes = round_half_away(real / scale).astype(np.float64) + zero_point
+    with np.errstate(over="ignore"):
+        steps = np.clip(real / scale, -BEYOND, BEYOND)
+    codes = round_half_away(steps).astype(np.float64) + zero_point
     return np.clip(codes, low + narrow, high).astype(params.dtype)
 
 
@@ -177,9 +184,5 @@ def clamp_range(activation: str | None, params: QuantParams) -> tuple[int, int]:
     """Lowest and highest output code of a fused activation (TFLite CalculateActivationRangeQuantized)."""
     low, high = RANGE[params.dtype]
     real_low, real_high = ACTIVATION_RANGE[activation]
-
-    def code(real):
-        return int(params.zero_point) + int(round_half_away(np.float32(real) / params.scale))
-
-    return (low if real_low is None else max(low, code(real_low)),
-            high if real_high is None else min(high, code(real_high)))
+    return (low if real_low is None else int(quantize(real_low, params)),
+            high if real_high is None else int(quantize(real_high, params)))

@@ -1,0 +1,126 @@
+"""The op table: how many inputs, which shapes, how many multiply-accumulates; and what it refuses."""
+
+import pytest
+
+from toolchain.errors import BadGraph
+from toolchain.ir.graph import Graph, Tensor
+from toolchain.ir.ops import OPS, graph_macs, make, op_macs, output_shape
+
+
+def shape_of(kind, *shapes, **attrs):
+    return output_shape(make(kind, [f"in{i}" for i in range(len(shapes))], "y", **attrs), list(shapes))
+
+
+# Inputs -----------------------------------------------------------------------------------------------------
+
+ENOUGH = {"axes": (1,), "pads": ((0, 0),), "axis": 1, "shape": (1,), "perm": (0,), "kernel": (1, 1),
+          "alpha": 0.1, "epsilon": 1e-3}
+
+
+def make_with(kind, count):
+    attrs = {name: ENOUGH[name] for name in OPS[kind].attrs
+             if name in ENOUGH and not (name == "pads" and kind != "pad")}
+    return make(kind, [f"in{i}" for i in range(count)], "y", **attrs)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OPS if kind != "concat"])
+def test_an_op_takes_one_input_for_each_role(kind):
+    roles = len(OPS[kind].inputs)
+    assert len(make_with(kind, roles).inputs) == roles
+    for count in {0, roles - 1, roles + 1}:
+        with pytest.raises(BadGraph, match=f"y: {kind} takes .*, but got {count} inputs"):
+            make_with(kind, count)
+
+
+def test_concat_takes_one_input_or_more():
+    assert [len(make_with("concat", count).inputs) for count in (1, 2, 7)] == [1, 2, 7]
+    with pytest.raises(BadGraph, match=r"y: concat takes x\*, but got 0 inputs"):
+        make_with("concat", 0)
+
+
+# Shapes -----------------------------------------------------------------------------------------------------
+
+IMAGE = (1, 9, 7, 3)
+
+
+@pytest.mark.parametrize("kind, shapes, attrs, expected", [
+    ("conv2d", [IMAGE, (5, 3, 3, 3), (5,)], {}, (1, 7, 5, 5)),
+    ("conv2d", [IMAGE, (5, 3, 3, 3), (5,)], {"stride": (2, 3), "pads": (0, 1, 1, 1)}, (1, 4, 3, 5)),
+    ("conv2d", [IMAGE, (5, 3, 3, 3), (5,)], {"dilation": (4, 3)}, (1, 1, 1, 5)),
+    ("depthwise_conv2d", [IMAGE, (1, 3, 1, 6), (6,)], {"multiplier": 2}, (1, 7, 7, 6)),
+    ("fully_connected", [(1, 4), (2, 4), (2,)], {}, (1, 2)),
+    ("batch_norm", [(1, 4), (4,), (4,), (4,), (4,)], {"epsilon": 1e-3}, (1, 4)),
+    ("add", [IMAGE, (7, 1)], {}, IMAGE),
+    ("mul", [(1, 1, 7, 1), (9, 1, 3)], {}, IMAGE),
+    ("sub", [(1, 4), ()], {}, (1, 4)),
+    ("softmax", [(1, 4)], {}, (1, 4)),
+    ("max_pool2d", [IMAGE], {"kernel": (2, 2), "stride": (2, 2)}, (1, 4, 3, 3)),
+    ("average_pool2d", [IMAGE], {"kernel": (3, 3), "pads": (1, 1, 1, 1)}, IMAGE),
+    ("mean", [IMAGE], {"axes": (1, 2)}, (1, 3)),
+    ("mean", [IMAGE], {"axes": (1, 3), "keepdims": True}, (1, 1, 7, 1)),
+    ("pad", [IMAGE], {"pads": ((0, 0), (1, 2), (0, 0), (0, 3))}, (1, 12, 7, 6)),
+    ("concat", [IMAGE, (1, 9, 7, 1), IMAGE], {"axis": 3}, (1, 9, 7, 7)),
+    ("reshape", [IMAGE], {"shape": (1, 63, 3)}, (1, 63, 3)),
+    ("transpose", [IMAGE], {"perm": (0, 3, 1, 2)}, (1, 3, 9, 7)),
+])
+def test_shapes(kind, shapes, attrs, expected):
+    assert shape_of(kind, *shapes, **attrs) == expected
+
+
+CONV = [(5, 3, 3, 3), (5,)]
+
+
+@pytest.mark.parametrize("kind, shapes, attrs, message", [
+    ("conv2d", [(), *CONV], {}, r"needs a 4-D input, got \(\)"),
+    ("conv2d", [(1, 3), *CONV], {}, r"needs a 4-D input, got \(1, 3\)"),
+    ("conv2d", [(1, 9, 7, 4), *CONV], {}, r"weight \(5, 3, 3, 3\) does not take the input \(1, 9, 7, 4\)"),
+    ("conv2d", [IMAGE, (5, 3, 3, 3), (4,)], {}, r"bias \(4,\) does not match weight \(5, 3, 3, 3\)"),
+    ("conv2d", [IMAGE, *CONV], {"dilation": (1, 4)}, r"a \(3, 3\) window with pads .* does not fit"),
+    ("conv2d", [IMAGE, *CONV], {"stride": (1, 0)}, r"stride \(1, 0\) .* must be positive"),
+    ("conv2d", [IMAGE, *CONV], {"dilation": (0, 1)}, r"dilation \(0, 1\) must be positive"),
+    ("depthwise_conv2d", [(), (1, 3, 1, 6), (6,)], {}, r"needs a 4-D input, got \(\)"),
+    ("depthwise_conv2d", [IMAGE, (1, 3, 1, 6), (6,)], {}, "does not take the input .* with multiplier 1"),
+    ("depthwise_conv2d", [IMAGE, (1, 3, 1, 3), (6,)], {}, r"bias \(6,\) does not match"),
+    ("fully_connected", [(1, 2, 2), (2, 4), (2,)], {}, "put a reshape before it"),
+    ("fully_connected", [(1, 3), (2, 4), (2,)], {}, "does not take the input"),
+    ("fully_connected", [(1, 4), (2, 4), (4,)], {}, r"bias \(4,\) does not match"),
+    ("batch_norm", [(1, 4), (4,), (4,), (3,), (4,)], {"epsilon": 0.1}, "do not match the input"),
+    ("batch_norm", [(), (), (), (), ()], {"epsilon": 0.1}, "do not match the input"),
+    ("add", [(1, 4), (3,)], {}, r"shapes \(1, 4\) and \(3,\) do not broadcast"),
+    ("max_pool2d", [(1, 4)], {"kernel": (1, 1)}, "needs a 4-D input"),
+    ("max_pool2d", [IMAGE], {"kernel": (0, 1)}, r"kernel \(0, 1\).* must be positive"),
+    ("average_pool2d", [IMAGE], {"kernel": (2, 2), "stride": (0, 1)}, r"stride \(0, 1\)"),
+    ("average_pool2d", [IMAGE], {"kernel": (10, 1)}, "does not fit the input"),
+    ("mean", [IMAGE], {"axes": (0, 1)}, r"axes \(0, 1\) must be within 1..3"),
+    ("pad", [IMAGE], {"pads": ((0, 0), (1, 1))}, "do not match the input"),
+    ("pad", [(1, 4)], {"pads": ((0, 0), (-1, 0))}, "do not match the input"),
+    ("concat", [IMAGE, IMAGE], {"axis": 0}, "axis 0 must be within 1..3"),
+    ("concat", [IMAGE, (1, 9, 6, 3)], {"axis": 3}, "differ outside axis 3"),
+    ("reshape", [(1, 4)], {"shape": (1, -4)}, "cannot become"),
+    ("transpose", [(1, 4)], {"perm": (1, 1)}, "does not order the axes"),
+])
+def test_shapes_that_do_not_go_together_are_refused(kind, shapes, attrs, message):
+    with pytest.raises(BadGraph, match=f"^y: {kind}: .*{message}"):
+        shape_of(kind, *shapes, **attrs)
+
+
+# Multiply-accumulates ---------------------------------------------------------------------------------------
+
+def one_op(kind, *shapes, **attrs):
+    op = make(kind, [f"in{i}" for i in range(len(shapes))], "y", **attrs)
+    tensors = [*(Tensor(name, shape) for name, shape in zip(op.inputs, shapes)),
+               Tensor("y", output_shape(op, list(shapes)))]
+    return Graph(kind, {t.name: t for t in tensors}, (op,), op.inputs, ("y",))
+
+
+@pytest.mark.parametrize("kind, shapes, attrs, macs", [
+    ("conv2d", [IMAGE, *CONV], {}, 7 * 5 * 5 * 27),
+    ("conv2d", [IMAGE, *CONV], {"stride": (2, 2)}, 4 * 3 * 5 * 27),
+    ("depthwise_conv2d", [IMAGE, (1, 3, 1, 6), (6,)], {"multiplier": 2}, 7 * 7 * 6 * 3),
+    ("fully_connected", [(1, 4), (2, 4), (2,)], {}, 8),
+    ("max_pool2d", [IMAGE], {"kernel": (2, 2)}, 0),
+    ("mul", [IMAGE, IMAGE], {}, 0),
+])
+def test_macs(kind, shapes, attrs, macs):
+    graph = one_op(kind, *shapes, **attrs)
+    assert op_macs(graph, graph.ops[0]) == graph_macs(graph) == macs
