@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from tests.models import sensor_net
 from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.build import Builder
+from toolchain.ir.layout import channels_last
+from toolchain.load.torch import load_torch
 from toolchain.recipe import TrainConfig
 from toolchain.runtime import reference
 from toolchain.train.fit import fit, reestimate_batch_norm
@@ -97,6 +101,24 @@ def test_the_seed_decides_everything():
     config = TrainConfig(epochs=2, batch_size=32)
     first, again, other = (fit(network(), config, samples(), seed=seed).digest for seed in (0, 0, 1))
     assert first == again != other
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_decides_nothing(threads):
+    graph = channels_last(load_torch(*sensor_net(), "sensor_net"))
+    x = np.random.default_rng(0).standard_normal((64, 6, 100), np.float32)
+    data = Samples("noise", {graph.inputs[0]: x}, np.arange(64) % 7, None, np.arange(64)).fit_to(graph)
+
+    def digests():
+        fitted = fit(graph, TrainConfig(epochs=1), data)
+        return fitted.digest, reestimate_batch_norm(graph, data).digest
+
+    expected, before = digests(), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert digests() == expected and torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_reestimated_statistics_are_those_of_the_samples():

@@ -1,6 +1,7 @@
 """Fine-tune a float graph: Adam with a cosine schedule, on labels, on a teacher's outputs, or on both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +20,22 @@ Progress = Callable[[int, float], None]
 BATCH = 64
 """Samples at a time where nothing is learned: the teacher's outputs, batch-norm statistics."""
 
+THREADS = 2
+"""Gradients and statistics are sums whose order follows the number of threads."""
 
+
+@contextmanager
+def _fixed_threads() -> Iterator[None]:
+    """The same bits whatever number of cores the process sees; its own setting is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_fixed_threads()
 def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None = None, seed: int = 0,
         metric: str = "top1", progress: Progress | None = None) -> Graph:
     """The graph with trained weights, biases and batch norms.
@@ -27,7 +43,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     samples:  fit to the graph; without labels all of the loss is the teacher's
     teacher:  a float graph of the same inputs and outputs, usually the unpruned one; None: labels only
     metric:   "mse" compares outputs as numbers, anything else as logits of classes
-    The same seed on the same machine gives the same digest.
+    The same seed on the same kind of processor gives the same digest.
     Raises BadSamples where there is nothing to learn from, BadInput where the loss diverges.
     """
     _check(graph, samples, teacher)
@@ -61,6 +77,7 @@ def _train(module: GraphModule, task: "_Task", seed: int, progress: Progress | N
             progress(epoch + 1, total)
 
 
+@_fixed_threads()
 def reestimate_batch_norm(graph: Graph, samples: Samples, seed: int = 0) -> Graph:
     """The graph with running means and variances averaged over batches of these samples, weights untouched.
 
