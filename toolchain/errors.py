@@ -24,7 +24,7 @@ class BadModel(BadInput):
 
 
 class BadGraph(BadInput):
-    """A Graph that breaks a rule of its level; raised by `ir.check`."""
+    """An op that breaks its row of the op table, or a Graph that breaks a rule of its level."""
 
 
 class BadConfig(BadInput):

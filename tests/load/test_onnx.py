@@ -189,7 +189,7 @@ def test_a_weight_that_is_not_a_number_is_named(tmp_path):
     (b"", "0 bytes hold no ONNX graph"),
     (b"\x00\x01not a model", "bytes that are no ONNX model: truncated, or another format"),
     (single("Conv", IMAGE, normal(4, 5, 3, 3)), "Conv at y: .*weight .* does not take the input"),
-    (single("Conv", IMAGE, normal(4, 6, 3, 3), strides=[0, 0]), "Conv at y: .*stride \(0, 0\) .* must be positive"),
+    (single("Conv", IMAGE, normal(4, 6, 3, 3), strides=[0, 0]), r"Conv at y: .*stride \(0, 0\)"),
     (single("Conv", IMAGE, normal(4, 6, 3, 3), strides=[2]), "Conv at y: strides do not fit 2 spatial axes"),
     (single("Reshape", IMAGE, ints(1, 5, -1)), "Reshape at y: "),
     (single("Pad", IMAGE, ints(0, 0, 1 << 40, 0, 0, 0, 0, 0)), "Pad at y: .* is beyond 2,147,483,648 values"),

@@ -3,13 +3,13 @@
 import numpy as np
 
 from toolchain.errors import BadGraph
-from toolchain.ir.graph import Graph, Op, Source, Tensor, constant, live_ops
+from toolchain.ir.graph import Graph, Op, Source, Tensor, constant, live_ops, unique_name
 from toolchain.ir.ops import make, output_shape
 from toolchain.ir.quant import QuantParams
 
 
 class Builder:
-    """Collects a graph; every method returns the name of the tensor it made.
+    """Collects a graph; `input`, `tensor`, `constant` and `op` return the name of the tensor they made.
 
     A name that is taken gets a suffix (".1", ".2"), so two layers of one name stay apart.
     """
@@ -22,11 +22,7 @@ class Builder:
 
     def unique(self, name: str) -> str:
         """`name`, or `name.N` with the first N that is free."""
-        candidate, count = name, 0
-        while candidate in self.tensors:
-            count += 1
-            candidate = f"{name}.{count}"
-        return candidate
+        return unique_name(name, self.tensors)
 
     def input(self, name: str, shape, dtype: str = "float32", quant: QuantParams | None = None) -> str:
         self.inputs.append(self.tensor(name, shape, dtype, quant))

@@ -13,7 +13,6 @@ from toolchain.errors import BadGraph, BadModel
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import OPS, Shape, output_shape
 
-LEVELS = ("FLOAT", "CANONICAL", "QUANTIZED")
 INTEGER = frozenset({"int8", "uint8", "int16"})
 WEIGHTED = {"conv2d": 0, "depthwise_conv2d": 3, "fully_connected": 0}
 """Kinds with weight and bias -> axis of the weight that runs over the output channels."""
@@ -22,23 +21,18 @@ WEIGHTED = {"conv2d": 0, "depthwise_conv2d": 3, "fully_connected": 0}
 def check(graph: Graph, level: str) -> Graph:
     """Return the graph as it is. Raises BadGraph or, for NaN or Inf in a constant, BadModel.
 
-    Both name the tensor and the value.
+    level: a key of LEVELS
+    Both errors name the tensor and the value.
     """
-    for problem in _problems(graph, level):
-        raise problem
+    for rule in LEVELS[level]:
+        for problem in rule(graph):
+            raise problem
     return graph
 
 
 def level_of(graph: Graph) -> str:
     """QUANTIZED where an activation carries integer codes, else FLOAT."""
     return "QUANTIZED" if any(t.dtype in INTEGER for t in graph.activations) else "FLOAT"
-
-
-def _problems(graph: Graph, level: str) -> Iterator[Exception]:
-    rules: tuple[Callable[[Graph], Iterator[Exception]], ...] = (_structure, _shapes, _finite)
-    levels = {"FLOAT": (_float,), "CANONICAL": (_float, _folded), "QUANTIZED": (_quantized,)}
-    for rule in (*rules, *levels[level]):
-        yield from rule(graph)
 
 
 def _structure(graph: Graph) -> Iterator[Exception]:
@@ -175,3 +169,12 @@ def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
 def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:
     product = np.float64(x.quant.scale) * weight.quant.scale
     return np.allclose(bias.quant.scale, product, rtol=0.02, atol=0)
+
+
+_ALWAYS = (_structure, _shapes, _finite)
+LEVELS: Mapping[str, tuple[Callable[[Graph], Iterator[Exception]], ...]] = {
+    "FLOAT": (*_ALWAYS, _float),
+    "CANONICAL": (*_ALWAYS, _float, _folded),
+    "QUANTIZED": (*_ALWAYS, _quantized),
+}
+"""Level -> its rules, in order: each may rely on those before it."""

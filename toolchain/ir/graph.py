@@ -4,7 +4,7 @@ The tensor name is the key everywhere: graph, statistics, quantization parameter
 C symbol, report row. An op is named by its first output.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 import hashlib
@@ -181,6 +181,15 @@ def live_ops(ops: Iterable[Op], outputs: Iterable[str]) -> tuple[Op, ...]:
             kept.append(op)
             needed.update(op.inputs)
     return tuple(reversed(kept))
+
+
+def unique_name(name: str, *taken: Container[str]) -> str:
+    """`name`, or `name.N` with the first N such that it is in none of `taken`."""
+    candidate, count = name, 0
+    while any(candidate in names for names in taken):
+        count += 1
+        candidate = f"{name}.{count}"
+    return candidate
 
 
 def _tensor_key(tensor: Tensor) -> tuple:

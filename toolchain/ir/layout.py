@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops
+from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops, unique_name
 from toolchain.ir.ops import make, output_shape
 
 TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
@@ -52,7 +52,7 @@ def channels_last(graph: Graph) -> Graph:
 
 
 def transposes(graph: Graph) -> int:
-    """How many transposes are left that move data."""
+    """How many transposes the graph has; after the pass each of them moves data."""
     return sum(op.kind == "transpose" for op in graph.ops)
 
 
@@ -64,7 +64,7 @@ class Sinking:
         self.tensors: dict[str, Tensor] = {}
         self.ops: list[Op] = []
         self.views: dict[str, View] = {}
-        self.made: dict[tuple[str, Axes, tuple[int, ...]], str] = {}
+        self.made: dict[View, str] = {}
         self.column_order: dict[str, np.ndarray] = {}
         self.plain_names: dict[str, str] = {}
         self.permutations = dict(graph.permutations)
@@ -99,13 +99,16 @@ class Sinking:
         if rule is None or not rule(self, op):
             self.emit(op, [self.materialise(self.views[name]) for name in op.inputs])
 
-    def emit(self, op: Op, inputs: list[str], axes: Axes | None = None, /, **attrs) -> None:
-        """Append `op` on `inputs`; its old output is the new one viewed through `axes` (None: as it is)."""
+    def emit(self, op: Op, inputs: list[str], *, view_axes: Axes | None = None, **attrs) -> None:
+        """Append `op` on `inputs`, with `attrs` changed.
+
+        view_axes: the axes that its old output shows of the new one; None: as it is
+        """
         changed = make(op.kind, inputs, op.name, **{**op.attrs, **attrs})
         shape = output_shape(changed, [self.tensors[name].shape for name in inputs])
         self.ops.append(changed)
         self.tensors[op.name] = replace(self.old.tensors[op.name], shape=shape)
-        self.views[op.name] = View(op.name, tuple(range(len(shape))) if axes is None else axes)
+        self.views[op.name] = View(op.name, tuple(range(len(shape))) if view_axes is None else view_axes)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor of the old graph."""
@@ -129,27 +132,26 @@ class Sinking:
 
         It is the base, or a reshape, a transpose or a constant that is made once.
         """
-        base = self.tensors[view.base]
-        shape = tuple(1 if axis is None else base.shape[axis] for axis in view.axes)
-        if view.axes == tuple(range(len(base.shape))):
-            return base.name
-        key = (base.name, view.axes, shape)
-        if key not in self.made:
-            self.made[key] = self._moved(base, view.axes, shape)
-        return self.made[key]
+        if self.is_identity(view):
+            return view.base
+        if view not in self.made:
+            self.made[view] = self._moved(self.tensors[view.base], view.axes)
+        return self.made[view]
 
-    def _moved(self, base: Tensor, axes: Axes, shape: tuple[int, ...]) -> str:
-        perm = _full_permutation(axes, base.shape)
+    def _moved(self, base: Tensor, axes: Axes) -> str:
+        shape = tuple(1 if axis is None else base.shape[axis] for axis in axes)
+        perm = full_permutation(axes, base.shape)
         if base.is_constant:
-            return self._constant(base, np.transpose(base.data, perm).reshape(shape), axes)
-        name, moving = base.name, [a for a in perm if a == 0 or base.shape[a] != 1]
-        if moving != sorted(moving):
+            return self.bake(base, np.transpose(base.data, perm).reshape(shape), axes)
+        name = base.name
+        if moves_data(perm, base.shape):
             name = self._view_op("transpose", name, perm=perm)
         if self.tensors[name].shape != shape:
             name = self._view_op("reshape", name, shape=shape)
         return name
 
-    def _constant(self, base: Tensor, data: np.ndarray, axes: Axes) -> str:
+    def bake(self, base: Tensor, data: np.ndarray, axes: Axes) -> str:
+        """Name of a new constant with `data`: those of the constant `base` moved along `axes`."""
         quant = base.quant
         if quant is not None and quant.axis is not None:
             quant = replace(quant, axis=axes.index(quant.axis))
@@ -166,11 +168,7 @@ class Sinking:
         return name
 
     def _unique(self, name: str) -> str:
-        candidate, count = name, 0
-        while candidate in self.tensors or candidate in self.old.tensors:
-            count += 1
-            candidate = f"{name}.{count}"
-        return candidate
+        return unique_name(name, self.tensors, self.old.tensors)
 
     def in_axes(self, name: str, axes: Axes, rank: int) -> str | None:
         """A tensor of `rank` axes of which old tensor `name` is the view through `axes`.
@@ -188,8 +186,7 @@ class Sinking:
         if base.is_constant:
             broadcasts = base.size == 1 and len(base.shape) <= rank
             return base.name if broadcasts else self.materialise(View(base.name, wanted))
-        moving = [a for a in wanted if a is not None and (a == 0 or base.shape[a] != 1)]
-        return self.materialise(View(base.name, wanted)) if moving == sorted(moving) else None
+        return None if moves_data(wanted, base.shape) else self.materialise(View(base.name, wanted))
 
     def finish(self) -> Graph:
         for name in self.old.outputs:
@@ -278,11 +275,25 @@ def _turned_back(graph: Graph, name: str) -> bool:
 def _moves_unit_axes(graph: Graph, op: Op) -> bool:
     """Whether the op is a reshape between [N, C, L] and [N, C, 1, L], say."""
     shapes = (graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape)
-    old, new = ([n for axis, n in enumerate(shape) if axis == 0 or n != 1] for shape in shapes)
-    return op.kind == "reshape" and old == new
+    return op.kind == "reshape" and _sizes(shapes[0]) == _sizes(shapes[1])
 
 
-def _full_permutation(axes: Axes, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _sizes(shape: tuple[int, ...]) -> list[int]:
+    return [shape[axis] for axis in wide_axes(shape)]
+
+
+def wide_axes(shape: tuple[int, ...]) -> list[int]:
+    """The axes that can hold more than one value: the batch, and those that are not unit."""
+    return [axis for axis, n in enumerate(shape) if axis == 0 or n != 1]
+
+
+def moves_data(axes: Axes, shape: tuple[int, ...]) -> bool:
+    """Whether walking a tensor of `shape` along `axes` reads its values in another order than they lie."""
+    walked = [axis for axis in axes if axis in wide_axes(shape)]
+    return walked != sorted(walked)
+
+
+def full_permutation(axes: Axes, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Every axis of `shape` in the order of `axes`, unnamed unit axes filling the gaps and then the end."""
     spare = [axis for axis in range(len(shape)) if axis not in axes]
     order = [axis if axis is not None else (spare.pop(0) if spare else None) for axis in axes]
@@ -299,15 +310,11 @@ def _transpose(pass_: Sinking, op: Op) -> bool:
 def _reshape(pass_: Sinking, op: Op) -> bool:
     old, new = pass_.shape(op.inputs[0]), pass_.shape(op.name)
     view = pass_.views[op.inputs[0]]
-    source = [axis for axis, n in enumerate(old) if axis == 0 or n != 1]
-    target = [axis for axis, n in enumerate(new) if axis == 0 or n != 1]
-    if [old[a] for a in source] == [new[a] for a in target] and old[:1] == new[:1]:
-        axes: list[int | None] = [None] * len(new)
-        for a, b in zip(target, source):
-            axes[a] = view.axes[b]
-        pass_.see(op, tuple(axes))
-        return True
-    return _flatten(pass_, op, view)
+    if not _moves_unit_axes(pass_.old, op):
+        return _flatten(pass_, op, view)
+    source = dict(zip(wide_axes(new), wide_axes(old)))
+    pass_.see(op, tuple(view.axes[source[axis]] if axis in source else None for axis in range(len(new))))
+    return True
 
 
 def _flatten(pass_: Sinking, op: Op, view: View) -> bool:
@@ -318,7 +325,7 @@ def _flatten(pass_: Sinking, op: Op, view: View) -> bool:
     if view.axes[0] != 0 or base.shape[0] != shape[0]:
         return False
     inner = np.arange(base.size).reshape(base.shape)
-    order = np.transpose(inner, _full_permutation(view.axes, base.shape)).ravel()
+    order = np.transpose(inner, full_permutation(view.axes, base.shape)).ravel()
     pass_.emit(op, [view.base])
     pass_.column_order[op.name] = np.argsort(order)
     return True
@@ -351,14 +358,14 @@ def _fully_connected(pass_: Sinking, op: Op) -> bool:
     x, weight, bias = op.inputs
     weight, bias = (pass_.materialise(pass_.views[name]) for name in (weight, bias))
     rows = pass_.tensors[weight]
-    moved = pass_._constant(rows, rows.data[:, order], (0, 1))
+    moved = pass_.bake(rows, rows.data[:, order], (0, 1))
     pass_.emit(op, [pass_.views[x].base, moved, bias])
     return True
 
 
 def _pointwise(pass_: Sinking, op: Op) -> bool:
     view = pass_.views[op.inputs[0]]
-    pass_.emit(op, [view.base], view.axes)
+    pass_.emit(op, [view.base], view_axes=view.axes)
     if op.inputs[0] in pass_.column_order:
         pass_.column_order[op.name] = pass_.column_order[op.inputs[0]]
     return True
@@ -373,7 +380,7 @@ def _binary(pass_: Sinking, op: Op) -> bool:
     inputs = [view.base if name == lead else pass_.in_axes(name, view.axes, rank) for name in op.inputs]
     if None in inputs or len(pass_.shape(op.name)) != len(view.axes):
         return False
-    pass_.emit(op, inputs, view.axes)
+    pass_.emit(op, inputs, view_axes=view.axes)
     return True
 
 
@@ -391,7 +398,7 @@ def _mean(pass_: Sinking, op: Op) -> bool:
     kept = tuple(axis for k, axis in enumerate(view.axes) if op.attrs["keepdims"] or k not in axes)
     if not inner or pass_.is_identity(view):
         return False
-    pass_.emit(op, [view.base], kept, axes=inner, keepdims=True)
+    pass_.emit(op, [view.base], view_axes=kept, axes=inner, keepdims=True)
     return True
 
 
@@ -401,7 +408,8 @@ def _pad(pass_: Sinking, op: Op) -> bool:
         return False
     inner = {axis: pad for axis, pad in zip(view.axes, pads)}
     rank = len(pass_.tensors[view.base].shape)
-    pass_.emit(op, [view.base], view.axes, pads=tuple(inner.get(axis, (0, 0)) for axis in range(rank)))
+    pads = tuple(inner.get(axis, (0, 0)) for axis in range(rank))
+    pass_.emit(op, [view.base], view_axes=view.axes, pads=pads)
     return True
 
 
@@ -411,7 +419,7 @@ def _concat(pass_: Sinking, op: Op) -> bool:
         axis, rank = view.axes[op.attrs["axis"]], len(pass_.tensors[view.base].shape)
         inputs = [pass_.in_axes(name, view.axes, rank) for name in op.inputs]
         if axis is not None and None not in inputs:
-            pass_.emit(op, inputs, view.axes, axis=axis)
+            pass_.emit(op, inputs, view_axes=view.axes, axis=axis)
             return True
     return False
 

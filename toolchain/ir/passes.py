@@ -105,7 +105,7 @@ FOLDABLE: dict[str, Callable] = {
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Compute ops whose inputs are all constants."""
+    """Compute ops of the kinds in FOLDABLE, without activation, whose inputs are all constants."""
     tensors = dict(graph.tensors)
     for op in graph.ops:
         inputs = [tensors[name].data for name in op.inputs]

@@ -80,9 +80,10 @@ def activation_params(low: float, high: float, dtype: str = "int8") -> QuantPara
     return QuantParams(scale, int(np.clip(zero_point, code_low, code_high)), dtype=dtype)
 
 
-def _positive_scale(scale: float) -> np.float32:
-    """float32 `scale`; 1 where it is zero, and never below the smallest normal number."""
-    return np.float32(1.0) if scale == 0 else np.maximum(np.float32(scale), np.finfo(np.float32).tiny)
+def _positive_scale(scale) -> np.ndarray:
+    """float32 of each `scale`; 1 where it is zero, and never below the smallest normal number."""
+    normal = np.maximum(np.asarray(scale, np.float32), np.finfo(np.float32).tiny)
+    return np.where(np.equal(scale, 0), np.float32(1.0), normal)
 
 
 def weight_params(weight: np.ndarray, axis: int | None) -> QuantParams:
@@ -91,9 +92,7 @@ def weight_params(weight: np.ndarray, axis: int | None) -> QuantParams:
     An all-zero slice gets scale 1 (never 0): its codes are 0 under any scale.
     """
     others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
-    scale = (np.abs(weight).max(axis=others).astype(np.float64) / 127).astype(np.float32)
-    tiny = np.finfo(np.float32).tiny
-    scale = np.where(scale == 0, np.float32(1.0), np.maximum(scale, tiny))
+    scale = _positive_scale(np.abs(weight).max(axis=others).astype(np.float64) / 127)
     return QuantParams(scale, np.zeros(scale.shape, np.int32), axis)
 
 
@@ -152,7 +151,7 @@ def fixed_points(reals) -> tuple[np.ndarray, np.ndarray]:
 
 
 def doubling_high_mul(a, b) -> np.ndarray:
-    """round(a * b / 2**31), ties away from zero by truncation of the nudged product; int64 in, int64 out.
+    """round(a * b / 2**31), ties upwards, by truncation of the nudged product; int64 in, int64 out.
 
     gemmlowp SaturatingRoundingDoublingHighMul, with its one saturating case (both -2**31).
     """
