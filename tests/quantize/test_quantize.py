@@ -201,6 +201,27 @@ def test_an_output_that_hardly_moved_is_refused():
         quantize(graph, stats_of({"x": (-1, 1), "y": (0, 1e-12)}))
 
 
+def test_a_sum_that_hardly_moved_is_refused_before_tflite_micro_aborts():
+    net = Net()
+    graph = net.graph(net.op("sub", [net.input("a", (1, 4)), net.input("b", (1, 4))], "y"))
+    ranges = {"a": (0, 1), "b": (-1, 0)}
+    quantize(graph, stats_of({**ranges, "y": (0, 2.1 * 2.0**-20)}))
+    with pytest.raises(BadSamples, match="y hardly moved in calibration"):
+        quantize(graph, stats_of({**ranges, "y": (0, 1.9 * 2.0**-20)}))
+
+
+@pytest.mark.parametrize("kind", ["logistic", "tanh"])
+def test_sigmoids_of_a_range_beyond_their_table_are_refused(kind):
+    """At the widest range that goes through, 0 is still told from what saturates."""
+    net = Net()
+    graph = net.graph(net.op(kind, [net.input("x", (1, 4))], "y"))
+    quantized = quantize(graph, stats_of({"x": (-1000, 1000)}))
+    half = {"logistic": 0.5, "tanh": 0.0}[kind]
+    assert run_quantized(quantized, {"x": np.zeros((1, 4), np.float32)})["y"] == pytest.approx(half, abs=0.02)
+    with pytest.raises(BadSamples, match=rf"y \({kind}\) reads values over 2,100 wide"):
+        quantize(graph, stats_of({"x": (-1050, 1050)}))
+
+
 def test_an_already_quantized_graph_is_refused():
     net = Net()
     graph = net.graph(net.op("relu", [net.op("relu", [net.input("x", (1, 4))], "a")], "y"))

@@ -20,6 +20,11 @@ from toolchain.recipe import QuantSpec
 Scales = Mapping[str, QuantParams]
 MULTIPLIER_LIMIT = 2.0**30
 """What `fixed_point` can hold."""
+FINEST_SUM = 2.0**-19
+"""Output scale of add and sub by the coarsest input's; below, TFLite Micro aborts (add_common.cc)."""
+COARSEST_SIGMOID = 8.0
+"""Input scale of logistic and tanh; from here on TFLite Micro takes even 0 as saturated (kernel_util.h
+CalculateInputRadius gives 0)."""
 
 
 def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = QuantSpec()) -> Graph:
@@ -57,7 +62,19 @@ def _check_multiplier(graph: Graph, op: Op, products: np.ndarray, out: np.ndarra
 
 def _computed(graph: Graph, op: Op, scales: Scales, tensors: dict[str, Tensor]) -> list[Op]:
     """An op that brings its inputs to its output's scale itself."""
+    coarsest = max(float(scales[name].scale) for name in op.inputs)
+    _check_scales(graph, op, coarsest, float(scales[op.name].scale))
     return [replace(op, inputs=tuple(_operand(graph, name, scales, tensors) for name in op.inputs))]
+
+
+def _check_scales(graph: Graph, op: Op, coarsest: float, out: float) -> None:
+    if op.kind in ("add", "sub") and out <= FINEST_SUM * coarsest:
+        raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale {out:.3g} is 2**19 "
+                         f"times finer than its inputs'; give samples like its training data")
+    if op.kind in ("logistic", "tanh") and coarsest >= COARSEST_SIGMOID:
+        raise BadSamples(f"{graph.name}: {op.name} ({op.kind}) reads values over {255 * coarsest:,.0f} wide, "
+                         f"which INT8 cannot tell apart near 0; look at the preprocessing, or leave it in "
+                         f'float ([quantize] scheme = "float32")')
 
 
 def _moved(graph: Graph, op: Op, scales: Scales, tensors: dict[str, Tensor]) -> list[Op]:
