@@ -7,6 +7,7 @@ import pytest
 
 from tests.literal import Literal
 from toolchain.errors import SelfCheckFailed
+from toolchain.ir.build import Builder
 from toolchain.ir.layout import channels_last
 from toolchain.load.selfcheck import self_check
 from toolchain.runtime import reference
@@ -67,3 +68,21 @@ def test_codes_are_checked_op_by_op_and_through_the_layout_pass(tmp_path):
         self_check(wrong, graph, honest(graph))
     with pytest.raises(SelfCheckFailed, match="differs from before the layout pass .* pass changed it"):
         self_check(graph, wrong, honest(graph))
+
+
+@pytest.mark.parametrize("off, passes", [(2.0**-22, True), (1e-5, False)])
+def test_rounding_of_outputs_that_hardly_differ_is_no_error(off, passes):
+    """A mean over a softmax is constant but for the last bit, in which runtimes differ."""
+    b = Builder("net")
+    b.op("add", [b.input("x", (1, 4)), b.constant("k", np.ones(1, np.float32))], "y")
+    graph = b.graph("y")
+    feeds = {"x": np.float32([[0, 0, 0, 2.0**-23]])}
+
+    def oracle(feeds, keep):
+        return {"y": feeds["x"] + np.float32(1 + off)}
+
+    if passes:
+        assert self_check(graph, graph, oracle, feeds) < 1e-4
+    else:
+        with pytest.raises(SelfCheckFailed, match="output y differs"):
+            self_check(graph, graph, oracle, feeds)

@@ -13,6 +13,8 @@ from toolchain.runtime import reference
 
 TOLERANCE = 1e-4
 """Largest allowed |reference - source runtime|, as a share of the output's range."""
+NARROWEST = 0.01
+"""Least range that outputs are judged by, as a share of their magnitude: float32 rounding is no error."""
 SEED = 20180901
 PASS = "the layout pass changed it"
 REPORT = "This is a bug in a door: please report it with the model"
@@ -72,14 +74,16 @@ def _permuted(value: np.ndarray, perm: tuple[int, ...] | None, inverse: bool = F
 
 
 def _error(got: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference, as a share of the expected values' range (their magnitude where all are alike).
+    """Largest difference, as a share of the expected values' range (of NARROWEST of their magnitude where
+    that is more, of their magnitude where all are alike).
 
     Infinite where the shapes differ or either holds NaN or Inf.
     """
     if got.shape != expected.shape:
         return float("inf")
     expected = expected.astype(np.float64)
-    spread = float(expected.max() - expected.min()) or float(np.abs(expected).max()) or 1.0
+    span, magnitude = float(np.ptp(expected)), float(np.abs(expected).max())
+    spread = max(span, NARROWEST * magnitude) if span else magnitude or 1.0
     error = float(np.abs(got - expected).max()) / spread
     return error if np.isfinite(error) else float("inf")
 
