@@ -20,6 +20,8 @@ from toolchain.profile import Format, TargetProfile
 
 MANIFEST = "manifest.json"
 VECTORS = "test_vectors.npz"
+LINKED = {"flash", "code_flash", "static", "arena", "ram"}
+"""Sizes that a linked image settles."""
 MODEL_FILE: Mapping[str, str] = {"tflite": "model.tflite", "onnx": "model.onnx", "c": "model.c"}
 
 
@@ -202,6 +204,8 @@ def _missing(manifest: Manifest) -> str | None:
             return f"files: '{MODEL_FILE[fmt]}'"
         if not (manifest.inputs.get(fmt) and manifest.outputs.get(fmt)):
             return f"inputs or outputs: '{fmt}'"
+    if "c" in manifest.formats and not (manifest.profile and manifest.static_bytes.keys() >= LINKED):
+        return f"profile, or one of static_bytes: {', '.join(sorted(LINKED))}"
     return None if manifest.formats else "formats: at least one"
 
 

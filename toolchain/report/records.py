@@ -44,7 +44,7 @@ def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None,
     size = manifest.static_bytes["flash"] if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
     return Row(model=manifest.name, target=manifest.target, format=fmt, scheme=manifest.scheme,
                size_bytes=manifest.weight_bytes if fmt == "c" else size, flash_bytes=size,
-               ram_bytes=manifest.static_bytes["ram"], quality=quality, measurement=measurement)
+               ram_bytes=manifest.static_bytes.get("ram"), quality=quality, measurement=measurement)
 
 
 def _path(folder: Path, kind: type, fmt: Format) -> Path:
