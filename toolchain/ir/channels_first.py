@@ -1,6 +1,6 @@
 """The layout pass of the ONNX door out: channel ops run channels first, everything else as the values lie.
 
-The same sinking as in `ir.layout`, in the other direction. A network that came channels first gets out
+The same rules as in `ir.layout`, in the other direction. A network that came channels first gets out
 without a transpose; one that came channels last has one at an input or output that a channel op reads or
 makes.
 """
@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Tensor
-from toolchain.ir.layout import TO_FIRST, TO_LAST, Sinking, View
+from toolchain.ir.layout import RULES, TO_FIRST, TO_LAST
+from toolchain.ir.sinking import Sinking, View
 
 CHANNEL_OPS = frozenset({"conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d", "batch_norm"})
 
@@ -35,7 +36,7 @@ class _ChannelsFirst(Sinking):
 
     def __init__(self, graph: Graph, source_outputs: tuple[str, ...]):
         self.source_outputs = source_outputs
-        super().__init__(graph)
+        super().__init__(graph, RULES)
         turned = [name for name in graph.inputs if name in graph.permutations]
         self.permutations = {name: self.views[name].axes for name in turned}
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from toolchain.ir.quant import QuantParams
 
+Shape = tuple[int, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
@@ -26,7 +28,7 @@ class Tensor:
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: str = "float32"
     data: np.ndarray | None = None
     quant: QuantParams | None = None

@@ -3,44 +3,22 @@
 Transposes, and reshapes that only move unit axes, sink towards the outputs and cancel, or are baked into
 the constants that they meet.
 
-Doors in are literal: they put each channel op between explicit transposes. Here every tensor of the source
-graph is a View of a tensor of the new graph, and a view op emits nothing. An op that does not care about
-layout runs on the viewed tensors; one that does gets its input materialised, at most once for each layout.
-
-Names: what holds ':' is scaffolding of a door; a tensor that a view gives a plain name takes that name.
+Doors in are literal: they put each channel op between explicit transposes. `ir.sinking` is how they sink;
+here are the rules: what each kind of op does with a view.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops, unique_name
-from toolchain.ir.ops import make, output_shape
+from toolchain.ir.graph import Graph, Op, Shape, Tensor
+from toolchain.ir.sinking import Rule, Sinking, View, full_permutation, wide_axes
 
 TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
 TO_FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
 POINTWISE = frozenset({"relu", "relu6", "leaky_relu", "logistic", "tanh", "quantize", "dequantize"})
-MOVED = ":moved"
 BINARY = frozenset({"add", "sub", "mul"})
-
-Axes = tuple[int | None, ...]
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor as another one seen through moved axes.
-
-    axes: for each axis of the viewed value, the axis of `base` it walks along, or None for a unit axis that
-          base has not. Axes of base not named here have size 1. Axis 0, the batch, is never a unit axis.
-    """
-
-    base: str
-    axes: Axes
-
-    def transposed(self, perm: tuple[int, ...]) -> "View":
-        """The viewed value transposed by `perm`."""
-        return View(self.base, tuple(self.axes[axis] for axis in perm))
 
 
 def channels_last(graph: Graph) -> Graph:
@@ -48,7 +26,7 @@ def channels_last(graph: Graph) -> Graph:
 
     Inputs and outputs become channels last where the source was channels first; `permutations` then says so.
     """
-    return Sinking(graph).run()
+    return _ChannelsLast(graph, RULES).run()
 
 
 def transposes(graph: Graph) -> int:
@@ -56,32 +34,8 @@ def transposes(graph: Graph) -> int:
     return sum(op.kind == "transpose" for op in graph.ops)
 
 
-class Sinking:
-    """The new graph in the making, and a View for each tensor of the old one."""
-
-    def __init__(self, graph: Graph):
-        self.old = graph
-        self.tensors: dict[str, Tensor] = {}
-        self.ops: list[Op] = []
-        self.views: dict[str, View] = {}
-        self.made: dict[View, str] = {}
-        self.column_order: dict[str, np.ndarray] = {}
-        self.plain_names: dict[str, str] = {}
-        self.permutations = dict(graph.permutations)
-        self.claimed: set[str] = set()
-        for tensor in graph.constants:
-            self.keep(tensor)
-        for name in graph.inputs:
-            self.add_input(graph.tensors[name])
-
-    def run(self) -> Graph:
-        for op in self.old.ops:
-            self.visit(op)
-        return self.finish()
-
-    def keep(self, tensor: Tensor) -> None:
-        self.tensors[tensor.name] = tensor
-        self.views[tensor.name] = View(tensor.name, tuple(range(len(tensor.shape))))
+class _ChannelsLast(Sinking):
+    """Inputs that a channel op reads turned come in channels last."""
 
     def add_input(self, tensor: Tensor) -> None:
         """Turn the input channels last where a consumer wants it so."""
@@ -93,147 +47,6 @@ class Sinking:
         self.tensors[tensor.name] = replace(tensor, shape=shape)
         self.views[tensor.name] = View(tensor.name, to_first)
         self.permutations[tensor.name] = to_first
-
-    def visit(self, op: Op) -> None:
-        rule = RULES.get(op.kind)
-        if rule is None or not rule(self, op):
-            self.emit(op, [self.materialise(self.views[name]) for name in op.inputs])
-
-    def emit(self, op: Op, inputs: list[str], *, view_axes: Axes | None = None, **attrs) -> None:
-        """Append `op` on `inputs`, with `attrs` changed.
-
-        view_axes: the axes that its old output shows of the new one; None: as it is
-        """
-        changed = make(op.kind, inputs, op.name, **{**op.attrs, **attrs})
-        shape = output_shape(changed, [self.tensors[name].shape for name in inputs])
-        self.ops.append(changed)
-        self.tensors[op.name] = replace(self.old.tensors[op.name], shape=shape)
-        self.views[op.name] = View(op.name, tuple(range(len(shape))) if view_axes is None else view_axes)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor of the old graph."""
-        return self.old.tensors[name].shape
-
-    def see(self, op: Op, axes: Axes) -> None:
-        """The output of a view op is its input's base seen through `axes`.
-
-        A plain name passes to a base that has none.
-        """
-        base = self.views[op.inputs[0]].base
-        self.views[op.name] = View(base, axes)
-        if ":" in self.plain_names.get(base, base) and ":" not in op.name:
-            self.plain_names[base] = op.name
-
-    def is_identity(self, view: View) -> bool:
-        return view.axes == tuple(range(len(self.tensors[view.base].shape)))
-
-    def materialise(self, view: View) -> str:
-        """Name of a tensor that holds the viewed value itself.
-
-        It is the base, or a reshape, a transpose or a constant that is made once.
-        """
-        if self.is_identity(view):
-            return view.base
-        if view not in self.made:
-            self.made[view] = self._moved(self.tensors[view.base], view.axes)
-        return self.made[view]
-
-    def _moved(self, base: Tensor, axes: Axes) -> str:
-        shape = tuple(1 if axis is None else base.shape[axis] for axis in axes)
-        perm = full_permutation(axes, base.shape)
-        if base.is_constant:
-            return self.bake(base, np.transpose(base.data, perm).reshape(shape), axes)
-        name = base.name
-        if moves_data(perm, base.shape):
-            name = self._view_op("transpose", name, perm=perm)
-        if self.tensors[name].shape != shape:
-            name = self._view_op("reshape", name, shape=shape)
-        return name
-
-    def bake(self, base: Tensor, data: np.ndarray, axes: Axes) -> str:
-        """Name of a new constant with `data`: those of the constant `base` moved along `axes`."""
-        quant = base.quant
-        if quant is not None and quant.axis is not None:
-            quant = replace(quant, axis=axes.index(quant.axis))
-        name = self._unique(base.name + MOVED)
-        self.tensors[name] = constant(name, np.ascontiguousarray(data), quant)
-        return name
-
-    def _view_op(self, kind: str, source: str, **attrs) -> str:
-        name = self._unique(f"{source}:{kind}")
-        op = make(kind, [source], name, **attrs)
-        self.ops.append(op)
-        tensor = self.tensors[source]
-        self.tensors[name] = Tensor(name, output_shape(op, [tensor.shape]), tensor.dtype, None, tensor.quant)
-        return name
-
-    def _unique(self, name: str) -> str:
-        return unique_name(name, self.tensors, self.old.tensors)
-
-    def in_axes(self, name: str, axes: Axes, rank: int) -> str | None:
-        """A tensor of `rank` axes of which old tensor `name` is the view through `axes`.
-
-        None where that would move data or cannot be. Constants may always be moved; a shorter shape is
-        aligned at the end, as broadcasting does.
-        """
-        view, shape = self.views[name], self.shape(name)
-        base = self.tensors[view.base]
-        padded = (None,) * (len(axes) - len(view.axes)) + view.axes
-        lost = any(a is None and n != 1 for a, n in zip(reversed(axes), reversed(shape)))
-        if lost or len(padded) > len(axes):
-            return None
-        wanted: Axes = tuple(padded[axes.index(i)] if i in axes else None for i in range(rank))
-        if base.is_constant:
-            broadcasts = base.size == 1 and len(base.shape) <= rank
-            return base.name if broadcasts else self.materialise(View(base.name, wanted))
-        return None if moves_data(wanted, base.shape) else self.materialise(View(base.name, wanted))
-
-    def finish(self) -> Graph:
-        for name in self.old.outputs:
-            self.finish_output(name)
-        old = self.old
-        graph = Graph(old.name, self.tensors, tuple(self.ops), old.inputs, (), source=old.source)
-        graph = graph.renamed({made: name for made, name in self.plain_names.items() if made in self.tensors})
-        graph = replace(graph, outputs=old.outputs, permutations=self.permutations)
-        graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
-        return graph.renamed(_names_of_moved(graph))
-
-    def finish_output(self, name: str) -> None:
-        """Hand the output out as it lies if it only permutes an op's result, else materialise it."""
-        view = self.views[name]
-        permuted = None not in view.axes and len(view.axes) == len(self.tensors[view.base].shape)
-        if not (permuted and self.is_free(view.base)):
-            return self.hand_out(name, self.materialise(view))
-        if name in self.permutations:
-            view = view.transposed(self.permutations.pop(name))
-        if not self.is_identity(view):
-            self.permutations[name] = view.axes
-        self.hand_out(name, view.base)
-
-    def hand_out(self, name: str, made: str) -> None:
-        """Call `made` by the output's name; where that cannot be, because it is taken, a copy of it."""
-        if not self.is_free(made):
-            made = self._view_op("reshape", made, shape=self.tensors[made].shape)
-        self.claimed.add(made)
-        self.plain_names = {base: plain for base, plain in self.plain_names.items() if plain != name}
-        if made != name:
-            if name in self.tensors:
-                self.plain_names.setdefault(name, self._unique(f"{name}:inner"))
-            self.plain_names[made] = name
-
-    def is_free(self, made: str) -> bool:
-        """Whether an op makes this tensor and no graph output has taken it yet."""
-        return not (made in self.old.inputs or made in self.claimed or self.tensors[made].is_constant)
-
-
-def _names_of_moved(graph: Graph) -> dict[str, str]:
-    """Moved constants -> the name of the one that it was, where that is gone and no other took it."""
-    free: dict[str, str] = {}
-    for moved in graph.tensors:
-        name = moved.partition(MOVED)[0]
-        if name not in graph.tensors:
-            free.setdefault(name, moved)
-    return {moved: name for name, moved in free.items()}
 
 
 def _readers(graph: Graph, name: str, through: Callable[[Op], bool]) -> Iterator[Op]:
@@ -278,26 +91,8 @@ def _moves_unit_axes(graph: Graph, op: Op) -> bool:
     return op.kind == "reshape" and _sizes(shapes[0]) == _sizes(shapes[1])
 
 
-def _sizes(shape: tuple[int, ...]) -> list[int]:
+def _sizes(shape: Shape) -> list[int]:
     return [shape[axis] for axis in wide_axes(shape)]
-
-
-def wide_axes(shape: tuple[int, ...]) -> list[int]:
-    """The axes that can hold more than one value: the batch, and those that are not unit."""
-    return [axis for axis, n in enumerate(shape) if axis == 0 or n != 1]
-
-
-def moves_data(axes: Axes, shape: tuple[int, ...]) -> bool:
-    """Whether walking a tensor of `shape` along `axes` reads its values in another order than they lie."""
-    walked = [axis for axis in axes if axis in wide_axes(shape)]
-    return walked != sorted(walked)
-
-
-def full_permutation(axes: Axes, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Every axis of `shape` in the order of `axes`, unnamed unit axes filling the gaps and then the end."""
-    spare = [axis for axis in range(len(shape)) if axis not in axes]
-    order = [axis if axis is not None else (spare.pop(0) if spare else None) for axis in axes]
-    return tuple(axis for axis in (*order, *spare) if axis is not None)
 
 
 # Rules: each returns whether it handled the op; if not, the op runs on materialised inputs ------------------
@@ -424,7 +219,7 @@ def _concat(pass_: Sinking, op: Op) -> bool:
     return False
 
 
-RULES: Mapping[str, Callable[[Sinking, Op], bool]] = {
+RULES: Mapping[str, Rule] = {
     "transpose": _transpose,
     "reshape": _reshape,
     "fully_connected": _fully_connected,

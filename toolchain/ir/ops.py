@@ -11,23 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from toolchain.errors import BadGraph
-from toolchain.ir.graph import Graph, Op
+from toolchain.ir import channels
+from toolchain.ir.channels import Link
+from toolchain.ir.graph import Graph, Op, Shape
 
-Shape = tuple[int, ...]
 REQUIRED = object()
 """Marks an attribute without a default."""
-
-
-@dataclass(frozen=True, eq=False)
-class Slot:
-    """Coordinates along one axis of one tensor; element i of every slot in a link is the same channel."""
-
-    tensor: str
-    axis: int
-    index: np.ndarray
-
-
-Link = tuple[Slot, ...]
 
 
 @dataclass(frozen=True)
@@ -204,79 +193,6 @@ def _transpose_shape(op: Op, shapes: list[Shape]) -> Shape:
     return tuple(x[axis] for axis in perm)
 
 
-# Channel rules ----------------------------------------------------------------------------------------------
-
-def _last(tensor: str, shapes: Mapping[str, Shape]) -> Slot:
-    return Slot(tensor, len(shapes[tensor]) - 1, np.arange(shapes[tensor][-1]))
-
-
-def _first(tensor: str, shapes: Mapping[str, Shape]) -> Slot:
-    return Slot(tensor, 0, np.arange(shapes[tensor][0]))
-
-
-def _matrix_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    """conv2d and fully_connected: a row of the weight makes a channel, a column reads one."""
-    x, weight, bias = op.inputs
-    return [(_last(op.name, shapes), _first(weight, shapes), _first(bias, shapes)),
-            (_last(x, shapes), _last(weight, shapes))]
-
-
-def _depthwise_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    """Output channel c * multiplier + k reads input channel c."""
-    x, weight, bias = op.inputs
-    axis, channels = len(shapes[x]) - 1, np.arange(shapes[x][-1])
-    return [(Slot(x, axis, np.repeat(channels, op.attrs["multiplier"])), _last(op.name, shapes),
-             _last(weight, shapes), _first(bias, shapes))]
-
-
-def _aligned_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    """Every tensor with the output's channels on its last axis; one that broadcasts there has none to cut."""
-    channels = shapes[op.name][-1:]
-    return [tuple(_last(t, shapes) for t in (*op.inputs, *op.outputs)
-                  if channels and shapes[t][-1:] == channels)]
-
-
-def _mean_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    averaged = len(shapes[op.inputs[0]]) - 1 in op.attrs["axes"]
-    return [] if averaged else _aligned_channels(op, shapes)
-
-
-def _pad_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    return _aligned_channels(op, shapes) if op.attrs["pads"][-1] == (0, 0) else []
-
-
-def _concat_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    axis = op.attrs["axis"]
-    if axis != len(shapes[op.name]) - 1:
-        return _aligned_channels(op, shapes)
-    ends = np.cumsum([shapes[t][axis] for t in op.inputs])
-    return [(_last(t, shapes), Slot(op.name, axis, np.arange(end - shapes[t][axis], end)))
-            for t, end in zip(op.inputs, ends)]
-
-
-def _reshape_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    """Flattening [.., H, W, C] to [.., H * W * C] repeats the channels; the inverse folds them."""
-    x, y = op.inputs[0], op.name
-    if not shapes[x] or not shapes[y]:
-        return []
-    old, new = shapes[x][-1], shapes[y][-1]
-    if max(old, new) % min(old, new):
-        return []
-    flat = np.arange(max(old, new))
-    return [(Slot(x, len(shapes[x]) - 1, flat % old), Slot(y, len(shapes[y]) - 1, flat % new))]
-
-
-def _transpose_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    x, y = op.inputs[0], op.name
-    return [(Slot(x, old, np.arange(shapes[x][old])), Slot(y, new, np.arange(shapes[x][old])))
-            for new, old in enumerate(op.attrs["perm"]) if old != 0]
-
-
-def _no_channels(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    """Channels compete (softmax): none may go."""
-    return []
-
-
 # MAC counts -------------------------------------------------------------------------------------------------
 
 def _conv2d_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
@@ -299,20 +215,20 @@ _FLOAT = ("float32",)
 
 
 def _unary(**attrs) -> Row:
-    return Row(("x",), _same_shape, _aligned_channels, attrs)
+    return Row(("x",), _same_shape, channels.aligned, attrs)
 
 
 def _binary() -> Row:
-    return Row(("a", "b"), _broadcast_shape, _aligned_channels, {"activation": None})
+    return Row(("a", "b"), _broadcast_shape, channels.aligned, {"activation": None})
 
 
 OPS: Mapping[str, Row] = {
-    "conv2d": Row(("x", "weight", "bias"), _conv2d_shape, _matrix_channels, _CONV, _conv2d_macs),
-    "depthwise_conv2d": Row(("x", "weight", "bias"), _depthwise_shape, _depthwise_channels,
+    "conv2d": Row(("x", "weight", "bias"), _conv2d_shape, channels.matrix, _CONV, _conv2d_macs),
+    "depthwise_conv2d": Row(("x", "weight", "bias"), _depthwise_shape, channels.depthwise,
                             {**_CONV, "multiplier": 1}, _depthwise_macs),
-    "fully_connected": Row(("x", "weight", "bias"), _fully_connected_shape, _matrix_channels,
+    "fully_connected": Row(("x", "weight", "bias"), _fully_connected_shape, channels.matrix,
                            {"activation": None}, _fully_connected_macs),
-    "batch_norm": Row(("x", "gamma", "beta", "mean", "variance"), _batch_norm_shape, _aligned_channels,
+    "batch_norm": Row(("x", "gamma", "beta", "mean", "variance"), _batch_norm_shape, channels.aligned,
                       {"epsilon": REQUIRED}, dtypes=_FLOAT),
     "add": _binary(),
     "sub": _binary(),
@@ -322,14 +238,14 @@ OPS: Mapping[str, Row] = {
     "leaky_relu": _unary(alpha=REQUIRED),
     "logistic": _unary(),
     "tanh": _unary(),
-    "softmax": Row(("x",), _same_shape, _no_channels, {"beta": 1.0}),
-    "average_pool2d": Row(("x",), _pool_shape, _aligned_channels, _POOL),
-    "max_pool2d": Row(("x",), _pool_shape, _aligned_channels, _POOL),
-    "mean": Row(("x",), _mean_shape, _mean_channels, {"axes": REQUIRED, "keepdims": False}),
-    "pad": Row(("x",), _pad_shape, _pad_channels, {"pads": REQUIRED}),
-    "concat": Row(("x*",), _concat_shape, _concat_channels, {"axis": REQUIRED}),
-    "reshape": Row(("x",), _reshape_shape, _reshape_channels, {"shape": REQUIRED}),
-    "transpose": Row(("x",), _transpose_shape, _transpose_channels, {"perm": REQUIRED}),
+    "softmax": Row(("x",), _same_shape, channels.none, {"beta": 1.0}),
+    "average_pool2d": Row(("x",), _pool_shape, channels.aligned, _POOL),
+    "max_pool2d": Row(("x",), _pool_shape, channels.aligned, _POOL),
+    "mean": Row(("x",), _mean_shape, channels.mean, {"axes": REQUIRED, "keepdims": False}),
+    "pad": Row(("x",), _pad_shape, channels.pad, {"pads": REQUIRED}),
+    "concat": Row(("x*",), _concat_shape, channels.concat, {"axis": REQUIRED}),
+    "reshape": Row(("x",), _reshape_shape, channels.reshape, {"shape": REQUIRED}),
+    "transpose": Row(("x",), _transpose_shape, channels.transpose, {"perm": REQUIRED}),
     "quantize": _unary(),
-    "dequantize": Row(("x",), _same_shape, _aligned_channels, dtypes=("int8",)),
+    "dequantize": Row(("x",), _same_shape, channels.aligned, dtypes=("int8",)),
 }
