@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from tests.ir.random_graphs import random_graph
 from tests.literal import Literal, random_literal
 from toolchain.ir.build import Builder
 from toolchain.ir.check import check
 from toolchain.ir.layout import channels_last, transposes
+from toolchain.ir.passes import canonical
 from toolchain.runtime import reference
 
 
@@ -109,7 +111,7 @@ def same_function(literal):
     feeds = feeds_of(literal, np.random.default_rng(1))
     expected, got = reference.run(literal, feeds), run_in_source_layout(graph, feeds)
     for name in literal.outputs:
-        np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-4, atol=1e-4)
     return graph
 
 
@@ -203,3 +205,23 @@ def test_a_turned_output_that_the_source_turned_already():
     expected, got = run_in_source_layout(literal, feeds), run_in_source_layout(graph, feeds)
     for name in literal.outputs:
         np.testing.assert_array_equal(got[name], expected[name])
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 10**6))
+def test_graphs_that_no_door_writes_keep_their_function(seed):
+    """Broadcasts of other ranks, scalars, unit axes, features in another order, views as outputs."""
+    graph = same_function(random_graph(seed))
+    assert not any(name.endswith(":moved") for name in graph.tensors)
+    folded = canonical(graph)
+    feeds = feeds_of(graph, np.random.default_rng(seed))
+    expected, got = reference.run(graph, feeds), reference.run(folded, feeds)
+    for name in graph.outputs:
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-3, atol=1e-3)
+
+
+def test_most_transposes_of_any_graph_go():
+    """Not all: a + transpose(a) needs one, and where several of those meet, one more may be left."""
+    graphs = [random_graph(seed) for seed in range(200)]
+    before, after = (sum(map(transposes, some)) for some in (graphs, map(channels_last, graphs)))
+    assert before > 100 and after < before / 4

@@ -96,6 +96,7 @@ CONV = [(5, 3, 3, 3), (5,)]
     ("pad", [(1, 4)], {"pads": ((0, 0), (-1, 0))}, "do not match the input"),
     ("concat", [IMAGE, IMAGE], {"axis": 0}, "axis 0 must be within 1..3"),
     ("concat", [IMAGE, (1, 9, 6, 3)], {"axis": 3}, "differ outside axis 3"),
+    ("concat", [(1, 4), (1,)], {"axis": 1}, "differ outside axis 1"),
     ("reshape", [(1, 4)], {"shape": (1, -4)}, "cannot become"),
     ("transpose", [(1, 4)], {"perm": (1, 1)}, "does not order the axes"),
 ])

@@ -176,8 +176,8 @@ def _pad_shape(op: Op, shapes: list[Shape]) -> Shape:
 def _concat_shape(op: Op, shapes: list[Shape]) -> Shape:
     axis, first = op.attrs["axis"], shapes[0]
     _require(0 < axis < len(first), op, f"axis {axis} must be within 1..{len(first) - 1}")
-    rest = [shape[:axis] + shape[axis + 1:] for shape in shapes]
-    _require(all(r == rest[0] for r in rest), op, f"shapes {shapes} differ outside axis {axis}")
+    rest = {(shape[:axis], shape[axis + 1:], len(shape)) for shape in shapes}
+    _require(len(rest) == 1, op, f"shapes {shapes} differ outside axis {axis}")
     return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1:])
 
 
