@@ -1,5 +1,6 @@
 """The edge command as a script sees it: exit codes, streams, JSON, one clear message for each bad input."""
 
+from dataclasses import replace
 import json
 from pathlib import Path
 import subprocess
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from toolchain.cli import app
 from toolchain.ir.build import Builder
+from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
 
 TINY = """
@@ -115,6 +117,19 @@ def test_somebody_elses_file_can_be_run_and_benched(model, tmp_path):
     assert edge("run", model, "--input", tmp_path / "in.npz", "--output", tmp_path / "y.npz")[0] == 0
     figures = json.loads(edge("bench", model, "--seconds", "0.05", "--json")[1])
     assert figures["parity"] is None and figures["latency_us"]["median"] > 0
+
+
+def test_somebody_elses_onnx_is_judged_on_samples_of_either_layout(tmp_path):
+    b = Builder("net")
+    y = b.op("mean", [b.input("x", (1, 4, 6, 3))], "y", axes=(1, 2), keepdims=False)
+    graph = replace(b.graph(y), permutations={"x": (0, 3, 1, 2)})
+    (tmp_path / "their.onnx").write_bytes(write_onnx(graph))
+    x = np.random.default_rng(2).normal(size=(30, 4, 6, 3)).astype(np.float32)
+    labels = x.mean((1, 2)).argmax(-1)
+    for name, stored in (("last.npz", x), ("first.npz", x.transpose(0, 3, 1, 2))):
+        np.savez(tmp_path / name, x=stored, y=labels)
+        found = edge("eval", tmp_path / "their.onnx", "--data", tmp_path / name, "--json")
+        assert found[0] == 0 and json.loads(found[1])["value"] == 1.0
 
 
 def test_targets_and_help_start_without_heavy_imports():

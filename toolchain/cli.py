@@ -34,6 +34,8 @@ def verb(function):
         except ToolchainError as error:
             print(f"edge: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:
+            raise  # Typer ends quietly: whoever read our output has enough
         except (OSError, MemoryError) as error:
             print(f"edge: {out_of_reach(error)}", file=sys.stderr)
             raise typer.Exit(ToolchainError.exit_code) from None

@@ -31,9 +31,19 @@ def open_artifact(path: Path) -> Artifact:
     fmt, model = format_of(path), path.read_bytes()
     with about(path):
         session = open_session(fmt, model)
-    manifest = Manifest(name=path.stem, target=HOST, formats=(fmt,), inputs={fmt: session.inputs},
-                        outputs={fmt: session.outputs})
+    seen = tuple(map(_channels_last, session.inputs)) if fmt == "onnx" else session.inputs
+    manifest = Manifest(name=path.stem, target=HOST, formats=(fmt,),
+                        inputs={fmt: session.inputs, "graph": seen}, outputs={fmt: session.outputs})
     return Artifact(manifest, {f"model.{fmt}": model})
+
+
+def _channels_last(port: Port) -> Port:
+    """An input of somebody's .onnx as sample sets lie; ONNX's own operators take channels first."""
+    batch, *rest = port.shape
+    if len(rest) < 2:
+        return port
+    axes = (0, len(rest), *range(1, len(rest)))
+    return Port(port.name, (batch, *rest[1:], rest[0]), port.dtype, port.scale, port.zero_point, axes)
 
 
 def chosen_format(artifact: Artifact, fmt: str | None) -> Format:
