@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from toolchain.artifact import read_artifact
 from toolchain.cli import app
 from toolchain.ir.build import Builder
+from toolchain.ir.quant import quantize
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
 
@@ -294,3 +296,15 @@ def board(tmp_path: Path, profile: str) -> Path:
     folder.mkdir()
     (folder / "profile.toml").write_text(profile)
     return folder
+
+
+def test_int8_samples_are_the_codes_of_a_network_that_takes_int8(model, data, tmp_path):
+    """The same samples as reals and as codes get the same score."""
+    out = tmp_path / "out"
+    assert edge("build", model, "--target", "host", "--data", data, "--out", out, "-q")[0] == 0
+    port = read_artifact(out).manifest.inputs["tflite"][0]
+    arrays = np.load(data)
+    np.savez(tmp_path / "codes.npz", x=quantize(arrays["x"], port.quant), y=arrays["y"])
+    scores = [json.loads(edge("eval", out, "--data", path, "--json")[1])["value"]
+              for path in (data, tmp_path / "codes.npz")]
+    assert scores[0] == scores[1]

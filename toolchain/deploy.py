@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 
 from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
-from toolchain.data import SPLITS, Samples, load_samples, read_npz
+from toolchain.data import SPLITS, Preprocessing, Samples, load_samples, read_npz
 from toolchain.device.local import Session, format_of, open_session
 from toolchain.device.measure import measure
 from toolchain.device.qemu import open_device
@@ -148,17 +148,26 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
-    """The first output for every sample, as reals (N, ...)."""
+    """The first output for every sample, as reals (N, ...).
+
+    Samples are reals, but for int8 samples without preprocessing where the model takes int8: those are codes.
+    """
     ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
     fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
-    have = [Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
+    have = [port if _holds_codes(fitted, port) else
+            Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
     out = artifact.manifest.outputs[fmt][0]
     found = []
     for feeds in fitted.batches(32):
-        moved = {want.name: convert(feeds[port.name], port, want)
+        moved = {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
                  for port, want in zip(have, artifact.manifest.inputs[fmt])}
         found.append(convert(session.run(moved)[out.name], out, Port(out.name, out.shape, "float32")))
     return np.concatenate(found)
+
+
+def _holds_codes(samples: Samples, port: Port) -> bool:
+    stored = samples.x[port.name].dtype.name
+    return stored == port.dtype == "int8" and samples.preprocessing == Preprocessing()
 
 
 def _as_graph(name: str, ports: tuple[Port, ...]) -> Graph:

@@ -86,7 +86,7 @@ def _onnx(model: bytes, name: str) -> tuple[Graph, Oracle]:
     from toolchain.runtime.onnxruntime import OnnxRuntime
 
     def oracle(feeds, keep):
-        return OnnxRuntime(with_outputs(model, keep) if keep else model).run(feeds)
+        return OnnxRuntime(with_outputs(model, keep)).run(feeds)
 
     return _stamped(load_onnx(model, name), "onnx", model), oracle
 

@@ -46,9 +46,15 @@ def load_onnx(model: bytes, name: str) -> Graph:
     return _Door(read_onnx(model, name), model).graph()
 
 
+NEWEST_IR = 13
+"""Of ONNX Runtime 1.31; `onnx.helper.make_model` of the same day writes 14."""
+
+
 def with_outputs(model: bytes, keep: Collection[str]) -> bytes:
-    """The model with extra outputs: the values in `keep` that its nodes make, under readable names."""
+    """The model as ONNX Runtime takes it, with extra outputs: the values in `keep` that its nodes make, under
+    readable names. A newer IR version than it knows is lowered: no op's meaning depends on it."""
     proto = parse(model, "model")
+    proto.ir_version = min(proto.ir_version, NEWEST_IR)
     rename(proto)
     have = {output.name for output in proto.graph.output}
     made = [value for node in proto.graph.node for value in node.output]
