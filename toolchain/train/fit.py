@@ -20,8 +20,9 @@ Progress = Callable[[int, float], None]
 BATCH = 64
 """Samples at a time where nothing is learned: the teacher's outputs, batch-norm statistics."""
 
-THREADS = 2
-"""Gradients and statistics are sums whose order follows the number of threads."""
+THREADS = 1
+"""Gradients and statistics are sums whose order follows the number of threads; small networks gain little from
+more, and lose much where another process wants the core."""
 
 
 @contextmanager
