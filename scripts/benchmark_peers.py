@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 OUT = ROOT / "build" / "benchmark"
 OURS, THEIRS = Path(sys.executable), ROOT / ".venv-peers" / "bin" / "python"
-SHAPING = ("benchmark_peers.py", "convert_ours.py", "convert_theirs.py", "footprint.py")
+SHAPING = ("convert_ours.py", "convert_theirs.py", "footprint.py")
 CALIBRATION, TEST = 100, 64
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -76,22 +76,25 @@ def child(python: Path, script: str, *arguments: object) -> str:
 
 
 def images(network: Network, split: str, count: int) -> np.ndarray:
-    """(count, side, side, 3) uint8, evenly picked from a split's crops of photographs and their mirrors."""
+    """(count, side, side, 3) uint8, drawn from a split's crops of photographs and their mirror images.
+
+    Shuffled, with a seed: litert-quantizer's ranges are a moving average, which sorted images would mislead.
+    """
     crops = load_samples("photos").split(split).x["x"]
     factor = crops.shape[1] // network.side
     blocks = crops.reshape(len(crops), network.side, factor, network.side, factor, 3)
     small = blocks.mean(axis=(2, 4)).round().astype(np.uint8)
     both = np.concatenate([small, small[:, :, ::-1]])
-    return both[np.arange(count) * len(both) // count]
+    return both[np.random.default_rng(0).permutation(len(both))[:count]]
 
 
 # Conversion -------------------------------------------------------------------------------------------------
 
-def digest(network: Network, count: int) -> str:
+def digest(network: Network, samples: np.ndarray) -> str:
     """Of everything that shapes files and figures: code, environments, samples, processor."""
     sources = [*sorted((ROOT / "toolchain").rglob("*.py")), *map(SCRIPTS.joinpath, SHAPING),
-               ROOT / network.model.partition(":")[0], ROOT / "calibration_data/photos/manifest.toml"]
-    found = hashlib.sha256(f"{count} {network} {processor()}".encode())
+               ROOT / network.model.partition(":")[0]]
+    found = hashlib.sha256(f"{network} {TOOLS} {processor()}".encode() + samples.tobytes())
     for path in sources:
         found.update(path.read_bytes())
     for stamp in sorted(ROOT.glob(".venv*/ready-*")):
@@ -101,10 +104,11 @@ def digest(network: Network, count: int) -> str:
 
 def conversions(network: Network, rounds: int, count: int) -> dict[str, list[dict]]:
     """Tool -> one record a round, its files in record["folder"]. The tools take turns."""
-    folder = OUT / f"{network.name}-{digest(network, count)}"
+    x = images(network, "calibration", count)
+    folder = OUT / f"{network.name}-{digest(network, x)}"
     folder.mkdir(parents=True, exist_ok=True)
     samples = folder / "calibration.npz"
-    np.savez(samples, x=images(network, "calibration", count))
+    np.savez(samples, x=x)
     found: dict[str, list[dict]] = {tool.name: [] for tool in TOOLS}
     for turn in range(rounds):
         for tool in TOOLS if turn % 2 == 0 else TOOLS[::-1]:
