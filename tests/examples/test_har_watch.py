@@ -34,7 +34,7 @@ def test_a_rotation_keeps_the_length_of_every_reading(example):
 
 
 def test_the_trained_network_knows_people_it_never_saw(example, tmp_path, monkeypatch):
-    """84.5 % when written; other processors move it by a few windows of 749."""
+    """85.05 % when written; other processors move it by a few windows of 749."""
     monkeypatch.setattr(example, "CHECKPOINTS", tmp_path)
     threads = torch.get_num_threads()
     model, _ = example.trained()

@@ -21,8 +21,8 @@ BATCH = 64
 """Samples at a time where nothing is learned: the teacher's outputs, batch-norm statistics."""
 
 THREADS = 1
-"""Gradients and statistics are sums whose order follows the number of threads; small networks gain little from
-more, and lose much where another process wants the core."""
+"""Gradients and statistics are sums whose order follows the number of threads. Small networks gain little
+from more of them, and lose much where another process wants the core."""
 
 
 @contextmanager

@@ -21,7 +21,7 @@ SEED = 0
 EPOCHS = 25
 BATCH = 64
 LR = 3e-3  # highest of the one-cycle schedule
-THREADS = 2  # their number decides in which order gradients are summed, so it decides the weights
+THREADS = 1  # their number decides in which order gradients are summed, so it decides the weights
 EXAMPLE = torch.zeros(1, 6, 100)
 
 
