@@ -10,24 +10,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.board import PROFILE
 from toolchain.artifact import read_artifact
 from toolchain.cli import app
 from toolchain.ir.build import Builder
 from toolchain.ir.quant import quantize
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
-
-TINY = """
-description = "a board"
-family = "microcontroller"
-formats = ["c"]
-core = "cortex-m4"
-isa = "armv7e-m"
-flash_bytes = 1_000_000
-ram_bytes = 200_000
-clock_hz = 80_000_000
-compiler = "arm-none-eabi-gcc"
-"""
 
 
 def graph(weight=1.0):
@@ -272,7 +261,7 @@ def test_a_wrong_input_shape_is_named(model, tmp_path):
 
 
 def test_a_profile_with_an_unknown_key_is_named(model, data, tmp_path):
-    target = board(tmp_path, TINY.replace("ram_bytes", "ram_byte"))
+    target = board(tmp_path, PROFILE.replace("ram_bytes", "ram_byte"))
     message = "unknown key 'ram_byte'; did you mean 'ram_bytes'?"
     build_fails(2, message, model, data, tmp_path / "out", target)
 
@@ -282,12 +271,12 @@ def test_an_unknown_target_is_unsupported(model, data, tmp_path):
 
 
 def test_a_model_that_does_not_fit_says_by_how_much(model, data, tmp_path):
-    target = board(tmp_path, TINY.replace("ram_bytes = 200_000", "ram_bytes = 100"))
+    target = board(tmp_path, PROFILE.replace("ram_bytes = 200_000", "ram_bytes = 100"))
     build_fails(3, "bytes of RAM but board has 100 (", model, data, tmp_path / "out", target)
 
 
 def test_a_missing_compiler_says_how_to_get_it(model, data, tmp_path):
-    target = board(tmp_path, TINY.replace("arm-none-eabi-gcc", "no-such-gcc"))
+    target = board(tmp_path, PROFILE.replace("arm-none-eabi-gcc", "no-such-gcc"))
     build_fails(5, "no-such-gcc", model, data, tmp_path / "out", target)
 
 

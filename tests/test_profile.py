@@ -2,22 +2,11 @@
 
 import pytest
 
+from tests.board import PROFILE
 from toolchain.errors import BadConfig, Unsupported
 from toolchain.lower import require_known_kinds
 from toolchain.profile import TARGETS, load_profile, load_target, target_names
 from toolchain.recipe import PruneConfig, Recipe, load_recipe
-
-GOOD = """
-description = "a board"
-family = "microcontroller"
-formats = ["c"]
-core = "cortex-m4"
-isa = "armv7e-m"
-flash_bytes = 1_000_000
-ram_bytes = 200_000
-clock_hz = 80_000_000
-compiler = "arm-none-eabi-gcc"
-"""
 
 
 def written(tmp_path, text):
@@ -35,7 +24,7 @@ def test_every_committed_target_has_a_sound_profile():
 
 
 def test_a_target_of_ones_own_is_a_folder(tmp_path):
-    profile = load_target(str(written(tmp_path, GOOD).parent))
+    profile = load_target(str(written(tmp_path, PROFILE).parent))
     assert (profile.name, profile.ram_bytes, profile.emulated) == ("board", 200_000, False)
 
 
@@ -51,11 +40,11 @@ def test_a_target_of_ones_own_is_a_folder(tmp_path):
 ])
 def test_mistakes_in_a_profile_are_named(tmp_path, old, new, message):
     with pytest.raises(BadConfig, match=message):
-        load_profile(written(tmp_path, GOOD.replace(old, new)))
+        load_profile(written(tmp_path, PROFILE.replace(old, new)))
 
 
 def test_a_kind_of_op_that_the_table_has_not_is_named(tmp_path):
-    profile = load_profile(written(tmp_path, GOOD + "channel_multiple = { conv_2d = 8 }"))
+    profile = load_profile(written(tmp_path, PROFILE + "channel_multiple = { conv_2d = 8 }"))
     with pytest.raises(BadConfig, match="target board: channel_multiple names conv_2d; the op table has add"):
         require_known_kinds(profile)
 

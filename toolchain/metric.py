@@ -28,7 +28,6 @@ class Metric:
 
     per_sample: Callable[[np.ndarray, np.ndarray], np.ndarray]
     expected: Literal["labels", "outputs"]
-    higher_is_better: bool
 
 
 def top1_hits(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -52,9 +51,9 @@ def _winners(outputs: np.ndarray) -> np.ndarray:
 
 
 METRIC: Mapping[str, Metric] = {
-    "top1": Metric(top1_hits, "labels", higher_is_better=True),
-    "agreement": Metric(same_winner, "outputs", higher_is_better=True),
-    "mse": Metric(squared_error, "outputs", higher_is_better=False),
+    "top1": Metric(top1_hits, "labels"),
+    "agreement": Metric(same_winner, "outputs"),
+    "mse": Metric(squared_error, "outputs"),
 }
 
 

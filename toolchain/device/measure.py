@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 import platform
 
-import msgspec
 import numpy as np
 
 from toolchain.artifact import Artifact, convert
@@ -84,8 +83,3 @@ def cpu_name() -> str:
             return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.machine()
-
-
-def as_json(measurement: Measurement) -> bytes:
-    """The record as `edge bench` writes it."""
-    return msgspec.json.format(msgspec.json.encode(measurement), indent=2) + b"\n"
