@@ -4,7 +4,7 @@ import numpy as np
 
 from toolchain.errors import BadGraph
 from toolchain.ir.graph import Graph, Op, Source, Tensor, constant, live_ops, unique_name
-from toolchain.ir.ops import make, output_shape
+from toolchain.ir.ops import make, output_dtype, output_shape
 from toolchain.ir.quant import QuantParams
 
 
@@ -40,14 +40,15 @@ class Builder:
 
     def op(self, kind: str, inputs, output: str, *,
            dtype: str | None = None, quant: QuantParams | None = None, **attrs) -> str:
-        """Append an op; its output takes the shape rule's shape and, by default, the first input's dtype."""
+        """Append an op; its output takes the row's shape and, by default, dtype."""
         if missing := [name for name in inputs if name not in self.tensors]:
             raise BadGraph(f"{output}: {kind} reads {', '.join(missing)}, which nothing has made yet")
         output = self.unique(output)
         op = make(kind, inputs, output, **attrs)
         tensors = [self.tensors[name] for name in op.inputs]
         shape = output_shape(op, [t.shape for t in tensors])
-        self.tensors[output] = Tensor(output, shape, dtype or tensors[0].dtype, None, quant)
+        dtype = dtype or output_dtype(op, [t.dtype for t in tensors])
+        self.tensors[output] = Tensor(output, shape, dtype, None, quant)
         self.ops.append(op)
         return output
 

@@ -35,6 +35,19 @@ def matrix(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
             (_last(x, shapes), _last(weight, shapes))]
 
 
+def conv2d(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """As `matrix`; in groups, a column reads one channel of each, and all groups keep the same rows."""
+    x, weight, bias = op.inputs
+    rows, columns = shapes[weight][0], shapes[weight][3]
+    groups = shapes[x][-1] // columns
+    if groups == 1:
+        return matrix(op, shapes)
+    made, per_group = np.arange(rows), rows // groups
+    return [(_last(op.name, shapes), _first(weight, shapes), _first(bias, shapes)),
+            (Slot(weight, 0, made), Slot(weight, 0, made % per_group)),
+            (_last(x, shapes), Slot(weight, 3, np.arange(shapes[x][-1]) % columns))]
+
+
 def depthwise(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
     """Output channel c * multiplier + k reads input channel c."""
     x, weight, bias = op.inputs
@@ -50,9 +63,14 @@ def aligned(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
                   if channels and shapes[t][-1:] == channels)]
 
 
-def mean(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
-    averaged = len(shapes[op.inputs[0]]) - 1 in op.attrs["axes"]
-    return [] if averaged else aligned(op, shapes)
+def reduction(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    reduced = len(shapes[op.inputs[0]]) - 1 in op.attrs["axes"]
+    return [] if reduced else aligned(op, shapes)
+
+
+def layer_norm(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """A channel that goes would change the statistics of those that are normalized with it."""
+    return reduction(op, shapes)
 
 
 def pad(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
@@ -66,6 +84,27 @@ def concat(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
     ends = np.cumsum([shapes[t][axis] for t in op.inputs])
     return [(_last(t, shapes), Slot(op.name, axis, np.arange(end - shapes[t][axis], end)))
             for t, end in zip(op.inputs, ends)]
+
+
+def slice_(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """Channels outside the slice may go without the output's knowing. Strided channels stay."""
+    x, axis = op.inputs[0], len(shapes[op.name]) - 1
+    begin, end, stride = (op.attrs[name][axis] for name in ("begin", "end", "strides"))
+    if stride != 1:
+        return []
+    every = np.arange(shapes[x][axis])
+    return [(Slot(x, axis, every[begin:end]), _last(op.name, shapes)),
+            (Slot(x, axis, np.delete(every, slice(begin, end))),)]
+
+
+def gather(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    """Indices count channels where they run along them: then none may go."""
+    x = op.inputs[0]
+    return [] if op.attrs["axis"] == len(shapes[x]) - 1 else [(_last(x, shapes), _last(op.name, shapes))]
+
+
+def tile(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:
+    return aligned(op, shapes) if op.attrs["multiples"][-1] == 1 else []
 
 
 def reshape(op: Op, shapes: Mapping[str, Shape]) -> list[Link]:

@@ -1,8 +1,9 @@
 """What a legal graph is at each level; run after every pass.
 
-FLOAT      what a door in gives: any op of the table, float32 activations
+FLOAT      what a door in gives: any op of the table, activations that are plain numbers
 CANONICAL  FLOAT with nothing left to fold: no batch_norm, no op that changes nothing
-QUANTIZED  integer activations with QuantParams; float32 only outside a quantize or dequantize op
+QUANTIZED  codes with QuantParams; an op computes on codes or on reals, and only a quantize or dequantize op
+           leads from one to the other
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,10 +12,14 @@ import numpy as np
 
 from toolchain.errors import BadGraph, BadModel
 from toolchain.ir.graph import Graph, Op, Tensor
-from toolchain.ir.ops import OPS, Shape, output_shape
+from toolchain.ir.ops import APART, OPS, PLAIN, Shape, output_dtype, output_shape
 
 INTEGER = frozenset({"int8", "uint8", "int16"})
-WEIGHTED = {"conv2d": 0, "depthwise_conv2d": 3, "fully_connected": 0}
+"""dtypes of codes."""
+CONVERSIONS = ("quantize", "dequantize")
+BIAS = {"int8": "int32", "int16": "int64"}
+"""dtype of an activation's codes -> that of the bias of an op that reads them."""
+WEIGHTED = {"conv2d": 0, "depthwise_conv2d": 3, "transpose_conv2d": 0, "fully_connected": 0}
 """Kinds with weight and bias -> axis of the weight that runs over the output channels."""
 
 
@@ -71,6 +76,23 @@ def _shapes(graph: Graph) -> Iterator[Exception]:
             yield BadGraph(f"{op.name}: {op.kind} gives {expected} but the tensor says {stated}")
 
 
+def _dtypes(graph: Graph) -> Iterator[Exception]:
+    """An op's operands share a dtype, and its output has the one that its row says."""
+    for op in graph.ops:
+        dtypes, stated = [t.dtype for t in graph.of(op)], graph.tensors[op.name].dtype
+        if len(set(operand_dtypes(graph, op))) > 1:
+            mixed = ", ".join(f"{t.name} {t.dtype}" for t in graph.of(op))
+            yield BadGraph(f"{op.name}: {op.kind} of {mixed}; operands must share a dtype")
+        elif (expected := output_dtype(op, dtypes)) not in (None, stated):
+            yield BadGraph(f"{op.name}: {op.kind} gives {expected} but the tensor says {stated}")
+
+
+def operand_dtypes(graph: Graph, op: Op) -> list[str]:
+    """dtypes of the inputs that the op computes on: not of weights, indices, conditions."""
+    roles = OPS[op.kind].inputs
+    return [t.dtype for i, t in enumerate(graph.of(op)) if roles[min(i, len(roles) - 1)] not in APART]
+
+
 def _finite(graph: Graph) -> Iterator[Exception]:
     for tensor in graph.constants:
         if tensor.data.shape != tensor.shape or tensor.data.dtype.name != tensor.dtype:
@@ -85,10 +107,10 @@ def _finite(graph: Graph) -> Iterator[Exception]:
 
 def _float(graph: Graph) -> Iterator[Exception]:
     for tensor in graph.activations:
-        if tensor.dtype != "float32":
+        if tensor.dtype not in PLAIN:
             yield BadGraph(f"{tensor.name}: a float graph cannot hold {tensor.dtype} activations")
         elif tensor.quant is not None:
-            yield BadGraph(f"{tensor.name}: a float32 activation cannot have quantization parameters")
+            yield BadGraph(f"{tensor.name}: a {tensor.dtype} activation cannot have quantization parameters")
 
 
 def changes_nothing(graph: Graph, op: Op) -> bool:
@@ -136,10 +158,11 @@ def _quantized(graph: Graph) -> Iterator[Exception]:
             yield BadGraph(f"{tensor.name}: {tensor.quant.scale.size} scales along axis {tensor.quant.axis} "
                            f"do not go with shape {tensor.shape}")
     for op in graph.ops:
-        dtypes = {t.dtype for t in (*graph.of(op), graph.tensors[op.name])}
-        if "float32" in dtypes and op.kind not in ("quantize", "dequantize"):
-            yield BadGraph(f"{op.name}: {op.kind} reads or makes float32 in a quantized graph")
-        if op.kind in WEIGHTED:
+        reads, makes = operand_dtypes(graph, op), graph.tensors[op.name].dtype
+        if op.kind not in CONVERSIONS and "float32" in {*reads, makes} and INTEGER & {*reads, makes}:
+            yield BadGraph(f"{op.name}: {op.kind} reads {', '.join(reads)} and makes {makes}; only quantize "
+                           f"and dequantize lead from codes to reals")
+        if op.kind in WEIGHTED and reads[0] in INTEGER:
             yield from _weights(graph, op)
 
 
@@ -149,14 +172,15 @@ def _slices_agree(tensor: Tensor) -> bool:
 
 
 def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
-    """Weights are int8, per tensor or per output channel; biases int32, at the scale of x times the weight's.
+    """Weights are int8, per tensor or per output channel; biases int32 (int64 under int16 activations), at
+    the scale of x times the weight's.
 
     Source: TensorFlow Lite 8-bit quantization specification.
     """
     x, weight, bias = graph.of(op)
     channel_axis = WEIGHTED[op.kind]
-    if weight.dtype != "int8" or weight.quant is None or bias.dtype != "int32" or bias.quant is None:
-        yield BadGraph(f"{op.name}: {op.kind} needs int8 weights and int32 biases "
+    if weight.dtype != "int8" or weight.quant is None or bias.dtype != BIAS[x.dtype] or bias.quant is None:
+        yield BadGraph(f"{op.name}: {op.kind} needs int8 weights and {BIAS[x.dtype]} biases "
                        f"with quantization parameters, got {weight.dtype} and {bias.dtype}")
     elif weight.quant.axis not in (None, channel_axis):
         yield BadGraph(f"{weight.name}: quantized along axis {weight.quant.axis}, "
@@ -171,7 +195,7 @@ def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:
     return np.allclose(bias.quant.scale, product, rtol=0.02, atol=0)
 
 
-_ALWAYS = (_structure, _shapes, _finite)
+_ALWAYS = (_structure, _shapes, _dtypes, _finite)
 LEVELS: Mapping[str, tuple[Callable[[Graph], Iterator[Exception]], ...]] = {
     "FLOAT": (*_ALWAYS, _float),
     "CANONICAL": (*_ALWAYS, _float, _folded),

@@ -1,8 +1,9 @@
 """THE op table: one row per kind, with its attributes, shape rule, channel rule, MAC count and dtypes.
 
-Activations are channels last. Weights: conv2d [O, kh, kw, I]; depthwise_conv2d [1, kh, kw, I * multiplier];
-fully_connected [O, I]. pads = (top, bottom, left, right). Input order and meaning of attributes follow
-TensorFlow Lite's schema.
+Activations are channels last. Weights: conv2d, transpose_conv2d [O, kh, kw, I]; depthwise_conv2d
+[1, kh, kw, I * multiplier]; fully_connected [O, I]. pads = (top, bottom, left, right). Input order and
+meaning of attributes follow TensorFlow Lite's schema. What is a composition of these (SiLU, hard sigmoid,
+SELU, group norm ...) has no row: doors compose it.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +12,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from toolchain.errors import BadGraph
-from toolchain.ir import channels
+from toolchain.ir import channels, shapes
 from toolchain.ir.channels import Link
 from toolchain.ir.graph import Graph, Op, Shape
 
 REQUIRED = object()
 """Marks an attribute without a default."""
+RELATIONS: Mapping[str, Callable] = {
+    "equal": np.equal, "not_equal": np.not_equal, "less": np.less, "less_equal": np.less_equal,
+    "greater": np.greater, "greater_equal": np.greater_equal}
+"""What `compare` can ask."""
+PLAIN = frozenset({"float32", "int32", "int64", "bool"})
+"""dtypes of activations that are numbers, not codes."""
+APART = frozenset({"weight", "bias", "indices", "condition"})
+"""Roles of inputs whose dtype is their own; all others of an op share one."""
+
+
+def _as_first(op: Op, dtypes: list[str]) -> str:
+    return dtypes[0]
 
 
 @dataclass(frozen=True)
@@ -29,15 +42,17 @@ class Row:
     channels: (op, shapes by tensor name) -> links: which coordinates must be cut together when channels go.
               An axis that an op's links do not mention cannot be cut there.
     macs:     (op, input shapes, output shape) -> multiply-accumulates for one sample
-    dtypes:   of the activations: "float32", "int8"
+    dtypes:   of the activations that it computes on: "float32", "int8"
+    result:   (op, input dtypes) -> the output's dtype; None where the output says itself (conversions)
     """
 
     inputs: tuple[str, ...]
-    shape: Callable[[Op, list[Shape]], Shape]
+    shape: shapes.Rule
     channels: Callable[[Op, Mapping[str, Shape]], list[Link]]
     attrs: Mapping[str, object] = field(default_factory=dict)
     macs: Callable[[Op, list[Shape], Shape], int] = lambda op, shapes, out: 0
     dtypes: tuple[str, ...] = ("float32", "int8")
+    result: Callable[[Op, list[str]], str | None] = _as_first
 
     def takes(self, count: int) -> bool:
         """Whether an op of this kind can have `count` inputs."""
@@ -71,9 +86,14 @@ def _plain(value):
     return tuple(map(_plain, value)) if isinstance(value, (list, tuple, np.ndarray)) else value
 
 
-def output_shape(op: Op, shapes: list[Shape]) -> Shape:
-    """The shape that `op` gives for inputs of `shapes`. Raises BadGraph where they do not go together."""
-    return OPS[op.kind].shape(op, shapes)
+def output_shape(op: Op, input_shapes: list[Shape]) -> Shape:
+    """The shape that `op` gives for inputs of these shapes. Raises BadGraph where they do not go together."""
+    return OPS[op.kind].shape(op, input_shapes)
+
+
+def output_dtype(op: Op, dtypes: list[str]) -> str | None:
+    """The dtype that `op` gives for inputs of these dtypes; None where it may be any."""
+    return OPS[op.kind].result(op, dtypes)
 
 
 def op_macs(graph: Graph, op: Op) -> int:
@@ -86,113 +106,6 @@ def graph_macs(graph: Graph) -> int:
     return sum(op_macs(graph, op) for op in graph.ops)
 
 
-# Shape rules ------------------------------------------------------------------------------------------------
-
-def _require(holds: bool, op: Op, what: str) -> None:
-    if not holds:
-        raise BadGraph(f"{op.name}: {op.kind}: {what}")
-
-
-def _window(op: Op, shape: Shape, kernel: tuple[int, int]) -> tuple[int, int]:
-    """Output height and width of a window that slides over an NHWC input."""
-    pads, stride, dilation = op.attrs["pads"], op.attrs["stride"], op.attrs.get("dilation", (1, 1))
-    _require(min(*kernel, *stride, *dilation) > 0, op,
-             f"kernel {kernel}, stride {stride} and dilation {dilation} must be positive")
-    out = tuple((shape[1 + i] + pads[2 * i] + pads[2 * i + 1] - dilation[i] * (kernel[i] - 1) - 1)
-                // stride[i] + 1 for i in (0, 1))
-    _require(min(out) > 0, op, f"a {kernel} window with pads {pads} does not fit the input {shape}")
-    return out
-
-
-def _require_image(op: Op, shape: Shape) -> None:
-    _require(len(shape) == 4, op, f"needs a 4-D input, got {shape}")
-
-
-def _conv2d_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, weight, bias = shapes
-    _require_image(op, x)
-    _require(len(weight) == 4 and weight[3] == x[-1], op, f"weight {weight} does not take the input {x}")
-    _require(bias == (weight[0],), op, f"bias {bias} does not match weight {weight}")
-    return (x[0], *_window(op, x, weight[1:3]), weight[0])
-
-
-def _depthwise_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, weight, bias = shapes
-    _require_image(op, x)
-    channels = x[-1] * op.attrs["multiplier"]
-    _require(len(weight) == 4 and weight[0] == 1 and weight[3] == channels, op,
-             f"weight {weight} does not take the input {x} with multiplier {op.attrs['multiplier']}")
-    _require(bias == (channels,), op, f"bias {bias} does not match weight {weight}")
-    return (x[0], *_window(op, x, weight[1:3]), channels)
-
-
-def _fully_connected_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, weight, bias = shapes
-    _require(len(x) == 2, op, f"needs a 2-D input, got {x}; put a reshape before it")
-    _require(len(weight) == 2 and weight[1] == x[1], op, f"weight {weight} does not take the input {x}")
-    _require(bias == (weight[0],), op, f"bias {bias} does not match weight {weight}")
-    return (x[0], weight[0])
-
-
-def _batch_norm_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, *parameters = shapes
-    matching = all(p == x[-1:] for p in parameters) and len(x) > 0
-    _require(matching, op, f"parameters {parameters} do not match the input {x}")
-    return x
-
-
-def _same_shape(op: Op, shapes: list[Shape]) -> Shape:
-    return shapes[0]
-
-
-def _broadcast_shape(op: Op, shapes: list[Shape]) -> Shape:
-    try:
-        return tuple(int(n) for n in np.broadcast_shapes(*shapes))
-    except ValueError:
-        raise BadGraph(f"{op.name}: {op.kind}: shapes {shapes[0]} and {shapes[1]} do not broadcast") from None
-
-
-def _pool_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x = shapes[0]
-    _require_image(op, x)
-    return (x[0], *_window(op, x, op.attrs["kernel"]), x[-1])
-
-
-def _mean_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, axes = shapes[0], op.attrs["axes"]
-    _require(all(0 < a < len(x) for a in axes), op, f"axes {axes} must be within 1..{len(x) - 1}")
-    if op.attrs["keepdims"]:
-        return tuple(1 if i in axes else n for i, n in enumerate(x))
-    return tuple(n for i, n in enumerate(x) if i not in axes)
-
-
-def _pad_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, pads = shapes[0], op.attrs["pads"]
-    matching = len(pads) == len(x) and all(min(p) >= 0 for p in pads)
-    _require(matching, op, f"pads {pads} do not match the input {x}")
-    return tuple(n + before + after for n, (before, after) in zip(x, pads))
-
-
-def _concat_shape(op: Op, shapes: list[Shape]) -> Shape:
-    axis, first = op.attrs["axis"], shapes[0]
-    _require(0 < axis < len(first), op, f"axis {axis} must be within 1..{len(first) - 1}")
-    rest = {(shape[:axis], shape[axis + 1:], len(shape)) for shape in shapes}
-    _require(len(rest) == 1, op, f"shapes {shapes} differ outside axis {axis}")
-    return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1:])
-
-
-def _reshape_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, shape = shapes[0], op.attrs["shape"]
-    _require(min(shape, default=1) > 0 and np.prod(x) == np.prod(shape), op, f"{x} cannot become {shape}")
-    return tuple(shape)
-
-
-def _transpose_shape(op: Op, shapes: list[Shape]) -> Shape:
-    x, perm = shapes[0], op.attrs["perm"]
-    _require(sorted(perm) == list(range(len(x))), op, f"perm {perm} does not order the axes of {x}")
-    return tuple(x[axis] for axis in perm)
-
-
 # MAC counts -------------------------------------------------------------------------------------------------
 
 def _conv2d_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
@@ -203,49 +116,126 @@ def _depthwise_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
     return int(np.prod(out) * np.prod(shapes[1][1:3]))
 
 
+def _transpose_conv2d_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
+    """Every input value meets every tap of the kernel, those that the pads cut off included."""
+    return int(np.prod(shapes[0]) * np.prod(shapes[1][:3]))
+
+
 def _fully_connected_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
     return int(np.prod(out) * shapes[1][1])
 
 
+def _batch_matmul_macs(op: Op, shapes: list[Shape], out: Shape) -> int:
+    return int(np.prod(out) * shapes[0][-2 if op.attrs["transpose_a"] else -1])
+
+
 # The table --------------------------------------------------------------------------------------------------
 
-_CONV = {"stride": (1, 1), "pads": (0, 0, 0, 0), "dilation": (1, 1), "activation": None}
+_TRANSPOSE_CONV = {"stride": (1, 1), "pads": (0, 0, 0, 0), "activation": None}
+_CONV = {**_TRANSPOSE_CONV, "dilation": (1, 1)}
 _POOL = {"kernel": REQUIRED, "stride": (1, 1), "pads": (0, 0, 0, 0), "activation": None}
+_REDUCTION = {"axes": REQUIRED, "keepdims": False}
+_RESIZE = {"size": REQUIRED, "align_corners": False, "half_pixel_centers": False}
 _FLOAT = ("float32",)
 
 
-def _unary(**attrs) -> Row:
-    return Row(("x",), _same_shape, channels.aligned, attrs)
+def _unary(dtypes=("float32", "int8"), **attrs) -> Row:
+    return Row(("x",), shapes.same, channels.aligned, attrs, dtypes=dtypes)
 
 
-def _binary() -> Row:
-    return Row(("a", "b"), _broadcast_shape, channels.aligned, {"activation": None})
+def _binary(**attrs) -> Row:
+    return Row(("a", "b"), shapes.broadcast, channels.aligned, attrs)
+
+
+def _reduction() -> Row:
+    return Row(("x",), shapes.reduction, channels.reduction, _REDUCTION)
+
+
+def _to_bool(op: Op, dtypes: list[str]) -> str:
+    return "bool"
+
+
+def _as_asked(op: Op, dtypes: list[str]) -> str:
+    return op.attrs["dtype"]
 
 
 OPS: Mapping[str, Row] = {
-    "conv2d": Row(("x", "weight", "bias"), _conv2d_shape, channels.matrix, _CONV, _conv2d_macs),
-    "depthwise_conv2d": Row(("x", "weight", "bias"), _depthwise_shape, channels.depthwise,
+    # weighted
+    "conv2d": Row(("x", "weight", "bias"), shapes.conv2d, channels.conv2d, _CONV, _conv2d_macs),
+    "depthwise_conv2d": Row(("x", "weight", "bias"), shapes.depthwise_conv2d, channels.depthwise,
                             {**_CONV, "multiplier": 1}, _depthwise_macs),
-    "fully_connected": Row(("x", "weight", "bias"), _fully_connected_shape, channels.matrix,
+    "transpose_conv2d": Row(("x", "weight", "bias"), shapes.transpose_conv2d, channels.matrix,
+                            _TRANSPOSE_CONV, _transpose_conv2d_macs),
+    "fully_connected": Row(("x", "weight", "bias"), shapes.fully_connected, channels.matrix,
                            {"activation": None}, _fully_connected_macs),
-    "batch_norm": Row(("x", "gamma", "beta", "mean", "variance"), _batch_norm_shape, channels.aligned,
+    "batch_matmul": Row(("a", "b"), shapes.batch_matmul, channels.none,
+                        {"transpose_a": False, "transpose_b": False}, _batch_matmul_macs),
+    # normalization
+    "batch_norm": Row(("x", "gamma", "beta", "mean", "variance"), shapes.batch_norm, channels.aligned,
                       {"epsilon": REQUIRED}, dtypes=_FLOAT),
-    "add": _binary(),
-    "sub": _binary(),
-    "mul": _binary(),
+    "layer_norm": Row(("x", "gamma", "beta"), shapes.layer_norm, channels.layer_norm,
+                      {"axes": REQUIRED, "epsilon": REQUIRED}),
+    # element by element, two operands
+    "add": _binary(activation=None),
+    "sub": _binary(activation=None),
+    "mul": _binary(activation=None),
+    "div": _binary(activation=None),
+    "minimum": _binary(),
+    "maximum": _binary(),
+    "pow": _binary(),
+    # element by element
     "relu": _unary(),
     "relu6": _unary(),
     "leaky_relu": _unary(alpha=REQUIRED),
+    "prelu": Row(("x", "alpha"), shapes.parametric, channels.aligned),
+    "elu": _unary(),
+    "gelu": _unary(approximate=False),
+    "hard_swish": _unary(),
+    "softplus": _unary(),
     "logistic": _unary(),
     "tanh": _unary(),
-    "softmax": Row(("x",), _same_shape, channels.none, {"beta": 1.0}),
-    "average_pool2d": Row(("x",), _pool_shape, channels.aligned, _POOL),
-    "max_pool2d": Row(("x",), _pool_shape, channels.aligned, _POOL),
-    "mean": Row(("x",), _mean_shape, channels.mean, {"axes": REQUIRED, "keepdims": False}),
-    "pad": Row(("x",), _pad_shape, channels.pad, {"pads": REQUIRED}),
-    "concat": Row(("x*",), _concat_shape, channels.concat, {"axis": REQUIRED}),
-    "reshape": Row(("x",), _reshape_shape, channels.reshape, {"shape": REQUIRED}),
-    "transpose": Row(("x",), _transpose_shape, channels.transpose, {"perm": REQUIRED}),
-    "quantize": _unary(),
-    "dequantize": Row(("x",), _same_shape, channels.aligned, dtypes=("int8",)),
+    "abs": _unary(),
+    "neg": _unary(),
+    "exp": _unary(),
+    "log": _unary(),
+    "sqrt": _unary(),
+    "rsqrt": _unary(),
+    "softmax": Row(("x",), shapes.same, channels.none, {"beta": 1.0}),
+    "log_softmax": Row(("x",), shapes.same, channels.none),
+    # pooling and reduction
+    "average_pool2d": Row(("x",), shapes.pool2d, channels.aligned, _POOL),
+    "max_pool2d": Row(("x",), shapes.pool2d, channels.aligned, _POOL),
+    "mean": _reduction(),
+    "sum": _reduction(),
+    "reduce_max": _reduction(),
+    "reduce_min": _reduction(),
+    "argmax": Row(("x",), shapes.argmax, channels.none, {"axis": REQUIRED, "dtype": "int64"},
+                  result=_as_asked),
+    # images
+    "resize_nearest": Row(("x",), shapes.resize, channels.aligned, _RESIZE),
+    "resize_bilinear": Row(("x",), shapes.resize, channels.aligned, _RESIZE),
+    "depth_to_space": Row(("x",), shapes.depth_to_space, channels.none, {"block": REQUIRED}),
+    "space_to_depth": Row(("x",), shapes.space_to_depth, channels.none, {"block": REQUIRED}),
+    # moving data
+    "pad": Row(("x",), shapes.pad, channels.pad, {"pads": REQUIRED, "value": 0.0}),
+    "mirror_pad": Row(("x",), shapes.mirror_pad, channels.pad, {"pads": REQUIRED, "mode": "reflect"}),
+    "concat": Row(("x*",), shapes.concat, channels.concat, {"axis": REQUIRED}),
+    "slice": Row(("x",), shapes.slice_, channels.slice_,
+                 {"begin": REQUIRED, "end": REQUIRED, "strides": REQUIRED}),
+    "gather": Row(("x", "indices"), shapes.gather, channels.gather, {"axis": REQUIRED}),
+    "tile": Row(("x",), shapes.tile, channels.tile, {"multiples": REQUIRED}),
+    "reshape": Row(("x",), shapes.reshape, channels.reshape, {"shape": REQUIRED}),
+    "transpose": Row(("x",), shapes.transpose, channels.transpose, {"perm": REQUIRED}),
+    # logic and types
+    "compare": Row(("a", "b"), shapes.broadcast, channels.none, {"relation": REQUIRED}, result=_to_bool),
+    "logical_and": Row(("a", "b"), shapes.broadcast, channels.none, dtypes=("bool",)),
+    "logical_or": Row(("a", "b"), shapes.broadcast, channels.none, dtypes=("bool",)),
+    "logical_not": Row(("x",), shapes.same, channels.none, dtypes=("bool",)),
+    "select": Row(("condition", "a", "b"), shapes.broadcast, channels.none,
+                  result=lambda op, dtypes: dtypes[1]),
+    "cast": Row(("x",), shapes.same, channels.aligned, {"dtype": REQUIRED}, dtypes=_FLOAT, result=_as_asked),
+    # between reals and codes
+    "quantize": Row(("x",), shapes.same, channels.aligned, result=lambda op, dtypes: None),
+    "dequantize": Row(("x",), shapes.same, channels.aligned, dtypes=("int8",),
+                      result=lambda op, dtypes: "float32"),
 }

@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-RANGE = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1)}
+RANGE = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1),
+         "int64": (-(2**63), 2**63 - 1)}
 ACTIVATION_RANGE = {None: (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0)}
 
 BEYOND = np.float32(2.0**33)

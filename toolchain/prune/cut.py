@@ -47,12 +47,24 @@ def _sliced_constant(tensor: Tensor, kept: Kept) -> Tensor:
 
 
 def _resized(op: Op, kept: Kept) -> Op:
-    """A reshape names its output's size."""
+    """A reshape names its output's size, a slice where it begins and ends."""
+    if op.kind == "slice":
+        return _resized_slice(op, kept)
     if op.kind != "reshape":
         return op
     shape = tuple(int(kept[op.name, axis].sum()) if (op.name, axis) in kept else size
                   for axis, size in enumerate(op.attrs["shape"]))
     return replace(op, attrs={**op.attrs, "shape": shape})
+
+
+def _resized_slice(op: Op, kept: Kept) -> Op:
+    """Begin and end counted in what stays; only axes with stride 1 lose anything."""
+    bounds = {name: list(op.attrs[name]) for name in ("begin", "end")}
+    for (tensor, axis), stays in kept.items():
+        if tensor == op.inputs[0]:
+            for values in bounds.values():
+                values[axis] = int(stays[:values[axis]].sum())
+    return replace(op, attrs={**op.attrs, **{name: tuple(values) for name, values in bounds.items()}})
 
 
 def masked(graph: Graph, kept: Kept) -> Graph:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from toolchain.errors import Unsupported
+from toolchain.ir.check import CONVERSIONS
 from toolchain.ir.graph import Graph, Op
 from toolchain.runtime.feeds import sample_count
 from toolchain.runtime.kernels_float import FLOAT
@@ -15,7 +16,6 @@ from toolchain.runtime.kernels_int8 import INT8
 
 VALUES_AT_ONCE = 1 << 20
 """Samples run together as long as the largest activation stays below this many values."""
-CONVERSIONS = ("quantize", "dequantize")
 
 
 def run(graph: Graph, feeds: Mapping[str, np.ndarray], keep: Iterable[str] = ()) -> dict[str, np.ndarray]:
