@@ -89,12 +89,34 @@ def test_a_constant_is_what_it_says(changed):
 # Float ------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("changed, message", [
-    ({"dtype": "int8", "quant": X}, "z: a float graph cannot hold int8 activations"),
+    ({"dtype": "int8", "quant": X}, "z: relu gives float32 but the tensor says int8"),
     ({"quant": X}, "z: a float32 activation cannot have quantization parameters"),
 ])
 def test_a_float_graph_holds_plain_float32(changed, message):
     graph = floats()
     refused(graph.with_tensors(replace(graph.tensors["z"], **changed)), "FLOAT", message)
+
+
+def test_a_float_graph_holds_no_codes():
+    b = Builder("codes")
+    b.input("x", (1, 3), "int8", X)
+    refused(b.graph(b.op("relu", ["x"], "y", quant=X)), "FLOAT", "x: a float graph cannot hold int8")
+
+
+def test_a_float_graph_holds_whole_numbers_and_truths():
+    b = Builder("plain")
+    x, token = b.input("x", (1, 3)), b.input("token", (1, 2), "int64")
+    table = b.constant("table", np.ones((5, 3), np.float32))
+    named = [b.op("gather", [table, token], "embedded", axis=0), b.op("argmax", [x], "best", axis=1),
+             b.op("compare", [x, x], "same", relation="equal"), b.op("cast", [token], "real", to="float32")]
+    graph = check(b.graph(*named), "FLOAT")
+    assert [graph.tensors[name].dtype for name in named] == ["float32", "int64", "bool", "float32"]
+
+
+def test_operands_share_a_dtype():
+    b = Builder("mixed")
+    y = b.op("add", [b.input("x", (1, 3)), b.input("token", (1, 3), "int64")], "y")
+    refused(b.graph(y), "FLOAT", "y: add of x float32, token int64; operands must share a dtype")
 
 
 def test_a_canonical_graph_has_nothing_left_to_fold():
@@ -130,8 +152,15 @@ def mixed(kind, left, right, output, **attrs):
     mixed("relu", ("int8", X), None, ("float32", None)),
     mixed("relu", ("float32", None), None, ("int8", Y)),
 ], ids=["a constant operand", "the result", "the input"])
-def test_float32_is_outside_quantize_and_dequantize_only(graph):
-    refused(graph, "QUANTIZED", "y: .* reads or makes float32 in a quantized graph")
+def test_only_quantize_and_dequantize_lead_from_codes_to_reals(graph):
+    refused(graph, "QUANTIZED", "y: (add of|relu gives) ")
+
+
+def test_reals_may_be_computed_on_between_codes():
+    b = Builder("island")
+    reals = b.op("dequantize", [b.input("x", (1, 3), "int8", X)], "reals")
+    y = b.op("quantize", [b.op("exp", [reals], "island")], "y", dtype="int8", quant=Y)
+    check(b.graph(y), "QUANTIZED")
 
 
 def test_quantize_and_dequantize_stand_between():

@@ -14,12 +14,13 @@ def shape_of(kind, *shapes, **attrs):
 # Inputs -----------------------------------------------------------------------------------------------------
 
 ENOUGH = {"axes": (1,), "pads": ((0, 0),), "axis": 1, "shape": (1,), "perm": (0,), "kernel": (1, 1),
-          "alpha": 0.1, "epsilon": 1e-3}
+          "alpha": 0.1, "epsilon": 1e-3, "size": (2, 2), "block": 2, "begin": (0,), "end": (1,), "strides": (1,),
+          "multiples": (1,), "relation": "less", "to": "float32"}
 
 
 def make_with(kind, count):
     attrs = {name: ENOUGH[name] for name in OPS[kind].attrs
-             if name in ENOUGH and not (name == "pads" and kind != "pad")}
+             if name in ENOUGH and not (name == "pads" and not kind.endswith("pad"))}
     return make(kind, [f"in{i}" for i in range(count)], "y", **attrs)
 
 

@@ -158,11 +158,7 @@ def _quantized(graph: Graph) -> Iterator[Exception]:
             yield BadGraph(f"{tensor.name}: {tensor.quant.scale.size} scales along axis {tensor.quant.axis} "
                            f"do not go with shape {tensor.shape}")
     for op in graph.ops:
-        reads, makes = operand_dtypes(graph, op), graph.tensors[op.name].dtype
-        if op.kind not in CONVERSIONS and "float32" in {*reads, makes} and INTEGER & {*reads, makes}:
-            yield BadGraph(f"{op.name}: {op.kind} reads {', '.join(reads)} and makes {makes}; only quantize "
-                           f"and dequantize lead from codes to reals")
-        if op.kind in WEIGHTED and reads[0] in INTEGER:
+        if op.kind in WEIGHTED and graph.tensors[op.inputs[0]].dtype in INTEGER:
             yield from _weights(graph, op)
 
 

@@ -156,7 +156,7 @@ def _to_bool(op: Op, dtypes: list[str]) -> str:
 
 
 def _as_asked(op: Op, dtypes: list[str]) -> str:
-    return op.attrs["dtype"]
+    return op.attrs["to"]
 
 
 OPS: Mapping[str, Row] = {
@@ -209,7 +209,7 @@ OPS: Mapping[str, Row] = {
     "sum": _reduction(),
     "reduce_max": _reduction(),
     "reduce_min": _reduction(),
-    "argmax": Row(("x",), shapes.argmax, channels.none, {"axis": REQUIRED, "dtype": "int64"},
+    "argmax": Row(("x",), shapes.argmax, channels.none, {"axis": REQUIRED, "to": "int64"},
                   result=_as_asked),
     # images
     "resize_nearest": Row(("x",), shapes.resize, channels.aligned, _RESIZE),
@@ -233,7 +233,7 @@ OPS: Mapping[str, Row] = {
     "logical_not": Row(("x",), shapes.same, channels.none, dtypes=("bool",)),
     "select": Row(("condition", "a", "b"), shapes.broadcast, channels.none,
                   result=lambda op, dtypes: dtypes[1]),
-    "cast": Row(("x",), shapes.same, channels.aligned, {"dtype": REQUIRED}, dtypes=_FLOAT, result=_as_asked),
+    "cast": Row(("x",), shapes.same, channels.aligned, {"to": REQUIRED}, dtypes=_FLOAT, result=_as_asked),
     # between reals and codes
     "quantize": Row(("x",), shapes.same, channels.aligned, result=lambda op, dtypes: None),
     "dequantize": Row(("x",), shapes.same, channels.aligned, dtypes=("int8",),
