@@ -6,12 +6,18 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from toolchain.errors import BadConfig
 from toolchain.tomlfile import decode_toml
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=1000)]
+
+
+Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
+PerChannel = Offset | tuple[Offset, ...]
+PositivePerChannel = PositiveFloat | tuple[PositiveFloat, ...]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,6 +74,44 @@ class QuantSpec(Section):
     scheme: Literal["int8", "float32"] = "int8"
 
 
+class ResizeConfig(Section):
+    """size: height and width of the raw frame, in pixels;  method: how it becomes the network's size."""
+
+    size: tuple[Positive, Positive]
+    method: Literal["bilinear", "nearest"] = "bilinear"
+
+
+class InputConfig(Section):
+    """What goes into the artefact, and what comes out is called.
+
+    With any key but `labels` the artefact takes raw frames, pixels in 0..255, and the network reads
+    scale * (pixel - mean) / std.
+
+    mean, std, scale: of the network's training, per channel in its own colour order; pixels are 0..255
+    colour:           order of the frame's channels
+    network_colour:   order that the network was trained with
+    layout:           of the frames; by default each format's own: channels last, but the source's in .onnx
+    resize:           the frame's size, where it is not the network's
+    dtype:            of the artefact's input; by default uint8, float32 where the network stays in float
+    labels:           names of the classes: a list, or a file beside the recipe with one on each line
+    """
+
+    mean: PerChannel | None = None
+    std: PositivePerChannel | None = None
+    scale: PositiveFloat | None = None
+    colour: Literal["rgb", "bgr"] | None = None
+    network_colour: Literal["rgb", "bgr"] | None = None
+    layout: Literal["channels_last", "channels_first"] | None = None
+    resize: ResizeConfig | None = None
+    dtype: Literal["uint8", "int8", "float32"] | None = None
+    labels: str | tuple[str, ...] = ()
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether raw frames go in."""
+        return msgspec.structs.replace(self, labels=()) != InputConfig()
+
+
 class Recipe(Section):
     """Everything that is decided about a model before it is built."""
 
@@ -77,6 +121,7 @@ class Recipe(Section):
     train: TrainConfig | None = None
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()
+    input: InputConfig = InputConfig()
 
     @property
     def digest(self) -> str:
@@ -85,5 +130,25 @@ class Recipe(Section):
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe.toml. Raises BadConfig."""
-    return decode_toml(path, Recipe)
+    """Read a recipe.toml, and the labels file that it names. Raises BadConfig."""
+    recipe = decode_toml(path, Recipe)
+    labels = recipe.input.labels
+    if isinstance(labels, str):
+        named = msgspec.structs.replace(recipe.input, labels=read_labels(path.parent / labels))
+        recipe = msgspec.structs.replace(recipe, input=named)
+    return recipe
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """The lines of a labels file, without those that end it empty. Raises BadConfig."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path}: no readable labels file: {error}; give UTF-8 text, a name on each line") \
+            from None
+    labels = tuple(line.strip() for line in text.rstrip().splitlines())
+    if not labels:
+        raise BadConfig(f"{path}: holds no names; give a name on each line")
+    if not all(labels):
+        raise BadConfig(f"{path}: line {labels.index('') + 1} is empty; give each class a name")
+    return labels

@@ -85,6 +85,31 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Frames:
+    """What an input's numbers stand for: real value = (pixel - mean) / std, pixels in 0..255.
+
+    mean, std: one number, or one per channel
+    colour:    order of the channels: "rgb", "bgr", "gray", "" where it is not known
+    """
+
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the numbers that go in and out stand for. Not part of the digest: no op depends on it.
+
+    labels: names of the classes along the last axis of the first output, () where they are not known
+    frames: input name -> Frames, of images whose normalization is known
+    """
+
+    labels: tuple[str, ...] = ()
+    frames: Mapping[str, Frames] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Tensors, and ops in topological order.
@@ -100,6 +125,7 @@ class Graph:
     outputs: tuple[str, ...]
     permutations: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     source: Source = Source()
+    metadata: Metadata = Metadata()
 
     @cached_property
     def producers(self) -> Mapping[str, Op]:
@@ -157,7 +183,7 @@ class Graph:
     def digest(self) -> str:
         """sha256 of what the graph computes and what its tensors are called.
 
-        It does not depend on the order of dicts, on the machine or on the source.
+        It does not depend on the order of dicts, on the machine, on the source or on the metadata.
         """
         head = {
             "name": self.name,

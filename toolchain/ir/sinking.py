@@ -174,7 +174,8 @@ class Sinking:
         for name in self.old.outputs:
             self.finish_output(name)
         old = self.old
-        graph = Graph(old.name, self.tensors, tuple(self.ops), old.inputs, (), source=old.source)
+        graph = Graph(old.name, self.tensors, tuple(self.ops), old.inputs, (), source=old.source,
+                      metadata=old.metadata)
         graph = graph.renamed({made: name for made, name in self.plain_names.items() if made in self.tensors})
         graph = replace(graph, outputs=old.outputs, permutations=self.permutations)
         graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
