@@ -14,6 +14,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.ops import make
 from toolchain.ir.quant import QuantParams, activation_params, dequantize
 from toolchain.runtime.kernels_float import FLOAT
+from toolchain.runtime.moving import over_samples
 
 SAMPLES = 3
 FIXED_OUTPUT = {"softmax": (1 / 256, -128), "logistic": (1 / 256, -128), "tanh": (1 / 128, 0)}
@@ -118,7 +119,8 @@ class Maker:
             return QuantParams(*FIXED_OUTPUT[kind])
         if kind in SAME_AS_INPUT:
             return self.builder.tensors[inputs[0]].quant
-        y = FLOAT[kind](make(kind, inputs, "y", **attrs), *(self.reals[name] for name in inputs))
+        op = over_samples(make(kind, inputs, "y", **attrs), SAMPLES)
+        y = FLOAT[kind](op, *(self.reals[name] for name in inputs))
         ends = y.min() * self.log_uniform(0.5, 2), y.max() * self.log_uniform(0.5, 2)
         fitting = activation_params(float(min(ends)), float(max(ends)))
         stretch = np.float32(self.pick(*[1] * 8, 1e-3, 1e3))  # multipliers above 1, and next to nothing

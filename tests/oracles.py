@@ -14,6 +14,7 @@ from toolchain.lower.tflite import write_tflite
 from toolchain.runtime import reference
 from toolchain.runtime.kernels_float import FLOAT
 from toolchain.runtime.litert import LiteRT
+from toolchain.runtime.moving import over_samples
 from toolchain.runtime.onnxruntime import OnnxRuntime
 from toolchain.runtime.tflm import run_models
 
@@ -33,7 +34,7 @@ def by_float_kernel(case: Case) -> np.ndarray:
     (op,), out = case.graph.ops, case.graph.tensors["y"].quant
     reals = [dequantize(case.feeds.get(t.name, t.data), t.quant) for t in case.graph.of(op)]
     low, high = dequantize(np.array([-128, 127], np.int8), out)
-    return np.clip(FLOAT[case.kind](op, *reals), low, high)
+    return np.clip(FLOAT[case.kind](over_samples(op, SAMPLES), *reals), low, high)
 
 
 def by_tflite_micro(cases: Sequence[Case]) -> list[np.ndarray]:

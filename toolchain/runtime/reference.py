@@ -3,16 +3,18 @@
 Every other runtime, file and device is compared with it (ARCHITECTURE.md, "The numeric contract").
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from toolchain.errors import Unsupported
-from toolchain.ir.check import CONVERSIONS
+from toolchain.ir.check import CONVERSIONS, INTEGER, WEIGHTED
 from toolchain.ir.graph import Graph, Op
+from toolchain.ir.ops import PLAIN
 from toolchain.runtime.feeds import sample_count
 from toolchain.runtime.kernels_float import FLOAT
 from toolchain.runtime.kernels_int8 import INT8
+from toolchain.runtime.moving import over_samples
 
 VALUES_AT_ONCE = 1 << 20
 """Samples run together as long as the largest activation stays below this many values."""
@@ -47,19 +49,49 @@ def _samples_at_once(graph: Graph) -> int:
 
 
 def _keeps_batch(graph: Graph, op: Op) -> bool:
+    """Whether the op treats axis 0 of all its activations as samples that know nothing of each other."""
     shapes = [t.shape for t in (*graph.of(op), graph.tensors[op.name]) if not t.is_constant]
-    return (all(shape[:1] == (1,) for shape in shapes)
-            and (op.kind == "reshape" or len({len(shape) for shape in shapes}) == 1 or op.kind == "mean")
-            and (op.kind != "transpose" or op.attrs["perm"][0] == 0))
+    if any(shape[:1] != (1,) for shape in shapes) or not _parameters_are_constant(graph, op):
+        return False
+    if op.kind in OWN_BATCH:
+        return OWN_BATCH[op.kind](graph, op)
+    return op.kind in CHANGES_RANK or len({len(shape) for shape in shapes}) == 1
+
+
+def _parameters_are_constant(graph: Graph, op: Op) -> bool:
+    return op.kind not in WEIGHTED or all(t.is_constant for t in graph.of(op)[1:])
+
+
+def _gather_keeps_batch(graph: Graph, op: Op) -> bool:
+    """Rows of a constant table for each sample's indices, or the same constant indices in each sample."""
+    x, indices = graph.of(op)
+    return x.is_constant if op.attrs["axis"] == 0 else indices.is_constant
+
+
+def _matmul_keeps_batch(graph: Graph, op: Op) -> bool:
+    """Matrices per sample; or a sample is a row of the first matrix."""
+    a, b = graph.of(op)
+    ranks = {len(t.shape) for t in (a, b, graph.tensors[op.name]) if not t.is_constant}
+    return len(ranks) == 1 and (min(ranks) > 2 or (b.is_constant and not op.attrs["transpose_a"]))
+
+
+CHANGES_RANK = frozenset({"reshape", "mean", "sum", "reduce_max", "reduce_min", "argmax"})
+OWN_BATCH: Mapping[str, Callable[[Graph, Op], bool]] = {
+    "transpose": lambda graph, op: op.attrs["perm"][0] == 0,
+    "gather": _gather_keeps_batch,
+    "batch_matmul": _matmul_keeps_batch,
+}
+"""Kinds that may use axis 0 although every activation has 1 there -> whether an op of it does not."""
 
 
 def _run_part(graph: Graph, feeds: Mapping[str, np.ndarray], wanted: Iterable[str]) -> dict[str, np.ndarray]:
     """All ops over a few samples."""
-    values = {t.name: t.data for t in graph.constants} | dict(feeds)
+    values, count = {t.name: t.data for t in graph.constants} | dict(feeds), len(next(iter(feeds.values())))
     last_reader = {name: op for op in graph.ops for name in op.inputs}
     kept = {name: values[name] for name in wanted if name in values}
     for op in graph.ops:
-        values[op.name] = _run_op(graph, op, [values[name] for name in op.inputs])
+        told = op if count == 1 else over_samples(op, count)
+        values[op.name] = _run_op(graph, told, [values[name] for name in op.inputs])
         if op.name in wanted:
             kept[op.name] = values[op.name]
         for name in {op.name, *op.inputs}:
@@ -69,12 +101,14 @@ def _run_part(graph: Graph, feeds: Mapping[str, np.ndarray], wanted: Iterable[st
 
 
 def _run_op(graph: Graph, op: Op, values: list[np.ndarray]) -> np.ndarray:
-    """One op by the kernel for its dtypes: float32 all through, int8 all through, or a conversion."""
+    """One op by the kernel for its dtypes: plain numbers all through, or codes, or from one to the other."""
     inputs, output = graph.of(op), graph.tensors[op.name]
     dtypes = {t.dtype for t in inputs if not t.is_constant} | {output.dtype}
-    if dtypes == {"float32"} and op.kind in FLOAT:
-        return FLOAT[op.kind](op, *values)
-    if (dtypes == {"int8"} or op.kind in CONVERSIONS) and op.kind in INT8:
+    if dtypes <= PLAIN and op.kind in FLOAT:
+        with np.errstate(all="ignore"):
+            return FLOAT[op.kind](op, *values).astype(output.dtype, copy=False)
+    codes = dtypes & INTEGER
+    if (codes == {"int8"} or op.kind in CONVERSIONS) and op.kind in INT8:
         return INT8[op.kind](op, values, [t.quant for t in inputs], output.quant)
     found = " and ".join(sorted(dtypes))
     raise Unsupported(f"{op.name}: the reference has no {op.kind} for {found} activations")
