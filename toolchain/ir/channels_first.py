@@ -10,10 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Tensor
-from toolchain.ir.layout import RULES, TO_FIRST, TO_LAST
+from toolchain.ir.layout import RULES
+from toolchain.ir.readers import TO_FIRST, TO_LAST
 from toolchain.ir.sinking import Sinking, View
 
-CHANNEL_OPS = frozenset({"conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d", "batch_norm"})
+CHANNEL_OPS = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d", "average_pool2d", "max_pool2d",
+                         "batch_norm", "resize_nearest", "resize_bilinear", "depth_to_space",
+                         "space_to_depth"})
 
 
 def channels_first(graph: Graph, keep: tuple[str, ...] = ()) -> Graph:
@@ -31,12 +34,20 @@ def channels_first(graph: Graph, keep: tuple[str, ...] = ()) -> Graph:
     return replace(laid, outputs=(*laid.outputs, *(name for name in kept if name in graph.inputs)))
 
 
+def _layer_norm(pass_: Sinking, op: Op) -> bool:
+    """ONNX's LayerNormalization takes the last axes, so those it gets: of the base, or of what it reads."""
+    view, axes = pass_.views[op.inputs[0]], op.attrs["axes"]
+    rank = len(pass_.tensors[view.base].shape)
+    inner = sorted(view.axes[axis] or 0 for axis in axes)
+    return inner == list(range(rank - len(axes), rank)) and RULES["layer_norm"](pass_, op)
+
+
 class _ChannelsFirst(Sinking):
     """source_outputs: outputs that must lie as the source has them; others are handed out as they lie."""
 
     def __init__(self, graph: Graph, source_outputs: tuple[str, ...]):
         self.source_outputs = source_outputs
-        super().__init__(graph, RULES)
+        super().__init__(graph, {**RULES, "layer_norm": _layer_norm})
         turned = [name for name in graph.inputs if name in graph.permutations]
         self.permutations = {name: self.views[name].axes for name in turned}
 

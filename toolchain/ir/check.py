@@ -125,10 +125,21 @@ def _is_unit_pool(op: Op, before: Shape, after: Shape) -> bool:
         and not any(op.attrs["pads"])
 
 
+def _same_size(op: Op, before: Shape, after: Shape) -> bool:
+    return before == after
+
+
 IDENTITY: Mapping[str, Callable[[Op, Shape, Shape], bool]] = {
-    "reshape": lambda op, before, after: before == after,
+    "reshape": _same_size,
     "transpose": lambda op, before, after: op.attrs["perm"] == tuple(range(len(before))),
-    "pad": lambda op, before, after: not any(map(any, op.attrs["pads"])),
+    "pad": _same_size,
+    "mirror_pad": _same_size,
+    "slice": _same_size,
+    "tile": _same_size,
+    "resize_nearest": _same_size,
+    "resize_bilinear": _same_size,
+    "depth_to_space": _same_size,
+    "space_to_depth": _same_size,
     "concat": lambda op, before, after: len(op.inputs) == 1,
     "mean": lambda op, before, after: op.attrs["keepdims"] and before == after,
     "max_pool2d": _is_unit_pool,

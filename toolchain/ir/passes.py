@@ -96,12 +96,23 @@ def fold_mean_reshape(graph: Graph) -> Graph:
 FOLDABLE: dict[str, Callable] = {
     "reshape": lambda op, x: x.reshape(op.attrs["shape"]),
     "transpose": lambda op, x: np.ascontiguousarray(x.transpose(op.attrs["perm"])),
-    "pad": lambda op, x: np.pad(x, op.attrs["pads"]),
+    "pad": lambda op, x: np.pad(x, op.attrs["pads"], constant_values=op.attrs["value"]),
+    "slice": lambda op, x: x[_slices(op)],
+    "gather": lambda op, x, indices: np.take(x, indices, op.attrs["axis"]),
+    "tile": lambda op, x: np.tile(x, op.attrs["multiples"]),
+    "cast": lambda op, x: x.astype(op.attrs["to"]),
     "concat": lambda op, *xs: np.concatenate(xs, op.attrs["axis"]),
     "add": lambda op, a, b: a + b,
     "sub": lambda op, a, b: a - b,
     "mul": lambda op, a, b: a * b,
+    "div": lambda op, a, b: a / b,
+    "minimum": lambda op, a, b: np.minimum(a, b),
+    "maximum": lambda op, a, b: np.maximum(a, b),
 }
+
+
+def _slices(op: Op) -> tuple[slice, ...]:
+    return tuple(map(slice, op.attrs["begin"], op.attrs["end"], op.attrs["strides"]))
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -121,7 +132,7 @@ def fold_pad(graph: Graph) -> Graph:
     folded = {}
     for pad, conv in sole_pairs(graph, {"pad"}, {"conv2d", "depthwise_conv2d"}):
         batch, (top, bottom), (left, right), channels = pad.attrs["pads"]
-        if batch == channels == (0, 0):
+        if batch == channels == (0, 0) and pad.attrs["value"] == 0:
             pads = tuple(a + b for a, b in zip(conv.attrs["pads"], (top, bottom, left, right)))
             folded[conv.name] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]),
                                         attrs={**conv.attrs, "pads": pads})

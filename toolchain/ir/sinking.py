@@ -42,9 +42,9 @@ class View:
 class Sinking:
     """The new graph in the making, and a View for each tensor of the old one.
 
-    rules:        op kind -> Rule; a kind without one runs on materialised inputs
-    column_order: flattened tensors whose features lie in another order than in the old graph -> for each
-                  feature as it lies, where it was
+    rules:         op kind -> Rule; a kind without one runs on materialised inputs
+    feature_order: flat tensors whose features lie in another order than in the old graph -> for each
+                   feature as it lies, where it was
     """
 
     def __init__(self, graph: Graph, rules: Mapping[str, Rule]):
@@ -54,7 +54,7 @@ class Sinking:
         self.ops: list[Op] = []
         self.views: dict[str, View] = {}
         self.made: dict[View, str] = {}
-        self.column_order: dict[str, np.ndarray] = {}
+        self.feature_order: dict[str, np.ndarray] = {}
         self.plain_names: dict[str, str] = {}
         self.permutations = dict(graph.permutations)
         self.claimed: set[str] = set()

@@ -1,0 +1,151 @@
+"""How each kind of op passes through views: on the viewed tensors, its attributes turned with them.
+
+A rule returns whether it handled the op; if not, the op runs on materialised inputs.
+"""
+
+from collections.abc import Mapping
+
+from toolchain.ir.graph import Op
+from toolchain.ir.readers import BROADCASTING
+from toolchain.ir.sinking import Axes, Rule, Sinking
+
+
+def _transpose(pass_: Sinking, op: Op) -> bool:
+    pass_.see(op, pass_.views[op.inputs[0]].transposed(op.attrs["perm"]).axes)
+    return True
+
+
+def _broadcasting(pass_: Sinking, op: Op) -> bool:
+    """Run in the layout of the largest operand, if the others can follow without moving data."""
+    lead = max(op.inputs, key=lambda name: (not pass_.old.tensors[name].is_constant, len(pass_.shape(name)),
+                                            pass_.old.tensors[name].size))
+    view = pass_.views[lead]
+    rank = len(pass_.tensors[view.base].shape)
+    inputs = [view.base if name == lead else pass_.in_axes(name, view.axes, rank) for name in op.inputs]
+    if None in inputs or len(pass_.shape(op.name)) != len(view.axes):
+        return False
+    pass_.emit(op, inputs, view_axes=view.axes)
+    return True
+
+
+def _softmax(pass_: Sinking, op: Op) -> bool:
+    view = pass_.views[op.inputs[0]]
+    if view.axes[-1] != len(pass_.tensors[view.base].shape) - 1:
+        return False
+    pass_.emit(op, [view.base], view_axes=view.axes)
+    return True
+
+
+def _reduction(pass_: Sinking, op: Op) -> bool:
+    """Reduce the base with its axes kept; the view drops them where the op does."""
+    view, axes = pass_.views[op.inputs[0]], op.attrs["axes"]
+    inner = tuple(sorted(view.axes[a] for a in axes if view.axes[a] is not None))
+    kept = tuple(axis for k, axis in enumerate(view.axes) if op.attrs["keepdims"] or k not in axes)
+    if not inner or pass_.is_identity(view):
+        return False
+    pass_.emit(op, [view.base], view_axes=kept, axes=inner, keepdims=True)
+    return True
+
+
+def _argmax(pass_: Sinking, op: Op) -> bool:
+    view = pass_.views[op.inputs[0]]
+    inner = view.axes[op.attrs["axis"]]
+    if inner is None:
+        return False
+    left = (axis for k, axis in enumerate(view.axes) if k != op.attrs["axis"])
+    pass_.emit(op, [view.base], axis=inner,
+               view_axes=tuple(None if axis is None else axis - (axis > inner) for axis in left))
+    return True
+
+
+def _layer_norm(pass_: Sinking, op: Op) -> bool:
+    """Normalize the base; gamma and beta are constants and follow."""
+    view = pass_.views[op.inputs[0]]
+    rank = len(pass_.tensors[view.base].shape)
+    parameters = [pass_.in_axes(name, view.axes, rank) for name in op.inputs[1:]]
+    inner = tuple(sorted(view.axes[a] for a in op.attrs["axes"] if view.axes[a] is not None))
+    if None in parameters or not inner:
+        return False
+    pass_.emit(op, [view.base, *parameters], view_axes=view.axes, axes=inner)
+    return True
+
+
+SIZE = object()
+"""Stands for the size of an axis."""
+
+
+def _per_axis(**neutral) -> Rule:
+    """Rule of a kind whose attributes hold one value per axis.
+
+    neutral: attribute -> what it says of an axis that it leaves alone
+    """
+    def rule(pass_: Sinking, op: Op) -> bool:
+        view, moved = pass_.views[op.inputs[0]], {}
+        shape = pass_.tensors[view.base].shape
+        for attr, value in neutral.items():
+            of_axis = list(zip(view.axes, op.attrs[attr], strict=True))
+            if any(axis is None and given != (1 if value is SIZE else value) for axis, given in of_axis):
+                return False
+            given = dict(of_axis)
+            moved[attr] = tuple(given.get(i, n if value is SIZE else value) for i, n in enumerate(shape))
+        pass_.emit(op, [view.base], view_axes=view.axes, **moved)
+        return True
+
+    return rule
+
+
+def _gather(pass_: Sinking, op: Op) -> bool:
+    """A row of indices picks along one axis, wherever that lies."""
+    view, indices = pass_.views[op.inputs[0]], op.inputs[1]
+    inner = view.axes[op.attrs["axis"]]
+    if inner is None or len(pass_.shape(indices)) != 1 or pass_.tensors[view.base].is_constant:
+        return False
+    pass_.emit(op, [view.base, pass_.materialise(pass_.views[indices])], view_axes=view.axes, axis=inner)
+    return True
+
+
+def _batch_matmul(pass_: Sinking, op: Op) -> bool:
+    """A matrix that is viewed turned is multiplied turned."""
+    inputs, turned = [], {}
+    for side, name in zip("ab", op.inputs, strict=True):
+        view = pass_.views[name]
+        attr, swapped = f"transpose_{side}", _last_two_swapped(len(view.axes))
+        plain = not pass_.tensors[view.base].is_constant and view.axes == swapped
+        plain = plain and len(pass_.tensors[view.base].shape) == len(swapped)
+        turned[attr] = op.attrs[attr] != plain
+        inputs.append(view.base if plain else pass_.materialise(view))
+    pass_.emit(op, inputs, **turned)
+    return True
+
+
+def _last_two_swapped(rank: int) -> Axes:
+    return (*range(rank - 2), rank - 1, rank - 2)
+
+
+def _concat(pass_: Sinking, op: Op) -> bool:
+    for lead in op.inputs:
+        view = pass_.views[lead]
+        axis, rank = view.axes[op.attrs["axis"]], len(pass_.tensors[view.base].shape)
+        inputs = [pass_.in_axes(name, view.axes, rank) for name in op.inputs]
+        if axis is not None and None not in inputs:
+            pass_.emit(op, inputs, view_axes=view.axes, axis=axis)
+            return True
+    return False
+
+
+VIEW_RULES: Mapping[str, Rule] = {
+    "transpose": _transpose,
+    "batch_matmul": _batch_matmul,
+    "softmax": _softmax,
+    "log_softmax": _softmax,
+    "layer_norm": _layer_norm,
+    "argmax": _argmax,
+    "pad": _per_axis(pads=(0, 0)),
+    "mirror_pad": _per_axis(pads=(0, 0)),
+    "slice": _per_axis(begin=0, end=SIZE, strides=1),
+    "tile": _per_axis(multiples=1),
+    "gather": _gather,
+    "concat": _concat,
+    **dict.fromkeys(("mean", "sum", "reduce_max", "reduce_min"), _reduction),
+    **dict.fromkeys(BROADCASTING, _broadcasting),
+}
