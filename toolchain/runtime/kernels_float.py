@@ -137,5 +137,5 @@ FLOAT: Mapping[str, Kernel] = {
     "logical_or": lambda op, a, b: np.logical_or(a, b),
     "logical_not": lambda op, x: np.logical_not(x),
     "select": moving.select,
-    "cast": lambda op, x: x.astype(op.attrs["dtype"]),
+    "cast": lambda op, x: x.astype(op.attrs["to"]),
 }

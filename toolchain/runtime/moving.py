@@ -85,7 +85,7 @@ def resize_nearest(op: Op, x) -> np.ndarray:
 
 def argmax(op: Op, x) -> np.ndarray:
     """The first of equals."""
-    return x.argmax(axis=op.attrs["axis"]).astype(op.attrs["dtype"])
+    return x.argmax(axis=op.attrs["axis"]).astype(op.attrs["to"])
 
 
 def select(op: Op, condition, a, b) -> np.ndarray:

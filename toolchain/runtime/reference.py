@@ -45,10 +45,10 @@ def run(graph: Graph, feeds: Mapping[str, np.ndarray], keep: Iterable[str] = ())
 def _samples_at_once(graph: Graph) -> int:
     """How many samples fit; 1 where axis 0 of some activation is not the batch all the way."""
     largest = max(t.size for t in graph.activations)
-    return max(1, VALUES_AT_ONCE // largest) if all(_keeps_batch(graph, op) for op in graph.ops) else 1
+    return max(1, VALUES_AT_ONCE // largest) if all(keeps_batch(graph, op) for op in graph.ops) else 1
 
 
-def _keeps_batch(graph: Graph, op: Op) -> bool:
+def keeps_batch(graph: Graph, op: Op) -> bool:
     """Whether the op treats axis 0 of all its activations as samples that know nothing of each other."""
     shapes = [t.shape for t in (*graph.of(op), graph.tensors[op.name]) if not t.is_constant]
     if any(shape[:1] != (1,) for shape in shapes) or not _parameters_are_constant(graph, op):
