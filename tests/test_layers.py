@@ -10,8 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors", "ir tomlfile", "profile recipe data metric measurement", "artifact", "runtime", "load",
-          "prune quantize", "train", "lower", "device", "report", "pipeline deploy inspection doctor", "cli")
+FLOORS = ("errors", "ir tomlfile", "profile recipe data metric measurement", "artifact preprocess", "runtime",
+          "load", "prune quantize", "train", "lower", "device", "report",
+          "pipeline deploy inspection doctor", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
@@ -26,7 +27,8 @@ HOME = {
     "ai_edge_litert": {"runtime/litert.py"},
     "onnxruntime": {"runtime/onnxruntime.py"},
     "tflite_micro": {"runtime/tflm.py"},
-    "torch": {"load/torch.py", "runtime/torch_module.py", "prune", "quantize", "train"},
+    "torch": {"load/torch.py", "runtime/torch_module.py", "runtime/torch_forward.py", "prune", "quantize",
+              "train"},
     "tensorflow": set(),
     "serial": {"device"},
     "typer": {"cli"},

@@ -77,6 +77,7 @@ class Samples:
     splits:        (N,) split names, None where the source has none
     rows:          (N,) position of each sample in its file, for messages
     layout:        "channels_last", or None where the source does not say
+    channels:      their names as the set has them, () where it has not
     axes:          input name -> how a stored batch is transposed into the graph's layout; set by `fit_to`
     """
 
@@ -88,6 +89,7 @@ class Samples:
     preprocessing: Preprocessing = Preprocessing()
     layout: Literal["channels_last"] | None = None
     classes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -141,9 +143,9 @@ class Samples:
     def fit_to(self, graph: Graph) -> "Samples":
         """The same samples keyed by the graph's input names and fed in its layout.
 
-        They may be stored in the graph's own layout or in its source's (`graph.permutations`). Where both
-        have the same shape and the set does not state its layout, it is the source's. Raises BadSamples where
-        a key is missing or a shape is neither.
+        They may be stored in the graph's own layout or in its source's (`graph.permutations`), images also
+        channels last. Where both have the same shape and the set does not state its layout, it is the
+        source's. Raises BadSamples where a key is missing or a shape is neither.
         """
         x = self._inputs_of(graph)
         axes = {key: self._axes_for(graph, key, array.shape[1:]) for key, array in x.items()}
@@ -166,6 +168,8 @@ class Samples:
             return None
         if got == source:
             return tuple(int(axis) for axis in np.argsort(perm)) if key in graph.permutations else None
+        if len(got) == 3 and (got[2], *got[:2]) == inner:  # images, for a graph that takes channels first
+            return (0, 3, 1, 2)
         expected = f"{inner}" if inner == source else f"{inner}, or {source} as its source lays it out"
         raise BadSamples(f"{self.name}: '{key}' holds samples of shape {got}; {graph.name} takes {expected}")
 
@@ -225,7 +229,7 @@ def _load_set(folder: Path) -> Samples:
         raise BadSamples(f"{path}: no array {', '.join(sorted(missing))}, which {MANIFEST} promises")
     x = arrays["x"]
     samples = Samples(manifest.name, {"x": x}, arrays.get("y"), arrays["split"], np.arange(len(x)),
-                      manifest.preprocessing, manifest.layout, manifest.classes)
+                      manifest.preprocessing, manifest.layout, manifest.classes, manifest.channels)
     _check_lengths(path, samples)
     _check_set(path, samples, manifest, arrays[manifest.split.by])
     return replace(samples, splits=np.array(manifest.split.names)[samples.splits])

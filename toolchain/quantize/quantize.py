@@ -27,17 +27,19 @@ COARSEST_SIGMOID = 8.0
 CalculateInputRadius gives 0)."""
 
 
-def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = QuantSpec()) -> Graph:
+def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = QuantSpec(),
+             pinned: Scales | None = None) -> Graph:
     """The QUANTIZED graph: int8 activations, inputs and outputs included, int8 weights, int32 biases.
 
     graph: canonical; stats: what `calibrate` returned for it
+    pinned: inputs whose parameters are known beforehand, from what their codes are
     Scheme "float32" returns the graph as it is. Raises Unsupported listing every op without an INT8 form,
     BadSamples where statistics are missing or a range was observed that cannot be told in codes.
     """
     if spec.scheme == "float32":
         return graph
     require_rules(check(graph, "CANONICAL"))
-    scales = activation_scales(graph, stats)
+    scales = activation_scales(graph, stats, pinned)
     tensors = {t.name: replace(t, dtype="int8", quant=scales[t.name]) for t in graph.activations}
     ops: list[Op] = []
     for op in graph.ops:

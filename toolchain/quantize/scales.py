@@ -12,15 +12,18 @@ from toolchain.quantize.rules import RULES, SAME, observed
 Range = tuple[float, float]
 
 
-def activation_scales(graph: Graph, stats: Mapping[str, TensorStats]) -> dict[str, QuantParams]:
+def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
+                      pinned: Mapping[str, QuantParams] | None = None) -> dict[str, QuantParams]:
     """QuantParams of every activation, and of every constant that is read as one.
 
+    pinned: inputs whose parameters are known beforehand
     Tensors that a SAME rule ties together share the union of their ranges. An output whose parameters are
-    fixed keeps them; where others are tied to it, its codes have to be requantized for their op. Raises
-    BadSamples where a range that is needed was not observed.
+    fixed, and a pinned input, keeps them; where others are tied to it, its codes have to be requantized for
+    their op. Raises BadSamples where a range that is needed was not observed.
     """
     outputs = {op.name: RULES[op.kind].output for op in graph.ops}
     fixed = {name: params for name, params in outputs.items() if isinstance(params, QuantParams)}
+    fixed |= pinned or {}
     ranges = _own_ranges(graph, stats)
     return {name: fixed.get(name, shared) for group in same_scale_groups(graph)
             for shared in [_shared(group, fixed, ranges)] for name in group}
