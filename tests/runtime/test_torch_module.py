@@ -10,6 +10,7 @@ from tests.models import NETWORKS
 from toolchain.errors import Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.layout import channels_last
+from toolchain.ir.ops import OPS
 from toolchain.load.torch import load_torch
 from toolchain.runtime import reference
 from toolchain.runtime.torch_module import FORWARD, GraphModule
@@ -99,31 +100,61 @@ def test_a_graph_that_loses_the_batch_axis_is_refused(kind, attrs):
         GraphModule(b.graph(y))
 
 
+REDUCTION = {"axes": (2,), "keepdims": True}
+ATTRS = {
+    "depthwise_conv2d": {"multiplier": 2}, "batch_norm": {"epsilon": 1e-3},
+    "layer_norm": {"axes": (1, 3), "epsilon": 1e-3}, "leaky_relu": {"alpha": 0.2}, "softmax": {"beta": 1.5},
+    "batch_matmul": {"transpose_b": True}, "average_pool2d": {"kernel": (2, 3)},
+    "max_pool2d": {"kernel": (3, 2)}, "mean": REDUCTION, "sum": REDUCTION, "reduce_max": REDUCTION,
+    "reduce_min": REDUCTION, "argmax": {"axis": 2, "to": "int32"}, "resize_nearest": {"size": (5, 9)},
+    "resize_bilinear": {"size": (5, 9), "half_pixel_centers": True}, "depth_to_space": {"block": 2},
+    "space_to_depth": {"block": 2}, "pad": {"pads": ((0, 0), (1, 0), (0, 2), (1, 1)), "value": -1.5},
+    "mirror_pad": {"pads": ((0, 0), (1, 2), (0, 0), (1, 1)), "mode": "symmetric"}, "concat": {"axis": 3},
+    "slice": {"begin": (0, 1, 0, 1), "end": (1, 6, 5, 4), "strides": (1, 2, 1, 1)}, "gather": {"axis": 2},
+    "tile": {"multiples": (1, 2, 1, 3)}, "reshape": {"shape": (1, 48, 4)},
+    "transpose": {"perm": (0, 2, 3, 1)}, "compare": {"relation": "less"}, "cast": {"to": "int32"}}
+OPERANDS = {
+    "conv2d": [(6, 3, 2, 2), (6,)], "depthwise_conv2d": [(1, 2, 3, 8), (8,)],
+    "transpose_conv2d": [(5, 3, 2, 4), (5,)], "fully_connected": [(5, 4), (5,)], "batch_matmul": [(5, 4)],
+    "batch_norm": [(4,), (4,), (4,), (4,)], "layer_norm": [(1, 8, 1, 4), (4,)], "prelu": [(4,)],
+    "add": [(6, 1)], "sub": [(4,)], "mul": [(1, 8, 6, 4)], "div": [(4,)], "minimum": [(4,)],
+    "maximum": [(6, 1)], "pow": [(4,)], "concat": [(1, 8, 6, 2)], "compare": [(6, 4)]}
+"""Shapes of the constants that an op reads beside x, (1, 8, 6, 4)."""
+POSITIVE = {"log", "sqrt", "rsqrt", "pow", "batch_norm"}
+"""Kinds whose operands must be above 0."""
+
+
 def case(kind, rng):
-    """A graph of one op of this kind, with odd sizes, pads and strides."""
+    """A graph of one op of this kind on an image, with odd pads and strides."""
     b = Builder(kind)
-    image = b.input("x", (1, 7, 6, 4))
+    x = b.input("x", (1, 8, 6, 4))
+    if kind in ("logical_and", "logical_or", "logical_not", "select"):
+        return logic(b, kind, x)
+    if kind == "fully_connected":
+        x = b.op("mean", [x], "flat", axes=(1, 2))
+    if kind in POSITIVE:
+        x = b.op("exp", [x], "positive")
+    draws = (rng.standard_normal(shape).astype(np.float32) for shape in OPERANDS.get(kind, ()))
+    operands = [b.constant("c", np.exp(draw) if kind in POSITIVE else draw) for draw in draws]
+    if kind == "gather":
+        operands = [b.constant("indices", rng.integers(0, 6, (2, 3)))]
+    attrs = ATTRS.get(kind, {}) | (window(rng) if "stride" in OPS[kind].attrs else {})
+    return b.graph(b.op(kind, [x, *operands], "y", **attrs))
+
+
+def window(rng):
     pads, stride = tuple(int(n) for n in rng.integers(0, 2, 4)), tuple(int(n) for n in rng.integers(1, 3, 2))
+    return {"stride": stride, "pads": pads, "activation": rng.choice([None, "relu", "relu6"])}
 
-    def constant(*shape):
-        return b.constant("c", rng.standard_normal(shape).astype(np.float32))
 
-    window = {"stride": stride, "pads": pads, "activation": rng.choice([None, "relu", "relu6"])}
-    flat = {"fully_connected"}
-    x = b.op("mean", [image], "flat", axes=(1, 2)) if kind in flat else image
-    operands = {
-        "conv2d": (constant(5, 3, 2, 4), constant(5)),
-        "depthwise_conv2d": (constant(1, 2, 3, 8), constant(8)),
-        "fully_connected": (constant(5, 4), constant(5)), "add": (constant(6, 1),), "sub": (constant(4),),
-        "mul": (constant(1, 7, 6, 4),), "concat": (constant(1, 7, 6, 2),),
-        "batch_norm": (constant(4), constant(4), constant(4), b.constant("v", np.full(4, 0.7, np.float32)))}
-    attrs = {
-        "conv2d": {**window, "dilation": (2, 1)}, "depthwise_conv2d": {**window, "multiplier": 2},
-        "average_pool2d": {**window, "kernel": (2, 3)}, "max_pool2d": {**window, "kernel": (3, 2)},
-        "leaky_relu": {"alpha": 0.2}, "softmax": {"beta": 1.5}, "batch_norm": {"epsilon": 1e-3},
-        "mean": {"axes": (2,), "keepdims": True}, "pad": {"pads": ((0, 0), (1, 0), (0, 2), (1, 1))},
-        "concat": {"axis": 3}, "reshape": {"shape": (1, 42, 4)}, "transpose": {"perm": (0, 2, 3, 1)}}
-    return b.graph(b.op(kind, [x, *operands.get(kind, ())], "y", **attrs.get(kind, {})))
+def logic(b, kind, x):
+    """On truths about x."""
+    zero = b.constant("zero", np.float32(0).reshape(1))
+    above = b.op("compare", [x, zero], "above", relation="greater")
+    near = b.op("compare", [b.op("abs", [x], "size"), b.constant("one", np.ones(1, np.float32))], "near",
+                relation="less")
+    operands = {"logical_not": [above], "select": [above, x, zero]}.get(kind, [above, near])
+    return b.graph(b.op(kind, operands, "y"))
 
 
 @pytest.mark.parametrize("kind", sorted(FORWARD))
@@ -131,6 +162,7 @@ def case(kind, rng):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_every_op_equals_the_reference(kind, seed):
     rng = np.random.default_rng(seed)
-    graph, x = case(kind, rng), rng.standard_normal((2, 7, 6, 4), np.float32)
+    graph, x = case(kind, rng), rng.standard_normal((2, 8, 6, 4), np.float32)
     got, expected = computed(graph, {"x": x})["y"], reference.run(graph, {"x": x})["y"]
+    assert got.dtype == expected.dtype
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from toolchain.errors import Unsupported
-from toolchain.ir.graph import Graph, Op
+from toolchain.ir.graph import Graph
 from toolchain.ir.ops import OPS
 from toolchain.runtime.reference import keeps_batch
 from toolchain.runtime.torch_forward import FORWARD
