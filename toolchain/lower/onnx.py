@@ -10,10 +10,13 @@ Opset 17 and IR version 8 are those of ONNX 1.12 (2022); docs/decisions/0007 say
 from dataclasses import replace
 import json
 
+import numpy as np
+
 from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.channels_first import channels_first
-from toolchain.ir.graph import Graph, Op
-from toolchain.ir.ops import make
+from toolchain.ir.check import WEIGHTED
+from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.ops import PLAIN, make
 from toolchain.lower.onnx_ops import EMIT
 from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
 from toolchain.runtime.onnxruntime import PERMUTATIONS
@@ -50,7 +53,9 @@ def _check(graph: Graph, activations: str, keep: tuple[str, ...]) -> None:
         raise BadInput(f"{graph.name}: no activation named {', '.join(unknown)} to keep")
     problems = [f"{op.name}: {op.kind} has no ONNX form here" for op in graph.ops if op.kind not in EMIT]
     problems += [f"{t.name}: {t.dtype} activations have no ONNX form here; quantize to int8"
-                 for t in graph.activations if t.dtype not in ("float32", "int8")]
+                 for t in graph.activations if t.dtype not in PLAIN | {"int8"}]
+    problems += [f"{op.name}: {t.name} of {op.kind} is computed; only constants have an ONNX form here"
+                 for op in graph.ops if op.kind in WEIGHTED for t in graph.of(op)[1:] if not t.is_constant]
     if problems:
         raise Unsupported.listing(f"{graph.name} as .onnx", problems)
 
@@ -71,13 +76,13 @@ def _pads_apart(graph: Graph) -> Graph:
 
 
 def _serialised(writer: OnnxWriter, digest: str) -> bytes:
-    from onnx import TensorProto, helper
+    from onnx import helper
 
     graph = writer.graph
     for name in graph.outputs:
         writer.real(name)
-    inputs, outputs = ([helper.make_tensor_value_info(name, TensorProto.FLOAT, graph.tensors[name].shape)
-                        for name in names] for names in (graph.inputs, graph.outputs))
+    inputs, outputs = ([_border(graph.tensors[name]) for name in names]
+                       for names in (graph.inputs, graph.outputs))
     model = helper.make_model(helper.make_graph([], graph.name, inputs, outputs), ir_version=IR_VERSION,
                               opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edge-toolchain")
     model.graph.node.extend(writer.nodes)
@@ -85,3 +90,12 @@ def _serialised(writer: OnnxWriter, digest: str) -> bytes:
     permutations = json.dumps(graph.permutations, sort_keys=True)
     helper.set_model_props(model, {"edge.graph_digest": digest, PERMUTATIONS: permutations})
     return model.SerializeToString(deterministic=True)
+
+
+def _border(tensor: Tensor):
+    """How an input or output is declared: reals where it is quantized."""
+    from onnx import helper
+
+    dtype = "float32" if tensor.quant is not None else tensor.dtype
+    return helper.make_tensor_value_info(tensor.name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)),
+                                         tensor.shape)

@@ -1,47 +1,21 @@
 """How each kind of op is written in ONNX (operator specification, opset 17)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from toolchain.ir.graph import Op
+from toolchain.lower.onnx_moves import MOVES
+from toolchain.lower.onnx_normalize import NORMALIZE
+from toolchain.lower.onnx_resize import RESIZE
+from toolchain.lower.onnx_weighted import WEIGHTED, Writes, onnx_pads
 from toolchain.lower.onnx_writer import OnnxWriter
 
-
-def _pads(op: Op) -> list[int]:
-    """(top, bottom, left, right) as ONNX orders them: all begins, then all ends."""
-    top, bottom, left, right = op.attrs["pads"]
-    return [top, left, bottom, right]
+RELATION = {"equal": "Equal", "not_equal": "Equal", "less": "Less", "less_equal": "LessOrEqual",
+            "greater": "Greater", "greater_equal": "GreaterOrEqual"}
 
 
-def _conv2d(writer: OnnxWriter, op: Op) -> None:
-    """[O, kh, kw, I] is [O, I, kh, kw] in ONNX."""
-    _convolution(writer, op, writer.graph.tensors[op.inputs[1]].data.transpose(0, 3, 1, 2), group=1)
-
-
-def _depthwise_conv2d(writer: OnnxWriter, op: Op) -> None:
-    """[1, kh, kw, C * multiplier] is [C * multiplier, 1, kh, kw] in ONNX, with C groups."""
-    weight = writer.graph.tensors[op.inputs[1]].data.transpose(3, 0, 1, 2)
-    _convolution(writer, op, weight, group=len(weight) // op.attrs["multiplier"])
-
-
-def _convolution(writer: OnnxWriter, op: Op, weight: np.ndarray, group: int) -> None:
-    x, weight_name, bias = op.inputs
-    writer.compute(op, "Conv", [writer.real(x), writer.weight(weight_name, weight),
-                                writer.weight(bias, writer.graph.tensors[bias].data)],
-                   kernel_shape=weight.shape[2:], strides=op.attrs["stride"], dilations=op.attrs["dilation"],
-                   pads=_pads(op), group=group)
-
-
-def _fully_connected(writer: OnnxWriter, op: Op) -> None:
-    x, *parameters = op.inputs
-    matrix, bias = (writer.weight(name, writer.graph.tensors[name].data) for name in parameters)
-    writer.compute(op, "Gemm", [writer.real(x), matrix, bias], transB=1)
-
-
-def _batch_norm(writer: OnnxWriter, op: Op) -> None:
-    writer.compute(op, "BatchNormalization", list(map(writer.real, op.inputs)), epsilon=op.attrs["epsilon"])
-
+# Pooling and reduction -------------------------------------------------------------------------------------
 
 def _average_pool2d(writer: OnnxWriter, op: Op) -> None:
     """Padding does not count, which is ONNX's default."""
@@ -53,7 +27,8 @@ def _max_pool2d(writer: OnnxWriter, op: Op) -> None:
 
 
 def _window(op: Op) -> dict[str, object]:
-    return {"kernel_shape": op.attrs["kernel"], "strides": op.attrs["stride"], "pads": _pads(op)}
+    return {"kernel_shape": op.attrs["kernel"], "strides": op.attrs["stride"],
+            "pads": onnx_pads(op.attrs["pads"])}
 
 
 def _mean(writer: OnnxWriter, op: Op) -> None:
@@ -67,35 +42,27 @@ def _mean(writer: OnnxWriter, op: Op) -> None:
         writer.compute(op, "ReduceMean", [writer.real(x)], axes=axes, keepdims=int(keepdims))
 
 
-def _pad(writer: OnnxWriter, op: Op) -> None:
-    """Codes are padded with the code of 0, the zero point."""
-    out = writer.graph.tensors[op.name]
-    on_codes = out.quant is not None and writer.keeps_codes(op)
-    zero = writer.grid(out)[1] if on_codes else writer.constant(":0", np.float32(0))
-    pads = np.array(op.attrs["pads"], np.int64).T.ravel()
-    writer.move(op, "Pad", (writer.constant(f"{op.name}:pads", pads), zero))
+def _sum(writer: OnnxWriter, op: Op) -> None:
+    axes = writer.constant(f"{op.name}:axes", np.array(op.attrs["axes"], np.int64))
+    writer.compute(op, "ReduceSum", [writer.real(op.inputs[0]), axes], keepdims=int(op.attrs["keepdims"]))
 
 
-def _concat(writer: OnnxWriter, op: Op) -> None:
-    writer.move(op, "Concat", axis=op.attrs["axis"])
+def _extreme(op_type: str) -> Writes:
+    def write(writer: OnnxWriter, op: Op) -> None:
+        writer.move(op, op_type, axes=op.attrs["axes"], keepdims=int(op.attrs["keepdims"]))
+    return write
 
 
-def _reshape(writer: OnnxWriter, op: Op) -> None:
-    shape = np.array(writer.graph.tensors[op.name].shape, np.int64)
-    writer.move(op, "Reshape", (writer.constant(f"{op.name}:shape", shape),))
+def _argmax(writer: OnnxWriter, op: Op) -> None:
+    """On codes too: their order is that of the reals."""
+    whole = op.attrs["to"] == "int64"
+    found = writer.node("ArgMax", [writer.raw(op.inputs[0])], op.name if whole else f"{op.name}:int64",
+                        axis=op.attrs["axis"], keepdims=0)
+    if not whole:
+        writer.cast(found, op.name, op.attrs["to"])
 
 
-def _transpose(writer: OnnxWriter, op: Op) -> None:
-    writer.move(op, "Transpose", perm=op.attrs["perm"])
-
-
-def _softmax(writer: OnnxWriter, op: Op) -> None:
-    x = writer.real(op.inputs[0])
-    if op.attrs["beta"] != 1:
-        beta = writer.constant(f"{op.name}:beta", np.float32(op.attrs["beta"]))
-        x = writer.node("Mul", [x, beta], f"{op.name}:scaled")
-    writer.compute(op, "Softmax", [x], axis=-1)
-
+# Element by element ----------------------------------------------------------------------------------------
 
 def _leaky_relu(writer: OnnxWriter, op: Op) -> None:
     writer.compute(op, "LeakyRelu", [writer.real(op.inputs[0])], alpha=op.attrs["alpha"])
@@ -110,6 +77,57 @@ def _clamp(writer: OnnxWriter, op: Op) -> None:
         writer.quantize(x, out, op.kind)
 
 
+def _rsqrt(writer: OnnxWriter, op: Op) -> None:
+    root = writer.node("Sqrt", [writer.real(op.inputs[0])], f"{op.name}:root")
+    writer.compute(op, "Reciprocal", [root])
+
+
+def _gelu(writer: OnnxWriter, op: Op) -> None:
+    """x / 2 * (1 + erf(x / sqrt(2))) in the order that onnxruntime makes one kernel of; or its approximation
+    x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) (Hendrycks and Gimpel 2016)."""
+    x = writer.real(op.inputs[0])
+    bent = _bent_by_tanh(writer, op, x) if op.attrs["approximate"] else _bent_by_erf(writer, op, x)
+    above = writer.node("Add", [bent, writer.scalar(1)], f"{op.name}:above")
+    if op.attrs["approximate"]:
+        half = writer.node("Mul", [x, writer.scalar(0.5)], f"{op.name}:half")
+        return writer.compute(op, "Mul", [half, above])
+    whole = writer.node("Mul", [x, above], f"{op.name}:whole")
+    writer.compute(op, "Mul", [whole, writer.scalar(0.5)])
+
+
+def _bent_by_erf(writer: OnnxWriter, op: Op, x: str) -> str:
+    scaled = writer.node("Div", [x, writer.scalar(2**0.5)], f"{op.name}:scaled")
+    return writer.node("Erf", [scaled], f"{op.name}:erf")
+
+
+def _bent_by_tanh(writer: OnnxWriter, op: Op, x: str) -> str:
+    cube = writer.node("Pow", [x, writer.scalar(3)], f"{op.name}:cube")
+    part = writer.node("Mul", [cube, writer.scalar(0.044715)], f"{op.name}:part")
+    inner = writer.node("Add", [x, part], f"{op.name}:inner")
+    scaled = writer.node("Mul", [inner, writer.scalar((2 / np.pi)**0.5)], f"{op.name}:scaled")
+    return writer.node("Tanh", [scaled], f"{op.name}:tanh")
+
+
+def _elementwise(op_type: str) -> Writes:
+    def write(writer: OnnxWriter, op: Op) -> None:
+        writer.compute(op, op_type, list(map(writer.real, op.inputs)))
+    return write
+
+
+# Logic and types -------------------------------------------------------------------------------------------
+
+def _compare(writer: OnnxWriter, op: Op) -> None:
+    inputs, relation = list(map(writer.real, op.inputs)), op.attrs["relation"]
+    if relation != "not_equal":
+        writer.node(RELATION[relation], inputs, op.name)
+    else:
+        writer.node("Not", [writer.node("Equal", inputs, f"{op.name}:equal")], op.name)
+
+
+def _cast(writer: OnnxWriter, op: Op) -> None:
+    writer.cast(writer.real(op.inputs[0]), op.name, op.attrs["to"])
+
+
 def _quantize(writer: OnnxWriter, op: Op) -> None:
     writer.quantize(writer.real(op.inputs[0]), writer.graph.tensors[op.name])
 
@@ -119,33 +137,32 @@ def _dequantize(writer: OnnxWriter, op: Op) -> None:
     writer.node("DequantizeLinear", [writer.raw(x.name), *writer.grid(x)], op.name)
 
 
-def _elementwise(op_type: str) -> Callable[[OnnxWriter, Op], None]:
-    def write(writer: OnnxWriter, op: Op) -> None:
-        writer.compute(op, op_type, list(map(writer.real, op.inputs)))
-    return write
-
-
-EMIT: Mapping[str, Callable[[OnnxWriter, Op], None]] = {
-    "conv2d": _conv2d,
-    "depthwise_conv2d": _depthwise_conv2d,
-    "fully_connected": _fully_connected,
-    "batch_norm": _batch_norm,
-    "add": _elementwise("Add"),
-    "sub": _elementwise("Sub"),
-    "mul": _elementwise("Mul"),
+ELEMENTWISE = {
+    "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "minimum": "Min", "maximum": "Max", "pow": "Pow",
+    "prelu": "PRelu", "elu": "Elu", "hard_swish": "HardSwish", "softplus": "Softplus", "logistic": "Sigmoid",
+    "tanh": "Tanh", "abs": "Abs", "neg": "Neg", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
+    "logical_and": "And", "logical_or": "Or", "logical_not": "Not"}
+"""Kinds that one ONNX operator without attributes computes."""
+EMIT: Mapping[str, Writes] = {
+    **WEIGHTED,
+    **NORMALIZE,
+    **RESIZE,
+    **MOVES,
+    **{kind: _elementwise(op_type) for kind, op_type in ELEMENTWISE.items()},
     "relu": _clamp,
     "relu6": _clamp,
     "leaky_relu": _leaky_relu,
-    "logistic": _elementwise("Sigmoid"),
-    "tanh": _elementwise("Tanh"),
-    "softmax": _softmax,
+    "rsqrt": _rsqrt,
+    "gelu": _gelu,
     "average_pool2d": _average_pool2d,
     "max_pool2d": _max_pool2d,
     "mean": _mean,
-    "pad": _pad,
-    "concat": _concat,
-    "reshape": _reshape,
-    "transpose": _transpose,
+    "sum": _sum,
+    "reduce_max": _extreme("ReduceMax"),
+    "reduce_min": _extreme("ReduceMin"),
+    "argmax": _argmax,
+    "compare": _compare,
+    "cast": _cast,
     "quantize": _quantize,
     "dequantize": _dequantize,
 }

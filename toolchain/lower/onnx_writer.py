@@ -6,9 +6,13 @@ rounded,
 T:rounded a float input after it, T:linear what an op gives before its fused activation.
 """
 
+from collections.abc import Mapping
+from itertools import cycle
+
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.ops import APART, OPS
 from toolchain.ir.quant import ACTIVATION_RANGE, RANGE, clamp_range
 
 CODE_OFFSET = {"uint8": 128, "int8": 0}
@@ -73,10 +77,10 @@ class OnnxWriter:
         return [self.constant(f"{tensor.name}:scale", tensor.quant.scale),
                 self.constant(f"{tensor.name}:zero_point", zero_point)]
 
-    def weight(self, name: str, data: np.ndarray) -> str:
+    def weight(self, name: str, data: np.ndarray, axis: int = 0) -> str:
         """Real numbers of a weight or bias; integer codes stay integer in the file.
 
-        data: the tensor's data in ONNX's order, the output channels first
+        data: the tensor's data in ONNX's order, the output channels along `axis`
         """
         quant = self.graph.tensors[name].quant
         if quant is None:
@@ -84,7 +88,7 @@ class OnnxWriter:
         if name not in self.values:
             inputs = [self.constant(f"{name}:codes", data), self.constant(f"{name}:scale", quant.scale),
                       self.constant(f"{name}:zero_point", quant.zero_point.astype(data.dtype))]
-            self.node("DequantizeLinear", inputs, name, **({} if quant.axis is None else {"axis": 0}))
+            self.node("DequantizeLinear", inputs, name, **({} if quant.axis is None else {"axis": axis}))
         return name
 
     def quantize(self, real: str, out: Tensor, activation: str | None = None) -> None:
@@ -129,9 +133,33 @@ class OnnxWriter:
         self.clamp(self.node(op_type, codes, self.unclamped(out, activation), **attrs), out, activation)
 
     def keeps_codes(self, op: Op) -> bool:
-        """Whether the inputs' codes mean what the output's do."""
-        quant = self.graph.tensors[op.name].quant
-        return all(tensor.quant is not None and tensor.quant.same_as(quant) for tensor in self.graph.of(op))
+        """Whether the codes that the op hands through mean what the output's do."""
+        quant, roles = self.graph.tensors[op.name].quant, OPS[op.kind].inputs
+        return all(tensor.quant is not None and tensor.quant.same_as(quant)
+                   for role, tensor in zip(cycle(roles), self.graph.of(op)) if role not in APART)
+
+    def pick(self, op: Op, picks: Mapping[int, np.ndarray]) -> None:
+        """Along each axis the elements at these indices, in their order."""
+        out = self.graph.tensors[op.name]
+        on_codes = out.quant is not None and self.keeps_codes(op)
+        x = self.raw(op.inputs[0]) if on_codes else self.real(op.inputs[0])
+        for number, (axis, indices) in enumerate(picks.items(), 1):
+            inputs = [x, self.constant(f"{op.name}:indices{axis}", indices)]
+            if number < len(picks):
+                x = self.node("Gather", inputs, f"{op.name}:axis{axis}", axis=axis)
+            elif on_codes:
+                self.node("Gather", inputs, self.raw(op.name), axis=axis)
+            else:
+                self.compute(op, "Gather", inputs, axis=axis)
+
+    def scalar(self, value: float) -> str:
+        """A float32 number, made once."""
+        return self.constant(f":{value:.9g}", np.float32(value))
+
+    def cast(self, x: str, output: str, dtype: str) -> str:
+        from onnx import helper
+
+        return self.node("Cast", [x], output, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def activate(self, activation: str, x: str, output: str) -> None:
         """relu or relu6 on real numbers."""
@@ -139,5 +167,4 @@ class OnnxWriter:
         if high is None:
             self.node("Relu", [x], output)
         else:
-            bounds = [self.constant(f":{bound:g}", np.float32(bound)) for bound in (low, high)]
-            self.node("Clip", [x, *bounds], output)
+            self.node("Clip", [x, *map(self.scalar, (low, high))], output)
