@@ -1,0 +1,65 @@
+"""The zoo's networks in the runtimes that they come from, and the transposes that they have of their own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tests.zoo.catalogue import Entry
+from toolchain.ir.graph import Graph
+
+Arrays = Mapping[str, np.ndarray]
+MOVING = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "t"}
+"""Torch functions that turn axes."""
+
+
+def source_runtime(entry: Entry, graph: Graph, feeds: Arrays) -> tuple[Arrays, int]:
+    """(outputs by the graph's names, axes turned once a sample): the source on samples in its own layout."""
+    return _torch(entry, graph, feeds) if entry.is_torch else _onnx(entry, feeds)
+
+
+def _onnx(entry: Entry, feeds: Arrays) -> tuple[Arrays, int]:
+    from toolchain.runtime.onnxruntime import OnnxRuntime
+
+    model = Path(entry.open()).read_bytes()
+    return OnnxRuntime(model).run(feeds), transposes_in(".onnx", model)
+
+
+def _torch(entry: Entry, graph: Graph, feeds: Arrays) -> tuple[Arrays, int]:
+    import torch
+
+    from toolchain.load.python_file import call_function
+
+    network, _ = call_function(entry.open())
+    with torch.no_grad(), _counting() as counter:
+        found = network.eval()(*(torch.from_numpy(feeds[name]) for name in graph.inputs))
+    found = found if isinstance(found, tuple) else (found,)
+    return {name: value.numpy() for name, value in zip(graph.outputs, found, strict=True)}, counter.turned
+
+
+def _counting():
+    """A context that counts the calls which turn axes, in `turned`."""
+    from torch.overrides import TorchFunctionMode
+
+    class Counting(TorchFunctionMode):
+        turned = 0
+
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            self.turned += getattr(function, "__name__", "") in MOVING
+            return function(*args, **kwargs or {})
+
+    return Counting()
+
+
+def transposes_in(fmt: str, model: bytes) -> int:
+    """TRANSPOSE ops of a .tflite file, Transpose nodes of an .onnx file."""
+    if fmt == ".onnx":
+        import onnx
+
+        return sum(node.op_type == "Transpose" for node in onnx.load_from_string(model).graph.node)
+    from ai_edge_litert import schema_py_generated as schema
+
+    file = schema.ModelT.InitFromPackedBuf(model, 0)
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
+    operators = file.subgraphs[0].operators
+    return sum(codes[op.opcodeIndex] == schema.BuiltinOperator.TRANSPOSE for op in operators)
