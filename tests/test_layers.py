@@ -10,9 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors", "ir tomlfile", "profile recipe data metric measurement", "artifact preprocess", "runtime",
+FLOORS = ("errors", "ir tomlfile atomic", "profile recipe data metric measurement", "artifact preprocess", "runtime",
           "load", "prune quantize", "train", "lower", "device", "report",
-          "pipeline deploy inspection doctor", "cli")
+          "pipeline deploy inspection conversion doctor", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
@@ -29,11 +29,14 @@ HOME = {
     "tflite_micro": {"runtime/tflm.py"},
     "torch": {"load/torch.py", "runtime/torch_module.py", "runtime/torch_forward.py", "prune", "quantize",
               "train"},
-    "tensorflow": set(),
+    "tensorflow": {"load/keras_child/conversion.py", "load/keras_child/untrusted.py"},
+    "keras": {"load/keras_child/conversion.py"},
+    "h5py": {"load/keras_child/untrusted.py"},
     "serial": {"device"},
     "typer": {"cli"},
 }
-HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro", "flatbuffers", "serial")
+HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro", "flatbuffers", "serial",
+         "tensorflow", "keras", "h5py")
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or "__" not in path.name)
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-import tempfile
 
 import numpy as np
 
 from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
+from toolchain.atomic import replacing
 from toolchain.data import SPLITS, Preprocessing, Samples, load_samples, read_npz
 from toolchain.device.local import Session, format_of, open_session
 from toolchain.device.measure import measure
@@ -16,6 +16,7 @@ from toolchain.errors import BadInput, BadSamples, DeviceUnavailable, about
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.measurement import Evaluation, Measurement
 from toolchain.metric import METRIC, score
+from toolchain.preprocess import frame_samples
 from toolchain.profile import Format, TargetProfile, load_target
 from toolchain.runtime.feeds import sample_count
 
@@ -87,11 +88,9 @@ def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Pa
     feeds = _read_feeds(source, ports)
     with about(source):
         sample_count(ports, feeds)
-    if target.is_dir():
-        raise BadInput(f"{target}: is a folder; --output names the .npz to write")
-    with deployed(artifact, fmt, profile) as session:
+    with replacing(target) as unfinished, deployed(artifact, fmt, profile) as session:
         outputs = session.run(feeds)
-    _write_npz(target, outputs)
+        np.savez(unfinished, **outputs)
     return {name: list(value.shape) for name, value in outputs.items()}
 
 
@@ -103,14 +102,6 @@ def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
         raise BadSamples(f"{source}: has {', '.join(arrays) or 'no arrays'} but the model takes "
                          f"{', '.join(missing)}; name the arrays after the inputs")
     return {port.name: arrays[port.name] for port in ports}
-
-
-def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        unfinished = Path(folder, "unfinished.npz")
-        np.savez(unfinished, **arrays)
-        unfinished.replace(path)
 
 
 def bench(artifact: Artifact, device: str | None, fmt: str | None, *, threads: int = 1,
@@ -150,9 +141,12 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
     """The first output for every sample, as reals (N, ...).
 
-    Samples are reals, but for int8 samples without preprocessing where the model takes int8: those are codes.
+    Samples are reals, but for int8 samples without preprocessing where the model takes int8: those are codes;
+    and raw frames for an artefact that takes those.
     """
     ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
+    if artifact.manifest.takes_frames:
+        samples = frame_samples(samples, artifact.manifest.frames[ports[0].name])
     fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
     have = [port if _holds_codes(fitted, port) else
             Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]

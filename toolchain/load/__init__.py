@@ -19,7 +19,8 @@ from toolchain.load.selfcheck import Oracle, self_check
 def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) -> Graph:
     """Read a model and check it against its source runtime.
 
-    source:  a .tflite or .onnx file, or file.py:function where function() returns (module, example inputs)
+    source:  a .tflite, .onnx, .keras, .h5 or .hdf5 file, a SavedModel's folder, or file.py:function where
+             function() returns (module, example inputs)
     example: input name -> one sample in the source's layout, for the self-check; default: seeded noise
     Raises BadModel for a missing or malformed file, Unsupported listing everything that has no row,
     SelfCheckFailed where the graph computes something else than its source. What a user's module
@@ -34,18 +35,27 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) ->
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
 
 
+def source_runtime(source: str | Path) -> Oracle:
+    """What the model came from, to be run beside what became of it. Raises as `load` does."""
+    with about(source), redirect_stdout(sys.stderr):
+        _, door = _door(str(source))
+        return door()[1]
+
+
 def _door(source: str) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
     """The model's name and the function that opens it."""
     file = Path(source.rpartition(":")[0])
     if file.suffix == ".py":
         return file.resolve().parent.name if file.stem == "model" else file.stem, lambda: _torch(source)
-    suffix = Path(source).suffix
+    path, suffix = Path(source), Path(source).suffix
+    if path.is_dir():
+        return path.resolve().name, lambda: _saved_model(path)
     if suffix not in DOORS:
-        if suffix != ".py" and not Path(source).exists():
+        if suffix != ".py" and not path.exists():
             raise BadModel(f"{source}: no such file")
         raise Unsupported(f"{source}: unknown kind of model '{suffix}'; known: {', '.join(sorted(DOORS))}, "
-                          f"and file.py:function for PyTorch")
-    return Path(source).stem, lambda: DOORS[suffix](_read(Path(source)), source)
+                          f"a SavedModel's folder, and file.py:function for PyTorch")
+    return path.stem, lambda: DOORS[suffix](_read(path), source)
 
 
 def _read(path: Path) -> bytes:
@@ -91,6 +101,20 @@ def _onnx(model: bytes, name: str) -> tuple[Graph, Oracle]:
     return _stamped(load_onnx(model, name), "onnx", model), oracle
 
 
+def _keras(model: bytes, name: str) -> tuple[Graph, Oracle]:
+    from toolchain.load.keras import load_keras
+
+    return load_keras(Path(name))
+
+
+def _saved_model(folder: Path) -> tuple[Graph, Oracle]:
+    from toolchain.load.keras import load_keras
+
+    if not (folder / "saved_model.pb").is_file():
+        raise Unsupported(f"{folder}: a folder without saved_model.pb; of folders, a SavedModel's is read")
+    return load_keras(folder)
+
+
 def _torch(spec: str) -> tuple[Graph, Oracle]:
     from toolchain.load.torch import load_module, load_torch, module_oracle
 
@@ -99,4 +123,5 @@ def _torch(spec: str) -> tuple[Graph, Oracle]:
     return replace(graph, source=replace(graph.source, format="torch")), module_oracle(module, graph)
 
 
-DOORS: Mapping[str, Callable[[bytes, str], tuple[Graph, Oracle]]] = {".tflite": _tflite, ".onnx": _onnx}
+DOORS: Mapping[str, Callable[[bytes, str], tuple[Graph, Oracle]]] = {
+    ".tflite": _tflite, ".onnx": _onnx, ".keras": _keras, ".h5": _keras, ".hdf5": _keras}

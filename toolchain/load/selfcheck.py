@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from toolchain.errors import SelfCheckFailed
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Op
+from toolchain.ir.ops import PLAIN
 from toolchain.ir.quant import RANGE
 from toolchain.runtime import reference
 
@@ -30,7 +32,7 @@ def self_check(literal: Graph, graph: Graph, oracle: Oracle, example: Arrays | N
     literal: as the door gave it, in the source's layout;  graph: after the layout pass
     Raises SelfCheckFailed naming the first tensor that diverges.
     """
-    feeds = example or _noise(literal)
+    feeds = example or noise(literal)
     if level_of(literal) == "QUANTIZED":
         worst = _check_codes(literal, oracle, feeds)
         before = reference.run(literal, feeds)
@@ -46,7 +48,8 @@ def _worst_output(graph: Graph, feeds: Arrays, expected: Arrays, allowed: float,
     perm = graph.permutations.get
     inner = {name: _permuted(feeds[name], perm(name), inverse=True) for name in graph.inputs}
     got = reference.run(graph, inner)
-    errors = {name: _error(_permuted(got[name], perm(name)), expected[name]) for name in graph.outputs}
+    errors = {name: share_of_range(_permuted(got[name], perm(name)), expected[name])
+              for name in graph.outputs}
     name = max(errors, key=errors.get)
     if errors[name] > allowed:
         raise SelfCheckFailed(f"{graph.name}: output {name} differs from {whose} by {errors[name]:.2g} of "
@@ -54,17 +57,23 @@ def _worst_output(graph: Graph, feeds: Arrays, expected: Arrays, allowed: float,
     return errors[name]
 
 
-def _noise(graph: Graph) -> dict[str, np.ndarray]:
-    """One seeded sample: standard normal floats, or codes over the whole range."""
-    rng, feeds = np.random.default_rng(SEED), {}
+def noise(graph: Graph, count: int = 1) -> dict[str, np.ndarray]:
+    """Seeded samples: standard normal floats, codes over their whole range, indices that every table has."""
+    rng, tables = np.random.default_rng(SEED), _table_sizes(graph)
+    draw = {"float32": lambda shape: rng.standard_normal(shape, np.float32),
+            "bool": lambda shape: rng.integers(0, 2, shape).astype(bool)}
+    feeds = {}
     for name in graph.inputs:
-        tensor = graph.tensors[name]
-        if tensor.dtype == "float32":
-            feeds[name] = rng.standard_normal(tensor.shape, np.float32)
-        else:
-            info = np.iinfo(tensor.dtype)
-            feeds[name] = rng.integers(info.min, info.max, tensor.shape, tensor.dtype, endpoint=True)
+        dtype, shape = graph.tensors[name].dtype, (count, *graph.tensors[name].shape[1:])
+        info = (0, min(tables, default=2) - 1) if dtype in PLAIN else RANGE[dtype]
+        whole = partial(rng.integers, *info, dtype=dtype, endpoint=True)
+        feeds[name] = draw.get(dtype, lambda shape, whole=whole: whole(size=shape))(shape)
     return feeds
+
+
+def _table_sizes(graph: Graph) -> list[int]:
+    """How many entries each gather can pick from."""
+    return [graph.tensors[op.inputs[0]].shape[op.attrs["axis"]] for op in graph.ops if op.kind == "gather"]
 
 
 def _permuted(value: np.ndarray, perm: tuple[int, ...] | None, inverse: bool = False) -> np.ndarray:
@@ -73,15 +82,21 @@ def _permuted(value: np.ndarray, perm: tuple[int, ...] | None, inverse: bool = F
     return value.transpose(np.argsort(perm) if inverse else perm)
 
 
-def _error(got: np.ndarray, expected: np.ndarray) -> float:
+def share_of_range(got: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference, as a share of the expected values' range (of NARROWEST of their magnitude where
     that is more, of their magnitude where all are alike).
 
-    Infinite where the shapes differ or either holds NaN or Inf.
+    Infinite where the shapes differ or one is NaN or Inf where the other is not; 0 for values that both have.
     """
     if got.shape != expected.shape:
         return float("inf")
-    expected = expected.astype(np.float64)
+    got, expected = got.astype(np.float64), expected.astype(np.float64)
+    finite = np.isfinite(expected)
+    if not np.array_equal(got[~finite], expected[~finite], equal_nan=True):
+        return float("inf")
+    got, expected = got[finite], expected[finite]
+    if not got.size:
+        return 0.0
     span, magnitude = float(np.ptp(expected)), float(np.abs(expected).max())
     spread = max(span, NARROWEST * magnitude) if span else magnitude or 1.0
     error = float(np.abs(got - expected).max()) / spread
@@ -94,7 +109,7 @@ def _first_divergence(literal: Graph, oracle: Oracle, feeds: Arrays) -> str:
     theirs = oracle(feeds, names)
     ours = reference.run(literal, feeds, keep=names)
     for op in literal.ops:
-        if op.name in theirs and _error(ours[op.name], np.asarray(theirs[op.name])) > TOLERANCE:
+        if op.name in theirs and share_of_range(ours[op.name], np.asarray(theirs[op.name])) > TOLERANCE:
             return f"the first tensor that diverges is {op.name} ({op.kind})"
     return f"every inner tensor that both know agrees, so {PASS}"
 
@@ -118,7 +133,7 @@ def _op_error(graph: Graph, op: Op, single: Graph, theirs: Arrays) -> float:
     """Of one op on the source's inputs, as a share of its codes or its range."""
     ours = reference.run(single, {name: theirs[name] for name in single.inputs})[op.name]
     if graph.tensors[op.name].dtype == "float32":
-        error, allowed = _error(ours, theirs[op.name]), TOLERANCE
+        error, allowed = share_of_range(ours, theirs[op.name]), TOLERANCE
     else:
         codes = float(np.ptp(RANGE[graph.tensors[op.name].dtype]))
         error = float(np.abs(ours.astype(np.float64) - theirs[op.name]).max()) / codes

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -13,7 +14,7 @@ from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import OPS, graph_macs
 from toolchain.lower.c.memory import Plan, plan_arena
-from toolchain.profile import TargetProfile
+from toolchain.profile import Format, TargetProfile
 
 TOOLS = ("numpy", "onnx", "flatbuffers", "ai-edge-litert", "onnxruntime")
 Files = Mapping[str, bytes]
@@ -73,9 +74,17 @@ def _port(graph: Graph, name: str) -> Port:
     return Port(name, tensor.shape, tensor.dtype, scale, zero_point, perm)
 
 
+def file_ports(graph: Graph, names: tuple[str, ...], fmt: Format, io: str = "int8") -> Ports:
+    """Inputs or outputs as a file of format `fmt` has them. io: dtype that int8 ones have in a .tflite"""
+    if fmt == "c":
+        return ports(graph, names)
+    of_file = _source_port if fmt == "onnx" else partial(_with_io, io=io)
+    return tuple(map(of_file, ports(graph, names)))
+
+
 def _with_io(port: Port, io: str) -> Port:
     """The port of a file that was asked for another dtype at its borders."""
-    if port.scale is None or io == port.dtype:
+    if port.dtype != "int8" or io == "int8":
         return port
     if io == "float32":
         return Port(port.name, port.shape, "float32", permutation=port.permutation)
@@ -83,15 +92,15 @@ def _with_io(port: Port, io: str) -> Port:
 
 
 def _source_port(port: Port) -> Port:
-    """The port in the source's layout, in float."""
-    perm = port.permutation or range(len(port.shape))
-    return Port(port.name, tuple(port.shape[axis] for axis in perm), "float32")
+    """The port in the source's layout; codes are told in float."""
+    perm, dtype = port.permutation or range(len(port.shape)), "float32" if port.scale else port.dtype
+    return Port(port.name, tuple(port.shape[axis] for axis in perm), dtype)
 
 
 def _emit_tflite(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
     from toolchain.lower.tflite import write_tflite
 
-    inputs, outputs = (tuple(_with_io(port, profile.io) for port in ports(graph, names))
+    inputs, outputs = (file_ports(graph, names, "tflite", profile.io)
                        for names in (graph.inputs, graph.outputs))
     model = write_tflite(graph, io=profile.io)
     return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model), plan_arena(graph))
@@ -100,8 +109,7 @@ def _emit_tflite(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
 def _emit_onnx(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
     from toolchain.lower.onnx import write_onnx
 
-    inputs, outputs = (tuple(map(_source_port, ports(graph, names)))
-                       for names in (graph.inputs, graph.outputs))
+    inputs, outputs = (file_ports(graph, names, "onnx") for names in (graph.inputs, graph.outputs))
     model = write_onnx(graph, activations=profile.onnx_activations)
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
@@ -113,7 +121,7 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
         raise Unsupported(f"{graph.name}: C is integer only and this graph is in float; quantize it "
                           f'(recipe: [quantize] scheme = "int8")')
     source = write_c(graph, vectors=vectors)
-    inputs, outputs = ports(graph, graph.inputs), ports(graph, graph.outputs)
+    inputs, outputs = (file_ports(graph, names, "c") for names in (graph.inputs, graph.outputs))
     return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
 
 

@@ -1,0 +1,141 @@
+"""`edge convert`: one model file in, another out; with a check of what was written against its source."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from toolchain.artifact import Port, convert
+from toolchain.atomic import replacing
+from toolchain.data import read_npz
+from toolchain.device.local import open_session
+from toolchain.errors import BadInput, BadSamples
+from toolchain.ir.graph import Graph
+from toolchain.ir.passes import canonical
+from toolchain.load import load, source_runtime
+from toolchain.load.selfcheck import noise, share_of_range
+from toolchain.lower import file_ports, ports
+from toolchain.profile import Format
+from toolchain.runtime.feeds import sample_count
+
+RANDOM_SAMPLES = 4
+Shapes = Mapping[str, tuple[int, ...]]
+Arrays = Mapping[str, np.ndarray]
+
+
+class OutputCheck(msgspec.Struct, frozen=True):
+    """worst_error: largest |written file - source| over the samples, as a share of the source's range."""
+
+    output: str
+    worst_error: float
+    samples: int
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written; `checks` where they were asked for: on random inputs, and on given ones."""
+
+    source: str
+    written: str
+    bytes: int
+    notes: tuple[str, ...] = ()
+    checks: dict[str, tuple[OutputCheck, ...]] = {}
+
+
+def convert_model(source: str, out: Path, *, weights: str = "float32", shapes: Shapes | None = None,
+                  check: bool = False, inputs: Path | None = None) -> Conversion:
+    """Read any model and write it as what `out` ends with: .tflite or .onnx.
+
+    weights: how a float model's are stored: "float32", "float16" or, in .tflite, "int8" (dynamic range)
+    shapes:  input -> shape, where the model leaves sizes open
+    check:   run the written file and its source, on RANDOM_SAMPLES of noise and on `inputs`: an .npz, arrays
+             by input name in the source's layout
+    Raises BadInput for another suffix, and what `load` and the doors out raise. Nothing half-written stays.
+    """
+    fmt = _format(out)
+    graph = canonical(load(source, shapes=shapes))
+    model = WRITE[fmt](graph, weights)
+    with replacing(out) as unfinished:
+        unfinished.write_bytes(model)
+    feeds = {"random": noise(graph_in_source_layout(graph), RANDOM_SAMPLES)} if check else {}
+    if inputs is not None:
+        feeds[str(inputs)] = _given(inputs, graph)
+    checks = {name: compare(graph, fmt, model, source_runtime(source, shapes), values)
+              for name, values in feeds.items()}
+    return Conversion(source=source, written=str(out), bytes=len(model), notes=graph.source.notes,
+                      checks=checks)
+
+
+def _format(out: Path) -> Format:
+    fmt = out.suffix.removeprefix(".")
+    if fmt not in WRITE:
+        raise BadInput(f"{out}: ends with '{out.suffix}'; a model is written as .{' or .'.join(WRITE)}")
+    return fmt
+
+
+def _write_tflite(graph: Graph, weights: str) -> bytes:
+    from toolchain.lower.tflite import write_tflite
+
+    return write_tflite(graph, weights=weights)
+
+
+def _write_onnx(graph: Graph, weights: str) -> bytes:
+    from toolchain.lower.onnx import write_onnx
+
+    if weights == "int8":
+        raise BadInput("dynamic range INT8 weights are a .tflite's; for .onnx take float32 or float16, or "
+                       "build static INT8 with `edge build`")
+    return write_onnx(graph, weights=weights)
+
+
+WRITE: Mapping[str, Callable[[Graph, str], bytes]] = {"tflite": _write_tflite, "onnx": _write_onnx}
+
+
+def compare(graph: Graph, fmt: Format, model: bytes, run_source, feeds: Arrays) -> tuple[OutputCheck, ...]:
+    """The written file beside its source, output by output, one sample at a time.
+
+    feeds: graph input -> (N, ...) in the source's layout, codes where the graph takes codes
+    """
+    session, count = open_session(fmt, model), len(next(iter(feeds.values())))
+    have = {port.name: msgspec.structs.replace(port, permutation=None) for port in ports(graph, graph.inputs)}
+    want = {port.name: port for port in file_ports(graph, graph.inputs, fmt)}
+    made = {port.name: port for port in file_ports(graph, graph.outputs, fmt)}
+    worst = dict.fromkeys(graph.outputs, 0.0)
+    for i in range(count):
+        sample = {name: value[i:i + 1] for name, value in feeds.items()}
+        expected = run_source(sample, ())
+        got = session.run({name: convert(value, have[name], want[name]) for name, value in sample.items()})
+        for port in ports(graph, graph.outputs):
+            source = msgspec.structs.replace(port, permutation=None)
+            reals = Port(port.name, source.shape, "float32")
+            error = share_of_range(convert(got[port.name], made[port.name], reals),
+                                   convert(expected[port.name], source, reals))
+            worst[port.name] = max(worst[port.name], error)
+    return tuple(OutputCheck(name, error, count) for name, error in worst.items())
+
+
+def _given(path: Path, graph: Graph) -> Arrays:
+    """Samples of an .npz in the source's layout. Raises BadSamples, BadInput."""
+    arrays = read_npz(path)
+    if missing := [name for name in graph.inputs if name not in arrays]:
+        raise BadSamples(f"{path}: has {', '.join(arrays) or 'no arrays'} but the model takes "
+                         f"{', '.join(missing)}; name the arrays after the inputs")
+    sample_count([graph_in_source_layout(graph).tensors[name] for name in graph.inputs], arrays)
+    return {name: arrays[name] for name in graph.inputs}
+
+
+def graph_in_source_layout(graph: Graph) -> Graph:
+    """Only its inputs, shaped as the source has them."""
+    turned = [replace(graph.tensors[name], shape=tuple(graph.tensors[name].shape[axis] for axis in perm))
+              for name, perm in graph.permutations.items() if name in graph.inputs]
+    return graph.with_tensors(*turned)
+
+
+def conversion_text(made: Conversion) -> str:
+    """Lines for a terminal."""
+    lines = [f"{made.written}: {made.bytes:,} bytes", *made.notes]
+    for inputs, checks in made.checks.items():
+        lines += [f"{found.output}: worst error {found.worst_error:.2g} of its range on {found.samples} "
+                  f"samples ({inputs})" for found in checks]
+    return "\n".join(lines)
