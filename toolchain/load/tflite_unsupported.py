@@ -9,12 +9,12 @@ import numpy as np
 from toolchain.errors import BadModel
 from toolchain.ir.check import WEIGHTED
 from toolchain.load.tflite_file import FileOp, FileTensor, TFLiteFile
-from toolchain.load.tflite_schema import ACTIVATION, BUILTIN
+from toolchain.load.tflite_schema import BUILTIN, CODES
 
 KIND = {row.operator: kind for kind, row in BUILTIN.items()} | {
     "SQUEEZE": "reshape", "EXPAND_DIMS": "reshape", "PADV2": "pad"}
 """Builtin operator -> kind of op."""
-ACTIVATION_KIND = {getattr(schema.ActivationFunctionType, name): kind for kind, name in ACTIVATION.items()}
+ACTIVATION_KIND = {code: kind for kind, code in CODES["activation"].items()}
 
 _INPUTS = {"CONV_2D": (2, 3), "DEPTHWISE_CONV_2D": (2, 3), "FULLY_CONNECTED": (2, 3), "ADD": (2, 2),
            "SUB": (2, 2), "MUL": (2, 2), "MEAN": (2, 2), "PAD": (2, 2), "PADV2": (3, 3), "TRANSPOSE": (2, 2),
@@ -76,7 +76,7 @@ def _type_problems(file: TFLiteFile, op: FileOp, kind: str) -> list[str]:
     borders = {"quantize": ({"float32", "int8", "uint8"}, {"int8", "uint8"}),
                "dequantize": ({"int8", "uint8"}, {"float32"})}
     taken, given = borders.get(kind, ({"float32", "int8"},) * 2)
-    data = op.inputs[:1] if BUILTIN[kind].constant or kind in WEIGHTED else op.inputs
+    data = op.inputs[:1] if BUILTIN[kind].constants or kind in WEIGHTED else op.inputs
     reads, makes = [file.tensors[i] for i in data], file.tensors[op.outputs[0]]
     allowed = [*((t, taken) for t in reads), (makes, given)]
     found = [f"tensor '{t.name}' is {t.dtype}; {' and '.join(sorted(dtypes))} have rows here"
@@ -95,7 +95,7 @@ def _kind_problems(file: TFLiteFile, op: FileOp, kind: str) -> Iterator[str]:
         yield f"fused activation {names.get(activation, activation)}; NONE, RELU and RELU6 have rows"
     if kind in WEIGHTED:
         yield from _weight_problems(file, op, kind)
-    operands = op.inputs[1:] if BUILTIN[kind].constant and kind != "reshape" else ()
+    operands = op.inputs[1:] if BUILTIN[kind].constants and kind != "reshape" else ()
     computed = [file.tensors[i].name for i in operands if i >= 0 and file.tensors[i].data is None]
     if computed:
         yield f"'{computed[0]}' is computed while it runs; it must be a constant"

@@ -25,6 +25,7 @@ from toolchain.load.tflite_schema import (
     WINDOWED,
     Builtin,
 )
+from toolchain.lower.metadata import tflite_metadata, with_labels_file
 from toolchain.lower.tflite_border import with_border
 from toolchain.lower.tflite_expand import EXPANSIONS, expanded
 from toolchain.lower.tflite_file import TFLiteModel
@@ -34,18 +35,21 @@ from toolchain.lower.tflite_windows import scheme, with_pads
 IO = ("int8", "uint8", "float32")
 
 
-def write_tflite(graph: Graph, *, io: str = "int8") -> bytes:
+def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None) -> bytes:
     """The bytes of a .tflite file.
 
     io: dtype of a quantized graph's inputs and outputs: "int8", "uint8" (zero point 128 higher) or "float32";
         the outer tensors keep the graph's names. A float graph has its own whatever `io` says.
+    input_io: of the inputs, where that is another one
+    The graph's metadata becomes TFLite Metadata in the file, and labels.txt in a zip archive behind it.
     Raises Unsupported, listing every op that the format cannot hold.
     """
-    if io not in IO:
-        raise BadInput(f"io={io!r}: must be one of {', '.join(map(repr, IO))}")
+    for asked in (io, input_io or io):
+        if asked not in IO:
+            raise BadInput(f"io={asked!r}: must be one of {', '.join(map(repr, IO))}")
     if problems := [f"{op.kind} '{op.name}': {why}" for op in graph.ops for why in _why_not(graph, op)]:
         raise Unsupported.listing(f"{graph.name} as .tflite", problems)
-    lowered = with_border(graph, io)
+    lowered = with_border(with_border(graph, input_io or io, graph.inputs), io, graph.outputs)
     for rewrite in (expanded, with_pads):
         lowered = rewritten(lowered, rewrite)
     model = TFLiteModel()
@@ -54,8 +58,9 @@ def write_tflite(graph: Graph, *, io: str = "int8") -> bytes:
     for op in lowered.ops:
         _write_op(model, lowered, op)
     own = {"graph_digest": graph.digest, "permutations": dict(sorted(graph.permutations.items()))}
-    metadata = {METADATA_NAME: json.dumps(own, separators=(",", ":")).encode()}
-    return model.serialised(graph.name, graph.inputs, graph.outputs, metadata)
+    metadata = {METADATA_NAME: json.dumps(own, separators=(",", ":")).encode(), **tflite_metadata(graph)}
+    file = model.serialised(graph.name, graph.inputs, graph.outputs, metadata)
+    return with_labels_file(file, graph.metadata.labels)
 
 
 def _why_not(graph: Graph, op: Op) -> Iterator[str]:
