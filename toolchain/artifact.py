@@ -15,6 +15,7 @@ import numpy as np
 
 from toolchain.data import read_npz
 from toolchain.errors import BadInput
+from toolchain.ir.graph import Frames
 from toolchain.ir.quant import QuantParams, dequantize, quantize
 from toolchain.profile import Format, TargetProfile
 
@@ -71,6 +72,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     inputs, outputs: format -> ports of that format's file, in its own layout; "graph" -> those of the Graph
     static_bytes: "flash" and "ram" that the target needs, known before it is deployed
     weight_bytes: the constants' share of the flash
+    labels:       names of the classes along the last axis of the first output
+    frames:       input -> what its numbers stand for: real value = (pixel - mean) / std
+    takes_frames: built for raw frames ([input] in the recipe): samples are fed as the pixels that they are
     metric:       the recipe's, by which the artefact is evaluated
     tools:        version of everything that shaped the bytes
     notes:        what was bound, pruned or decided on the way, in words
@@ -91,6 +95,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     macs: int = 0
     parameters: int = 0
     worst_error: float | None = None
+    labels: tuple[str, ...] = ()
+    frames: dict[str, Frames] = {}
+    takes_frames: bool = False
     metric: str = "top1"
     tools: dict[str, str] = {}
     notes: tuple[str, ...] = ()

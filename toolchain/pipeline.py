@@ -13,10 +13,12 @@ from toolchain.artifact import Artifact
 from toolchain.data import Samples, load_samples
 from toolchain.errors import BadSamples, Unsupported
 from toolchain.ir.check import check, level_of
-from toolchain.ir.graph import Graph
+from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
+from toolchain.ir.quant import QuantParams
 from toolchain.load import load
 from toolchain.lower import lower, require_known_kinds, with_files
+from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
@@ -44,7 +46,7 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
 class Prepared:
     """A model on its way to targets.
 
-    float_graph: canonical, pruned and fine-tuned if the recipe says so
+    float_graph: canonical, pruned and fine-tuned if the recipe says so; on raw frames if it has [input]
     graph:       what is deployed: quantized, or float_graph itself
     """
 
@@ -55,17 +57,37 @@ class Prepared:
 def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int] | None = None,
             say: Say = quiet) -> Prepared:
     """Everything that does not depend on a target's format. A quantized graph is taken as it is."""
+    graph = with_labels(graph, recipe.input.labels, samples)
     if level_of(graph) == "QUANTIZED":
-        if recipe.prune or recipe.train:
-            raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained; "
-                              f"start from its float model")
+        if recipe.prune or recipe.train or recipe.input.takes_frames:
+            raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
+                              f"other inputs; start from its float model")
         fixed = canonical(graph)
         return Prepared(fixed, fixed)
-    smaller = _pruned(graph, recipe, samples, multiples or {}, say)
-    float_graph = canonical(_tuned(smaller, graph, recipe, samples, say))
+    float_graph = canonical(_smaller(graph, recipe, samples, multiples or {}, say))
+    pinned = {}
+    if recipe.input.takes_frames:
+        folded = fold_frames(float_graph, recipe.input, recipe.input_dtype != "float32")
+        float_graph, pinned = check(folded.graph, "CANONICAL"), folded.pinned
     if recipe.quantize.scheme == "float32":
         return Prepared(float_graph, float_graph)
-    return Prepared(float_graph, _quantized(float_graph, recipe, samples, say))
+    seen = samples_for(float_graph, recipe, samples)
+    return Prepared(float_graph, _quantized(float_graph, recipe, seen, pinned, say))
+
+
+def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Samples | None:
+    """The samples as the prepared graph takes them: raw frames if the recipe says so."""
+    if samples is None or not recipe.input.takes_frames:
+        return samples
+    return frame_samples(samples, graph.metadata.frames[graph.inputs[0]])
+
+
+def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int],
+             say: Say) -> Graph:
+    """Pruned and fine-tuned, on what the network itself takes."""
+    if samples is not None and recipe.input.takes_frames and (recipe.prune or recipe.train):
+        samples = network_samples(samples, recipe.input, graph)
+    return _tuned(_pruned(graph, recipe, samples, multiples, say), graph, recipe, samples, say)
 
 
 def _pruned(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int],
@@ -100,7 +122,8 @@ def _tuned(graph: Graph, teacher: Graph, recipe: Recipe, samples: Samples | None
     return check(graph, "FLOAT")
 
 
-def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Say) -> Graph:
+def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, pinned: Mapping[str, QuantParams],
+               say: Say) -> Graph:
     from toolchain.quantize.calibrate import calibrate
     from toolchain.quantize.quantize import quantize
 
@@ -111,7 +134,7 @@ def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Say) 
     count = min(len(calibration), recipe.calibrate.samples)
     say(f"calibrating with {count} samples ({recipe.calibrate.observer})")
     stats = calibrate(graph, recipe.calibrate, calibration, onnx_runner(graph))
-    return check(quantize(graph, stats, recipe.quantize), "QUANTIZED")
+    return check(quantize(graph, stats, recipe.quantize, pinned), "QUANTIZED")
 
 
 def onnx_runner(graph: Graph):
@@ -148,7 +171,7 @@ def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str
         tensor = graph.tensors[name]
         shape = (VECTORS, *tensor.shape[1:])
         if tensor.quant is None:
-            feeds.setdefault(name, rng.standard_normal(shape, np.float32))
+            feeds.setdefault(name, _noise(rng, shape, graph.metadata.frames.get(name)))
         elif name in feeds:
             feeds[name] = quantize(feeds[name], tensor.quant)
         else:
@@ -157,12 +180,23 @@ def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str
     return feeds
 
 
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], frames: Frames | None) -> np.ndarray:
+    """Standard normal numbers; of an input for frames, pixels."""
+    if frames is None:
+        return rng.standard_normal(shape, np.float32)
+    pixels = rng.integers(0, 256, shape).astype(np.float32)
+    return (pixels - np.float32(frames.mean[0])) / np.float32(frames.std[0])
+
+
 def build(prepared: Prepared, profile: TargetProfile, recipe: Recipe, samples: Samples | None,
           say: Say = quiet) -> Artifact:
     """Lower for one target, with firmware for C. Raises DoesNotFit, Unsupported, DeviceUnavailable."""
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
-    artifact = lower(prepared.graph, profile, vectors_of(prepared.graph, samples, recipe.seed))
-    manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric)
+    seen = samples_for(prepared.graph, recipe, samples)
+    vectors = vectors_of(prepared.graph, seen, recipe.seed)
+    artifact = lower(prepared.graph, profile, vectors, recipe.input_dtype)
+    manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric,
+                                       takes_frames=recipe.input.takes_frames)
     artifact = replace(artifact, manifest=manifest)
     return _with_firmware(artifact, profile) if "c" in profile.formats else artifact
 

@@ -123,6 +123,20 @@ def _frame_input(graph: Graph, config: InputConfig) -> str:
     return name
 
 
+def with_labels(graph: Graph, labels: tuple[str, ...], samples: Samples | None) -> Graph:
+    """The graph with the names of its classes: those given, else its source's, else those of the samples.
+
+    Raises BadConfig where there are not as many as the first output has classes.
+    """
+    output = graph.tensors[graph.outputs[0]]
+    if labels and output.shape[-1:] != (len(labels),):
+        raise BadConfig(f"{graph.name}: [input] labels has {len(labels)} names, but the output {output.name} "
+                        f"is {output.shape}; give one for each class")
+    if not labels and not graph.metadata.labels and samples is not None:
+        labels = samples.classes if output.shape[-1:] == (len(samples.classes),) else ()
+    return replace(graph, metadata=replace(graph.metadata, labels=labels)) if labels else graph
+
+
 # Samples ----------------------------------------------------------------------------------------------------
 
 def frame_samples(samples: Samples, frames: Frames) -> Samples:

@@ -124,6 +124,17 @@ class Recipe(Section):
     input: InputConfig = InputConfig()
 
     @property
+    def input_dtype(self) -> str | None:
+        """Of the artefact's input; None where that is the target's to say. Raises BadConfig."""
+        wanted, scheme = self.input.dtype, self.quantize.scheme
+        if not self.input.takes_frames:
+            return None
+        if scheme == "float32" and wanted not in (None, "float32"):
+            raise BadConfig(f'[input] dtype = "{wanted}" needs integers, but [quantize] scheme = "float32" '
+                            f'leaves the network in float; leave dtype out: pixels go in as float32')
+        return wanted or ("float32" if scheme == "float32" else "uint8")
+
+    @property
     def digest(self) -> str:
         """sha256 of the decided values, defaults included."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()

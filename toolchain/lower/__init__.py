@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 
 import msgspec
 import numpy as np
 
-from toolchain.artifact import MODEL_FILE, Artifact, Manifest, Port
+from toolchain.artifact import MODEL_FILE, Artifact, Manifest, Port, convert
 from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
@@ -37,14 +36,16 @@ class Emitted:
     plan: Plan
 
 
-def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray]) -> Artifact:
+def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray],
+          input_dtype: str | None = None) -> Artifact:
     """Write the graph in every format of the profile.
 
-    vectors: "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
+    vectors:     "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
+    input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall.
     """
     _require_ops(graph, profile)
-    emitted = {fmt: EMIT[fmt](graph, profile, vectors) for fmt in profile.formats}
+    emitted = {fmt: EMIT[fmt](graph, profile, vectors, input_dtype) for fmt in profile.formats}
     first = emitted[profile.formats[0]]
     static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
@@ -55,7 +56,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
         outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,
         static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
-        parameters=graph.parameters, tools={name: version(name) for name in TOOLS}, notes=graph.source.notes)
+        parameters=graph.parameters, tools={name: version(name) for name in TOOLS}, notes=graph.source.notes,
+        labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     require_fit(static_bytes, profile, graph.name, first.plan.peak)
     files = {name: data for e in emitted.values() for name, data in e.files.items()}
     return Artifact(manifest, files, vectors)
@@ -74,54 +76,61 @@ def _port(graph: Graph, name: str) -> Port:
     return Port(name, tensor.shape, tensor.dtype, scale, zero_point, perm)
 
 
-def file_ports(graph: Graph, names: tuple[str, ...], fmt: Format, io: str = "int8") -> Ports:
-    """Inputs or outputs as a file of format `fmt` has them. io: dtype that int8 ones have in a .tflite"""
-    if fmt == "c":
-        return ports(graph, names)
-    of_file = _source_port if fmt == "onnx" else partial(_with_io, io=io)
-    return tuple(map(of_file, ports(graph, names)))
+CODES_AS = {"tflite": "int8", "onnx": "float32", "c": "int8"}
+"""Format -> dtype of an input or output that is int8 in the graph, where nothing else is asked."""
+
+
+def file_ports(graph: Graph, names: tuple[str, ...], fmt: Format, io: str | None = None) -> Ports:
+    """Inputs or outputs as a file of format `fmt` has them. io: dtype asked for int8 ones"""
+    given = (_with_io(port, io or CODES_AS[fmt]) for port in ports(graph, names))
+    return tuple(map(_in_source_layout, given) if fmt == "onnx" else given)
 
 
 def _with_io(port: Port, io: str) -> Port:
-    """The port of a file that was asked for another dtype at its borders."""
+    """The port of a file that was asked for another dtype at its borders. int16 has no unsigned twin."""
+    if port.scale is not None and io == "float32":
+        return Port(port.name, port.shape, "float32", permutation=port.permutation)
     if port.dtype != "int8" or io == "int8":
         return port
-    if io == "float32":
-        return Port(port.name, port.shape, "float32", permutation=port.permutation)
     return Port(port.name, port.shape, "uint8", port.scale, port.zero_point + 128, port.permutation)
 
 
-def _source_port(port: Port) -> Port:
-    """The port in the source's layout; codes are told in float."""
-    perm, dtype = port.permutation or range(len(port.shape)), "float32" if port.scale else port.dtype
-    return Port(port.name, tuple(port.shape[axis] for axis in perm), dtype)
+def _in_source_layout(port: Port) -> Port:
+    perm = port.permutation or range(len(port.shape))
+    shape = tuple(port.shape[axis] for axis in perm)
+    return Port(port.name, shape, port.dtype, port.scale, port.zero_point)
 
 
-def _emit_tflite(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
+def _emit_tflite(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None) -> Emitted:
     from toolchain.lower.tflite import write_tflite
 
-    inputs, outputs = (file_ports(graph, names, "tflite", profile.io)
-                       for names in (graph.inputs, graph.outputs))
-    model = write_tflite(graph, io=profile.io)
+    inputs = file_ports(graph, graph.inputs, "tflite", input_dtype or profile.io)
+    outputs = file_ports(graph, graph.outputs, "tflite", profile.io)
+    model = write_tflite(graph, io=profile.io, input_io=input_dtype)
     return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_onnx(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
+def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None) -> Emitted:
     from toolchain.lower.onnx import write_onnx
 
-    inputs, outputs = (file_ports(graph, names, "onnx") for names in (graph.inputs, graph.outputs))
-    model = write_onnx(graph, activations=profile.onnx_activations)
+    inputs = file_ports(graph, graph.inputs, "onnx", input_dtype)
+    outputs = file_ports(graph, graph.outputs, "onnx")
+    model = write_onnx(graph, activations=profile.onnx_activations, input_io=input_dtype or "float32")
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_c(graph: Graph, profile: TargetProfile, vectors) -> Emitted:
+def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None) -> Emitted:
     from toolchain.lower.c.emit import write_c
+    from toolchain.lower.tflite_border import with_border
 
-    if level_of(graph) != "QUANTIZED":
-        raise Unsupported(f"{graph.name}: C is integer only and this graph is in float; quantize it "
-                          f'(recipe: [quantize] scheme = "int8")')
-    source = write_c(graph, vectors=vectors)
-    inputs, outputs = (file_ports(graph, names, "c") for names in (graph.inputs, graph.outputs))
+    if level_of(graph) != "QUANTIZED" or input_dtype == "float32":
+        raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
+                          f'quantize it (recipe: [quantize] scheme = "int8") and give it codes')
+    inputs, outputs = (file_ports(graph, names, "c", io) for names, io in
+                       ((graph.inputs, input_dtype), (graph.outputs, None)))
+    own = {f"input/{have.name}": convert(vectors[f"input/{have.name}"], have, want)
+           for have, want in zip(ports(graph, graph.inputs), inputs) if vectors}
+    source = write_c(with_border(graph, input_dtype or "int8", graph.inputs), vectors={**vectors, **own})
     return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
 
 

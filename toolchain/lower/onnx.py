@@ -17,6 +17,7 @@ from toolchain.ir.channels_first import channels_first
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import PLAIN, make
+from toolchain.lower.metadata import onnx_metadata
 from toolchain.lower.onnx_ops import EMIT
 from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
 from toolchain.runtime.onnxruntime import PERMUTATIONS
@@ -25,7 +26,8 @@ OPSET = 17
 IR_VERSION = 8
 
 
-def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...] = ()) -> bytes:
+def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...] = (),
+               input_io: str = "float32") -> bytes:
     """The .onnx file of a graph. The same graph gives the same bytes.
 
     activations: dtype of a quantized graph's activation codes: "uint8" for x86 hosts (U8S8: the int8 codes +
@@ -34,15 +36,16 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
                  file, because turning them costs time and statistics do not need it; the file's metadata
                  entry "edge.permutations" (JSON: name -> axes) says how the Graph's value is the file's value
                  transposed, where they differ. Of a quantized graph they come dequantized
+    input_io:    dtype of a quantized graph's inputs: "float32", or "uint8" or "int8" codes
     Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)
     _check(graph, activations, keep)
     laid = _pads_apart(channels_first(graph, keep))
-    writer = OnnxWriter(laid, activations)
+    writer = OnnxWriter(laid, activations, input_io)
     for op in laid.ops:
         EMIT[op.kind](writer, op)
-    return _serialised(writer, graph.digest)
+    return _serialised(writer, graph.digest, input_io)
 
 
 def _check(graph: Graph, activations: str, keep: tuple[str, ...]) -> None:
@@ -75,27 +78,28 @@ def _pads_apart(graph: Graph) -> Graph:
     return replace(graph, ops=tuple(ops))
 
 
-def _serialised(writer: OnnxWriter, digest: str) -> bytes:
+def _serialised(writer: OnnxWriter, digest: str, input_io: str) -> bytes:
     from onnx import helper
 
     graph = writer.graph
     for name in graph.outputs:
         writer.real(name)
-    inputs, outputs = ([_border(graph.tensors[name]) for name in names]
-                       for names in (graph.inputs, graph.outputs))
+    inputs, outputs = ([_border(graph.tensors[name], io) for name in names]
+                       for names, io in ((graph.inputs, input_io), (graph.outputs, "float32")))
     model = helper.make_model(helper.make_graph([], graph.name, inputs, outputs), ir_version=IR_VERSION,
                               opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edge-toolchain")
     model.graph.node.extend(writer.nodes)
     model.graph.initializer.extend(writer.initializers)  # make_graph would copy all weights twice more
     permutations = json.dumps(graph.permutations, sort_keys=True)
-    helper.set_model_props(model, {"edge.graph_digest": digest, PERMUTATIONS: permutations})
+    helper.set_model_props(model, {"edge.graph_digest": digest, PERMUTATIONS: permutations,
+                                   **onnx_metadata(graph)})
     return model.SerializeToString(deterministic=True)
 
 
-def _border(tensor: Tensor):
-    """How an input or output is declared: reals where it is quantized."""
+def _border(tensor: Tensor, io: str):
+    """How an input or output is declared; io: its dtype where it is quantized."""
     from onnx import helper
 
-    dtype = "float32" if tensor.quant is not None else tensor.dtype
+    dtype = io if tensor.quant is not None else tensor.dtype
     return helper.make_tensor_value_info(tensor.name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)),
                                          tensor.shape)

@@ -2,8 +2,8 @@
 
 Names: value T holds the real numbers of the graph's tensor T. What holds ':' exists in the file only: T:codes
 the quantized codes, T:unclamped those before a fused activation, T:exact what an op gives before it is
-rounded,
-T:rounded a float input after it, T:linear what an op gives before its fused activation.
+rounded, T:given the real numbers of an input that comes in other codes, T:rounded a float input after it,
+T:linear what an op gives before its fused activation.
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,22 @@ CODE_OFFSET = {"uint8": 128, "int8": 0}
 
 
 class OnnxWriter:
-    """graph: channels first, from `ir.channels_first`;  activations: a key of CODE_OFFSET"""
+    """graph: channels first, from `ir.channels_first`;  activations: a key of CODE_OFFSET
+    input_io: dtype of quantized inputs: "float32", or a key of CODE_OFFSET
+    """
 
-    def __init__(self, graph: Graph, activations: str):
+    def __init__(self, graph: Graph, activations: str, input_io: str = "float32"):
         self.graph = graph
         self.dtype, self.offset = np.dtype(activations), CODE_OFFSET[activations]
         self.nodes: list = []
         self.initializers: list = []
         self.values: set[str] = set(graph.inputs)
-        for name in graph.inputs:
-            if graph.tensors[name].quant is not None:
-                self.quantize(name, graph.tensors[name])
+        self.taken: set[str] = set()
+        for tensor in (graph.tensors[name] for name in graph.inputs):
+            if tensor.quant is not None and input_io == self.dtype:
+                self.taken.add(tensor.name)
+            elif tensor.quant is not None:
+                self.quantize(self.given(tensor, input_io), tensor)
 
     def node(self, op_type: str, inputs: list[str], output: str, **attrs) -> str:
         """Append a node; returns its output."""
@@ -52,8 +57,17 @@ class OnnxWriter:
     def raw(self, name: str) -> str:
         """The value that stores an activation or operand: codes where it is quantized, else real numbers."""
         tensor = self.graph.tensors[name]
-        stored = name if tensor.quant is None else f"{name}:codes"
+        stored = name if tensor.quant is None or name in self.taken else f"{name}:codes"
         return self.constant(stored, self.recoded(tensor)) if tensor.is_constant else stored
+
+    def given(self, tensor: Tensor, input_io: str) -> str:
+        """Real numbers of a quantized input; those of codes in another dtype than the activations'."""
+        if input_io == "float32":
+            return tensor.name
+        zero_point = (tensor.quant.zero_point + CODE_OFFSET[input_io]).astype(input_io)
+        grid = [self.constant(f"{tensor.name}:scale", tensor.quant.scale),
+                self.constant(f"{tensor.name}:given_zero_point", zero_point)]
+        return self.node("DequantizeLinear", [tensor.name, *grid], f"{tensor.name}:given")
 
     def recoded(self, tensor: Tensor) -> np.ndarray:
         """A constant operand's numbers, or its codes as the file's activations have them."""
