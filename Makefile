@@ -41,11 +41,13 @@ digest = $(shell sed -s '/^\[tool/,$$d' $(1) | sha256sum | cut -c1-16)
 READY        := .venv/ready-$(call digest,pyproject.toml requirements/constraints.txt requirements/no-deps.txt)
 READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
 READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requirements/no-deps.txt)
+READY_TENSORFLOW := .venv-tensorflow/ready-$(call digest,requirements/tensorflow.txt)
 
-.PHONY: setup setup-tflite-runtime setup-peers
+.PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers
 setup: $(READY)  ## system packages and .venv/ with .venv/bin/edge
 setup-tflite-runtime: $(READY_TFLITE)  ## a second environment, with the runtime that older devices have
-setup-peers: $(READY_PEERS)  ## a third, with the converter and quantizer that we are compared with
+setup-tensorflow: $(READY_TENSORFLOW)  ## a third, 1.6 GB, that reads Keras models and SavedModels
+setup-peers: $(READY_PEERS)  ## a fourth, with the converter and quantizer that we are compared with
 
 # torch goes in first, by its exact version: asked for as a range, or by another package, pip takes the newest.
 $(READY):
@@ -62,6 +64,13 @@ $(READY_TFLITE):
 	$(PYTHON) -m venv .venv-tflite-runtime
 	.venv-tflite-runtime/bin/pip install --quiet --requirement requirements/tflite-runtime.txt
 	@rm -f .venv-tflite-runtime/ready-* && touch $@
+
+$(READY_TENSORFLOW):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/pip install --quiet --requirement requirements/tensorflow.txt
+	.venv-tensorflow/bin/pip check
+	@rm -f .venv-tensorflow/ready-* && touch $@
 
 $(READY_PEERS):
 	scripts/setup_system.sh $(PYTHON)
@@ -86,7 +95,7 @@ check: setup  ## lint and the layer test, seconds
 test: setup data  ## everything that needs neither QEMU nor patience
 	$(PYTEST) -m "not emulated and not slow"
 
-test-slow: setup setup-tflite-runtime data  ## firmware on QEMU, older runtimes, whole networks
+test-slow: setup setup-tflite-runtime setup-tensorflow data  ## firmware on QEMU, other runtimes, whole networks
 	$(PYTEST) -m "emulated or slow"
 
 demo: setup data  ## the main job: two networks, every target, one table

@@ -1,0 +1,1 @@
+"""What the Keras door runs in TensorFlow's environment; it knows nothing of the toolchain."""
