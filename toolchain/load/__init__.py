@@ -76,11 +76,12 @@ def _stamped(graph: Graph, format_: str, model: bytes) -> Graph:
 
 
 def _tflite(model: bytes, name: str) -> tuple[Graph, Oracle]:
+    from toolchain.load.metadata import with_tflite_metadata
     from toolchain.load.tflite import load_tflite
     from toolchain.load.tflite_hybrid import with_float_weights
     from toolchain.runtime.litert import LiteRT
 
-    graph = _stamped(load_tflite(model, name), "tflite", model)
+    graph = with_tflite_metadata(_stamped(load_tflite(model, name), "tflite", model), model)
     judge = with_float_weights(model, name)
 
     def oracle(feeds, keep):
