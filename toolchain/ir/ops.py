@@ -24,8 +24,9 @@ RELATIONS: Mapping[str, Callable] = {
 """What `compare` can ask."""
 PLAIN = frozenset({"float32", "int32", "int64", "bool"})
 """dtypes of activations that are numbers, not codes."""
-APART = frozenset({"weight", "bias", "indices", "condition"})
-"""Roles of inputs whose dtype is their own; all others of an op share one."""
+APART = frozenset({"weight", "bias", "gamma", "beta", "indices", "condition"})
+"""Roles of inputs whose dtype is their own; all others of an op share one. gamma and beta stay float32 beside
+codes: a kernel folds them with the scales."""
 
 
 def _as_first(op: Op, dtypes: list[str]) -> str:
