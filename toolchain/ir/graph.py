@@ -97,6 +97,10 @@ class Frames:
     std: tuple[float, ...] = (1.0,)
     colour: str = ""
 
+    def __str__(self) -> str:
+        mean, std = (", ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
+        return f"{self.colour} pixels 0..255, mean {mean}, std {std}".lstrip()
+
 
 @dataclass(frozen=True)
 class Metadata:

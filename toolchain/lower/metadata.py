@@ -31,7 +31,7 @@ def _input(graph: Graph, x: Tensor) -> dict[str, object]:
     if frames is None:
         return {"name": x.name}
     ends = [[(pixel - mean) / std for mean, std in zip(*_alike(frames))] for pixel in (255, 0)]
-    found = {"name": x.name, "description": described(frames, x.shape),
+    found = {"name": x.name, "description": f"{frames}; real value = (pixel - mean) / std",
              "process_units": [{"options_type": schema.NORMALIZATION,
                                 "options": {"mean": frames.mean, "std": frames.std}}],
              "stats": dict(zip(("max", "min"), ends))}
@@ -47,13 +47,6 @@ def _alike(frames: Frames) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """mean and std, each as long as the longer one."""
     count = max(len(frames.mean), len(frames.std))
     return tuple(values * count if len(values) == 1 else values for values in (frames.mean, frames.std))
-
-
-def described(frames: Frames, shape: tuple[int, ...]) -> str:
-    """What an input takes, in words."""
-    size, kind = " x ".join(map(str, shape[1:])), f"{frames.colour} " if frames.colour else ""
-    mean, std = (", ".join(f"{value:g}" for value in values) for values in (frames.mean, frames.std))
-    return f"{kind}frame, {size}, pixels 0..255; real value = (pixel - {mean}) / {std}"
 
 
 def _output(graph: Graph, name: str) -> dict[str, object]:

@@ -28,6 +28,12 @@ class Symbols:
         return self._symbol[name]
 
 
+def literal(text: str) -> str:
+    """The text as a C string literal: UTF-8; all but letters, digits and spaces as octal escapes."""
+    safe = re.sub(rb"[^0-9A-Za-z_ ,.-]", lambda found: b"\\%03o" % ord(found[0]), text.encode())
+    return f'"{safe.decode()}"'
+
+
 def plain(text: str) -> str:
     """For a comment or a string literal: ASCII that neither ends one, escapes, nor makes a trigraph."""
     return re.sub(r"[^0-9A-Za-z_.:;,+=>\-\[\]() ]", "_", text.replace("/", "."))

@@ -14,7 +14,7 @@ from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import graph_macs, op_macs
 from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
 from toolchain.lower.c.memory import Plan, buffer_owners
-from toolchain.lower.c.names import Symbols, identifier, plain
+from toolchain.lower.c.names import Symbols, identifier, literal, plain
 
 ROOM = Path(__file__).parent
 
@@ -52,7 +52,7 @@ class Step:
 
 @dataclass(frozen=True)
 class PrintedPort:
-    """One input or output: what model.h says of it."""
+    """One input or output: what model.h says of it. frames: what its numbers stand for, "" where unknown"""
 
     name: str
     dtype: str
@@ -61,6 +61,7 @@ class PrintedPort:
     offset: int
     scale: str
     zero_point: int
+    frames: str
 
 
 def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: Plan) -> dict[str, object]:
@@ -76,13 +77,16 @@ def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: P
         "kernels": sorted({call.kernel for call in made}),
         "uses_arena": any("memory" in argument for call in made for argument in call.arguments),
         "inputs": [_port(graph, plan, n) for n in graph.inputs],
-        "outputs": [_port(graph, plan, n) for n in graph.outputs]}
+        "outputs": [_port(graph, plan, n) for n in graph.outputs],
+        "labels": [literal(label) for label in graph.metadata.labels]}
 
 
 def _port(graph: Graph, plan: Plan, name: str) -> PrintedPort:
     tensor = graph.tensors[name]
+    frames = graph.metadata.frames.get(name)
     return PrintedPort(plain(name), tensor.dtype, tensor.shape, tensor.size, plan.offsets[name],
-                       f"{float(tensor.quant.scale):.9e}f", int(tensor.quant.zero_point))
+                       f"{float(tensor.quant.scale):.9e}f", int(tensor.quant.zero_point),
+                       "" if frames is None else plain(str(frames)))
 
 
 class _Printer:
