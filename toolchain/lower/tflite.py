@@ -29,6 +29,7 @@ from toolchain.lower.metadata import tflite_metadata, with_labels_file
 from toolchain.lower.tflite_border import with_border
 from toolchain.lower.tflite_expand import EXPANSIONS, expanded
 from toolchain.lower.tflite_file import TFLiteModel
+from toolchain.lower.tflite_islands import with_islands
 from toolchain.lower.tflite_rewrite import rewritten
 from toolchain.lower.tflite_windows import scheme, with_pads
 
@@ -50,6 +51,7 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None)
     if problems := [f"{op.kind} '{op.name}': {why}" for op in graph.ops for why in _why_not(graph, op)]:
         raise Unsupported.listing(f"{graph.name} as .tflite", problems)
     lowered = with_border(with_border(graph, input_io or io, graph.inputs), io, graph.outputs)
+    lowered = with_islands(lowered)
     for rewrite in (expanded, with_pads):
         lowered = rewritten(lowered, rewrite)
     model = TFLiteModel()
@@ -69,8 +71,6 @@ def _why_not(graph: Graph, op: Op) -> Iterator[str]:
         yield f"tensor '{strange[0].name}' is {strange[0].dtype}; known are {', '.join(TENSOR_TYPE)}"
     if op.kind not in BUILTIN and op.kind not in EXPANSIONS and op.kind != "compare":
         yield f"no TFLite operator is known for it; known kinds are {', '.join(sorted(OPS))}"
-    if op.kind in ("elu", "softplus") and tensors[0].dtype not in ("float32", "int8"):
-        yield f"it works on {tensors[0].dtype}"
 
 
 # Operators --------------------------------------------------------------------------------------------------
