@@ -228,7 +228,8 @@ OPS: Mapping[str, Row] = {
     "reshape": Row(("x",), shapes.reshape, channels.reshape, {"shape": REQUIRED}),
     "transpose": Row(("x",), shapes.transpose, channels.transpose, {"perm": REQUIRED}),
     # logic and types
-    "compare": Row(("a", "b"), shapes.broadcast, channels.none, {"relation": REQUIRED}, result=_to_bool),
+    "compare": Row(("a", "b"), shapes.broadcast, channels.none, {"relation": REQUIRED}, dtypes=_FLOAT,
+                   result=_to_bool),
     "logical_and": Row(("a", "b"), shapes.broadcast, channels.none, dtypes=("bool",)),
     "logical_or": Row(("a", "b"), shapes.broadcast, channels.none, dtypes=("bool",)),
     "logical_not": Row(("x",), shapes.same, channels.none, dtypes=("bool",)),

@@ -7,12 +7,12 @@ import numpy as np
 
 from toolchain.errors import BadSamples
 from toolchain.ir.check import WEIGHTED, check
-from toolchain.ir.graph import Graph, Op, Tensor, constant
+from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops, unique_name
 from toolchain.ir.ops import make
-from toolchain.ir.quant import QuantParams
+from toolchain.ir.quant import QuantParams, weight_params
 from toolchain.ir.quant import quantize as codes_of
 from toolchain.quantize.observers import TensorStats
-from toolchain.quantize.rules import RULES, SAME, require_rules
+from toolchain.quantize.rules import FLOAT, PLAIN, SAME, data_inputs, require_rules, rule_of
 from toolchain.quantize.scales import activation_scales
 from toolchain.quantize.weights import quantize_weights
 from toolchain.recipe import QuantSpec
@@ -20,8 +20,9 @@ from toolchain.recipe import QuantSpec
 Scales = Mapping[str, QuantParams]
 MULTIPLIER_LIMIT = 2.0**30
 """What `fixed_point` can hold."""
-FINEST_SUM = 2.0**-19
-"""Output scale of add and sub by the coarsest input's; below, TFLite Micro aborts (add_common.cc)."""
+FINEST = {"add": 2.0**-19, "sub": 2.0**-19, "hard_swish": 2.0**-7}
+"""Output scale by the coarsest input's; from there down, TFLite Micro aborts (add_common.cc) or refuses
+(hard_swish_common.cc)."""
 COARSEST_SIGMOID = 8.0
 """Input scale of logistic and tanh; from here on TFLite Micro takes even 0 as saturated (kernel_util.h
 CalculateInputRadius gives 0)."""
@@ -33,27 +34,131 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
 
     graph: canonical; stats: what `calibrate` returned for it
     pinned: inputs whose parameters are known beforehand, from what their codes are
+    Whole numbers and truth values stay as they are. An op that has to compute on reals (rule FLOAT) stands
+    between dequantize and quantize ops; `source.notes` names it.
     Scheme "float32" returns the graph as it is. Raises Unsupported listing every op without an INT8 form,
     BadSamples where statistics are missing or a range was observed that cannot be told in codes.
     """
     if spec.scheme == "float32":
         return graph
     require_rules(check(graph, "CANONICAL"))
-    scales = activation_scales(graph, stats, pinned)
-    tensors = {t.name: replace(t, dtype="int8", quant=scales[t.name]) for t in graph.activations}
-    ops: list[Op] = []
-    for op in graph.ops:
-        rewrite = _weighted if op.kind in WEIGHTED else _moved if RULES[op.kind].output == SAME else _computed
-        ops += rewrite(graph, op, scales, tensors)
-    return check(replace(graph, tensors=tensors).with_ops(ops), "QUANTIZED")
+    return check(_Rewriting(graph, activation_scales(graph, stats, pinned)).run(), "QUANTIZED")
 
 
-def _weighted(graph: Graph, op: Op, scales: Scales, tensors: dict[str, Tensor]) -> list[Op]:
-    """A convolution or matrix product with its own codes for weight and bias."""
-    x, weight, bias = graph.of(op)
-    weight, bias = quantize_weights(op, scales[x.name], weight, bias)
-    _check_multiplier(graph, op, bias.quant.scale, scales[op.name].scale)
-    return [replace(op, inputs=(x.name, _placed(tensors, weight), _placed(tensors, bias)))]
+class _Rewriting:
+    """The integer graph in the making.
+
+    tensors: of the new graph; an activation in codes keeps its name
+    reals:   tensors in codes -> the name of their float32 twin
+    """
+
+    def __init__(self, graph: Graph, scales: Scales):
+        self.graph, self.scales = graph, scales
+        self.tensors = {t.name: self._held(t) for t in graph.activations}
+        self.ops: list[Op] = []
+        self.reals: dict[str, str] = {}
+
+    def _held(self, tensor: Tensor) -> Tensor:
+        quant = self.scales.get(tensor.name)
+        return tensor if quant is None else replace(tensor, dtype="int8", quant=quant)
+
+    def run(self) -> Graph:
+        for op in self.graph.ops:
+            self.rewrite(op)
+        source = self.graph.source
+        notes = tuple(f"{op.name} ({op.kind}) computes in float" for op in self.graph.ops
+                      if rule_of(self.graph, op).output == FLOAT)
+        graph = replace(self.graph, tensors=self.tensors, source=replace(source, notes=source.notes + notes))
+        return graph.with_ops(live_ops(self.ops, graph.outputs))
+
+    def rewrite(self, op: Op) -> None:
+        output = rule_of(self.graph, op).output
+        if output == PLAIN:
+            self.ops.append(replace(op, inputs=tuple(map(self.as_it_is, op.inputs))))
+        elif output == FLOAT:
+            self.on_reals(op)
+        elif op.kind in WEIGHTED:
+            self.weighted(op)
+        elif output == SAME:
+            self.moved(op)
+        else:
+            self.computed(op)
+
+    def weighted(self, op: Op) -> None:
+        """A convolution or matrix product with its own codes for weight and bias."""
+        x, weight, bias = self.graph.of(op)
+        weight, bias = quantize_weights(op, self.scales[x.name], weight, bias)
+        _check_multiplier(self.graph, op, bias.quant.scale, self.scales[op.name].scale)
+        self.ops.append(replace(op, inputs=(x.name, self.placed(weight), self.placed(bias))))
+
+    def computed(self, op: Op) -> None:
+        """An op that brings its inputs to its output's scale itself, or gives numbers."""
+        if op.name in self.scales:
+            coarsest = max(float(self.scales[t.name].scale) for t in data_inputs(self.graph, op))
+            _check_scales(self.graph, op, coarsest, float(self.scales[op.name].scale))
+        self.ops.append(replace(op, inputs=tuple(self.operand(op, name) for name in op.inputs)))
+
+    def moved(self, op: Op) -> None:
+        """An op that hands codes on: inputs at other parameters than its output's are requantized for it."""
+        out, inputs = self.scales[op.name], []
+        data = {t.name for t in data_inputs(self.graph, op)}
+        for name in op.inputs:
+            operand = self.operand(op, name)
+            if name in data and not self.scales[name].same_as(out):
+                operand = self.converted("quantize", operand, f"{op.name}.{name}", "int8", out)
+            inputs.append(operand)
+        self.ops.append(replace(op, inputs=tuple(inputs)))
+
+    def on_reals(self, op: Op) -> None:
+        """An op in float32, its inputs dequantized and, where others need its codes, its output quantized."""
+        inputs = tuple(map(self.real, op.inputs))
+        if op.name not in self.scales:
+            self.ops.append(replace(op, inputs=inputs))
+            return
+        self.reals[op.name] = unique_name(f"{op.name}.float", self.tensors)
+        self.tensors[self.reals[op.name]] = replace(self.graph.tensors[op.name], name=self.reals[op.name])
+        self.ops += [replace(op, inputs=inputs, outputs=(self.reals[op.name],)),
+                     make("quantize", (self.reals[op.name],), op.name)]
+
+    def real(self, name: str) -> str:
+        """The tensor with the plain numbers of `name`."""
+        if self.graph.tensors[name].is_constant or name not in self.scales:
+            return self.as_it_is(name)
+        if name not in self.reals:
+            self.reals[name] = self.converted("dequantize", name, f"{name}.float", "float32", None)
+        return self.reals[name]
+
+    def converted(self, kind: str, name: str, output: str, dtype: str, quant: QuantParams | None) -> str:
+        output = unique_name(output, self.tensors)
+        self.tensors[output] = replace(self.tensors[name], name=output, dtype=dtype, data=None, quant=quant)
+        self.ops.append(make(kind, (name,), output))
+        return output
+
+    def operand(self, op: Op, name: str) -> str:
+        """The name under which an op on codes reads an input: constants in place of data become codes."""
+        source = self.graph.tensors[name]
+        if not source.is_constant or all(t is not source for t in data_inputs(self.graph, op)):
+            return self.as_it_is(name)
+        quant = weight_params(source.data, None) if op.kind == "batch_matmul" else self.scales[name]
+        return self.placed(constant(name, codes_of(source.data, quant), quant))
+
+    def as_it_is(self, name: str) -> str:
+        source = self.graph.tensors[name]
+        return self.placed(source) if source.is_constant else name
+
+    def placed(self, tensor: Tensor) -> str:
+        """Put a constant among the tensors; one that two ops need in different codes gets a suffix then."""
+        twin = self.tensors.get(tensor.name)
+        if twin is not None and _same_codes(tensor, twin):
+            return tensor.name
+        name = unique_name(tensor.name, self.tensors)
+        self.tensors[name] = replace(tensor, name=name)
+        return name
+
+
+def _same_codes(a: Tensor, b: Tensor) -> bool:
+    same_quant = a.quant is b.quant or (a.quant is not None and a.quant.same_as(b.quant))
+    return same_quant and a.dtype == b.dtype and np.array_equal(a.data, b.data)
 
 
 def _check_multiplier(graph: Graph, op: Op, products: np.ndarray, out: np.ndarray) -> None:
@@ -62,57 +167,12 @@ def _check_multiplier(graph: Graph, op: Op, products: np.ndarray, out: np.ndarra
                          f"is 2**30 times finer than its products'; give samples like its training data")
 
 
-def _computed(graph: Graph, op: Op, scales: Scales, tensors: dict[str, Tensor]) -> list[Op]:
-    """An op that brings its inputs to its output's scale itself."""
-    coarsest = max(float(scales[name].scale) for name in op.inputs)
-    _check_scales(graph, op, coarsest, float(scales[op.name].scale))
-    return [replace(op, inputs=tuple(_operand(graph, name, scales, tensors) for name in op.inputs))]
-
-
 def _check_scales(graph: Graph, op: Op, coarsest: float, out: float) -> None:
-    if op.kind in ("add", "sub") and out <= FINEST_SUM * coarsest:
-        raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale {out:.3g} is 2**19 "
-                         f"times finer than its inputs'; give samples like its training data")
+    if op.kind in FINEST and out <= FINEST[op.kind] * coarsest:
+        finer = round(1 / FINEST[op.kind])
+        raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale {out:.3g} is "
+                         f"{finer:,} times finer than its inputs'; give samples like its training data")
     if op.kind in ("logistic", "tanh") and coarsest >= COARSEST_SIGMOID:
         raise BadSamples(f"{graph.name}: {op.name} ({op.kind}) reads values over {255 * coarsest:,.0f} wide, "
                          f"which INT8 cannot tell apart near 0; look at the preprocessing, or leave it in "
                          f'float ([quantize] scheme = "float32")')
-
-
-def _moved(graph: Graph, op: Op, scales: Scales, tensors: dict[str, Tensor]) -> list[Op]:
-    """An op that hands codes on: inputs with other parameters than its output's are requantized before it."""
-    before, inputs = [], []
-    for name in op.inputs:
-        operand = _operand(graph, name, scales, tensors)
-        if not scales[name].same_as(scales[op.name]):
-            operand = _unused(tensors, f"{op.name}.{name}")
-            tensors[operand] = replace(tensors[name], name=operand, quant=scales[op.name])
-            before.append(make("quantize", (name,), operand))
-        inputs.append(operand)
-    return [*before, replace(op, inputs=tuple(inputs))]
-
-
-def _operand(graph: Graph, name: str, scales: Scales, tensors: dict[str, Tensor]) -> str:
-    """The name under which an input is read: constants are put in as codes."""
-    source = graph.tensors[name]
-    if not source.is_constant:
-        return name
-    return _placed(tensors, constant(name, codes_of(source.data, scales[name]), scales[name]))
-
-
-def _placed(tensors: dict[str, Tensor], tensor: Tensor) -> str:
-    """Put a constant among `tensors`; one that two ops need in different codes gets a suffix then."""
-    twin = tensors.get(tensor.name)
-    if twin is not None and tensor.quant.same_as(twin.quant) and np.array_equal(tensor.data, twin.data):
-        return tensor.name
-    name = _unused(tensors, tensor.name)
-    tensors[name] = replace(tensor, name=name)
-    return name
-
-
-def _unused(tensors: Mapping[str, Tensor], name: str) -> str:
-    candidate, count = name, 0
-    while candidate in tensors:
-        count += 1
-        candidate = f"{name}.{count}"
-    return candidate

@@ -1,27 +1,27 @@
 """Scale and zero point of every activation, from the rules and the statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import math
 
 from toolchain.errors import BadSamples
-from toolchain.ir.check import WEIGHTED
-from toolchain.ir.graph import Graph, Op
+from toolchain.ir.graph import Graph
 from toolchain.ir.quant import RANGE, QuantParams, activation_params
 from toolchain.quantize.observers import TensorStats
-from toolchain.quantize.rules import RULES, SAME, observed
+from toolchain.quantize.rules import SAME, data_inputs, observed, on_codes, rule_of
 
 Range = tuple[float, float]
 
 
 def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
                       pinned: Mapping[str, QuantParams] | None = None) -> dict[str, QuantParams]:
-    """QuantParams of every activation, and of every constant that is read as one.
+    """QuantParams of every activation that is held in codes, and of every constant that is read as one.
 
     pinned: inputs whose parameters are known beforehand
     Tensors that a SAME rule ties together share the union of their ranges. An output whose parameters are
     fixed, and a pinned input, keeps them; where others are tied to it, its codes have to be requantized for
     their op. Raises BadSamples where a range that is needed was not observed.
     """
-    outputs = {op.name: RULES[op.kind].output for op in graph.ops}
+    outputs = {op.name: rule_of(graph, op).output for op in graph.ops}
     fixed = {name: params for name, params in outputs.items() if isinstance(params, QuantParams)}
     fixed |= pinned or {}
     ranges = _own_ranges(graph, stats)
@@ -29,19 +29,25 @@ def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
             for shared in [_shared(group, fixed, ranges)] for name in group}
 
 
-def data_inputs(op: Op) -> tuple[str, ...]:
-    """The inputs that are activations, or constants in their place: all but weight and bias."""
-    return op.inputs[:1] if op.kind in WEIGHTED else op.inputs
+def in_codes(graph: Graph) -> list[str]:
+    """Reals that are held in codes: inputs and outputs of the graph, and what an op on codes reads or makes.
+
+    What only ops on reals hand to each other stays in float.
+    """
+    names = {name: None for name in (*graph.inputs, *graph.outputs)}
+    for op in graph.ops:
+        if on_codes(rule_of(graph, op)):
+            names |= dict.fromkeys((*(t.name for t in data_inputs(graph, op)), op.name))
+    return [name for name in names if graph.tensors[name].dtype == "float32"]
 
 
 def same_scale_groups(graph: Graph) -> list[list[str]]:
     """Activations and constants in their place, parted into sets that the SAME rules tie together."""
-    names = [*graph.inputs, *(name for op in graph.ops for name in (*data_inputs(op), op.name))]
-    group = {name: [name] for name in names}
+    group = {name: [name] for name in in_codes(graph)}
     for op in graph.ops:
-        if RULES[op.kind].output == SAME:
-            for name in op.inputs:
-                _unite(group, name, op.name)
+        if rule_of(graph, op).output == SAME:
+            for tensor in data_inputs(graph, op):
+                _unite(group, tensor.name, op.name)
     return list({id(members): members for members in group.values()}.values())
 
 
@@ -52,12 +58,24 @@ def _unite(group: dict[str, list[str]], a: str, b: str) -> None:
 
 
 def _own_ranges(graph: Graph, stats: Mapping[str, TensorStats]) -> dict[str, Range]:
-    """Of inputs and FREE outputs what was observed, of constants what they hold; SAME outputs have none."""
+    """Of inputs and FREE outputs what was observed, of constants what they hold; SAME outputs have none but
+    for the value that a pad writes."""
     needed = observed(graph)
     if missing := [name for name in needed if name not in stats]:
         raise BadSamples(f"{graph.name}: no statistics of {', '.join(missing)}; calibrate this very graph")
-    constants = {t.name: (float(t.data.min()), float(t.data.max())) for t in graph.constants}
-    return constants | {name: stats[name].range for name in needed}
+    pads = {op.name: (op.attrs["value"],) * 2 for op in graph.ops if op.kind == "pad" and op.attrs["value"]}
+    return pads | dict(_constant_ranges(graph)) | {name: stats[name].range for name in needed}
+
+
+def _constant_ranges(graph: Graph) -> Iterator[tuple[str, Range]]:
+    """What constants hold. A bound of minimum (maximum) ops alone widens no range upwards (downwards): beyond
+    the other operand it bounds nothing, and no more does the outermost code, to which it is clamped."""
+    for tensor in graph.constants:
+        if tensor.dtype == "float32":
+            low, high = float(tensor.data.min()), float(tensor.data.max())
+            readers = {op.kind for op in graph.consumers[tensor.name]}
+            yield tensor.name, (math.inf if readers == {"maximum"} else low,
+                                -math.inf if readers == {"minimum"} else high)
 
 
 def _shared(group: list[str], fixed: Mapping[str, QuantParams], ranges: Mapping[str, Range]) -> QuantParams:
