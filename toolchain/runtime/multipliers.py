@@ -35,13 +35,14 @@ def folded_bias(x: QuantParams, weight: np.ndarray, bias: np.ndarray, axis: int)
     return bias.astype(np.int64) - int(x.zero_point) * weight.sum(axis=others, dtype=np.int64)
 
 
-def sum_terms(a: QuantParams, b: QuantParams, out: QuantParams) -> tuple[Pair, Pair, Pair]:
-    """For add and sub: of a's and b's codes, shifted left by SUM_SHIFT, and of their sum.
+def sum_terms(a: QuantParams, b: QuantParams, out: QuantParams, bits: int = SUM_SHIFT
+              ) -> tuple[Pair, Pair, Pair]:
+    """For add and sub: of a's and b's codes, shifted left by `bits`, and of their sum.
 
     add_common.cc CalculateOpDataAdd, sub_common.cc CalculateOpDataSub.
     """
     twice = 2 * max(float(a.scale), float(b.scale))
-    reals = float(a.scale) / twice, float(b.scale) / twice, twice / (2**SUM_SHIFT * float(out.scale))
+    reals = float(a.scale) / twice, float(b.scale) / twice, twice / (2**bits * float(out.scale))
     return tuple(map(fixed_point, reals))
 
 

@@ -14,6 +14,7 @@ from toolchain.ir.ops import PLAIN
 from toolchain.runtime.feeds import sample_count
 from toolchain.runtime.kernels_float import FLOAT
 from toolchain.runtime.kernels_int8 import INT8
+from toolchain.runtime.kernels_int16 import INT16
 from toolchain.runtime.moving import over_samples
 
 VALUES_AT_ONCE = 1 << 20
@@ -110,5 +111,7 @@ def _run_op(graph: Graph, op: Op, values: list[np.ndarray]) -> np.ndarray:
     codes = dtypes & INTEGER
     if (codes == {"int8"} or op.kind in CONVERSIONS) and op.kind in INT8:
         return INT8[op.kind](op, values, [t.quant for t in inputs], output.quant)
+    if codes == {"int16"} and op.kind in INT16:
+        return INT16[op.kind](op, values, [t.quant for t in inputs], output.quant)
     found = " and ".join(sorted(dtypes))
     raise Unsupported(f"{op.name}: the reference has no {op.kind} for {found} activations")
