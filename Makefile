@@ -87,7 +87,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo benchmark-peers benchmark-onnx doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -101,11 +101,17 @@ test-slow: setup setup-tflite-runtime setup-tensorflow data  ## firmware on QEMU
 demo: setup data  ## the main job: two networks, every target, one table
 	$(BIN)/python scripts/demo.py
 
+zoo: setup data  ## every network that the doors are judged by, from source to C; writes docs/zoo.md
+	PYTHONPATH=. $(BIN)/python scripts/zoo_table.py
+
 benchmark-peers: setup setup-peers data  ## our files and our conversion beside the vendors' tools; QUICK=1: fewer runs
 	$(BIN)/python scripts/benchmark_peers.py $(if $(QUICK),--quick)
 
 benchmark-onnx: setup data  ## its .onnx part alone, without the vendors' environment; QUICK=1: fewer runs
 	$(BIN)/python scripts/benchmark_onnx.py $(if $(QUICK),--quick)
+
+benchmark-zoo: setup setup-peers data  ## the zoo's files beside the vendors'; QUICK=1: fewer runs; ONLY=name,name
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_zoo.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 doctor: setup  ## what this machine has and lacks
 	$(EDGE) doctor

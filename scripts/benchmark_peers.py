@@ -4,7 +4,7 @@ Conversions are kept in build/benchmark/, under the digest of all that went in, 
 Writes build/benchmark/peers.json and peers.md. Exits with 3 where a file of ours is over 5 % slower.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 import hashlib
 import json
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 OUT = ROOT / "build" / "benchmark"
 OURS, THEIRS = Path(sys.executable), ROOT / ".venv-peers" / "bin" / "python"
-SHAPING = ("convert_ours.py", "convert_theirs.py", "footprint.py")
+SHAPING = ("convert_ours.py", "convert_theirs.py", "calibration_file.py", "footprint.py")
 CALIBRATION, TEST = 100, 64
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -92,10 +92,14 @@ def images(network: Network, split: str, count: int) -> np.ndarray:
 
 def digest(network: Network, samples: np.ndarray) -> str:
     """Of everything that shapes files and figures: code, environments, samples, processor."""
-    sources = [*sorted((ROOT / "toolchain").rglob("*.py")), *map(SCRIPTS.joinpath, SHAPING),
-               ROOT / network.model.partition(":")[0]]
-    found = hashlib.sha256(f"{network} {TOOLS} {processor()}".encode() + samples.tobytes())
-    for path in sources:
+    sources = [*sorted((ROOT / "toolchain").rglob("*.py")), ROOT / network.model.partition(":")[0]]
+    return digest_of(sources, network, TOOLS, samples.tobytes())
+
+
+def digest_of(sources: Iterable[Path], *stated: object) -> str:
+    """Of files, the conversion scripts, environments, processor and what else is stated."""
+    found = hashlib.sha256(f"{stated} {processor()}".encode())
+    for path in (*sources, *map(SCRIPTS.joinpath, SHAPING)):
         found.update(path.read_bytes())
     for stamp in sorted(ROOT.glob(".venv*/ready-*")):
         found.update(stamp.name.encode())
@@ -117,13 +121,13 @@ def conversions(network: Network, rounds: int, count: int) -> dict[str, list[dic
     return found
 
 
-def conversion(network: Network, tool: Tool, samples: Path, folder: Path) -> dict:
-    """The record of a conversion, made now or before; it is written last."""
+def conversion(network: Network, tool: Tool, samples: Path, folder: Path, *more: str) -> dict:
+    """The record of a conversion, made now or before; it is written last. more: the tool's own arguments."""
     record = folder / "record.json"
     if not record.exists():
         say(f"{network.name}: {folder.name}")
         folder.mkdir(exist_ok=True)
-        line = child(tool.python, tool.script, network.model, samples, tool.calibration, folder)
+        line = child(tool.python, tool.script, network.model, samples, tool.calibration, folder, *more)
         temporary = record.with_suffix(".part")
         temporary.write_text(line, encoding="utf-8")
         temporary.replace(record)

@@ -27,7 +27,9 @@ def main(spec: str, samples: str, observer: str, folder: str) -> None:
     FOOTPRINT.begin()
     graph = load(spec)
     FOOTPRINT.stage("convert")
-    images = replace(load_samples(samples), preprocessing=Preprocessing(127.0, 128.0), layout="channels_last")
+    images = load_samples(samples)
+    if images.x["x"].dtype == "uint8":
+        images = replace(images, preprocessing=Preprocessing(127.0, 128.0), layout="channels_last")
     recipe = Recipe(calibrate=CalibrateConfig(observer=observer, samples=len(images)))
     prepared = prepare(graph, recipe, images)
     Path(folder, "int8.tflite").write_bytes(write_tflite(prepared.graph))

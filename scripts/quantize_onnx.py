@@ -7,17 +7,17 @@ from pathlib import Path
 import sys
 import tempfile
 
+from calibration_file import source_floats
 import numpy as np
 import onnxruntime
 from onnxruntime import quantization as ort
 
 
 class Images(ort.CalibrationDataReader):
-    """Channels-first floats, one image at a time."""
+    """One sample at a time, in the source's layout."""
 
     def __init__(self, name: str, images: np.ndarray):
-        floats = ((image[None].astype(np.float32) - 127) / 128 for image in images)
-        self._feeds = ({name: x.transpose(0, 3, 1, 2)} for x in floats)
+        self._feeds = ({name: np.ascontiguousarray(x[None])} for x in images)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self._feeds, None)
@@ -28,7 +28,7 @@ def main(source: str, samples: str, target: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         ort.quant_pre_process(source, prepared)
-        ort.quantize_static(prepared, target, Images(name, np.load(samples)["x"]), ort.QuantFormat.QDQ,
+        ort.quantize_static(prepared, target, Images(name, source_floats(samples)), ort.QuantFormat.QDQ,
                             per_channel=True, activation_type=ort.QuantType.QUInt8,
                             weight_type=ort.QuantType.QInt8, calibrate_method=ort.CalibrationMethod.MinMax)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.c_host import compile_graphs
-from tests.zoo.catalogue import Entry
+from tests.zoo.catalogue import CALIBRATION, HELD_OUT, Entry
 from tests.zoo.sources import Arrays, source_runtime, transposes_in
 from toolchain.data import Samples
 from toolchain.errors import ToolchainError
@@ -27,8 +27,6 @@ from toolchain.runtime import reference
 from toolchain.runtime.litert import LiteRT
 from toolchain.runtime.onnxruntime import OnnxRuntime
 
-CALIBRATION, HELD_OUT = (64, 1), (16, 2)
-"""(samples, seed): none is in both; networks were settled with a third seed."""
 SINGLE, ON_C = 4, 2
 """Held-out samples that float files and C answer."""
 C_BYTES = 1_000_000
@@ -81,7 +79,7 @@ def judge(entry: Entry, folder: Path) -> ZooResult:
     with result.step("load"):
         graph = load(entry.open())
         held_out = {graph.inputs[0]: entry.draw(*HELD_OUT)}
-        exact, result.own_transposes = source_runtime(entry, graph, held_out)
+        exact, result.own_transposes = source_runtime(entry, held_out, graph.outputs)
         with result.step("float"):
             _judge_float(result, prepare(graph, FLOAT, None).graph, held_out, exact)
         with result.step("INT8"):

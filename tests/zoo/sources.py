@@ -1,40 +1,42 @@
 """The zoo's networks in the runtimes that they come from, and the transposes that they have of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tests.zoo.catalogue import Entry
-from toolchain.ir.graph import Graph
 
 Arrays = Mapping[str, np.ndarray]
 MOVING = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "t"}
 """Torch functions that turn axes."""
 
 
-def source_runtime(entry: Entry, graph: Graph, feeds: Arrays) -> tuple[Arrays, int]:
-    """(outputs by the graph's names, axes turned once a sample): the source on samples in its own layout."""
-    return _torch(entry, graph, feeds) if entry.is_torch else _onnx(entry, feeds)
+def source_runtime(entry: Entry, feeds: Arrays, outputs: Sequence[str]) -> tuple[Arrays, int]:
+    """(what the source answers to samples in its own layout, how often it turns axes).
+
+    outputs: what we call its outputs, in order
+    """
+    found, turned = _torch(entry, feeds) if entry.is_torch else _onnx(entry, feeds)
+    return dict(zip(outputs, found, strict=True)), turned
 
 
-def _onnx(entry: Entry, feeds: Arrays) -> tuple[Arrays, int]:
+def _onnx(entry: Entry, feeds: Arrays) -> tuple[list[np.ndarray], int]:
     from toolchain.runtime.onnxruntime import OnnxRuntime
 
     model = Path(entry.open()).read_bytes()
-    return OnnxRuntime(model).run(feeds), transposes_in(".onnx", model)
+    return list(OnnxRuntime(model).run(feeds).values()), transposes_in(".onnx", model)
 
 
-def _torch(entry: Entry, graph: Graph, feeds: Arrays) -> tuple[Arrays, int]:
+def _torch(entry: Entry, feeds: Arrays) -> tuple[list[np.ndarray], int]:
     import torch
 
     from toolchain.load.python_file import call_function
 
     network, _ = call_function(entry.open())
     with torch.no_grad(), _counting() as counter:
-        found = network.eval()(*(torch.from_numpy(feeds[name]) for name in graph.inputs))
-    found = found if isinstance(found, tuple) else (found,)
-    return {name: value.numpy() for name, value in zip(graph.outputs, found, strict=True)}, counter.turned
+        found = network.eval()(*map(torch.from_numpy, feeds.values()))
+    return [value.numpy() for value in (found if isinstance(found, tuple) else (found,))], counter.turned
 
 
 def _counting():
