@@ -72,7 +72,8 @@ def test_a_model_goes_through_every_verb(model, data, tmp_path):
     out = tmp_path / "out"
     code, stdout, stderr = edge("build", model, "--target", "host", "--data", data, "--out", out, "--json")
     built = json.loads(stdout)
-    assert code == 0 and built["files"] == ["model.onnx", "model.tflite"]
+    assert code == 0 and built["files"] == [
+        "Usage.kt", "model.onnx", "model.tflite", "usage.c", "usage.py", "usage_onnx.py"]
     assert "calibrating with 20 samples" in stderr
     assert built["flash_bytes"] == (out / "model.tflite").stat().st_size and len(built["digest"]) == 64
 

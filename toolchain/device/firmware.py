@@ -66,7 +66,7 @@ def build_firmware(artifact: Artifact, profile: TargetProfile) -> Firmware:
     _require_room(name, facts, profile)
     compiler = _find_compiler(profile)
     model = {file: data for file, data in artifact.files.items()
-             if file.endswith((".c", ".h")) and file != "selftest.c"}
+             if file.endswith((".c", ".h")) and file not in ("selftest.c", "usage.c")}
     with tempfile.TemporaryDirectory(prefix="edge-firmware-") as folder:
         for file, data in {**_board_files(profile), **model}.items():
             Path(folder, file).write_bytes(data)

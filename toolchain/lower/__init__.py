@@ -60,7 +60,18 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     require_fit(static_bytes, profile, graph.name, first.plan.peak)
     files = {name: data for e in emitted.values() for name, data in e.files.items()}
+    files |= _for_people(graph, emitted)
     return Artifact(manifest, files, vectors)
+
+
+def _for_people(graph: Graph, emitted: Mapping[Format, Emitted]) -> Files:
+    """How the files are used, and the classes' names."""
+    from toolchain.lower.metadata import LABELS_FILE, labels_text
+    from toolchain.lower.usage import usage_files
+
+    labels = {LABELS_FILE: labels_text(graph.metadata.labels)} if graph.metadata.labels else {}
+    inputs, outputs = {fmt: e.inputs for fmt, e in emitted.items()}, {f: e.outputs for f, e in emitted.items()}
+    return labels | usage_files(graph.name, inputs, outputs, graph.metadata)
 
 
 def ports(graph: Graph, names: tuple[str, ...]) -> Ports:

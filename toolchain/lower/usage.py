@@ -1,0 +1,137 @@
+"""A snippet in each language that an artefact's files are used from: what to run, with its real shapes,
+dtypes, scales and labels.
+
+Names come from untrusted files: only `plain` text of them gets into a snippet.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from toolchain.artifact import Port
+from toolchain.ir.graph import Frames, Metadata
+from toolchain.lower.c.names import identifier, plain
+from toolchain.profile import Format
+
+ROOM = Path(__file__).parent / "snippets"
+SNIPPETS: Mapping[Format, tuple[str, ...]] = {
+    "tflite": ("usage.py", "usage.c", "Usage.kt"), "onnx": ("usage.py",), "c": ("usage.c",)}
+"""Format -> the snippets it comes with; templates are called <format>_<snippet>.j2."""
+C_TYPE = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
+          "float32": "float", "bool": "bool"}
+BUFFER = {"float32": "Float", "int8": "", "uint8": "", "int16": "Short", "int32": "Int", "int64": "Long"}
+"""dtype -> which of ByteBuffer's get and put in Kotlin."""
+
+
+@dataclass(frozen=True)
+class PrintedPort:
+    """An input or output as the templates print it.
+
+    scale:  real = scale * (code - zero_point); "" for plain numbers
+    frames: what an input's numbers stand for, None where it is no image or not known
+    pixels: code or number of a pixel = the pixel + `offset`: nothing is computed
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: str
+    zero_point: int
+    frames: Frames | None
+
+    @property
+    def count(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def bytes(self) -> int:
+        return self.count * np.dtype(self.dtype).itemsize
+
+    @property
+    def c_type(self) -> str:
+        return C_TYPE[self.dtype]
+
+    @property
+    def buffer(self) -> str:
+        return BUFFER.get(self.dtype, "")
+
+    @property
+    def low(self) -> int:
+        return int(np.iinfo(self.dtype).min)
+
+    @property
+    def high(self) -> int:
+        return int(np.iinfo(self.dtype).max)
+
+    @property
+    def offset(self) -> int:
+        return -128 if self.dtype == "int8" else 0
+
+    @property
+    def pixels(self) -> bool:
+        if self.frames is None or len(self.frames.mean) > 1 or len(self.frames.std) > 1:
+            return False
+        mean, std = self.frames.mean[0], self.frames.std[0]
+        if not self.scale:
+            return self.dtype == "float32" and (mean, std) == (0, 1)
+        return self.zero_point - self.offset == mean and abs(float(self.scale) * std - 1) < 1e-5
+
+    @property
+    def image(self) -> bool:
+        """Whether an image file can be its input."""
+        return self.frames is not None and len(self.shape) == 4 and self.channels in (1, 3)
+
+    @property
+    def channels_first(self) -> bool:
+        return self.shape[-1] not in (1, 3)
+
+    @property
+    def channels(self) -> int:
+        return self.shape[1] if self.channels_first else self.shape[-1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        return self.shape[2:4] if self.channels_first else self.shape[1:3]
+
+    @property
+    def title(self) -> str:
+        """Name, dtype and shape; scale where there is one."""
+        codes = f", real = {self.scale} * (code - {self.zero_point})" if self.scale else ""
+        frames = f", {plain(str(self.frames))}" if self.frames else ""
+        return f"{self.name}: {self.dtype} [{', '.join(map(str, self.shape))}]{codes}{frames}"
+
+
+def usage_files(name: str, inputs: Mapping[Format, tuple[Port, ...]],
+                outputs: Mapping[Format, tuple[Port, ...]], metadata: Metadata) -> dict[str, bytes]:
+    """Snippets by file name. inputs, outputs: format -> ports of that format's file, best format first
+
+    Where two formats have one in the same language, the second's is called usage_<format>.
+    """
+    files: dict[str, bytes] = {}
+    for fmt in inputs:
+        page = {"name": plain(name), "prefix": identifier(name), "upper": identifier(name).upper(),
+                "class_name": "".join(word.capitalize() for word in identifier(name).split("_")),
+                "inputs": [_printed(port, metadata.frames.get(port.name)) for port in inputs[fmt]],
+                "outputs": [_printed(port, None) for port in outputs[fmt]], "labels": bool(metadata.labels)}
+        for snippet in SNIPPETS[fmt]:
+            stem, _, suffix = snippet.partition(".")
+            file = snippet if snippet not in files else f"{stem}_{fmt}.{suffix}"
+            text = _environment().get_template(f"{fmt}_{snippet}.j2").render(page, file=file)
+            files[file] = text.encode("ascii")
+    return files
+
+
+def _printed(port: Port, frames: Frames | None) -> PrintedPort:
+    scale = "" if port.scale is None else f"{port.scale:.9g}"
+    return PrintedPort(plain(port.name), port.shape, port.dtype, scale, port.zero_point or 0, frames)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(loader=jinja2.FileSystemLoader(ROOM), undefined=jinja2.StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
