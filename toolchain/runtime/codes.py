@@ -51,9 +51,12 @@ def expect_output(op: Op, out: QuantParams, scale: float, zero_point: int) -> No
 
 
 def expect_same(op: Op, quants: Sequence[QuantParams], out: QuantParams) -> None:
-    """Raises Unsupported where a kernel that hands codes on would change what they mean."""
+    """Raises Unsupported where a kernel that hands codes on would change what they mean.
+
+    What is no code (indices, conditions) has no parameters.
+    """
     for name, quant in zip(op.inputs, quants, strict=True):
-        if not out.same_as(quant):
+        if quant is not None and not out.same_as(quant):
             raise Unsupported(
                 f"{op.name}: int8 {op.kind} hands codes on as they are, but {name} has scale {quant.scale}, "
                 f"zero point {quant.zero_point} and the output {out.scale}, {out.zero_point}. "

@@ -1,4 +1,4 @@
-"""exp, logistic, tanh and the reciprocal in 32-bit fixed point, bit for bit as TensorFlow Lite's kernels.
+"""exp, log, logistic, tanh and the reciprocal in 32-bit fixed point, bit for bit as TensorFlow Lite's kernels.
 
 A raw value r with n integer bits stands for r * 2**(n - 31) and lies in [-2**31, 2**31); it is held in int64.
 Source: gemmlowp fixedpoint/fixedpoint.h (the polynomial, the barrel shifter and the Newton-Raphson steps);
@@ -12,6 +12,8 @@ from toolchain.ir.quant import divide_by_power_of_two, doubling_high_mul
 ONE = 2**31 - 1
 """1.0 with 0 integer bits: the largest raw value stands in for it."""
 
+SQRT_OF_HALF, FOURTH_ROOT_OF_HALF, LOG_OF_2 = 1518500250, 1805811301, 1488522236
+"""With 0 integer bits."""
 EXP_OF_MINUS_POWER = ((-2, 1672461947), (-1, 1302514674), (0, 790015084), (1, 290630308), (2, 39332535),
                       (3, 720401), (4, 242))
 """(e, exp(-2**e) with 0 integer bits)."""
@@ -88,5 +90,59 @@ def tanh(raw: np.ndarray, integer_bits: int) -> np.ndarray:
 def reciprocal(raw: np.ndarray, integer_bits: int) -> tuple[np.ndarray, np.ndarray]:
     """(m, bits) with 1 / x = m * 2**(-31 - bits) for x > 0: normalized to [1, 2), then inverted."""
     raw = np.asarray(raw, np.int64)
-    shift = 32 - np.frexp(raw.astype(np.float64))[1]
+    shift = _leading_zeros(raw)
     return one_over_one_plus((raw << shift) - (1 << 31)), integer_bits - shift
+
+
+def inverse_sqrt(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(m, bits) with 1 / sqrt(value) = m * 2**(-31 - bits) for whole numbers in [1, 2**29).
+
+    Five Newton-Raphson steps y' = y (3 - x y^2) / 2 with 3 integer bits, x = value brought to [1/4, 1) * 4.
+    GetInvSqrtQuantizedMultiplierExp in kernels/internal/common.cc.
+    """
+    value = np.asarray(value, np.int64)
+    pairs = (31 - np.frexp(value.astype(np.float64))[1]) // 2 - 1
+    x = (value << (2 * pairs)) >> 1
+    half_x, half_three, y = rescale(x, -1), (1 << 28) + (1 << 27), np.full_like(value, 1 << 28)
+    for _ in range(5):
+        cube = rescale(doubling_high_mul(doubling_high_mul(y, y), y), 6)
+        y = rescale(doubling_high_mul(half_three, y) - doubling_high_mul(half_x, cube), 3)
+    half_root_two = 1518500250
+    inverse, bits = doubling_high_mul(y, half_root_two), 11 - pairs
+    inverse = np.where(bits < 0, inverse << np.maximum(-bits, 0), inverse)
+    return np.where(value == 1, ONE, inverse), np.where(value == 1, 0, np.maximum(bits, 0))
+
+
+def log(raw: np.ndarray, integer_bits: int, output_bits: int) -> np.ndarray:
+    """log(x) for x >= 1 with `integer_bits`; the result has `output_bits` integer bits.
+
+    kernels/internal/common.h log_x_for_x_greater_than_or_equal_to_1: x = r * 2**k with r around sqrt(sqrt(1/2)),
+    where a rational function gives log(r) to the fourth order; k is a multiple of 1/2 less 1/4.
+    """
+    r, power = _near_fourth_root_of_half(np.asarray(raw, np.int64), integer_bits, 30 - output_bits)
+    middle, q = (r + FOURTH_ROOT_OF_HALF + 1) >> 1, 2 * (r - FOURTH_ROOT_OF_HALF)
+    square = doubling_high_mul(q, q)
+    top = doubling_high_mul(q, r) + doubling_high_mul(doubling_high_mul(q, square), 117049297)
+    bottom = doubling_high_mul(middle, 1057819769 + q + doubling_high_mul(127690142, square)) \
+        + doubling_high_mul(638450708, q)
+    rest = doubling_high_mul(rescale(top, -output_bits - 1), one_over_one_plus(bottom))
+    return rescale(doubling_high_mul(power, LOG_OF_2) + rest, 1)
+
+
+def _near_fourth_root_of_half(raw: np.ndarray, integer_bits: int, fraction_bits: int):
+    """(r, k) with x = r * 2**k, r between sqrt(1/2) and 1 with 0 integer bits, k with `fraction_bits`.
+
+    Two ways of normalizing, sqrt(1/2) apart; the smaller r is taken.
+    """
+    quarter = 1 << (fraction_bits - 2)
+    zeros = _leading_zeros(raw)
+    halved = rescale(doubling_high_mul(raw << (zeros - 1), SQRT_OF_HALF), 1)
+    headroom = _leading_zeros(doubling_high_mul(raw, SQRT_OF_HALF)) - 1
+    whole = np.minimum(raw << headroom, ONE)
+    powers = ((integer_bits - zeros) << fraction_bits) + quarter, ((integer_bits - headroom) << fraction_bits) - quarter
+    return np.minimum(halved, whole), np.maximum(*powers)
+
+
+def _leading_zeros(raw: np.ndarray) -> np.ndarray:
+    """Of a positive number in 32 bits."""
+    return 32 - np.frexp(np.asarray(raw, np.float64))[1]

@@ -9,52 +9,15 @@ import math
 
 import numpy as np
 
-from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Op
 from toolchain.ir.quant import QuantParams, clamp_range, dequantize, quantize
-from toolchain.runtime import kernels_float, multipliers, pointwise_int8
+from toolchain.runtime import (curves_int8, kernels_float, log_softmax_int8, moving, multipliers, norm_int8, pairs_int8,
+                               pointwise_int8, resize_int8, weighted_int8)
 from toolchain.runtime.codes import expect_same, finish, rescaled
-from toolchain.runtime.windows import pad_spatial, patches, taps, window_sizes
+from toolchain.runtime.windows import pad_spatial, taps, window_sizes
 
 Params = QuantParams | None
 Kernel = Callable[[Op, Sequence[np.ndarray], Sequence[Params], Params], np.ndarray]
-
-
-# Weighted ---------------------------------------------------------------------------------------------------
-
-def _matmul(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Exact products of int8 rows and weight [O, K]: sums below 2**24 in float32, below 2**53 in float64."""
-    exact = np.float32 if weight.shape[1] * 2**14 < 2**24 else np.float64
-    return rows.astype(exact) @ weight.astype(exact).T
-
-
-def _finish_weighted(accumulator: np.ndarray, op: Op, codes, quants, out: QuantParams) -> np.ndarray:
-    """Fold in the bias and what the input's zero point adds, then requantize."""
-    offset = multipliers.folded_bias(quants[0], codes[1], codes[2], WEIGHTED[op.kind])
-    pairs = multipliers.weighted(*quants[:2], out)
-    return finish(accumulator, offset, *pairs, out, op.attrs["activation"])
-
-
-def conv2d(op, codes, quants, out) -> np.ndarray:
-    """reference/integer_ops/conv.h ConvPerChannel; padding holds the input's zero point."""
-    x, weight, _ = codes
-    rows = patches(pad_spatial(x, op.attrs["pads"], quants[0].zero_point), weight.shape[1:3], op.attrs)
-    accumulator = _matmul(rows, weight.reshape(len(weight), -1))
-    return _finish_weighted(accumulator, op, codes, quants, out)
-
-
-def depthwise_conv2d(op, codes, quants, out) -> np.ndarray:
-    """reference/integer_ops/depthwise_conv.h DepthwiseConvPerChannel."""
-    x, weight, _ = codes
-    x = np.repeat(x, op.attrs["multiplier"], axis=-1).astype(np.int32)
-    x, kernel = pad_spatial(x, op.attrs["pads"], quants[0].zero_point), weight.astype(np.int32)
-    accumulator = sum(view * kernel[0, i, j] for i, j, view in taps(x, weight.shape[1:3], op.attrs))
-    return _finish_weighted(accumulator, op, codes, quants, out)
-
-
-def fully_connected(op, codes, quants, out) -> np.ndarray:
-    """reference/integer_ops/fully_connected.h."""
-    return _finish_weighted(_matmul(*codes[:2]), op, codes, quants, out)
 
 
 # Reductions and moves ---------------------------------------------------------------------------------------
@@ -78,22 +41,40 @@ def max_pool2d(op, codes, quants, out) -> np.ndarray:
 
 def mean(op, codes, quants, out) -> np.ndarray:
     """reference/reduce.h QuantizedMeanOrSum."""
-    x, axes = codes[0], op.attrs["axes"]
-    count = math.prod(x.shape[axis] for axis in axes)
-    total = x.sum(axis=axes, keepdims=op.attrs["keepdims"], dtype=np.int64)
-    return finish(total, -int(quants[0].zero_point) * count, *multipliers.average(quants[0], out, count), out)
+    count = _reduced(op, codes[0])
+    return _summed(op, codes[0], quants[0], multipliers.average(quants[0], out, count), out)
+
+
+def total(op, codes, quants, out) -> np.ndarray:
+    """reference/reduce.h QuantizedMeanOrSum."""
+    return _summed(op, codes[0], quants[0], multipliers.ratio(quants[0], out), out)
+
+
+def _reduced(op: Op, x: np.ndarray) -> int:
+    """How many codes make one."""
+    return math.prod(x.shape[axis] for axis in op.attrs["axes"])
+
+
+def _summed(op: Op, x: np.ndarray, quant: QuantParams, pair: multipliers.Pair, out: QuantParams) -> np.ndarray:
+    y = x.sum(axis=op.attrs["axes"], keepdims=op.attrs["keepdims"], dtype=np.int64)
+    return finish(y, -int(quant.zero_point) * _reduced(op, x), *pair, out)
 
 
 def pad(op, codes, quants, out) -> np.ndarray:
-    """pad_common.cc: padding holds the output's zero point."""
+    """pad_common.cc: padding holds the value's code, for 0 the zero point."""
     expect_same(op, quants, out)
-    return np.pad(codes[0], op.attrs["pads"], constant_values=out.zero_point)
+    return np.pad(codes[0], op.attrs["pads"], constant_values=quantize(op.attrs["value"], out))
 
 
 def move(op, codes, quants, out) -> np.ndarray:
-    """concat, reshape, transpose."""
+    """Ops that hand codes on, and of several the smallest or largest."""
     expect_same(op, quants, out)
     return kernels_float.FLOAT[op.kind](op, *codes)
+
+
+def argmax(op, codes, quants, out) -> np.ndarray:
+    """reference/arg_min_max.h, on codes of any scale."""
+    return moving.argmax(op, *codes)
 
 
 # In and out -------------------------------------------------------------------------------------------------
@@ -109,23 +90,55 @@ def to_reals(op, codes, quants, out) -> np.ndarray:
 
 
 INT8: Mapping[str, Kernel] = {
-    "conv2d": conv2d,
-    "depthwise_conv2d": depthwise_conv2d,
-    "fully_connected": fully_connected,
+    "conv2d": weighted_int8.conv2d,
+    "depthwise_conv2d": weighted_int8.depthwise_conv2d,
+    "transpose_conv2d": weighted_int8.transpose_conv2d,
+    "fully_connected": weighted_int8.fully_connected,
+    "batch_matmul": weighted_int8.batch_matmul,
+    "layer_norm": norm_int8.layer_norm,
     "add": pointwise_int8.add_or_sub,
     "sub": pointwise_int8.add_or_sub,
     "mul": pointwise_int8.mul,
+    "div": pairs_int8.div,
+    "minimum": move,
+    "maximum": move,
+    "pow": curves_int8.power,
     "relu": pointwise_int8.relu,
     "relu6": pointwise_int8.relu,
     "leaky_relu": pointwise_int8.leaky_relu,
+    "prelu": pairs_int8.prelu,
+    "elu": curves_int8.table,
+    "gelu": curves_int8.table,
+    "hard_swish": curves_int8.hard_swish,
+    "softplus": curves_int8.softplus,
+    "abs": curves_int8.absolute,
+    "neg": curves_int8.negative,
+    "exp": curves_int8.table,
+    "log": curves_int8.table,
+    "sqrt": curves_int8.sqrt,
+    "rsqrt": curves_int8.rsqrt,
     "logistic": pointwise_int8.logistic,
     "tanh": pointwise_int8.tanh,
     "softmax": pointwise_int8.softmax,
+    "log_softmax": log_softmax_int8.log_softmax,
     "average_pool2d": average_pool2d,
     "max_pool2d": max_pool2d,
     "mean": mean,
+    "sum": total,
+    "reduce_max": move,
+    "reduce_min": move,
+    "argmax": argmax,
+    "resize_nearest": move,
+    "resize_bilinear": resize_int8.resize_bilinear,
+    "depth_to_space": move,
+    "space_to_depth": move,
     "pad": pad,
+    "mirror_pad": move,
     "concat": move,
+    "slice": move,
+    "gather": move,
+    "tile": move,
+    "select": move,
     "reshape": move,
     "transpose": move,
     "quantize": to_codes,

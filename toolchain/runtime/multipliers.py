@@ -63,6 +63,25 @@ def average(x: QuantParams, out: QuantParams, count: int) -> Pair:
     return (multiplier << gain) // count, shift - gain
 
 
+def inverse_root(x: QuantParams, out: QuantParams) -> Pair:
+    """For rsqrt: elementwise.cc SetRsqrtOutputMultiplier."""
+    return fixed_point(1 / (math.sqrt(float(x.scale)) * float(out.scale)))
+
+
+def hard_swish(x: QuantParams, out: QuantParams) -> tuple[Pair, Pair]:
+    """For hard_swish, 16-bit multipliers: from x with 7 more bits to the output's scale, whose shift must not
+    be to the left, and to 3 / 2**15. hard_swish_common.cc HardSwishPrepare, in float32.
+    """
+    fine = np.float32(1 / 128) * x.scale
+    return _halved(float(fine / out.scale)), _halved(float(fine / np.float32(3 / 2**15)))
+
+
+def _halved(real: float) -> Pair:
+    """kernels/internal/common.h DownScaleInt32ToInt16Multiplier."""
+    multiplier, shift = fixed_point(real)
+    return min((multiplier + (1 << 15)) >> 16, 2**15 - 1), shift
+
+
 def softmax_exps(x: QuantParams, beta: float) -> np.ndarray:
     """exp(-steps * scale * beta) for 0 to 255 steps below the largest code, 0 integer bits; int64 (256,).
 

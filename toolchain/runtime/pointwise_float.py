@@ -65,7 +65,7 @@ def gelu(op: Op, x) -> np.ndarray:
     """x * Phi(x); approximate: by tanh (Hendrycks and Gimpel 2016)."""
     if op.attrs["approximate"]:
         inner = np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x * x * x)
-        return np.float32(0.5) * x * (1 + np.tanh(inner))
+        return (np.float32(0.5) * x * (1 + np.tanh(inner))).astype(np.float32)
     return (0.5 * x * (1 + erf(x * np.sqrt(0.5)))).astype(np.float32)
 
 
