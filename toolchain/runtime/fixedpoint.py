@@ -1,4 +1,4 @@
-"""exp, log, logistic, tanh and the reciprocal in 32-bit fixed point, bit for bit as TensorFlow Lite's kernels.
+"""exp, log, logistic, tanh, reciprocal in 32-bit fixed point, bit for bit as TensorFlow Lite's kernels.
 
 A raw value r with n integer bits stands for r * 2**(n - 31) and lies in [-2**31, 2**31); it is held in int64.
 Source: gemmlowp fixedpoint/fixedpoint.h (the polynomial, the barrel shifter and the Newton-Raphson steps);
@@ -116,8 +116,8 @@ def inverse_sqrt(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def log(raw: np.ndarray, integer_bits: int, output_bits: int) -> np.ndarray:
     """log(x) for x >= 1 with `integer_bits`; the result has `output_bits` integer bits.
 
-    kernels/internal/common.h log_x_for_x_greater_than_or_equal_to_1: x = r * 2**k with r around sqrt(sqrt(1/2)),
-    where a rational function gives log(r) to the fourth order; k is a multiple of 1/2 less 1/4.
+    kernels/internal/common.h log_x_for_x_greater_than_or_equal_to_1: x = r * 2**k with r around 2**(-1/4),
+    where a rational function gives log(r) + log(2) / 4 to the fourth order; k comes 1/4 lower.
     """
     r, power = _near_fourth_root_of_half(np.asarray(raw, np.int64), integer_bits, 30 - output_bits)
     middle, q = (r + FOURTH_ROOT_OF_HALF + 1) >> 1, 2 * (r - FOURTH_ROOT_OF_HALF)
@@ -139,8 +139,9 @@ def _near_fourth_root_of_half(raw: np.ndarray, integer_bits: int, fraction_bits:
     halved = rescale(doubling_high_mul(raw << (zeros - 1), SQRT_OF_HALF), 1)
     headroom = _leading_zeros(doubling_high_mul(raw, SQRT_OF_HALF)) - 1
     whole = np.minimum(raw << headroom, ONE)
-    powers = ((integer_bits - zeros) << fraction_bits) + quarter, ((integer_bits - headroom) << fraction_bits) - quarter
-    return np.minimum(halved, whole), np.maximum(*powers)
+    power = np.maximum(((integer_bits - zeros) << fraction_bits) + quarter,
+                       ((integer_bits - headroom) << fraction_bits) - quarter)
+    return np.minimum(halved, whole), power
 
 
 def _leading_zeros(raw: np.ndarray) -> np.ndarray:

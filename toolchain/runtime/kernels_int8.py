@@ -11,8 +11,18 @@ import numpy as np
 
 from toolchain.ir.graph import Op
 from toolchain.ir.quant import QuantParams, clamp_range, dequantize, quantize
-from toolchain.runtime import (curves_int8, kernels_float, log_softmax_int8, moving, multipliers, norm_int8, pairs_int8,
-                               pointwise_int8, resize_int8, weighted_int8)
+from toolchain.runtime import (
+    curves_int8,
+    kernels_float,
+    log_softmax_int8,
+    moving,
+    multipliers,
+    norm_int8,
+    pairs_int8,
+    pointwise_int8,
+    resize_int8,
+    weighted_int8,
+)
 from toolchain.runtime.codes import expect_same, finish, rescaled
 from toolchain.runtime.windows import pad_spatial, taps, window_sizes
 
@@ -55,7 +65,7 @@ def _reduced(op: Op, x: np.ndarray) -> int:
     return math.prod(x.shape[axis] for axis in op.attrs["axes"])
 
 
-def _summed(op: Op, x: np.ndarray, quant: QuantParams, pair: multipliers.Pair, out: QuantParams) -> np.ndarray:
+def _summed(op: Op, x: np.ndarray, quant: QuantParams, pair: multipliers.Pair, out: QuantParams):
     y = x.sum(axis=op.attrs["axes"], keepdims=op.attrs["keepdims"], dtype=np.int64)
     return finish(y, -int(quant.zero_point) * _reduced(op, x), *pair, out)
 
