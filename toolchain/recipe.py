@@ -69,9 +69,13 @@ class CalibrateConfig(Section):
 
 
 class QuantSpec(Section):
-    """scheme: "int8" = static post-training INT8 (TFLite specification), "float32" = leave it in float."""
+    """What numbers become.
 
-    scheme: Literal["int8", "float32"] = "int8"
+    scheme: "int8" = static post-training INT8 (TFLite specification); "int16x8" = the same with int16
+            activations; "float32" = leave it in float
+    """
+
+    scheme: Literal["int8", "int16x8", "float32"] = "int8"
 
 
 class ResizeConfig(Section):

@@ -50,14 +50,14 @@ def test_codes_are_within_half_a_step_and_bias_scale_is_the_product(weight, bias
     assert np.allclose(b.quant.scale, np.float64(x.scale) * w.quant.scale, rtol=1e-6)
     error = np.abs(b.data * b.quant.scale.astype(np.float64) - bias)
     assert np.all(error <= b.quant.scale * 0.51 + 1e-6 * abs(bias))
-    assert np.abs(b.data).max() <= BIAS_LIMIT * (1 + 2**-22)
+    assert np.abs(b.data).max() <= BIAS_LIMIT["int8"] * (1 + 2**-22)
 
 
 def test_only_the_channel_whose_bias_would_overflow_has_its_scale_raised():
     w, b = quantized([[1e-6, -1e-6], [0.5, 0.25]], [7.0, 7.0])
     assert dequantize(b.data, b.quant) == pytest.approx([7.0, 7.0], rel=1e-6)
-    assert abs(int(b.data[0])) == pytest.approx(BIAS_LIMIT, rel=1e-6)
-    assert w.quant.scale[0] == pytest.approx(7.0 / BIAS_LIMIT / 0.02, rel=1e-5)
+    assert abs(int(b.data[0])) == pytest.approx(BIAS_LIMIT["int8"], rel=1e-6)
+    assert w.quant.scale[0] == pytest.approx(7.0 / BIAS_LIMIT["int8"] / 0.02, rel=1e-5)
     assert w.data[0].tolist() == [3, -3]
     assert w.quant.scale[1] == np.float32(0.5 / 127)
 

@@ -1,4 +1,4 @@
-"""Static post-training INT8: the canonical float graph rewritten in integers."""
+"""Static post-training quantization: the canonical float graph rewritten in integers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,9 +18,12 @@ from toolchain.quantize.weights import quantize_weights
 from toolchain.recipe import QuantSpec
 
 Scales = Mapping[str, QuantParams]
+CODES = {"int8": "int8", "int16x8": "int16"}
+"""Scheme -> dtype of the activations' codes."""
 MULTIPLIER_LIMIT = 2.0**30
 """What `fixed_point` can hold."""
-FINEST = {"add": 2.0**-19, "sub": 2.0**-19, "hard_swish": 2.0**-7}
+FINEST = {"int8": {"add": 2.0**-19, "sub": 2.0**-19, "hard_swish": 2.0**-7},
+          "int16": {"add": 2.0**-14, "sub": 2.0**-14}}
 """Output scale by the coarsest input's; from there down, TFLite Micro aborts (add_common.cc) or refuses
 (hard_swish_common.cc)."""
 COARSEST_SIGMOID = 8.0
@@ -30,7 +33,8 @@ CalculateInputRadius gives 0)."""
 
 def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = QuantSpec(),
              pinned: Scales | None = None) -> Graph:
-    """The QUANTIZED graph: int8 activations, inputs and outputs included, int8 weights, int32 biases.
+    """The QUANTIZED graph: int8 activations, inputs and outputs included, int8 weights, int32 biases. Scheme
+    "int16x8": int16 activations, int64 biases.
 
     graph: canonical; stats: what `calibrate` returned for it
     pinned: inputs whose parameters are known beforehand, from what their codes are
@@ -42,7 +46,8 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
     if spec.scheme == "float32":
         return graph
     require_rules(check(graph, "CANONICAL"))
-    return check(_Rewriting(graph, activation_scales(graph, stats, pinned)).run(), "QUANTIZED")
+    scales = activation_scales(graph, stats, pinned, CODES[spec.scheme])
+    return check(_Rewriting(graph, scales).run(), "QUANTIZED")
 
 
 class _Rewriting:
@@ -60,7 +65,7 @@ class _Rewriting:
 
     def _held(self, tensor: Tensor) -> Tensor:
         quant = self.scales.get(tensor.name)
-        return tensor if quant is None else replace(tensor, dtype="int8", quant=quant)
+        return tensor if quant is None else replace(tensor, dtype=quant.dtype, quant=quant)
 
     def run(self) -> Graph:
         for op in self.graph.ops:
@@ -95,7 +100,7 @@ class _Rewriting:
         """An op that brings its inputs to its output's scale itself, or gives numbers."""
         if op.name in self.scales:
             coarsest = max(float(self.scales[t.name].scale) for t in data_inputs(self.graph, op))
-            _check_scales(self.graph, op, coarsest, float(self.scales[op.name].scale))
+            _check_scales(self.graph, op, coarsest, self.scales[op.name])
         self.ops.append(replace(op, inputs=tuple(self.operand(op, name) for name in op.inputs)))
 
     def moved(self, op: Op) -> None:
@@ -105,7 +110,7 @@ class _Rewriting:
         for name in op.inputs:
             operand = self.operand(op, name)
             if name in data and not self.scales[name].same_as(out):
-                operand = self.converted("quantize", operand, f"{op.name}.{name}", "int8", out)
+                operand = self.converted("quantize", operand, f"{op.name}.{name}", out.dtype, out)
             inputs.append(operand)
         self.ops.append(replace(op, inputs=tuple(inputs)))
 
@@ -167,12 +172,13 @@ def _check_multiplier(graph: Graph, op: Op, products: np.ndarray, out: np.ndarra
                          f"is 2**30 times finer than its products'; give samples like its training data")
 
 
-def _check_scales(graph: Graph, op: Op, coarsest: float, out: float) -> None:
-    if op.kind in FINEST and out <= FINEST[op.kind] * coarsest:
-        finer = round(1 / FINEST[op.kind])
-        raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale {out:.3g} is "
-                         f"{finer:,} times finer than its inputs'; give samples like its training data")
-    if op.kind in ("logistic", "tanh") and coarsest >= COARSEST_SIGMOID:
+def _check_scales(graph: Graph, op: Op, coarsest: float, out: QuantParams) -> None:
+    finest = FINEST[out.dtype].get(op.kind, 0)
+    if float(out.scale) <= finest * coarsest:
+        raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale "
+                         f"{float(out.scale):.3g} is {round(1 / finest):,} times finer than its inputs'; "
+                         f"give samples like its training data")
+    if op.kind in ("logistic", "tanh") and coarsest >= COARSEST_SIGMOID and out.dtype == "int8":
         raise BadSamples(f"{graph.name}: {op.name} ({op.kind}) reads values over {255 * coarsest:,.0f} wide, "
                          f"which INT8 cannot tell apart near 0; look at the preprocessing, or leave it in "
                          f'float ([quantize] scheme = "float32")')

@@ -45,6 +45,16 @@ SIGNED_UNIT = QuantParams(1 / 128, 0)
 LOG_UNIT = QuantParams(16 / 256, 127)
 """(-16, 0]: logarithms of probabilities."""
 
+
+
+def at_width(params: QuantParams, dtype: str) -> QuantParams:
+    """Fixed parameters of int8 codes as those of `dtype`: int16 reaches as far, symmetrically."""
+    if dtype == "int8":
+        return params
+    reach = max(abs((code - int(params.zero_point)) * float(params.scale)) for code in (-128, 128))
+    return QuantParams(reach / 32768, 0, dtype=dtype)
+
+
 _SAME_SCALE = "{}: input and outputs must all have same scale/zero_point"
 _NO_ENTRY = "no entry; TFLite's kernel {} requantizes"
 _TABLE = "no entry; 256 codes, 256 results"

@@ -7,26 +7,29 @@ from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import RANGE, QuantParams, activation_params
 from toolchain.quantize.observers import TensorStats
-from toolchain.quantize.rules import SAME, data_inputs, observed, on_codes, rule_of
+from toolchain.quantize.rules import SAME, at_width, data_inputs, observed, on_codes, rule_of
 
 Range = tuple[float, float]
 
 
 def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
-                      pinned: Mapping[str, QuantParams] | None = None) -> dict[str, QuantParams]:
+                      pinned: Mapping[str, QuantParams] | None = None,
+                      dtype: str = "int8") -> dict[str, QuantParams]:
     """QuantParams of every activation that is held in codes, and of every constant that is read as one.
 
     pinned: inputs whose parameters are known beforehand
+    dtype:  of the codes, "int8" or "int16"
     Tensors that a SAME rule ties together share the union of their ranges. An output whose parameters are
     fixed, and a pinned input, keeps them; where others are tied to it, its codes have to be requantized for
     their op. Raises BadSamples where a range that is needed was not observed.
     """
     outputs = {op.name: rule_of(graph, op).output for op in graph.ops}
-    fixed = {name: params for name, params in outputs.items() if isinstance(params, QuantParams)}
+    fixed = {name: at_width(params, dtype) for name, params in outputs.items()
+             if isinstance(params, QuantParams)}
     fixed |= pinned or {}
     ranges = _own_ranges(graph, stats)
     return {name: fixed.get(name, shared) for group in same_scale_groups(graph)
-            for shared in [_shared(group, fixed, ranges)] for name in group}
+            for shared in [_shared(group, fixed, ranges, dtype)] for name in group}
 
 
 def in_codes(graph: Graph) -> list[str]:
@@ -78,14 +81,15 @@ def _constant_ranges(graph: Graph) -> Iterator[tuple[str, Range]]:
                                 -math.inf if readers == {"minimum"} else high)
 
 
-def _shared(group: list[str], fixed: Mapping[str, QuantParams], ranges: Mapping[str, Range]) -> QuantParams:
+def _shared(group: list[str], fixed: Mapping[str, QuantParams], ranges: Mapping[str, Range],
+            dtype: str) -> QuantParams:
     """The fixed parameters where the group holds nothing else, or those of the union of all ranges."""
     pinned = [fixed[name] for name in group if name in fixed]
     own = [ranges[name] for name in group if name in ranges and name not in fixed]
     if pinned and not own and all(params.same_as(pinned[0]) for params in pinned):
         return pinned[0]
     lows, highs = zip(*own, *map(_reals, pinned))
-    return activation_params(min(lows), max(highs))
+    return activation_params(min(lows), max(highs), dtype)
 
 
 def _reals(params: QuantParams) -> Range:

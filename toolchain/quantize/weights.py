@@ -8,40 +8,43 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.ir.check import WEIGHTED
+from toolchain.ir.check import BIAS, WEIGHTED
 from toolchain.ir.graph import Op, Tensor
 from toolchain.ir.quant import QuantParams, quantize, round_half_away, weight_params
 
-BIAS_LIMIT = 2**30
-"""Largest bias code. The other half of int32 holds 33,155 products of at most 255 * 127."""
+BIAS_LIMIT = {"int8": 2**30, "int16": 2**46}
+"""dtype of the activations -> largest bias code. The other half of int32 holds 33,155 products of at most
+255 * 127; of the int64 sums, 47 bits are left by the multiplier of 16 (kernels_int16.requantize_once)."""
 TINY = np.finfo(np.float32).tiny
 
 
 def quantize_weights(op: Op, x: QuantParams, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """int8 weight, symmetric, narrow range, per output channel; int32 bias at scale x * scale weight.
+    """int8 weight, symmetric, narrow range, per output channel; int32 bias at scale x * scale weight, int64
+    where x has int16 codes.
 
     x: parameters of the op's input
     """
     axis = WEIGHTED[op.kind]
-    params = _channel_params(weight.data, bias.data, float(x.scale), axis)
+    params = _channel_params(weight.data, bias.data, x, axis)
     codes = quantize(weight.data, params, narrow=True)
     products = float(x.scale) * params.scale.astype(np.float64)
-    bias_codes = round_half_away(bias.data / products).astype(np.int32)
-    bias_params = QuantParams(products.astype(np.float32), params.zero_point, 0, "int32")
+    dtype = BIAS[x.dtype]
+    bias_codes = round_half_away(bias.data / products).astype(dtype)
+    bias_params = QuantParams(products.astype(np.float32), params.zero_point, 0, dtype)
     return (replace(weight, dtype="int8", data=codes, quant=params),
-            replace(bias, dtype="int32", data=bias_codes, quant=bias_params))
+            replace(bias, dtype=dtype, data=bias_codes, quant=bias_params))
 
 
-def _channel_params(weight: np.ndarray, bias: np.ndarray, x_scale: float, axis: int) -> QuantParams:
+def _channel_params(weight: np.ndarray, bias: np.ndarray, x: QuantParams, axis: int) -> QuantParams:
     """`weight_params`, with two repairs of single channels.
 
     All zero (pruned, masked): any scale will do for the weights, but the bias has to be told with it, so it
-    takes the widest channel's. So small that the bias would overflow int32 (dead, batch norm folded): the
+    takes the widest channel's. So small that the bias would overflow (dead, batch norm folded): the
     scale is raised until the bias fits; the weights lose bits that the bias would drown anyway.
     """
     params = weight_params(weight, axis)
     others = tuple(i for i in range(weight.ndim) if i != axis)
     empty = ~weight.any(axis=others)
     scale = np.where(empty & ~empty.all(), params.scale[~empty].max(initial=0), params.scale)
-    floor = np.maximum(np.abs(bias, dtype=np.float64) / BIAS_LIMIT, TINY) / x_scale
+    floor = np.maximum(np.abs(bias, dtype=np.float64) / BIAS_LIMIT[x.dtype], TINY) / float(x.scale)
     return replace(params, scale=np.maximum(scale, floor).astype(np.float32))

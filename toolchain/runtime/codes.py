@@ -38,8 +38,11 @@ def by_table(codes: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) ->
 def rescaled(codes: np.ndarray, quant: QuantParams, out: QuantParams, activation: str | None = None):
     """The same reals at the output's scale, clamped."""
     multiplier, shift = multipliers.ratio(quant, out)
-    zero = int(quant.zero_point)
-    return by_table(codes, lambda every: finish(every, -zero, multiplier, shift, out, activation))
+
+    def requantized(each):
+        return finish(each, -int(quant.zero_point), multiplier, shift, out, activation)
+
+    return by_table(codes, requantized) if codes.itemsize == 1 else requantized(codes)
 
 
 def expect_output(op: Op, out: QuantParams, scale: float, zero_point: int) -> None:
