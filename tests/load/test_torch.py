@@ -11,40 +11,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.load.torch_nets import Network, kinds, load_checked, network, seeded
 from tests.models import NETWORKS
 from toolchain.errors import BadInput, BadModel, Unsupported
 from toolchain.ir.check import check
-from toolchain.ir.layout import channels_last, transposes
+from toolchain.ir.layout import transposes
 from toolchain.ir.passes import canonical
 from toolchain.load.selfcheck import self_check
 from toolchain.load.torch import load_module, load_torch, module_oracle
 from toolchain.runtime import reference
-
-
-class Network(nn.Module):
-    """A network of one function; `layers` become its submodules."""
-
-    def __init__(self, function, **layers):
-        super().__init__()
-        self.function = function
-        for name, layer in layers.items():
-            setattr(self, name, layer)
-
-    def forward(self, *inputs):
-        return self.function(self, *inputs)
-
-
-def load_checked(module, *shape):
-    """The graph after the layout pass; it and its canonical form were compared with the module."""
-    literal = check(load_torch(module, (torch.zeros(shape),), "net"), "FLOAT")
-    graph = check(channels_last(literal), "FLOAT")
-    for each in (graph, canonical(graph)):
-        assert self_check(literal, each, module_oracle(module, literal)) < 1e-5
-    return graph
-
-
-def kinds(graph):
-    return [op.kind for op in graph.ops]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -112,13 +87,7 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_call_computes_the_same(name):
     made, shape = CALLS[name]
-    module = made if isinstance(made, nn.Module) else Network(made)
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        for parameter in (*module.parameters(), *module.buffers()):
-            if parameter.is_floating_point():
-                parameter.data.uniform_(0.5, 1.5)
-    load_checked(module, *shape)
+    load_checked(seeded(network(made)), *shape)
 
 
 def test_in_place_calls_change_what_is_read_later():
@@ -173,11 +142,31 @@ def test_a_layer_used_twice_shares_its_weights():
     assert (first.name, second.name) == ("fc", "fc.1")
 
 
-def test_several_inputs_and_outputs():
-    module = Network(lambda m, a, b: {"sum": a + b, "product": a * b})
+def test_outputs_are_called_by_the_keys_of_dicts():
+    module = Network(lambda m, a, b: {"sum": a + b, "rest": (a * b, {"last": a - b})})
     graph = load_torch(module, (torch.zeros(1, 3), torch.zeros(1, 3)), "net")
-    assert graph.outputs == ("add", "mul") and len(graph.inputs) == 2
+    assert graph.outputs == ("sum", "rest.0", "rest.1.last") and len(graph.inputs) == 2
     assert self_check(graph, graph, module_oracle(module, graph)) == 0
+
+
+def test_an_output_may_bear_the_name_of_an_input_or_an_inner_tensor():
+    def forward(m, x):
+        y = m.logits(x)
+        return {"logits": y.softmax(1), "inputs_0": y + x}
+
+    module = Network(forward, logits=nn.Linear(3, 3))
+    graph = check(load_torch(module, (torch.zeros(1, 3),), "net"), "FLOAT")
+    assert graph.outputs == ("logits", "inputs_0") and graph.inputs == ("inputs_0.inner",)
+    assert self_check(graph, graph, module_oracle(module, graph)) < 1e-6
+
+
+def test_an_output_that_is_an_input_or_given_twice_is_a_copy():
+    def forward(m, x):
+        y = x * 2
+        return x, y, y
+
+    graph = load_checked(Network(forward), 1, 6)
+    assert len(set(graph.outputs)) == 3 and not set(graph.outputs) & set(graph.inputs)
 
 
 def test_a_larger_batch_is_bound_to_one_and_said():
@@ -201,50 +190,92 @@ def test_loading_twice_gives_one_digest():
 
 
 def test_everything_unsupported_is_listed_at_once():
-    net = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.GELU(), nn.Conv2d(8, 4, 1), nn.Hardtanh(),
-                        nn.PixelShuffle(2), nn.Conv2d(1, 2, 1))
+    class Rounded(nn.Module):
+        def forward(self, x):
+            return x.round()
+
+    net = nn.Sequential(nn.Conv2d(4, 8, 3), Rounded(), nn.Conv2d(8, 4, 1), nn.Softmax(0), nn.Upsample(
+        scale_factor=1.3, mode="bilinear"), nn.Conv2d(4, 2, 1))
     with pytest.raises(Unsupported) as error:
         load_torch(net, (torch.zeros(1, 4, 6, 6),), "net")
-    lines = str(error.value).splitlines()
-    assert lines[0] == "net: 4 unsupported:"
-    assert lines[1] == ("  aten.conv2d.default at 0: groups=2 of 4 channels; only groups=1 and depthwise "
-                        "(groups=4) have a row")
-    assert lines[2] == "  aten.gelu.default at 1: no row in the op table (use ReLU, SiLU or LeakyReLU)"
-    assert "hardtanh.default at 3: clamps to [-1" in lines[3] and "pixel_shuffle" in lines[4]
+    assert str(error.value).splitlines() == [
+        "net: 3 unsupported:",
+        "  aten.round.default at 1: no row in the op table (rounding has no row)",
+        "  aten.softmax.int at 3: goes over the batch; name another axis",
+        "  aten.upsample_bilinear2d.vec at 4: scale_factor=1.3 takes 4 to 5, which is not 4 * 1.3; "
+        "give size= or recompute_scale_factor=True"]
     assert error.value.exit_code == 4
 
 
+def _write_into_a_part(module, x):
+    x = x * 2
+    x[:, 1:] = 0.5 * x[:, 1:]
+    return x
+
+
 REFUSED = {
-    "groups": (nn.Conv2d(4, 8, 3, groups=2), (1, 4, 6, 6), "groups=2 of 4 channels"),
-    "pool_dilation": (nn.MaxPool2d(2, dilation=2), (1, 4, 6, 6), r"dilation=\(2, 2\)"),
-    "reflect_pad": (nn.ReflectionPad2d(1), (1, 4, 6, 6), "aten.pad.default at"),
     "batch_in_features": (lambda m, x: x.view(4, 3), (1, 12), "first axis must stay the batch"),
     "batch_squeezed": (lambda m, x: x.unsqueeze(-1).squeeze(), (1, 12), "name the axis to squeeze"),
+    "batch_selected": (lambda m, x: x[0], (1, 12), "goes over the batch; name another axis"),
+    "batch_indexed": (lambda m, x: x[[0, 0]], (1, 12), "indexes the batch; index another axis"),
+    "batch_repeated": (lambda m, x: x.repeat(2, 1), (1, 12), r"repeats the batch \(2,\) times"),
+    "batch_padded": (lambda m, x: F.pad(x, (0, 0, 1, 0)), (1, 12), "pads the batch; keep it 1"),
+    "batch_stacked": (lambda m, x: torch.stack([x, x]), (1, 12), "goes over the batch"),
+    "batch_joined": (lambda m, x: torch.vstack([x, x]), (1, 12), "goes over the batch"),
+    "batch_summed": (lambda m, x: x.sum(), (1, 12), "goes over the batch; name the other axes"),
+    "batch_rolled": (lambda m, x: x.roll(1), (1, 12), "rolls the flattened tensor; name the axes"),
     "no_batch_for_conv": (Network(lambda m, x: m.c(x.squeeze(0))[None], c=nn.Conv2d(1, 2, 1)), (1, 1, 4, 4),
                           r"conv2d.default at c: input has shape \(1, 4, 4\); a batch axis is needed"),
     "no_batch_for_pool": (lambda m, x: F.adaptive_avg_pool2d(x.squeeze(0), 1), (1, 1, 4, 4),
                           r"input has shape \(1, 4, 4\); a batch axis is needed"),
     "softmax_over_the_batch": (nn.Softmax(0), (1, 12), "goes over the batch"),
-    "several_results": (lambda m, x: x.max(1)[0], (1, 4, 3), "aten.max.dim at the top level: no row"),
-    "slices": (lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1), (1, 4, 3), "slicing has no row yet"),
+    "argmax_of_all": (lambda m, x: x.argmax(), (1, 12), "goes over the batch"),
     "recurrent": (Network(lambda m, x: m.lstm(x)[0], lstm=nn.LSTM(4, 8)), (1, 5, 4), "recurrent layers have"),
     "state": (Network(lambda m, x: x + m.seen.mul_(2), seen=nn.Buffer(torch.ones(3))), (1, 3),
               "aten.mul_.Tensor at the top level: changes a parameter or buffer"),
     "computed_weight": (lambda m, x: F.linear(x, x), (1, 12), "weight is computed from the input"),
-    "random": (lambda m, x: x + torch.rand(12), (1, 12), "aten.rand.default"),
-    "input_handed_out": (lambda m, x: (x, x + 1), (1, 12), "is the input"),
-    "dtype": (lambda m, x: x.to(torch.float64).float(), (1, 12), "makes torch.float64"),
+    "computed_slope": (lambda m, x: F.prelu(x, x[0]), (1, 4), "weight is computed from the input"),
+    "random": (lambda m, x: x + torch.rand(12), (1, 12), "aten.rand.default .*: .*hand the noise in"),
+    "constant_handed_out": (lambda m, x: (x + 1, torch.ones(1, 3)), (1, 12), "not depend on the input"),
+    "dtype": (lambda m, x: x.to(torch.float64).float(), (1, 12), "makes torch.float64; only bool, float32"),
     "batch_statistics": (nn.BatchNorm1d(3, track_running_stats=False), (1, 3, 8), "uses the batch's own"),
     "control_flow": (lambda m, x: x if x.sum() > 0 else -x, (1, 3), "torch.export cannot trace it"),
+    "running_sum": (lambda m, x: x.cumsum(1), (1, 3), "running sums have no row; multiply by a constant tri"),
+    "sorted": (lambda m, x: x.topk(2)[0], (1, 3), "sorting has no row; return the values"),
+    "where_the_largest_lie": (lambda m, x: F.max_pool2d(x, 2, return_indices=True), (1, 2, 4, 4),
+                              "result 1 of aten.max_pool2d_with_indices.default has no row; use"),
+    "depends_on_values": (lambda m, x: x[:, torch.tensor([True, False, True])] + 1, (1, 3),
+                          "a shape that depends on values; pick by fixed positions"),
+    "written_into": (_write_into_a_part, (1, 4), r"copy_.default .*use torch.cat or torch.where"),
+    "volume": (nn.Conv3d(1, 2, 1), (1, 1, 3, 3, 3), "has 3 spatial axes; only 1 or 2 have a row"),
+    "volume_averaged": (nn.AvgPool3d(2), (1, 1, 4, 4, 4), "has 3 spatial axes; only 1 or 2 have a row"),
+    "volume_normalized": (nn.BatchNorm3d(1), (1, 1, 3, 3, 3), "only 1 or 2 spatial axes have a row"),
+    "cubic": (nn.Upsample(scale_factor=2, mode="bicubic"), (1, 1, 3, 3), "use nearest or bilinear"),
+    "inexact_factor": (nn.Upsample(scale_factor=1.3), (1, 1, 4, 4), "give size= or recompute"),
+    "rounded_division": (lambda m, x: torch.div(x, 2, rounding_mode="floor"), (1, 3), "mode='floor'; only"),
+    "divided_by_zero": (lambda m, x: x / torch.tensor([1.0, 0.0]), (1, 2), "constant that holds 0"),
+    "bits": (lambda m, x: (x.int() & 3).float(), (1, 3), "works on the bits of int32; only truth values"),
+    "einsum_of_three": (lambda m, x: torch.einsum("bi,bi,bi->bi", x, x, x), (1, 3), "only two operands"),
+    "einsum_summed": (lambda m, x: torch.einsum("bi,bj->bj", x, x), (1, 3), "an axis of one operand only"),
+    "attention_dropout": (lambda m, x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.1), (1, 3, 4),
+                          "with dropout or grouped queries"),
+    "attention_to_a_computed_mask": (lambda m, x: F.scaled_dot_product_attention(x, x, x, 2 * x), (1, 3, 3),
+                                     "attn_mask is computed from the input"),
+    "axes_apart": (lambda m, x: x[:, [0, 1], :, [1, 0]], (1, 3, 4, 5), "indexed along axes apart"),
+    "picked_one_by_one": (lambda m, x: x.gather(1, x.argmax(1, keepdim=True)), (1, 3), "only whole slices"),
+    "variance_of_one": (lambda m, x: x.var(1), (1, 1), "a variance needs more than its correction"),
+    "norm_of_order_0": (lambda m, x: x.norm(0.0, 1), (1, 3), "norm of order 0; only positive ones"),
+    "positions_of_truth": (lambda m, x: x[torch.where(x > 0)], (1, 3), "torch.export cannot trace|values"),
+    "repeated_by_a_tensor": (lambda m, x: x.repeat_interleave(torch.tensor([1, 2, 1]), 1), (1, 3),
+                             "repeats by a tensor|depends on values"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_has_no_row_is_refused(name):
     made, shape, message = REFUSED[name]
-    module = made if isinstance(made, nn.Module) else Network(made)
     with pytest.raises(Unsupported, match=message):
-        load_torch(module, (torch.zeros(shape),), "net")
+        load_torch(network(made), (torch.zeros(shape),), "net")
 
 
 def test_nan_weights_are_named():
