@@ -127,8 +127,14 @@ def usage_files(name: str, inputs: Mapping[Format, tuple[Port, ...]],
 
 
 def _printed(port: Port, frames: Frames | None) -> PrintedPort:
-    scale = "" if port.scale is None else f"{port.scale:.9g}"
+    scale = "" if port.scale is None else _decimal(port.scale)
     return PrintedPort(plain(port.name), port.shape, port.dtype, scale, port.zero_point or 0, frames)
+
+
+def _decimal(value: float) -> str:
+    """A number that every language here takes for a real one."""
+    text = f"{value:.9g}"
+    return text if set(text) & set(".e") else f"{text}.0"
 
 
 @cache
