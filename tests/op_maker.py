@@ -13,12 +13,13 @@ from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import make
 from toolchain.ir.quant import QuantParams, activation_params, dequantize
+from toolchain.quantize.rules import RULES, SAME
 from toolchain.runtime.kernels_float import FLOAT
 from toolchain.runtime.moving import over_samples
 
 SAMPLES = 3
-FIXED_OUTPUT = {"softmax": (1 / 256, -128), "logistic": (1 / 256, -128), "tanh": (1 / 128, 0)}
-SAME_AS_INPUT = {"average_pool2d", "max_pool2d", "pad", "concat", "reshape", "transpose"}
+FIXED_OUTPUT = {kind: rule.output for kind, rule in RULES.items() if isinstance(rule.output, QuantParams)}
+SAME_AS_INPUT = {kind for kind, rule in RULES.items() if rule.output == SAME} - {"relu6"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,34 +67,55 @@ class Maker:
 
     def input(self, shape, params: QuantParams | None = None) -> str:
         """A graph input with samples; in int8 with `params` or random ones."""
-        shape, name = tuple(shape), f"x{len(self.feeds)}"
-        if self.dtype == "float32":
-            self.feeds[name] = self.reals[name] = self.normal((SAMPLES, *shape[1:]))
-            return self.builder.input(name, shape)
+        if self.dtype != "int8":
+            return self.plain_input(self.numbers((SAMPLES, *shape[1:])))
         params = params or self.params()
-        self.feeds[name] = self.codes((SAMPLES, *shape[1:]), params.dtype)
-        self.reals[name] = dequantize(self.feeds[name], params)
-        return self.builder.input(name, shape, params.dtype, params)
+        return self.coded_input(self.codes((SAMPLES, *shape[1:]), params.dtype), params)
+
+    def coded_input(self, codes: np.ndarray, params: QuantParams) -> str:
+        """A graph input of these samples."""
+        name = f"x{len(self.feeds)}"
+        self.feeds[name], self.reals[name] = codes, dequantize(codes, params)
+        return self.builder.input(name, (1, *codes.shape[1:]), params.dtype, params)
+
+    def plain_input(self, samples: np.ndarray) -> str:
+        """A graph input of these samples, whatever the case's dtype."""
+        name = f"x{len(self.feeds)}"
+        self.feeds[name] = self.reals[name] = samples
+        return self.builder.input(name, (1, *samples.shape[1:]), samples.dtype.name)
+
+    def numbers(self, shape) -> np.ndarray:
+        """Values of the case's plain dtype."""
+        if self.dtype == "bool":
+            return self.rng.random(shape) < 0.5
+        if self.dtype == "float32":
+            return self.normal(shape)
+        return self.rng.integers(-50, 51, shape, self.dtype)
 
     def normal(self, shape) -> np.ndarray:
         return (2 * self.rng.normal(size=shape)).astype(np.float32)
 
     def constant(self, name: str, shape, params: QuantParams | None = None) -> str:
         """A constant of the case's dtype: an operand of add, mul, concat."""
-        if self.dtype == "float32":
-            return self._constant(name, self.normal(shape), None)
-        return self._constant(name, self.codes(shape), params or self.params())
+        if self.dtype != "int8":
+            return self.plain_constant(name, self.numbers(shape))
+        return self.coded_constant(name, self.codes(shape), params or self.params())
 
-    def _constant(self, name: str, data: np.ndarray, params: QuantParams | None) -> str:
-        self.reals[name] = data if params is None else dequantize(data, params)
-        return self.builder.constant(name, data, params)
+    def plain_constant(self, name: str, data: np.ndarray) -> str:
+        """A constant of plain numbers, whatever the case's dtype."""
+        self.reals[name] = data
+        return self.builder.constant(name, data)
+
+    def coded_constant(self, name: str, codes: np.ndarray, params: QuantParams) -> str:
+        self.reals[name] = dequantize(codes, params)
+        return self.builder.constant(name, codes, params)
 
     def weights(self, x: str, shape, axis: int) -> tuple[str, str]:
         """Weight and bias; in int8 per tensor or per channel along `axis`, one channel sometimes all zero."""
         channels = shape[axis]
         if self.dtype == "float32":
-            weight = self._constant("w", self.normal(shape), None)
-            return weight, self._constant("b", self.normal(channels), None)
+            weight = self.plain_constant("w", self.normal(shape))
+            return weight, self.plain_constant("b", self.normal(channels))
         data, per_channel = np.maximum(self.codes(shape), -127), self.pick(True, True, False)
         if self.pick(True, False):
             np.moveaxis(data, axis, 0)[0] = 0
@@ -105,22 +127,24 @@ class Maker:
         bias = QuantParams(x_scale * scale, zero, 0 if per_channel else None, "int32")
         reach = int(spread * self.pick(0.01, 0.3, 3))
         codes = self.rng.integers(-reach, reach + 1, channels).astype(np.int32)
-        return self._constant("w", data, weight), self._constant("b", codes, bias)
+        return self.coded_constant("w", data, weight), self.coded_constant("b", codes, bias)
 
     def finish(self, kind: str, inputs, **attrs) -> Graph:
         """The graph of one op on `inputs`, with output parameters by the kind's rule."""
         inputs, out = [inputs] if isinstance(inputs, str) else inputs, None
-        if self.dtype == "int8":
+        if self.dtype == "int8" and kind != "argmax":
             out = self._output_params(kind, inputs, attrs)
         return self.builder.graph(self.builder.op(kind, inputs, "y", quant=out, **attrs))
 
     def _output_params(self, kind: str, inputs, attrs) -> QuantParams:
         if kind in FIXED_OUTPUT:
-            return QuantParams(*FIXED_OUTPUT[kind])
+            return FIXED_OUTPUT[kind]
         if kind in SAME_AS_INPUT:
-            return self.builder.tensors[inputs[0]].quant
+            return next(t.quant for t in map(self.builder.tensors.get, inputs) if t.quant is not None)
         op = over_samples(make(kind, inputs, "y", **attrs), SAMPLES)
-        y = FLOAT[kind](op, *(self.reals[name] for name in inputs))
+        with np.errstate(all="ignore"):
+            y = FLOAT[kind](op, *(self.reals[name] for name in inputs))
+        y = y[np.isfinite(y)]
         ends = y.min() * self.log_uniform(0.5, 2), y.max() * self.log_uniform(0.5, 2)
         fitting = activation_params(float(min(ends)), float(max(ends)))
         stretch = np.float32(self.pick(*[1] * 8, 1e-3, 1e3))  # multipliers above 1, and next to nothing
