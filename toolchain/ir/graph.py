@@ -76,6 +76,7 @@ class Source:
     sha256:      of the file's bytes, "" where there is none
     worst_error: largest |reference - source runtime| of the self-check, as a share of the output's range
     notes:       what the door bound or changed, in words ("batch bound to 1")
+    ports:       (input or output, its name in the source's signature) where that is another
     """
 
     format: str = "graph"
@@ -83,6 +84,7 @@ class Source:
     sha256: str = ""
     worst_error: float | None = None
     notes: tuple[str, ...] = ()
+    ports: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ the file's size bounds what is read. Source: TFLite schema version 3.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 import math
 import struct
@@ -15,7 +15,8 @@ from ai_edge_litert import schema_py_generated as schema
 import numpy as np
 
 from toolchain.errors import BadModel
-from toolchain.load.tflite_schema import BUILTIN, FILE_IDENTIFIER, SCHEMA_VERSION, TENSOR_TYPE
+from toolchain.load.tflite_operators import OPERATORS
+from toolchain.load.tflite_schema import FILE_IDENTIFIER, SCHEMA_VERSION, TENSOR_TYPE
 
 MAX_ELEMENTS = 2**28
 """Of one tensor: 1 GiB of float32, more than any target here holds."""
@@ -26,7 +27,7 @@ MAX_CONSTANT_BYTES = 2**29
 _DTYPE = {getattr(schema.TensorType, code): name for name, code in TENSOR_TYPE.items()}
 _TYPE_NAME = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _OPERATOR_NAME = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-_OPTIONS = {row.operator: row.options for row in BUILTIN.values()}
+_OPTIONS = {operator: row.options for operator, row in OPERATORS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ class FileOp:
 class TFLiteFile:
     """The first subgraph; others are reached through control flow only, which has no row.
 
-    name: of the model, for messages
+    name:      of the model, for messages
+    signature: tensor index -> its name in the file's first signature of this subgraph
     """
 
     name: str
@@ -80,6 +82,7 @@ class TFLiteFile:
     ops: tuple[FileOp, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    signature: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def not_only_max_pooled(self) -> frozenset[int]:
@@ -144,7 +147,7 @@ class _Reader:
 
     def file(self) -> TFLiteFile:
         self.require(self.root.Version() == SCHEMA_VERSION,
-                     f"schema version {self.root.Version()}, not {SCHEMA_VERSION}")
+                     f"schema version {self.root.Version()}, not {SCHEMA_VERSION}, which every runtime reads")
         self.require(self.root.SubgraphsLength() > 0, "it holds no subgraph")
         graph, count = self.root.Subgraphs(0), self.root.Subgraphs(0).TensorsLength()
         buffers = self.each(self.root.BuffersLength(), self.buffer)
@@ -153,7 +156,19 @@ class _Reader:
         inputs, outputs = (self.indexes(graph, vector, count) for vector in ("Inputs", "Outputs"))
         self.require(outputs and -1 not in (*inputs, *outputs), f"it has inputs {inputs}, outputs {outputs}")
         ops = self.each(graph.OperatorsLength(), lambda i: self.op(i, graph.Operators(i), codes, tensors))
-        return TFLiteFile(self.name, _named(tensors, (*inputs, *outputs)), tuple(ops), inputs, outputs)
+        return TFLiteFile(self.name, _named(tensors, (*inputs, *outputs)), tuple(ops), inputs, outputs,
+                          self.signature((*inputs, *outputs)))
+
+    def signature(self, ports: tuple[int, ...]) -> Mapping[int, str]:
+        """Names of inputs and outputs in the first signature of subgraph 0; {} where it has none."""
+        tables = self.each(self.root.SignatureDefsLength(), self.root.SignatureDefs)
+        table = next((t for t in tables if t.SubgraphIndex() == 0), None)
+        if table is None:
+            return {}
+        named = [*self.each(table.InputsLength(), table.Inputs),
+                 *self.each(table.OutputsLength(), table.Outputs)]
+        return {entry.TensorIndex(): self.text(entry.Name()) for entry in named
+                if entry.TensorIndex() in ports and entry.Name()}
 
     def buffer(self, index: int) -> np.ndarray:
         """The bytes of a buffer, inside the flatbuffer or, with offset > 1, behind it (models above 2 GB)."""

@@ -1,4 +1,4 @@
-"""Dynamic range quantization: int8 weights under float activations, which the runtime quantizes on the fly.
+"""Dynamic range quantization: integer weights under float activations, which a runtime quantizes itself.
 
 The door dequantizes such weights, so that the Graph is nearer to the trained network than the runtime is. The
 self-check therefore compares with the same file, its weights dequantized.
@@ -12,20 +12,22 @@ from toolchain.ir.quant import QuantParams, dequantize
 from toolchain.load.tflite_file import FileOp, FileTensor, TFLiteFile, read_tflite
 from toolchain.load.tflite_schema import BUILTIN, SCHEMA_VERSION, TENSOR_TYPE, little_endian, packed
 
-_WEIGHTED = {BUILTIN[kind].operator for kind in WEIGHTED}
+_HYBRID = {BUILTIN[kind].operator for kind in (*WEIGHTED, "batch_matmul")}
 
 
 def is_hybrid(file: TFLiteFile, op: FileOp) -> bool:
-    """Whether the operator has an int8 weight under float activations."""
-    return (op.operator in _WEIGHTED and file.tensors[op.inputs[0]].dtype == "float32"
-            and file.tensors[op.inputs[1]].dtype == "int8")
+    """Whether the operator has an integer weight under float activations."""
+    x = op.inputs[2 if op.operator == "TRANSPOSE_CONV" and len(op.inputs) > 2 else 0]
+    return (op.operator in _HYBRID and file.tensors[x].dtype == "float32"
+            and file.tensors[op.inputs[1]].dtype in ("int8", "uint8"))
 
 
 def float_weight(weight: FileTensor) -> np.ndarray:
     """The weight as float32. Raises ValueError where its scales cannot be."""
     sliced = weight.scale.size > 1
     scale, zero_point = (v if sliced else v[0] for v in (weight.scale, weight.zero_point))
-    return dequantize(weight.data, QuantParams(scale, zero_point, weight.axis if sliced else None))
+    axis = weight.axis if sliced else None
+    return dequantize(weight.data, QuantParams(scale, zero_point, axis, weight.dtype))
 
 
 def with_float_weights(model: bytes, name: str) -> bytes:

@@ -61,7 +61,7 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None)
         _write_op(model, lowered, op)
     own = {"graph_digest": graph.digest, "permutations": dict(sorted(graph.permutations.items()))}
     metadata = {METADATA_NAME: json.dumps(own, separators=(",", ":")).encode(), **tflite_metadata(graph)}
-    file = model.serialised(graph.name, graph.inputs, graph.outputs, metadata)
+    file = model.serialised(graph.name, graph.inputs, graph.outputs, metadata, dict(graph.source.ports))
     return with_labels_file(file, graph.metadata.labels)
 
 

@@ -51,8 +51,11 @@ class TFLiteModel:
         self._operators.append(operator)
 
     def serialised(self, name: str, inputs: Sequence[str], outputs: Sequence[str],
-                   metadata: Mapping[str, bytes]) -> bytes:
-        """The file's bytes. The signature "serving_default" names inputs and outputs like their tensors."""
+                   metadata: Mapping[str, bytes], signature: Mapping[str, str]) -> bytes:
+        """The file's bytes.
+
+        signature: tensor -> its name in the signature "serving_default", where that is not the tensor's
+        """
         runtime = oldest_runtime(set(self._codes)).encode().ljust(16, b"\0")
         entries = [schema.MetadataT(name=key, buffer=self._buffer(content))
                    for key, content in {"min_runtime_version": runtime, **metadata}.items()]
@@ -62,7 +65,7 @@ class TFLiteModel:
         return packed(schema.ModelT(
             version=SCHEMA_VERSION, description=f"edge-toolchain {__version__}",
             operatorCodes=_operator_codes(self._codes), subgraphs=[subgraph], metadata=entries,
-            signatureDefs=[self._signature(inputs, outputs)],
+            signatureDefs=[self._signature(inputs, outputs, signature)],
             buffers=[schema.BufferT(data=np.frombuffer(content, np.uint8) if content else None)
                      for content in self._buffers]))
 
@@ -72,9 +75,10 @@ class TFLiteModel:
     def _ports(self, names: Sequence[str]) -> np.ndarray:
         return np.array([self._indexes[name] for name in names], np.int32)
 
-    def _signature(self, inputs: Sequence[str], outputs: Sequence[str]) -> schema.SignatureDefT:
-        maps = ([schema.TensorMapT(name=name, tensorIndex=self._indexes[name]) for name in names]
-                for names in (inputs, outputs))
+    def _signature(self, inputs: Sequence[str], outputs: Sequence[str],
+                   signature: Mapping[str, str]) -> schema.SignatureDefT:
+        maps = ([schema.TensorMapT(name=signature.get(name, name), tensorIndex=self._indexes[name])
+                 for name in names] for names in (inputs, outputs))
         return schema.SignatureDefT(*maps, signatureKey="serving_default", subgraphIndex=0)
 
 
