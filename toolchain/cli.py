@@ -7,11 +7,11 @@ Exit codes: 0 ok, 1 a bug, 2 usage or bad input, 3 gate failed or does not fit, 
 import functools
 from pathlib import Path
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from toolchain.errors import ToolchainError, Unsupported
+from toolchain.errors import BadInput, ToolchainError, Unsupported
 
 app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Put a trained network on a small device, and measure what it does there.")
@@ -22,6 +22,9 @@ Data = Annotated[str | None, typer.Option(help="A set in calibration_data/, a se
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Device = Annotated[str | None, typer.Option(help="host, or the target's own device (default).")]
+ShapeOption = Annotated[list[str] | None, typer.Option(
+    "--shape", metavar="NAME=1,3,224,224",
+    help="Size of an input that an .onnx model leaves open; repeatable.")]
 FormatOption = Annotated[str | None, typer.Option("--format", help="Which of the artefact's files.")]
 
 
@@ -98,15 +101,45 @@ def doctor(json: Json = False, quiet: Quiet = False) -> None:
         raise typer.Exit(5)
 
 
+def shapes_of(options: list[str] | None) -> dict[str, tuple[int, ...]]:
+    """NAME=1,3,224,224 -> {"NAME": (1, 3, 224, 224)}. Raises BadInput."""
+    shapes = {}
+    for option in options or ():
+        name, _, sizes = option.rpartition("=")
+        numbers = [size.strip() for size in sizes.split(",")]
+        if not name or not all(number.isdecimal() and int(number) for number in numbers):
+            raise BadInput(f"--shape {option}: must be NAME=SIZE,SIZE,..., whole numbers above 0")
+        shapes[name] = tuple(map(int, numbers))
+    return shapes
+
+
 @verb
-def inspect(model: Model, json: Json = False, quiet: Quiet = False) -> None:
+def inspect(model: Model, target: Annotated[list[str] | None, typer.Option(
+                help="Also what this target cannot run or hold; repeatable.")] = None,
+            shape: ShapeOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Show a model's ops, shapes and multiply-accumulates, and what is unsupported."""
     from toolchain.inspection import inspect_model, inspection_table
 
-    found = inspect_model(model)
+    found = inspect_model(model, target or (), shapes_of(shape))
     show(json, found, inspection_table(found))
     if found.unsupported:
         raise Unsupported.listing(model, found.unsupported)
+
+
+@verb
+def convert(model: Model, out: Annotated[Path, typer.Argument(help="The .tflite or .onnx file to write.")],
+            weights: Annotated[Literal["float32", "float16", "int8"], typer.Option(
+                help="How a float model stores its weights; int8 (.tflite only) is dynamic range.")] = "float32",
+            check: Annotated[bool, typer.Option(
+                "--check", help="Run both on random inputs and print the worst error per output.")] = False,
+            input: Annotated[Path | None, typer.Option(
+                help="An .npz of inputs in the source's layout, to check on as well.")] = None,
+            shape: ShapeOption = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Write a model in another format, as it computes: the suffixes say what it is and what it becomes."""
+    from toolchain.conversion import conversion_text, convert_model
+
+    made = convert_model(model, out, weights=weights, shapes=shapes_of(shape), check=check, inputs=input)
+    show(json, made, conversion_text(made))
 
 
 @verb

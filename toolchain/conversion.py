@@ -14,14 +14,13 @@ from toolchain.device.local import open_session
 from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
-from toolchain.load import load, source_runtime
+from toolchain.load import Shapes, load, source_runtime
 from toolchain.load.selfcheck import noise, share_of_range
 from toolchain.lower import file_ports, ports
 from toolchain.profile import Format
 from toolchain.runtime.feeds import sample_count
 
 RANDOM_SAMPLES = 4
-Shapes = Mapping[str, tuple[int, ...]]
 Arrays = Mapping[str, np.ndarray]
 
 

@@ -1,22 +1,30 @@
 """What `edge inspect` shows of a model."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.ir.layout import transposes
 from toolchain.ir.ops import graph_macs, op_macs
-from toolchain.load import load
+from toolchain.load import Shapes, load
+from toolchain.profile import load_target
+from toolchain.suitability import Suitability, suitability, suitability_text
 
 
 class OpLine(msgspec.Struct, frozen=True):
-    """One op: shapes of "inputs" (without constants) and "outputs", multiply-accumulates for one sample."""
+    """One op: shapes of "inputs" (without constants) and "outputs", multiply-accumulates for one sample.
+
+    bytes: of its constants
+    """
 
     kind: str
     name: str
     shapes: dict[str, tuple[tuple[int, ...], ...]]
     macs: int
     parameters: int
+    bytes: int
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +32,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 
     worst_error: of the load's self-check, as a share of the output's range
     permutations: input or output -> source layout = channels-last layout transposed by it
+    targets: what each target that was asked for makes of it
     """
 
     model: str
@@ -37,16 +46,23 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     worst_error: float | None = None
     notes: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
+    targets: tuple[Suitability, ...] = ()
 
 
-def inspect_model(source: str) -> Inspection:
-    """Load the model and describe it; what has no row is listed, not raised."""
+def inspect_model(source: str, targets: Sequence[str] = (), shapes: Shapes | None = None) -> Inspection:
+    """Load the model and describe it, and what each of `targets` makes of it.
+
+    What has no row is listed, not raised. shapes: as `load` takes them
+    """
+    profiles = [load_target(name) for name in targets]
     try:
-        return describe(source, load(source))
+        graph = load(source, shapes=shapes)
     except Unsupported as error:
         if not error.items:
             raise
         return Inspection(model=source, unsupported=error.items)
+    found = tuple(suitability(graph, profile) for profile in profiles)
+    return msgspec.structs.replace(describe(source, graph), targets=found)
 
 
 def describe(source: str, graph: Graph) -> Inspection:
@@ -65,9 +81,10 @@ def describe(source: str, graph: Graph) -> Inspection:
 def _line(graph: Graph, op) -> OpLine:
     tensors = graph.of(op)
     inputs = tuple(t.shape for t in tensors if not t.is_constant)
-    parameters = sum(t.size for t in tensors if t.is_constant)
+    constants = [t for t in tensors if t.is_constant]
     outputs = tuple(graph.tensors[name].shape for name in op.outputs)
-    return OpLine(op.kind, op.name, {"inputs": inputs, "outputs": outputs}, op_macs(graph, op), parameters)
+    return OpLine(op.kind, op.name, {"inputs": inputs, "outputs": outputs}, op_macs(graph, op),
+                  sum(t.size for t in constants), sum(t.data.nbytes for t in constants))
 
 
 def inspection_table(found: Inspection):
@@ -75,12 +92,13 @@ def inspection_table(found: Inspection):
     from rich.console import Group
     from rich.table import Table
 
-    table = Table("op", "name", "output", "MACs", "parameters")
+    table = Table("op", "name", "output", "MACs", "parameters", "bytes")
     for op in found.ops:
         shape = "x".join(map(str, op.shapes["outputs"][0]))
-        table.add_row(op.kind, op.name, shape, f"{op.macs:,}", f"{op.parameters:,}")
+        table.add_row(op.kind, op.name, shape, f"{op.macs:,}", f"{op.parameters:,}", f"{op.bytes:,}")
     summary = (f"{len(found.ops)} ops, {found.macs:,} MACs, {found.parameters:,} parameters, "
                f"{found.transposes} transposes")
     if found.worst_error is not None:
         summary += f"; self-check: worst error {found.worst_error:.2g} of the range"
-    return Group(*([table] if found.ops else []), summary, *found.notes)
+    return Group(*([table] if found.ops else []), summary, *found.notes,
+                 *map(suitability_text, found.targets))
