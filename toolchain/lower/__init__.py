@@ -70,8 +70,8 @@ def _for_people(graph: Graph, emitted: Mapping[Format, Emitted]) -> Files:
     from toolchain.lower.usage import usage_files
 
     labels = {LABELS_FILE: labels_text(graph.metadata.labels)} if graph.metadata.labels else {}
-    inputs, outputs = {fmt: e.inputs for fmt, e in emitted.items()}, {f: e.outputs for f, e in emitted.items()}
-    return labels | usage_files(graph.name, inputs, outputs, graph.metadata)
+    ports = {fmt: (e.inputs, e.outputs) for fmt, e in emitted.items()}
+    return labels | usage_files(graph.name, ports, graph.metadata)
 
 
 def ports(graph: Graph, names: tuple[str, ...]) -> Ports:
@@ -132,7 +132,6 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str |
 
 def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None) -> Emitted:
     from toolchain.lower.c.emit import write_c
-    from toolchain.lower.tflite_border import with_border
 
     if level_of(graph) != "QUANTIZED" or input_dtype == "float32":
         raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
@@ -141,7 +140,7 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | No
                        ((graph.inputs, input_dtype), (graph.outputs, None)))
     own = {f"input/{have.name}": convert(vectors[f"input/{have.name}"], have, want)
            for have, want in zip(ports(graph, graph.inputs), inputs) if vectors}
-    source = write_c(with_border(graph, input_dtype or "int8", graph.inputs), vectors={**vectors, **own})
+    source = write_c(graph, vectors={**vectors, **own}, input_io=input_dtype or "int8")
     return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
 
 

@@ -25,6 +25,7 @@ C_TYPE = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "in
           "float32": "float", "bool": "bool"}
 BUFFER = {"float32": "Float", "int8": "", "uint8": "", "int16": "Short", "int32": "Int", "int64": "Long"}
 """dtype -> which of ByteBuffer's get and put in Kotlin."""
+Ports = tuple[Port, ...]
 
 
 @dataclass(frozen=True)
@@ -106,18 +107,18 @@ class PrintedPort:
         return f"{self.name}: {self.dtype} [{', '.join(map(str, self.shape))}]{codes}{frames}"
 
 
-def usage_files(name: str, inputs: Mapping[Format, tuple[Port, ...]],
-                outputs: Mapping[Format, tuple[Port, ...]], metadata: Metadata) -> dict[str, bytes]:
-    """Snippets by file name. inputs, outputs: format -> ports of that format's file, best format first
+def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
+                metadata: Metadata) -> dict[str, bytes]:
+    """Snippets by file name. ports: format -> inputs and outputs of that format's file, best format first
 
     Where two formats have one in the same language, the second's is called usage_<format>.
     """
     files: dict[str, bytes] = {}
-    for fmt in inputs:
+    for fmt, (inputs, outputs) in ports.items():
         page = {"name": plain(name), "prefix": identifier(name), "upper": identifier(name).upper(),
                 "class_name": "".join(word.capitalize() for word in identifier(name).split("_")),
-                "inputs": [_printed(port, metadata.frames.get(port.name)) for port in inputs[fmt]],
-                "outputs": [_printed(port, None) for port in outputs[fmt]], "labels": bool(metadata.labels)}
+                "inputs": [_printed(port, metadata.frames.get(port.name)) for port in inputs],
+                "outputs": [_printed(port, None) for port in outputs], "labels": bool(metadata.labels)}
         for snippet in SNIPPETS[fmt]:
             stem, _, suffix = snippet.partition(".")
             file = snippet if snippet not in files else f"{stem}_{fmt}.{suffix}"

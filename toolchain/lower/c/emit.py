@@ -13,6 +13,7 @@ from toolchain.lower.c import elementwise, movement, pack
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.memory import Plan, buffer_owners, plan_arena
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
+from toolchain.lower.tflite_border import with_border
 
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "conv2d": pack.conv2d,
@@ -62,18 +63,20 @@ class CSource:
         return self.plan.peak_op
 
 
-def write_c(graph: Graph, name: str | None = None,
-            vectors: Mapping[str, np.ndarray] | None = None) -> CSource:
+def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndarray] | None = None,
+            input_io: str = "int8") -> CSource:
     """model.c, model.h, the kernels that they call and, given test vectors, selftest.c.
 
     name:    what public symbols begin with; the graph's name if not given
-    vectors: "input/<name>" and "output/<name>" -> (samples, ...) codes
+    vectors: "input/<name>" and "output/<name>" -> (samples, ...) codes, as the C takes and gives them
+    input_io: dtype of the inputs: "int8", or "uint8" codes, 128 higher
     Raises Unsupported listing every op that has no integer kernel.
     """
+    digest, graph = graph.digest, with_border(graph, input_io, graph.inputs)
     calls = _calls(graph)
     scratch = {op: max((call.scratch_bytes for call in made), default=0) for op, made in calls.items()}
     plan = plan_arena(graph, scratch)
-    page = model_page(graph, name or graph.name, calls, plan)
+    page = model_page(graph, name or graph.name, calls, plan) | {"digest": digest}
     files = {"model.h": render("model.h.j2", page), "model.c": render("model.c.j2", page)}
     if vectors:
         files["selftest.c"] = render("selftest.c.j2", page | selftest_page(graph, vectors))

@@ -70,7 +70,7 @@ def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: P
     made = [call for step in steps for call in step.calls]
     return {
         "title": plain(f"{name}: {graph_macs(graph):,} MACs in {len(graph.ops)} ops"), "name": plain(name),
-        "prefix": identifier(name), "upper": identifier(name).upper(), "digest": graph.digest,
+        "prefix": identifier(name), "upper": identifier(name).upper(),
         "tool": f"Made by edge-toolchain {toolchain.__version__}", "macs": graph_macs(graph),
         "arena_bytes": plan.peak_bytes, "peak": plain(plan.peak), "steps": steps,
         "weight_bytes": sum(array.bytes for step in steps for array in step.arrays),
