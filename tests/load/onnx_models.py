@@ -8,7 +8,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, load_from_string, numpy_helper
 
 from toolchain.ir.check import check
-from toolchain.ir.graph import Graph
+from toolchain.ir.graph import Graph, Tensor
 from toolchain.load.onnx import load_onnx
 from toolchain.runtime import reference
 from toolchain.runtime.onnxruntime import OnnxRuntime
@@ -22,15 +22,21 @@ def value(name: str, shape, dtype: int = TensorProto.FLOAT):
 
 
 def model_of(nodes: Sequence[NodeProto], inputs: Mapping[str, tuple], constants: Constants | None = None,
-             outputs=("y",), opset: int = 17) -> bytes:
-    """inputs: name -> shape of float32; the outputs' shapes are left to the runtime"""
+             outputs=("y",), opset: int = 17, dtypes: Mapping[str, int] | None = None) -> bytes:
+    """inputs: name -> shape;  dtypes: of values that are not float32. The outputs' shapes are left open."""
+    types = dtypes or {}
     arrays = [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()]
-    graph = helper.make_graph(nodes, "net", [value(name, shape) for name, shape in inputs.items()],
-                              [value(name, None) for name in outputs], arrays)
+    graph = helper.make_graph(nodes, "net", [value(name, *typed) for name, *typed in _typed(inputs, types)],
+                              [value(name, *typed) for name, *typed in _typed(dict.fromkeys(outputs), types)],
+                              arrays)
     domains = {"": opset, **{node.domain: 1 for node in nodes if node.domain}}
     imports = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
     model = helper.make_model(graph, opset_imports=imports, ir_version=8)
     return model.SerializeToString()
+
+
+def _typed(shapes: Mapping[str, tuple | None], dtypes: Mapping[str, int]):
+    return ((name, shape, dtypes.get(name, TensorProto.FLOAT)) for name, shape in shapes.items())
 
 
 def node(op: str, inputs: str, output: str, name: str = "", **attrs) -> NodeProto:
@@ -38,12 +44,12 @@ def node(op: str, inputs: str, output: str, name: str = "", **attrs) -> NodeProt
     return helper.make_node(op, inputs.split(), [output], name=name, **attrs)
 
 
-def single(op: str, shape: tuple, *operands, opset: int = 17, **attrs) -> bytes:
+def single(op: str, shape: tuple, *operands, opset: int = 17, dtypes=None, **attrs) -> bytes:
     """One node on input x; operands: arrays for its other inputs, None for one that is left out."""
     names = ["" if array is None else f"c{i}" for i, array in enumerate(operands)]
     constants = {name: array for name, array in zip(names, operands) if name}
     made = helper.make_node(op, ["x", *names], ["y"], **attrs)
-    return model_of([made], {"x": shape}, constants, opset=opset)
+    return model_of([made], {"x": shape}, constants, opset=opset, dtypes=dtypes)
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -109,11 +115,19 @@ def assert_as_onnx_runtime(model: bytes) -> Graph:
     """Two samples through the door's graph and the model itself; returns the literal graph."""
     graph = check(load_onnx(model, "net"), "FLOAT")
     rng = np.random.default_rng(1)
-    shapes = {name: (2, *graph.tensors[name].shape[1:]) for name in graph.inputs}
-    feeds = {name: 3 * rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+    feeds = {name: drawn(rng, graph.tensors[name]) for name in graph.inputs}
     expected, got = OnnxRuntime(model).run(feeds), reference.run(graph, feeds)
     assert set(got) == set(expected)
     for name, y in expected.items():
-        assert got[name].shape == y.shape
-        assert np.abs(got[name] - y).max() <= 1e-5 * max(1, np.abs(y).max()), name
+        assert (got[name].shape, got[name].dtype) == (y.shape, y.dtype)
+        apart = np.abs(got[name].astype(np.float64) - y)
+        assert apart.max() <= 1e-5 * max(1, np.abs(y).max()), name
     return graph
+
+
+def drawn(rng: np.random.Generator, tensor: Tensor) -> np.ndarray:
+    """Two samples: normal numbers, whole ones from 0 to 3, or truth values."""
+    shape = (2, *tensor.shape[1:])
+    if tensor.dtype == "float32":
+        return 3 * rng.standard_normal(shape, np.float32)
+    return rng.integers(0, 2 if tensor.dtype == "bool" else 4, shape).astype(tensor.dtype)

@@ -6,7 +6,8 @@ import pytest
 
 from tests.load.onnx_models import IMAGE, ROWS, model_of, node, normal
 from toolchain.ir.graph import Graph
-from toolchain.load.onnx import load_onnx, with_outputs
+from toolchain.load.onnx import load_onnx
+from toolchain.load.onnx_file import read_onnx
 from toolchain.runtime.onnxruntime import OnnxRuntime
 
 
@@ -60,7 +61,7 @@ def test_other_names_stay_but_for_colons():
 @pytest.mark.oracle
 def test_inner_values_can_be_asked_of_the_source_by_readable_names():
     nodes = [node("Relu", "x", "/act/Relu_output_0", "/act/Relu"), node("Tanh", "/act/Relu_output_0", "y")]
-    model = with_outputs(model_of(nodes, {"x": ROWS}), ["act", "y", "x", "nowhere"])
+    model = read_onnx(model_of(nodes, {"x": ROWS}), "net").with_outputs(["act", "y", "x", "nowhere"])
     got = OnnxRuntime(model).run({"x": normal(*ROWS)})
     np.testing.assert_array_equal(got["act"], np.maximum(normal(*ROWS), 0))
     assert set(got) == {"act", "y"}

@@ -9,25 +9,29 @@ import sys
 
 import numpy as np
 
-from toolchain.errors import BadModel, Unsupported, about
+from toolchain.errors import BadInput, BadModel, Unsupported, about
 from toolchain.ir.check import check, level_of
-from toolchain.ir.graph import Graph, Source
+from toolchain.ir.graph import Graph, Shape
 from toolchain.ir.layout import channels_last
 from toolchain.load.selfcheck import Oracle, self_check
 
+Shapes = Mapping[str, Shape]
 
-def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) -> Graph:
+
+def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
+         shapes: Shapes | None = None) -> Graph:
     """Read a model and check it against its source runtime.
 
     source:  a .tflite, .onnx, .keras, .h5 or .hdf5 file, a SavedModel's folder, or file.py:function where
              function() returns (module, example inputs)
     example: input name -> one sample in the source's layout, for the self-check; default: seeded noise
+    shapes:  input name -> its whole shape, for an .onnx file that leaves sizes open
     Raises BadModel for a missing or malformed file, Unsupported listing everything that has no row,
     SelfCheckFailed where the graph computes something else than its source. What a user's module
     prints goes to stderr.
     """
     with about(source), redirect_stdout(sys.stderr):
-        name, door = _door(str(source))
+        name, door = _door(str(source), shapes or {})
         literal, oracle = door()
         level = level_of(literal)
         graph = check(channels_last(check(literal, level)), level)
@@ -35,16 +39,21 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None) ->
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
 
 
-def source_runtime(source: str | Path) -> Oracle:
+def source_runtime(source: str | Path, shapes: Shapes | None = None) -> Oracle:
     """What the model came from, to be run beside what became of it. Raises as `load` does."""
     with about(source), redirect_stdout(sys.stderr):
-        _, door = _door(str(source))
+        _, door = _door(str(source), shapes or {})
         return door()[1]
 
 
-def _door(source: str) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
+def _door(source: str, shapes: Shapes) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
     """The model's name and the function that opens it."""
     file = Path(source.rpartition(":")[0])
+    if Path(source).suffix == ".onnx":
+        return Path(source).stem, lambda: _onnx(_read(Path(source)), source, shapes)
+    if shapes:
+        raise BadInput(f"{source}: a shape is given for {', '.join(shapes)}, but only .onnx models leave "
+                       f"sizes open; leave it out")
     if file.suffix == ".py":
         return file.resolve().parent.name if file.stem == "model" else file.stem, lambda: _torch(source)
     path, suffix = Path(source), Path(source).suffix
@@ -53,7 +62,8 @@ def _door(source: str) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
     if suffix not in DOORS:
         if suffix != ".py" and not path.exists():
             raise BadModel(f"{source}: no such file")
-        raise Unsupported(f"{source}: unknown kind of model '{suffix}'; known: {', '.join(sorted(DOORS))}, "
+        known = ", ".join(sorted((".onnx", *DOORS)))
+        raise Unsupported(f"{source}: unknown kind of model '{suffix}'; known: {known}, "
                           f"a SavedModel's folder, and file.py:function for PyTorch")
     return path.stem, lambda: DOORS[suffix](_read(path), source)
 
@@ -71,8 +81,8 @@ def _read(path: Path) -> bytes:
 
 
 def _stamped(graph: Graph, format_: str, model: bytes) -> Graph:
-    source = Source(format_, sha256=hashlib.sha256(model).hexdigest(), notes=graph.source.notes)
-    return replace(graph, source=source)
+    digest = hashlib.sha256(model).hexdigest()
+    return replace(graph, source=replace(graph.source, format=format_, sha256=digest))
 
 
 def _tflite(model: bytes, name: str) -> tuple[Graph, Oracle]:
@@ -92,14 +102,17 @@ def _tflite(model: bytes, name: str) -> tuple[Graph, Oracle]:
     return graph, oracle
 
 
-def _onnx(model: bytes, name: str) -> tuple[Graph, Oracle]:
-    from toolchain.load.onnx import load_onnx, with_outputs
+def _onnx(model: bytes, name: str, shapes: Shapes) -> tuple[Graph, Oracle]:
+    from toolchain.load.onnx import graph_of
+    from toolchain.load.onnx_file import read_onnx
     from toolchain.runtime.onnxruntime import OnnxRuntime
 
-    def oracle(feeds, keep):
-        return OnnxRuntime(with_outputs(model, keep)).run(feeds)
+    file = read_onnx(model, name, Path(name).parent, shapes)
 
-    return _stamped(load_onnx(model, name), "onnx", model), oracle
+    def oracle(feeds, keep):
+        return OnnxRuntime(file.with_outputs(keep)).run(feeds)
+
+    return _stamped(graph_of(file), "onnx", model), oracle
 
 
 def _keras(model: bytes, name: str) -> tuple[Graph, Oracle]:
@@ -125,4 +138,5 @@ def _torch(spec: str) -> tuple[Graph, Oracle]:
 
 
 DOORS: Mapping[str, Callable[[bytes, str], tuple[Graph, Oracle]]] = {
-    ".tflite": _tflite, ".onnx": _onnx, ".keras": _keras, ".h5": _keras, ".hdf5": _keras}
+    ".tflite": _tflite, ".keras": _keras, ".h5": _keras, ".hdf5": _keras}
+"""Suffix -> the door of files that stand alone; .onnx files may have others beside them, and open sizes."""

@@ -1,73 +1,50 @@
 """The ONNX door: an .onnx file, node by node, literally."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 import math
+from pathlib import Path
 
 import numpy as np
 
 from toolchain.errors import BadGraph, BadModel, Unsupported
 from toolchain.ir.build import Builder
-from toolchain.ir.graph import Graph, Source
+from toolchain.ir.graph import Graph, Shape, Source
+from toolchain.load.metadata import with_onnx_metadata
 from toolchain.load.onnx_call import Call, Value
-from toolchain.load.onnx_file import Node, OnnxFile, inferred_shapes, parse, read_onnx
+from toolchain.load.onnx_file import Node, OnnxFile, inferred_shapes, read_onnx
 from toolchain.load.onnx_fold import FOLD, fold
-from toolchain.load.onnx_names import rename
-from toolchain.load.onnx_ops import RULES
+from toolchain.load.onnx_ops import HINTS, RULES
+from toolchain.load.onnx_patterns import fused
 
 MALFORMED = (BadGraph, ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError)
 """What rules raise where shapes and attributes do not go together."""
 LIMIT = 1 << 31
 """Most values of an activation: a few bytes of a damaged file must not ask for more."""
-
-HINTS: Mapping[str, str] = {
-    "Gelu": "use ReLU, SiLU or LeakyReLU",
-    "Erf": "GELU has no row yet; use ReLU, SiLU or LeakyReLU",
-    "HardSwish": "use ReLU6 or SiLU",
-    "HardSigmoid": "use Sigmoid",
-    "Elu": "use ReLU or LeakyReLU",
-    "PRelu": "use LeakyReLU",
-    "LogSoftmax": "return the logits or the softmax",
-    "LayerNormalization": "use BatchNorm",
-    "InstanceNormalization": "use BatchNorm",
-    "Resize": "resizing has no row yet",
-    "Upsample": "resizing has no row yet",
-    "ConvTranspose": "transposed convolution has no row yet",
-    **dict.fromkeys(("Slice", "Split", "Gather"), "slicing has no row yet; use separate layers"),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), "recurrent layers have no row yet"),
-}
+ONE_RESULT = frozenset({"MaxPool", "Dropout", "BatchNormalization", "LayerNormalization"})
+"""Operators that have more outputs than rows give."""
 
 
-def load_onnx(model: bytes, name: str) -> Graph:
-    """The float graph of a model, in the source's layout: channel ops stand between explicit transposes.
+def load_onnx(model: bytes, name: str, folder: Path | None = None,
+              shapes: Mapping[str, Shape] | None = None) -> Graph:
+    """The graph of a model, in the source's layout: channel ops stand between explicit transposes.
 
+    folder: of the model, where its external data lie;  shapes: of inputs whose sizes it leaves open
     Raises BadModel for bytes that are no valid model or a shape that is not fixed, Unsupported listing every
-    node that has no row, and for models that are quantized or keep data in other files.
+    node that has no row.
     """
-    return _Door(read_onnx(model, name), model).graph()
+    return graph_of(read_onnx(model, name, folder, shapes))
 
 
-NEWEST_IR = 13
-"""Of ONNX Runtime 1.31; `onnx.helper.make_model` of the same day writes 14."""
-
-
-def with_outputs(model: bytes, keep: Collection[str]) -> bytes:
-    """The model as ONNX Runtime takes it, with extra outputs: the values in `keep` that its nodes make, under
-    readable names. A newer IR version than it knows is lowered: no op's meaning depends on it."""
-    proto = parse(model, "model")
-    proto.ir_version = min(proto.ir_version, NEWEST_IR)
-    rename(proto)
-    have = {output.name for output in proto.graph.output}
-    made = [value for node in proto.graph.node for value in node.output]
-    for name in dict.fromkeys(value for value in made if value in keep and value not in have):
-        proto.graph.output.add().name = name
-    return proto.SerializeToString()
+def graph_of(file: OnnxFile) -> Graph:
+    """The graph of a file that has been read. Raises as `load_onnx`."""
+    return _Door(file).graph()
 
 
 class _Door:
     """Walks the nodes once; what has no row is collected and raised at the end."""
 
-    def __init__(self, file: OnnxFile, model: bytes):
-        self.file, self.model = file, model
+    def __init__(self, file: OnnxFile):
+        self.file = file
         self.build = Builder(file.name)
         self.values: dict[str, Value] = dict(file.constants)
         self.shared: dict[tuple[str, str], str] = {}
@@ -75,23 +52,24 @@ class _Door:
         self.shapes: dict[str, tuple[int, ...]] | None = None
         self.unknown: set[str] = set()
         self.used = {value for node in file.nodes for value in node.inputs} | set(file.outputs)
-        for name, shape in file.inputs.items():
-            self.values[name] = self.build.input(name, shape)
+        for name, (shape, dtype) in file.inputs.items():
+            self.values[name] = self.build.input(name, shape, dtype)
 
     def graph(self) -> Graph:
         with np.errstate(all="ignore"):  # `ir.check` names a constant that becomes NaN or Inf
-            for node in self.file.nodes:
+            for node in fused(self.file):
                 self.visit(node)
         outputs = [self.output(name) for name in self.file.outputs]
         if self.problems:
             raise Unsupported.listing(self.file.name, self.problems)
-        return self.build.graph(*outputs, source=Source("onnx", notes=self.file.notes))
+        graph = self.build.graph(*outputs, source=Source("onnx", notes=self.file.notes))
+        return with_onnx_metadata(graph, {entry.key: entry.value for entry in self.file.proto.metadata_props})
 
     def visit(self, node: Node) -> None:
         if node.op in RULES and self.unknown.intersection(node.inputs):
             return self.stand_in(node)
         try:
-            self.values[node.outputs[0]] = self.convert(node)
+            self.values.update(zip(node.outputs, self.convert(node)))
         except Unsupported as error:
             hint = f" ({HINTS[node.op]})" if node.op in HINTS else ""
             self.problems.append(f"{node.op} at {node.outputs[0]}: {error}{hint}")
@@ -102,31 +80,36 @@ class _Door:
             raise BadModel(f"{self.file.name}: {node.op} at {node.outputs[0]}: {error}; the model breaks the "
                            f"ONNX specification or is damaged: export it again") from error
 
-    def convert(self, node: Node) -> Value:
+    def convert(self, node: Node) -> tuple[Value, ...]:
         inputs = tuple(self.values[name] if name else None for name in node.inputs)
         require(not node.domain, f"is of the domain {node.domain}; only ONNX's own operators have rows")
-        require(not self.used.intersection(filter(None, node.outputs[1:])),
-                "more than its first output is used, which has no row")
+        if node.op in ONE_RESULT or node.op not in RULES:
+            require(not self.used.intersection(filter(None, node.outputs[1:])),
+                    "more than its first output is used, which has no row")
         if node.op in FOLD and not any(isinstance(value, str) for value in inputs):
-            return fold(node.op, list(inputs), node.attrs)
+            return (fold(node.op, list(inputs), node.attrs),)
         require(node.op in RULES, "no row in the op table")
         return self.apply(node, inputs)
 
-    def apply(self, node: Node, inputs: tuple[Value | None, ...]) -> Value:
-        call = Call(node.op, node.outputs[0], inputs, node.inputs, node.attrs, self.file.opset, self.build,
+    def apply(self, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...]:
+        call = Call(node.op, node.outputs, inputs, node.inputs, node.attrs, self.file.opset, self.build,
                     self.shared)
-        result = RULES[node.op](call)
-        if isinstance(result, str):
-            shape = call.shape(result)
-            require(shape[:1] == (1,), f"gives {shape}; the first axis must stay the batch")
-            if math.prod(shape) > LIMIT:
-                raise ValueError(f"{shape} is beyond {LIMIT:,} values")
-        return result
+        made = RULES[node.op](call)
+        results = made if isinstance(made, tuple) else (made,)
+        for result in results:
+            if isinstance(result, str):
+                self.require_batch(call.shape(result))
+        return results
+
+    def require_batch(self, shape: Shape) -> None:
+        require(shape[:1] == (1,), f"gives {shape}; the first axis must stay the batch")
+        if math.prod(shape) > LIMIT:
+            raise ValueError(f"{shape} is beyond {LIMIT:,} values")
 
     def stand_in(self, node: Node) -> None:
         """Tensors for what an unsupported node gives, so that the walk can go on; unknown if the shape is."""
         if self.shapes is None:
-            self.shapes = inferred_shapes(self.model)
+            self.shapes = inferred_shapes(self.file.proto)
         self.unknown |= set(node.outputs) - set(self.shapes)
         for name in node.outputs:
             self.values[name] = self.build.tensor(name, self.shapes.get(name, (1,)))

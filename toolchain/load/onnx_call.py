@@ -1,6 +1,6 @@
 """One ONNX node as its rule sees it, and steps that rules share. Knows no onnx, only names and values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,25 +12,30 @@ from toolchain.ir.layout import TO_FIRST, TO_LAST
 ONLY_CONSTANTS = "only constants have a row"
 Value = str | np.ndarray
 """What an ONNX value is here: the name of an activation of the graph, or the array of a constant."""
+Rule = Callable[["Call"], Value | tuple[Value, ...]]
 
 
 @dataclass(frozen=True)
 class Call:
     """op:      the ONNX operator
-    name:    of the tensor that the rule makes
+    outputs: names of the tensors that the rule makes
     inputs:  the values, None where an optional one is left out
     sources: the values' names
     shared:  (constant, layout) -> tensor already made of it
     """
 
     op: str
-    name: str
+    outputs: tuple[str, ...]
     inputs: tuple[Value | None, ...]
     sources: tuple[str, ...]
     attrs: Mapping[str, object]
     opset: int
     build: Builder
     shared: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.outputs[0]
 
     def attr(self, name: str, default=None):
         value = self.attrs.get(name, default)
@@ -53,24 +58,49 @@ class Call:
         return value
 
     def constant(self, index: int, role: str) -> np.ndarray:
+        """float32"""
         value = self.input(index)
         self.require(not isinstance(value, str), f"{role} is computed from the input; {ONLY_CONSTANTS}")
         self.require(value is not None and value.dtype == np.float32,
                      f"{role} is {'missing' if value is None else value.dtype}; only float32 has a row")
         return value
 
+    def scalar(self, index: int) -> float | None:
+        """The number that a constant input of one element holds, else None."""
+        value = self.input(index)
+        return value.item() if isinstance(value, np.ndarray) and value.size == 1 else None
+
     def shape(self, tensor: str) -> tuple[int, ...]:
         return self.build.tensors[tensor].shape
+
+    def dtype(self, tensor: str) -> str:
+        return self.build.tensors[tensor].dtype
+
+    def rank(self, tensor: str) -> int:
+        return len(self.shape(tensor))
+
+    def axis(self, axis: int, tensor: str) -> int:
+        """Counted from the front. Raises ValueError where the tensor has no such axis."""
+        rank = self.rank(tensor)
+        if not -rank <= axis < rank:
+            raise ValueError(f"axis {axis} of a tensor with {rank}")
+        return axis % rank
 
     def emit(self, kind: str, inputs: list[str], step: str = "", **attrs) -> str:
         """Append an op; its output has the call's name, or `name:step` on the way there."""
         return self.build.op(kind, inputs, f"{self.name}:{step}" if step else self.name, **attrs)
 
+    def fresh(self, role: str, data) -> str:
+        """A constant of the rule's own; float32 unless it is an array of another type."""
+        data = data if isinstance(data, np.ndarray) else np.float32(data)
+        return self.build.constant(f"{self.name}:{role}", data)
+
     def weight(self, index: int, layout: str, arranged: np.ndarray) -> str:
         """Constant input `index` as `arranged` for the Graph; one tensor for all who read it so."""
         key = self.sources[index], layout
         if key not in self.shared:
-            self.shared[key] = self.build.constant(key[0], np.ascontiguousarray(arranged, np.float32))
+            wide = arranged.astype(np.float32) if arranged.dtype == np.float64 else arranged
+            self.shared[key] = self.build.constant(key[0], np.asarray(wide, order="C"))
         return self.shared[key]
 
     def vector(self, index: int, size: int, role: str) -> str:
@@ -84,7 +114,8 @@ class Call:
         value = self.input(index)
         if isinstance(value, str):
             return value
-        return self.weight(index, "as it is", self.constant(index, f"input {index}"))
+        self.require(value is not None, f"input {index} is missing")
+        return self.weight(index, "as it is", value)
 
     def require(self, holds: bool, why: str) -> None:
         if not holds:

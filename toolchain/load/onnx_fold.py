@@ -2,10 +2,11 @@
 file."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 
 import numpy as np
 
-LIMIT = 1 << 28
+LIMIT = 1 << 26
 """Most elements that a constant computed here may have; a few bytes of a file must not ask for more."""
 
 Arrays = list[np.ndarray | None]
@@ -87,13 +88,8 @@ def _shape(arrays: Arrays, attrs: Attrs) -> np.ndarray:
     return np.array(arrays[0].shape, np.int64)[attrs.get("start", 0):attrs.get("end")]
 
 
-def _reduce_prod(arrays: Arrays, attrs: Attrs) -> np.ndarray:
-    return np.prod(arrays[0], _axes(arrays, attrs), keepdims=bool(attrs.get("keepdims", 1)))
-
-
-def _divide(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Integers are cut off towards zero."""
-    a, b = arrays
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):
@@ -101,30 +97,118 @@ def _divide(arrays: Arrays, attrs: Attrs) -> np.ndarray:
     return np.trunc(a / b).astype(a.dtype)
 
 
+def _modulo(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if a.dtype.kind != "f" and not np.all(b):
+        raise ValueError("divides a whole number by 0")
+    return np.mod(a, b)
+
+
+def _elementwise(function: Callable[..., np.ndarray]) -> Callable[[Arrays, Attrs], np.ndarray]:
+    """Operands that broadcast; the result in the first one's type, or bool."""
+    def rule(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+        _bounded(np.broadcast_shapes(*(array.shape for array in arrays)))
+        y = np.asarray(function(*arrays))
+        return y if y.dtype == bool else y.astype(arrays[-1].dtype, copy=False)
+    return rule
+
+
+def _many(function: Callable[..., np.ndarray]) -> Callable[[Arrays, Attrs], np.ndarray]:
+    """Any number of operands, two at a time."""
+    return lambda arrays, attrs: reduce(lambda a, b: _elementwise(function)([a, b], attrs), arrays)
+
+
+def _reduced(function: Callable[..., np.ndarray]) -> Callable[[Arrays, Attrs], np.ndarray]:
+    def rule(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+        axes = _axes(arrays, attrs)
+        if not axes and attrs.get("noop_with_empty_axes"):
+            return arrays[0]
+        y = function(arrays[0], axis=axes or None, keepdims=bool(attrs.get("keepdims", 1)))
+        return np.asarray(y).astype(arrays[0].dtype)
+    return rule
+
+
+def _tile(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    _bounded(np.array(arrays[0].shape) * arrays[1])
+    return np.tile(arrays[0], arrays[1])
+
+
+def _trilu(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    cut = np.triu if attrs.get("upper", 1) else np.tril
+    return cut(arrays[0], int(arrays[1].item()) if len(arrays) > 1 else 0)
+
+
+def _matmul(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    a, b = arrays
+    _bounded((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *a.shape[-2:-1], *b.shape[1:][-1:]))
+    return a @ b
+
+
+def _flatten(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    return arrays[0].reshape(int(np.prod(arrays[0].shape[:attrs.get("axis", 1)])), -1)
+
+
+def _scatter_elements(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    if attrs.get("reduction", "none") != "none":
+        raise ValueError(f"reduction={attrs['reduction']} of constants")
+    data = arrays[0].copy()
+    np.put_along_axis(data, arrays[1], arrays[2], attrs.get("axis", 0))
+    return data
+
+
+def _scatter_nd(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    if attrs.get("reduction", "none") != "none":
+        raise ValueError(f"reduction={attrs['reduction']} of constants")
+    data = arrays[0].copy()
+    data[tuple(np.moveaxis(arrays[1], -1, 0))] = arrays[2]
+    return data
+
+
+def _cumulated(arrays: Arrays, attrs: Attrs) -> np.ndarray:
+    if attrs.get("exclusive") or attrs.get("reverse"):
+        raise ValueError("exclusive or reverse sums of constants")
+    return np.cumsum(arrays[0], int(arrays[1].item()), arrays[0].dtype)
+
+
+ELEMENTWISE: Mapping[str, Callable[..., np.ndarray]] = {
+    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divide, "Mod": _modulo, "Pow": np.power,
+    "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log, "Sin": np.sin, "Cos": np.cos, "Neg": np.negative,
+    "Abs": np.abs, "Sign": np.sign, "Floor": np.floor, "Ceil": np.ceil, "Round": np.round,
+    "Reciprocal": np.reciprocal, "Equal": np.equal, "Less": np.less, "LessOrEqual": np.less_equal,
+    "Greater": np.greater, "GreaterOrEqual": np.greater_equal, "And": np.logical_and, "Or": np.logical_or,
+    "Not": np.logical_not, "Where": np.where}
 FOLD: Mapping[str, Callable[[Arrays, Attrs], np.ndarray]] = {
+    **{op: _elementwise(function) for op, function in ELEMENTWISE.items()},
+    "Max": _many(np.maximum),
+    "Min": _many(np.minimum),
+    "Sum": _many(np.add),
+    "ReduceProd": _reduced(np.prod),
+    "ReduceSum": _reduced(np.sum),
+    "ReduceMean": _reduced(np.mean),
+    "ReduceMax": _reduced(np.max),
+    "ReduceMin": _reduced(np.min),
+    "MatMul": _matmul,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Range": _range,
     "Expand": _expand,
+    "Tile": _tile,
+    "Trilu": _trilu,
+    "CumSum": _cumulated,
     "Cast": _cast,
     "Slice": _slice,
     "Reshape": _reshape,
+    "Flatten": _flatten,
     "Unsqueeze": _unsqueeze,
     "Squeeze": lambda arrays, attrs: np.squeeze(arrays[0], _axes(arrays, attrs)),
     "Transpose": lambda arrays, attrs: np.transpose(arrays[0], attrs.get("perm")),
     "Concat": lambda arrays, attrs: np.concatenate(arrays, attrs["axis"]),
     "Gather": lambda arrays, attrs: np.take(arrays[0], arrays[1], attrs.get("axis", 0)),
+    "GatherElements": lambda arrays, attrs: np.take_along_axis(arrays[0], arrays[1], attrs.get("axis", 0)),
+    "ScatterElements": _scatter_elements,
+    "ScatterND": _scatter_nd,
+    "NonZero": lambda arrays, attrs: np.array(np.nonzero(arrays[0]), np.int64),
     "Shape": _shape,
+    "Size": lambda arrays, attrs: np.array(arrays[0].size, np.int64),
     "Identity": lambda arrays, attrs: arrays[0],
-    "Add": lambda arrays, attrs: arrays[0] + arrays[1],
-    "Sub": lambda arrays, attrs: arrays[0] - arrays[1],
-    "Mul": lambda arrays, attrs: arrays[0] * arrays[1],
-    "Div": _divide,
-    "Sqrt": lambda arrays, attrs: np.sqrt(arrays[0]),
-    "Neg": lambda arrays, attrs: -arrays[0],
-    "Floor": lambda arrays, attrs: np.floor(arrays[0]),
-    "Ceil": lambda arrays, attrs: np.ceil(arrays[0]),
-    "Equal": lambda arrays, attrs: np.equal(arrays[0], arrays[1]),
-    "Where": lambda arrays, attrs: np.where(arrays[0], arrays[1], arrays[2]),
-    "ReduceProd": _reduce_prod,
+    "Dropout": lambda arrays, attrs: arrays[0],
 }

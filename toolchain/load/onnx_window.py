@@ -1,5 +1,6 @@
 """Windows that slide over one or two spatial axes: convolution and pooling (ONNX operator specification)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolchain.load.onnx_call import Call
@@ -73,3 +74,31 @@ def _ceil_extra(size: int, kernel: int, stride: int, dilation: int, begin: int, 
     if steps * stride >= size + begin:
         steps -= 1
     return max(0, steps * stride - free)
+
+
+def deconvolution(call: Call, x: str, kernel: tuple[int, ...]) -> Window:
+    """How a transposed convolution slides: its `pads` are cropped from the full output, the end's less the
+    output padding. Raises ValueError where lengths differ."""
+    sizes = call.shape(x)[2:]
+    ones, zeros = (1,) * len(sizes), (0,) * len(sizes)
+    stride, dilation = (call.attr(name, ones) for name in ("strides", "dilations"))
+    further = call.attr("output_padding", zeros)
+    if {len(kernel), len(stride), len(dilation), len(further)} != {len(sizes)}:
+        raise ValueError(f"kernel, strides, dilations or output_padding do not fit {len(sizes)} spatial axes")
+    full = [(n - 1) * s + (k - 1) * d + 1 + more
+            for n, k, s, d, more in zip(sizes, kernel, stride, dilation, further, strict=True)]
+    begins, ends = _cropped(call, full, [n * s for n, s in zip(sizes, stride)])
+    pairs = [value for begin, end, more in zip(begins, ends, further, strict=True)
+             for value in (begin, end - more)]
+    return Window(_pair(kernel, 1), _pair(stride, 1), _pair(dilation, 1), (*(0,) * (4 - len(pairs)), *pairs))
+
+
+def _cropped(call: Call, full: list[int], same: list[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """What is cut off at the begin and at the end of outputs of sizes `full`; `same`: what SAME keeps."""
+    mode, wanted = call.attr("auto_pad", "NOTSET"), call.attr("output_shape")
+    if wanted is None and mode in ("NOTSET", "VALID"):
+        pads = call.attr("pads", (0,) * (2 * len(full))) if mode == "NOTSET" else (0,) * (2 * len(full))
+        return pads[:len(full)], pads[len(full):]
+    totals = [n - left for n, left in zip(full, (wanted or same)[-len(full):], strict=True)]
+    less, more = [t // 2 for t in totals], [t - t // 2 for t in totals]
+    return (less, more) if mode == "SAME_UPPER" else (more, less)
