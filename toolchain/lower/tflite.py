@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 import numpy as np
 
 from toolchain.errors import BadInput, Unsupported
+from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Op, Tensor, unique_name
 from toolchain.ir.ops import OPS
 from toolchain.ir.quant import quantize
@@ -31,17 +32,20 @@ from toolchain.lower.tflite_expand import EXPANSIONS, expanded
 from toolchain.lower.tflite_file import TFLiteModel
 from toolchain.lower.tflite_islands import with_islands
 from toolchain.lower.tflite_rewrite import rewritten
+from toolchain.lower.tflite_weights import FORMATS, with_float16, with_int8
 from toolchain.lower.tflite_windows import scheme, with_pads
 
 IO = ("int8", "uint8", "float32")
 
 
-def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None) -> bytes:
+def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
+                 weights: str = "float32") -> bytes:
     """The bytes of a .tflite file.
 
     io: dtype of a quantized graph's inputs and outputs: "int8", "uint8" (zero point 128 higher) or "float32";
         the outer tensors keep the graph's names. A float graph has its own whatever `io` says.
     input_io: of the inputs, where that is another one
+    weights:  of a float graph: "float32", "float16", or "int8" (dynamic range quantization)
     The graph's metadata becomes TFLite Metadata in the file, and labels.txt in a zip archive behind it.
     Raises Unsupported, listing every op that the format cannot hold.
     """
@@ -50,10 +54,15 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None)
             raise BadInput(f"io={asked!r}: must be one of {', '.join(map(repr, IO))}")
     if problems := [f"{op.kind} '{op.name}': {why}" for op in graph.ops for why in _why_not(graph, op)]:
         raise Unsupported.listing(f"{graph.name} as .tflite", problems)
+    if weights not in FORMATS or (weights != "float32" and level_of(graph) != "FLOAT"):
+        raise BadInput(f"{graph.name}: weights={weights!r}: a float graph's are one of "
+                       f"{', '.join(map(repr, FORMATS))}, a quantized graph's are as they are")
     lowered = with_border(with_border(graph, input_io or io, graph.inputs), io, graph.outputs)
     lowered = with_islands(lowered)
     for rewrite in (expanded, with_pads):
         lowered = rewritten(lowered, rewrite)
+    if weights != "float32":
+        lowered = with_float16(lowered) if weights == "float16" else with_int8(lowered)
     model = TFLiteModel()
     for name in (*lowered.inputs, *lowered.outputs):
         model.tensor(lowered.tensors[name])
