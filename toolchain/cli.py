@@ -129,7 +129,7 @@ def inspect(model: Model, target: Annotated[list[str] | None, typer.Option(
 @verb
 def convert(model: Model, out: Annotated[Path, typer.Argument(help="The .tflite or .onnx file to write.")],
             weights: Annotated[Literal["float32", "float16", "int8"], typer.Option(
-                help="How a float model stores its weights; int8 (.tflite only) is dynamic range.")] = "float32",
+                help="How a float model stores its weights; int8 (.tflite) is dynamic range.")] = "float32",
             check: Annotated[bool, typer.Option(
                 "--check", help="Run both on random inputs and print the worst error per output.")] = False,
             input: Annotated[Path | None, typer.Option(

@@ -42,6 +42,7 @@ def test_concat_takes_one_input_or_more():
 # Shapes -----------------------------------------------------------------------------------------------------
 
 IMAGE = (1, 9, 7, 3)
+CONV = [(5, 3, 3, 3), (5,)]
 
 
 @pytest.mark.parametrize("kind, shapes, attrs, expected", [
@@ -63,12 +64,31 @@ IMAGE = (1, 9, 7, 3)
     ("concat", [IMAGE, (1, 9, 7, 1), IMAGE], {"axis": 3}, (1, 9, 7, 7)),
     ("reshape", [IMAGE], {"shape": (1, 63, 3)}, (1, 63, 3)),
     ("transpose", [IMAGE], {"perm": (0, 3, 1, 2)}, (1, 3, 9, 7)),
+    ("conv2d", [(1, 9, 7, 6), (4, 3, 3, 3), (4,)], {}, (1, 7, 5, 4)),  # two groups
+    ("transpose_conv2d", [IMAGE, (5, 3, 3, 3), (5,)], {}, (1, 11, 9, 5)),
+    ("transpose_conv2d", [IMAGE, *CONV], {"stride": (2, 2), "pads": (1, 0, 1, 0)}, (1, 18, 14, 5)),
+    ("transpose_conv2d", [IMAGE, (5, 1, 1, 3), (5,)], {"stride": (2, 2), "pads": (0, -1, 0, 0)},
+     (1, 18, 13, 5)),
+    ("batch_matmul", [(1, 4, 2, 3), (3, 5)], {}, (1, 4, 2, 5)),
+    ("batch_matmul", [(1, 3, 2), (1, 5, 3)], {"transpose_a": True, "transpose_b": True}, (1, 2, 5)),
+    ("layer_norm", [IMAGE, (3,), (7, 3)], {"axes": (2, 3), "epsilon": 1e-5}, IMAGE),
+    ("prelu", [IMAGE, (1, 1, 3)], {}, IMAGE),
+    ("compare", [IMAGE, (1,)], {"relation": "less"}, IMAGE),
+    ("select", [(1, 9, 1, 1), IMAGE, (3,)], {}, IMAGE),
+    ("sum", [IMAGE], {"axes": (3,)}, (1, 9, 7)),
+    ("argmax", [IMAGE], {"axis": 3}, (1, 9, 7)),
+    ("resize_bilinear", [IMAGE], {"size": (4, 20)}, (1, 4, 20, 3)),
+    ("depth_to_space", [(1, 2, 3, 12)], {"block": 2}, (1, 4, 6, 3)),
+    ("space_to_depth", [(1, 4, 6, 3)], {"block": 2}, (1, 2, 3, 12)),
+    ("mirror_pad", [IMAGE], {"pads": ((0, 0), (8, 1), (0, 0), (0, 0))}, (1, 18, 7, 3)),
+    ("mirror_pad", [IMAGE], {"pads": ((0, 0), (0, 9), (0, 0), (0, 0)), "mode": "symmetric"}, (1, 18, 7, 3)),
+    ("slice", [IMAGE], {"begin": (0, 1, 0, 2), "end": (1, 8, 7, 3), "strides": (1, 3, 1, 1)}, (1, 3, 7, 1)),
+    ("gather", [IMAGE, (4,)], {"axis": 2}, (1, 9, 4, 3)),
+    ("gather", [(50, 8), (1, 6)], {"axis": 0}, (1, 6, 8)),
+    ("tile", [IMAGE], {"multiples": (1, 2, 1, 3)}, (1, 18, 7, 9)),
 ])
 def test_shapes(kind, shapes, attrs, expected):
     assert shape_of(kind, *shapes, **attrs) == expected
-
-
-CONV = [(5, 3, 3, 3), (5,)]
 
 
 @pytest.mark.parametrize("kind, shapes, attrs, message", [
@@ -100,6 +120,27 @@ CONV = [(5, 3, 3, 3), (5,)]
     ("concat", [(1, 4), (1,)], {"axis": 1}, "differ outside axis 1"),
     ("reshape", [(1, 4)], {"shape": (1, -4)}, "cannot become"),
     ("transpose", [(1, 4)], {"perm": (1, 1)}, "does not order the axes"),
+    ("conv2d", [(1, 9, 7, 6), (5, 3, 3, 3), (5,)], {}, "does not take the input"),  # five rows, two groups
+    ("transpose_conv2d", [IMAGE, (5, 3, 3, 4), (5,)], {}, "does not take the input"),
+    ("transpose_conv2d", [IMAGE, *CONV], {"pads": (6, 5, 0, 0)}, "leave nothing of the output"),
+    ("batch_matmul", [(1, 2, 3), (1, 2, 5)], {}, "does not multiply"),
+    ("batch_matmul", [(3,), (3, 5)], {}, "needs matrices"),
+    ("batch_matmul", [(2, 2, 3), (3, 3, 5)], {}, "do not broadcast"),
+    ("layer_norm", [IMAGE, (9,), (3,)], {"axes": (3,), "epsilon": 0.1}, "do not broadcast"),
+    ("layer_norm", [(1, 3), (3,), (3,)], {"axes": (0,), "epsilon": 0.1}, r"axes \(0,\) must be within 1..1"),
+    ("prelu", [(1, 3), (2, 3)], {}, "do not broadcast to"),
+    ("argmax", [IMAGE], {"axis": 4}, r"axes \(4,\) must be within 1..3"),
+    ("resize_nearest", [IMAGE], {"size": (0, 2)}, "must be two positive numbers"),
+    ("resize_bilinear", [IMAGE], {"size": (2, 2), "align_corners": True, "half_pixel_centers": True},
+     "not both"),
+    ("depth_to_space", [IMAGE], {"block": 2}, "has no blocks of 2 x 2"),
+    ("space_to_depth", [IMAGE], {"block": 2}, "has no blocks of 2 x 2"),
+    ("mirror_pad", [IMAGE], {"pads": ((0, 0), (9, 0), (0, 0), (0, 0))}, "reach further than the input"),
+    ("mirror_pad", [IMAGE], {"pads": ((0, 0),) * 4, "mode": "wrap"}, "unknown mode 'wrap'"),
+    ("slice", [(1, 4)], {"begin": (0, 0), "end": (1, 5), "strides": (1, 1)}, "must lie within the input"),
+    ("slice", [(1, 4)], {"begin": (0, 2), "end": (1, 2), "strides": (1, 1)}, "must lie within the input"),
+    ("gather", [IMAGE, (4,)], {"axis": 4}, "axis 4 must be within 0..3"),
+    ("tile", [(1, 4)], {"multiples": (1, 0)}, "do not match the input"),
 ])
 def test_shapes_that_do_not_go_together_are_refused(kind, shapes, attrs, message):
     with pytest.raises(BadGraph, match=f"^y: {kind}: .*{message}"):
@@ -122,6 +163,10 @@ def one_op(kind, *shapes, **attrs):
     ("fully_connected", [(1, 4), (2, 4), (2,)], {}, 8),
     ("max_pool2d", [IMAGE], {"kernel": (2, 2)}, 0),
     ("mul", [IMAGE, IMAGE], {}, 0),
+    ("conv2d", [(1, 9, 7, 6), (4, 3, 3, 3), (4,)], {}, 7 * 5 * 4 * 27),
+    ("transpose_conv2d", [IMAGE, *CONV], {"pads": (1, 1, 1, 1)}, 9 * 7 * 3 * 9 * 5),
+    ("batch_matmul", [(1, 4, 2, 3), (3, 5)], {}, 4 * 2 * 5 * 3),
+    ("batch_matmul", [(1, 3, 2), (1, 3, 5)], {"transpose_a": True}, 2 * 5 * 3),
 ])
 def test_macs(kind, shapes, attrs, macs):
     graph = one_op(kind, *shapes, **attrs)
