@@ -68,8 +68,7 @@ $(READY_TFLITE):
 $(READY_TENSORFLOW):
 	scripts/setup_system.sh $(PYTHON)
 	$(PYTHON) -m venv .venv-tensorflow
-	.venv-tensorflow/bin/pip install --quiet --requirement requirements/tensorflow.txt
-	.venv-tensorflow/bin/pip check
+	.venv-tensorflow/bin/pip install --quiet --no-deps --requirement requirements/tensorflow.txt
 	@rm -f .venv-tensorflow/ready-* && touch $@
 
 $(READY_PEERS):

@@ -31,6 +31,8 @@ INSTALL = f"`make setup-tensorflow` installs TensorFlow; or let ${PYTHON_VARIABL
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0",
          "KERAS_BACKEND": "tensorflow", "MALLOC_ARENA_MAX": "2"}
 """Of the child: plain CPU kernels, the same on every machine, and little said."""
+OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "OOM when allocating")
+"""How Python, C++ and TensorFlow say so."""
 
 
 def load_keras(path: Path) -> tuple[Graph, Oracle]:
@@ -40,7 +42,7 @@ def load_keras(path: Path) -> tuple[Graph, Oracle]:
     has no row, DeviceUnavailable where TensorFlow is not installed.
     """
     converted = _convert(path)
-    graph = load_tflite(converted.model, path.name)
+    graph = load_tflite(converted.model, str(path))
     source = Source("keras", sha256=_sha256(path), notes=(*converted.notes, *graph.source.notes))
     return replace(graph, source=source), _oracle(path, converted)
 
@@ -149,14 +151,16 @@ def _python(path: Path) -> Path:
 def _fate(done: subprocess.CompletedProcess) -> str:
     """How the child ended, and the line that says why."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
-    if "MemoryError" in lines[-1] or any("bad_alloc" in line for line in lines[-5:]):
-        return "needed more memory for it than a model of its size may take"
+    if any(word in line for word in OUT_OF_MEMORY for line in lines):
+        return "needs more memory for it than a model of its size may take; is a shape too large?"
     if done.returncode < 0:
-        return f"died of {signal.Signals(-done.returncode).name} on it: {lines[-1]}"
-    return f"fails on it: {_why(lines)}"
+        return f"died of {signal.Signals(-done.returncode).name} on it: {lines[-1]}; save it again"
+    return (f"fails on it: {_why(lines)}; replace what it names, or save it again with "
+            f"TensorFlow 2.16 or newer")
 
 
 def _why(lines: list[str]) -> str:
     """The last line that begins with an exception's name, as Python prints it under a traceback."""
-    named = [line for line in lines if line.split(":")[0].split(".")[-1].endswith(("Error", "Exception"))]
-    return (named or lines)[-1][:500]
+    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
+    name, colon, message = (named or lines)[-1].partition(":")
+    return f"{name.rpartition('.')[2]}{colon}{message}"[:400].rstrip(". ")

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+import importlib
+import json
 from pathlib import Path
+from types import ModuleType
+import zipfile
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -38,13 +41,27 @@ def open_network(path: Path) -> Network:
     """Load what `untrusted.check` let through. Raises Damaged and Refused."""
     if path.is_dir():
         return _saved_model(tf.saved_model.load(str(path)))
+    keras = _keras_for(path)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (TypeError, ValueError) as error:
         if str(error).startswith(UNKNOWN):
-            raise Refused(f"{' '.join(str(error).split())[:200]}; {EXPORT}") from None
+            raise Refused(f"{str(error).split('. ')[0]}; {EXPORT}") from None
         raise
-    return _keras_model(model)
+    return _keras_model(model, isinstance(model, keras.Sequential))
+
+
+def _keras_for(path: Path) -> ModuleType:
+    """Keras 3 for what it wrote; Keras 2, tf_keras today, for older files, which Keras 3 takes in part."""
+    import h5py
+
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            version = json.loads(archive.read("metadata.json")).get("keras_version")
+    else:
+        with h5py.File(path, "r") as file:
+            version = file.attrs.get("keras_version")
+    return importlib.import_module("keras" if str(version).startswith("3.") else "tf_keras")
 
 
 def run(network: Network, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -65,7 +82,7 @@ def converted(network: Network) -> tuple[bytes, list[str]]:
     return converter.convert(), [node.name for node in frozen.graph.get_operations()]
 
 
-def _keras_model(model) -> Network:
+def _keras_model(model, is_sequential: bool) -> Network:
     if not getattr(model, "inputs", None):
         raise Damaged(f"the shape of its input is unknown; call the model once, or begin it with "
                       f"keras.Input(...), and save it again (it is a {type(model).__name__})")
@@ -74,17 +91,20 @@ def _keras_model(model) -> Network:
     specs, notes = _batch_one(dict(zip(names, model.inputs)))
 
     def call(*values):
-        return tf.nest.flatten(model(keras.tree.pack_sequence_as(model.input, list(values)), training=False))
+        taken = values[0] if len(values) == 1 else tf.nest.pack_sequence_as(model.input, list(values))
+        return tf.nest.flatten(model(taken, training=False))
 
-    return Network(call, tuple(names), specs, _output_names(model), layers, notes, model)
+    return Network(call, tuple(names), specs, _output_names(model, is_sequential), layers, notes, model)
 
 
-def _output_names(model) -> tuple[str, ...]:
+def _output_names(model, is_sequential: bool) -> tuple[str, ...]:
     """In the order of tf.nest.flatten, which sorts a dict's keys."""
-    structure, count = model.output, len(model.outputs)
-    if isinstance(structure, dict) and len(structure) == count:
-        return tuple(sorted(structure))
-    names = getattr(model, "output_names", None) or [layer.name for layer in model.layers[-1:]]
+    count = len(model.outputs)
+    if is_sequential:
+        return (model.layers[-1].name,)
+    if isinstance(model.output, dict) and len(model.output) == count:
+        return tuple(sorted(model.output))
+    names = model.output_names
     return tuple(_unique(names if len(names) == count else [f"output_{i}" for i in range(count)]))
 
 
@@ -98,16 +118,16 @@ def _scoped(model) -> dict[str, str]:
     Keras' own scopes are made unique by a number, which cannot be told from a layer's.
     """
     layers: dict[str, str] = {}
-    waiting = [(model, "")]
+    seen, waiting = set(), [(model, "")]
     while waiting:
         parent, path = waiting.pop()
         for layer in getattr(parent, "operations", None) or getattr(parent, "layers", ()):
-            if layer.name in path.split("/")[:-1] or "call" in vars(layer):
-                continue
-            scope = f"layer{len(layers)}"
-            layers[scope] = f"{path}{layer.name}"
-            layer.call = _in_scope(layer.call, f"{scope}/")
-            waiting.append((layer, f"{path}{layer.name}/"))
+            if id(layer) not in seen:
+                scope = f"layer{len(seen)}"
+                seen.add(id(layer))
+                layers[scope] = f"{path}{layer.name}"
+                layer.call = _in_scope(layer.call, f"{scope}/")
+                waiting.append((layer, f"{path}{layer.name}/"))
     return layers
 
 

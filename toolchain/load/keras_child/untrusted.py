@@ -16,19 +16,27 @@ MAX_BYTES = 2 << 30
 
 ARCHIVE = {"config.json", "metadata.json", "model.weights.h5"}
 """What a .keras archive may hold; assets are files that layers read."""
-OWN_MODULE = re.compile(r"keras(\.src)?\.(activations|constraints|dtype_policies|engine|initializers|layers|"
-                        r"mixed_precision|models|ops|regularizers)(\.\w+)*")
+OWN_MODULE = re.compile(r"(tf_)?keras(\.src)?\.(activations|constraints|dtype_policies|engine|initializers|"
+                        r"layers|mixed_precision|models|ops|regularizers)(\.\w+)*")
 OWN_CLASS = {"DTypePolicy", "Functional", "Model", "Sequential"}
 """Of the module "keras" itself."""
 CODE = {"Lambda": "its Python code", "__lambda__": "its Python code", "TorchModuleWrapper": "a pickle",
         "JaxLayer": "a program", "FlaxLayer": "a program", "TFSMLayer": "another file",
+        "TensorFlowOpLayer": "a TensorFlow op",
         "StringLookup": "a file of words", "IntegerLookup": "a file of words",
         "TextVectorization": "a file of words"}
 """Class -> what it brings along or reads."""
+TF_SYMBOL = re.compile(r"(math|nn|linalg|image|__operators__)(\.\w+)+|abs|add|argmax|broadcast_to|cast|"
+                       "clip_by_value|concat|divide|exp|expand_dims|gather|matmul|maximum|minimum|multiply|"
+                       "negative|ones_like|pad|pow|reduce_\\w+|repeat|reshape|reverse|round|shape|sigmoid|slice|"
+                       "split|sqrt|square|squeeze|stack|strided_slice|subtract|tanh|tile|transpose|unstack|"
+                       "where|zeros_like")
+"""What a Keras 2 layer that calls TensorFlow's API by name may call."""
 EXPORT = "where you trust it, load it in Keras and export a SavedModel: model.export('FOLDER')"
 
 STATEFUL = {
     "Assert", "AssignAddVariableOp", "AssignSubVariableOp", "AssignVariableOp", "Case", "CheckNumerics",
+    "CudnnRNN", "CudnnRNNBackprop", "CudnnRNNBackpropV2", "CudnnRNNBackpropV3", "CudnnRNNV2", "CudnnRNNV3",
     "DisableCopyOnRead", "Empty", "GuaranteeConst", "If", "RandomShuffle", "RandomStandardNormal",
     "RandomUniform", "RandomUniformInt", "ReadVariableOp", "ResourceGather", "ResourceGatherNd",
     "RngReadAndSkip", "StatefulPartitionedCall", "StatelessRandomGetAlg", "TruncatedNormal", "VarHandleOp",
@@ -90,10 +98,12 @@ def check_config(config: object) -> None:
     """Raises Refused, listing every object in a model's config that is not plainly Keras' own."""
     if not isinstance(config, dict):
         raise Damaged("its model config is not a JSON object; save it again")
-    found = [problem for place, node in _objects({**config, "compile_config": None})
-             if (problem := _object_problem(place, node))]
+    found: dict[str, str] = {}
+    for place, node in _objects({**config, "compile_config": None}):
+        if problem := _object_problem(node):
+            found.setdefault(place, f"'{place}': {problem}")
     if found:
-        raise Refused(*dict.fromkeys(found))
+        raise Refused(*found.values())
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
@@ -127,15 +137,19 @@ def _objects(config: dict) -> Iterator[tuple[str, dict]]:
             stack += [(place, value) for value in reversed(node)]
 
 
-def _object_problem(place: str, node: dict) -> str | None:
-    kind, module, registered = (node.get(key) for key in ("class_name", "module", "registered_name"))
-    what = f"'{place}': {kind}"
+def _object_problem(node: dict) -> str | None:
+    """Keras 2 and marks such as "__tuple__" name no module; the module of a script's own class is None."""
+    kind, module = str(node["class_name"]), node.get("module", "keras.layers")
+    if kind in ("SlicingOpLambda", "TFOpLambda"):
+        config = node.get("config")
+        symbol = config.get("function") if isinstance(config, dict) else None
+        return None if TF_SYMBOL.fullmatch(str(symbol)) else f"tf.{symbol} is not called: it may reach files"
     if kind in CODE:
-        return f"{what} brings {CODE[kind]} along, which is not run or read; {EXPORT}"
-    known = (module is None or OWN_MODULE.fullmatch(str(module)) or (module == "keras" and kind in OWN_CLASS)
-             or (module == "builtins" and kind == "function"))
-    if not known or ">" in str(registered) or kind == "__typespec__":
-        return f"{what} of {module} is not Keras' own, and its code is not in the file; {EXPORT}"
+        return f"{kind} brings {CODE[kind]} along, which is not run or read; {EXPORT}"
+    known = (OWN_MODULE.fullmatch(str(module)) or (module == "builtins" and kind == "function")
+             or (module in ("keras", "tf_keras") and kind in OWN_CLASS))
+    if not known or ">" in str(node.get("registered_name")) or kind == "__typespec__":
+        return f"{kind} (module {module}) is not Keras' own, and its code is not in the file; {EXPORT}"
     return None
 
 
