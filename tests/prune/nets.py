@@ -68,7 +68,43 @@ class RandomNet:
         y = self.build.op("mean", [x], "over", axes=(3,), keepdims=True)
         return self.build.op("sub", [x, y], "centred")
 
-    BLOCKS = (plain, residual, branches, depthwise, gated, scaled, padded, over_channels)
+    def grouped(self, x: str) -> str:
+        """Two to four groups over channels that a convolution before makes as many as it takes."""
+        groups, per_group = int(self.rng.integers(2, 5)), int(self.rng.integers(2, 4))
+        y = self.conv(x, groups * per_group)
+        outputs = groups * int(self.rng.integers(2, 4))
+        return self.build.op("conv2d", [y, self.constant(outputs, 1, 1, per_group), self.constant(outputs)],
+                             "grouped")
+
+    def swapped(self, x: str) -> str:
+        """The two parts of the channels change places, one of them convolved."""
+        count = self.channels(x)
+        cut, shape = int(self.rng.integers(1, count)), self.build.tensors[x].shape
+        bounds = (((0, 0, 0, 0), (*shape[:3], cut)), ((0, 0, 0, cut), shape))
+        first, second = (self.build.op("slice", [x], "part", begin=begin, end=end, strides=(1, 1, 1, 1))
+                         for begin, end in bounds)
+        return self.build.op("concat", [self.conv(second, 5), first], "swapped", axis=3)
+
+    def transposed(self, x: str) -> str:
+        weight, bias = self.constant(6, 2, 2, self.channels(x)), self.constant(6)
+        y = self.build.op("transpose_conv2d", [x, weight, bias], "up", pads=(1, 0, 0, 1))
+        return self.build.op("prelu", [y, self.constant(6)], "prelu")
+
+    def resized(self, x: str) -> str:
+        y = self.build.op("resize_bilinear", [x], "resized", size=(4, 5), half_pixel_centers=True)
+        return self.build.op("maximum", [y, self.constant(self.channels(x))], "floored")
+
+    def instance_norm(self, x: str) -> str:
+        parameters = [self.constant(self.channels(x)) for _ in range(2)]
+        return self.build.op("layer_norm", [x, *parameters], "instance", axes=(1, 2), epsilon=1e-2)
+
+    def last_norm(self, x: str) -> str:
+        """All channels are normalized together, so all must stay."""
+        parameters = [self.constant(self.channels(x)) for _ in range(2)]
+        return self.build.op("layer_norm", [x, *parameters], "last", axes=(3,), epsilon=1e-2)
+
+    BLOCKS = (plain, residual, branches, depthwise, gated, scaled, padded, over_channels, grouped, swapped,
+              transposed, resized, instance_norm, last_norm)
 
     def graph(self, blocks: int) -> Graph:
         x = self.plain(self.x)
