@@ -31,7 +31,7 @@ def _pad(writer: OnnxWriter, op: Op) -> None:
 def _mirror_pad(writer: OnnxWriter, op: Op) -> None:
     """ONNX has no symmetric mode: there the rows and columns are picked, mirrored ones too."""
     pads = op.attrs["pads"]
-    if op.attrs["mode"] == "reflect":
+    if op.attrs["mode"] == "reflect" or not any(map(any, pads)):
         flat = _integers(writer, f"{op.name}:pads", np.array(pads).T.ravel())
         return writer.move(op, "Pad", (flat,), mode="reflect")
     shape = writer.graph.tensors[op.inputs[0]].shape
