@@ -20,6 +20,9 @@ from toolchain.runtime.moving import over_samples
 SAMPLES = 3
 FIXED_OUTPUT = {kind: rule.output for kind, rule in RULES.items() if isinstance(rule.output, QuantParams)}
 SAME_AS_INPUT = {kind for kind, rule in RULES.items() if rule.output == SAME} - {"relu6"}
+NOT_FINER = {"hard_swish", "layer_norm"}
+"""Kinds whose kernels need an output that is told about as coarsely as the input (hard_swish_common.cc) or
+beta (norm_int8.py)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,5 +150,6 @@ class Maker:
         y = y[np.isfinite(y)]
         ends = y.min() * self.log_uniform(0.5, 2), y.max() * self.log_uniform(0.5, 2)
         fitting = activation_params(float(min(ends)), float(max(ends)))
-        stretch = np.float32(self.pick(*[1] * 8, 1e-3, 1e3))  # multipliers above 1, and next to nothing
+        finer = 1 if kind in NOT_FINER else 1e-3
+        stretch = np.float32(self.pick(*[1] * 8, finer, 1e3))  # multipliers above 1, and next to nothing
         return QuantParams(fitting.scale * stretch, fitting.zero_point)
