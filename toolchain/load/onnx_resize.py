@@ -80,7 +80,7 @@ def resize(call: Call) -> Value:
     call.require(coordinates in COORDINATES and mode in ("nearest", "linear"),
                  f"mode={mode}, coordinate_transformation_mode={coordinates}; only nearest and linear, and "
                  f"{', '.join(COORDINATES)} have a row")
-    at = [COORDINATES[coordinates](axis) for axis in axes]
+    at = [axis.places if axis.scale == 1 else COORDINATES[coordinates](axis) for axis in axes]
     return (_nearest if mode == "nearest" else _linear)(call, x, axes, at)
 
 

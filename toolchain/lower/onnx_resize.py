@@ -1,7 +1,6 @@
 """Resizing in ONNX, by TensorFlow Lite's formulas.
 
-Sources: ONNX operator specification, Resize-13; tensorflow/lite/kernels/internal/reference/
-resize_nearest_neighbor.h; onnxruntime/core/providers/cpu/tensor/upsamplebase.h.
+Sources: ONNX operator specification, Resize-13; onnxruntime/core/providers/cpu/tensor/upsamplebase.h.
 """
 
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import numpy as np
 from toolchain.ir.graph import Op
 from toolchain.lower.onnx_weighted import Writes
 from toolchain.lower.onnx_writer import OnnxWriter
+from toolchain.runtime.resize import nearest
 
 
 def _mode(op: Op) -> str:
@@ -29,7 +29,7 @@ def _resize_nearest(writer: OnnxWriter, op: Op) -> None:
     """Rows and columns are picked one by one where float32 rounding makes onnxruntime pick others."""
     height, width = writer.graph.tensors[op.inputs[0]].shape[2:]
     axes = list(zip((height, width), op.attrs["size"]))
-    ours = [_nearest(op, *sizes) for sizes in axes]
+    ours = [nearest(wanted, size, op.attrs) for size, wanted in axes]
     if not all(np.array_equal(a, _nearest_in_onnx(op, *sizes)) for a, sizes in zip(ours, axes)):
         return writer.pick(op, dict(zip((2, 3), ours)))
     rounding = "floor" if _mode(op) == "asymmetric" else "round_prefer_ceil"
@@ -41,18 +41,8 @@ def _sizes(writer: OnnxWriter, op: Op) -> str:
     return writer.constant(f"{op.name}:sizes", np.array(writer.graph.tensors[op.name].shape, np.int64))
 
 
-def _nearest(op: Op, size: int, wanted: int) -> np.ndarray:
-    """Which element of `size` each of `wanted` is, in TensorFlow Lite."""
-    less = 1 if op.attrs["align_corners"] and wanted > 1 else 0
-    scale = np.float32(size - less) / np.float32(wanted - less)
-    offset = np.float32(0.5 if op.attrs["half_pixel_centers"] else 0)
-    at = (np.arange(wanted, dtype=np.float32) + offset) * scale
-    picked = np.floor(at + np.float32(0.5)) if op.attrs["align_corners"] else np.floor(at)
-    return np.minimum(picked, size - 1).astype(np.int64)
-
-
 def _nearest_in_onnx(op: Op, size: int, wanted: int) -> np.ndarray:
-    """The same in onnxruntime."""
+    """For each of `wanted` rows the row of `size` that onnxruntime repeats."""
     scale, at = np.float32(wanted) / np.float32(size), np.arange(wanted, dtype=np.float32)
     if op.attrs["align_corners"]:
         at = at * np.float32(size - 1) / np.float32(wanted - 1) if wanted > 1 else np.zeros(1, np.float32)
