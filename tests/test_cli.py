@@ -14,9 +14,12 @@ from tests.board import PROFILE
 from toolchain.artifact import read_artifact
 from toolchain.cli import app
 from toolchain.ir.build import Builder
+from toolchain.ir.graph import Metadata
 from toolchain.ir.quant import quantize
+from toolchain.load import load
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
+from toolchain.runtime.litert import LiteRT
 
 
 def graph(weight=1.0):
@@ -298,3 +301,32 @@ def test_int8_samples_are_the_codes_of_a_network_that_takes_int8(model, data, tm
     scores = [json.loads(edge("eval", out, "--data", path, "--json")[1])["value"]
               for path in (data, tmp_path / "codes.npz")]
     assert scores[0] == scores[1]
+
+
+def test_raw_frames_go_in_and_classes_come_out_by_name(model, tmp_path):
+    """The artefact on stored pixels scores what the bare network scores on the same pixels normalized."""
+    x, out = np.random.default_rng(3).integers(0, 256, (40, 4, 4, 2), np.uint8), tmp_path / "out"
+    y = LiteRT(model.read_bytes()).run({"x": (x.astype(np.float32) - 128) / 64})["probabilities"].argmax(1)
+    np.savez(tmp_path / "frames.npz", x=x, y=y)
+    (tmp_path / "names.txt").write_text("cat\ndog\nfox\n")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[input]\nmean = 128\nstd = 64\nlabels = "names.txt"\n')
+    build = ("build", model, "--target", "host", "--data", tmp_path / "frames.npz", "-q")
+    assert edge(*build, "--recipe", recipe, "--out", out)[0] == 0
+    manifest = read_artifact(out).manifest
+    assert manifest.labels == ("cat", "dog", "fox") and manifest.inputs["tflite"][0].dtype == "uint8"
+    for fmt in ("tflite", "onnx"):
+        found = json.loads(edge("eval", out, "--data", tmp_path / "frames.npz", "--format", fmt, "--json")[1])
+        assert found["value"] >= 0.95
+        parity = json.loads(edge("bench", out, "--format", fmt, "--seconds", "0", "--json")[1])["parity"]
+        assert parity["worst"] <= 8  # one code of a logit, through softmax
+    again = tmp_path / "again.tflite"
+    assert edge("convert", out / "model.tflite", again)[0] == 0
+    assert load(again).metadata == Metadata(manifest.labels, manifest.frames)
+
+
+def test_samples_that_are_normalized_already_are_no_frames(model, data, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[input]\nmean = 128\nstd = 64\n")
+    fails(2, "normalized already by the look of them", "build", model, "--target", "host", "--data", data,
+          "--recipe", recipe, "--out", tmp_path / "out", "-q")

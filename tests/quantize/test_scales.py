@@ -92,3 +92,20 @@ def test_statistics_of_another_graph_are_named():
     graph = net.graph(net.dense(net.input("x", (1, 4)), 2, "y"))
     with pytest.raises(BadSamples, match="net: no statistics of y; calibrate this very graph"):
         activation_scales(graph, stats_of({"x": (0, 1), "z": (0, 1)}))
+
+
+def test_a_pinned_input_keeps_its_parameters_and_those_tied_to_it_take_them():
+    net, pin = Net(), QuantParams(1 / 128, -1)
+    x = net.op("max_pool2d", [net.input("x", (1, 4, 4, 2))], "pool", kernel=(2, 2), stride=(2, 2))
+    graph = net.graph(net.conv(x, 2, "y"))
+    scales = activation_scales(graph, stats_of({"x": (-0.3, 0.2), "y": (-1, 1)}), {"x": pin})
+    assert scales["x"].same_as(pin) and scales["pool"].same_as(pin)
+
+
+def test_what_a_pinned_input_is_joined_with_has_its_own_range():
+    net, pin = Net(), QuantParams(1 / 128, -1)
+    x = net.input("x", (1, 4))
+    graph = net.graph(net.op("concat", [x, net.op("relu", [x], "relu")], "y", axis=1))
+    scales = activation_scales(graph, stats_of({"x": (-1, 1), "relu": (0, 9)}), {"x": pin})
+    assert scales["x"].same_as(pin)
+    assert scales["y"].same_as(scales["relu"]) and scales["y"].same_as(activation_params(-127 / 128, 9))
