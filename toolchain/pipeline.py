@@ -69,7 +69,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Ma
     if recipe.input.takes_frames:
         folded = fold_frames(float_graph, recipe.input, recipe.input_dtype != "float32")
         float_graph, pinned = check(folded.graph, "CANONICAL"), folded.pinned
-    if recipe.quantize.scheme == "float32":
+    if recipe.quantize.float_weights:
         return Prepared(float_graph, float_graph)
     seen = samples_for(float_graph, recipe, samples)
     return Prepared(float_graph, _quantized(float_graph, recipe, seen, pinned, say))
@@ -194,7 +194,8 @@ def build(prepared: Prepared, profile: TargetProfile, recipe: Recipe, samples: S
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
     vectors = vectors_of(prepared.graph, seen, recipe.seed)
-    artifact = lower(prepared.graph, profile, vectors, recipe.input_dtype)
+    artifact = lower(prepared.graph, profile, vectors, recipe.input_dtype,
+                     recipe.quantize.float_weights or "float32")
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric,
                                        takes_frames=recipe.input.takes_frames)
     artifact = replace(artifact, manifest=manifest)

@@ -72,10 +72,16 @@ class QuantSpec(Section):
     """What numbers become.
 
     scheme: "int8" = static post-training INT8 (TFLite specification); "int16x8" = the same with int16
-            activations; "float32" = leave it in float
+            activations; "float32" = leave it in float; "float16" = in float, with float16 weights in .tflite;
+            "dynamic" = in float, with int8 weights, for which LiteRT quantizes activations as it runs
     """
 
-    scheme: Literal["int8", "int16x8", "float32"] = "int8"
+    scheme: Literal["int8", "int16x8", "float32", "float16", "dynamic"] = "int8"
+
+    @property
+    def float_weights(self) -> str | None:
+        """What a network that stays in float stores its weights in; None where the scheme quantizes it."""
+        return {"float32": "float32", "float16": "float16", "dynamic": "int8"}.get(self.scheme)
 
 
 class ResizeConfig(Section):
@@ -133,10 +139,11 @@ class Recipe(Section):
         wanted, scheme = self.input.dtype, self.quantize.scheme
         if not self.input.takes_frames:
             return None
-        if scheme == "float32" and wanted not in (None, "float32"):
-            raise BadConfig(f'[input] dtype = "{wanted}" needs integers, but [quantize] scheme = "float32" '
+        in_float = self.quantize.float_weights is not None
+        if in_float and wanted not in (None, "float32"):
+            raise BadConfig(f'[input] dtype = "{wanted}" needs integers, but [quantize] scheme = "{scheme}" '
                             f'leaves the network in float; leave dtype out: pixels go in as float32')
-        return wanted or ("float32" if scheme == "float32" else "uint8")
+        return wanted or ("float32" if in_float else "uint8")
 
     @property
     def digest(self) -> str:

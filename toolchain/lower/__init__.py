@@ -37,26 +37,28 @@ class Emitted:
 
 
 def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray],
-          input_dtype: str | None = None) -> Artifact:
+          input_dtype: str | None = None, weights: str = "float32") -> Artifact:
     """Write the graph in every format of the profile.
 
     vectors:     "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
+    weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall.
     """
     _require_ops(graph, profile)
-    emitted = {fmt: EMIT[fmt](graph, profile, vectors, input_dtype) for fmt in profile.formats}
+    emitted = {fmt: EMIT[fmt](graph, profile, vectors, input_dtype, weights) for fmt in profile.formats}
     first = emitted[profile.formats[0]]
     static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
         name=graph.name, target=profile.name, profile=msgspec.structs.replace(profile, folder=""),
         formats=profile.formats,
-        scheme="int8" if level_of(graph) == "QUANTIZED" else "float32",
+        scheme=_scheme(graph, weights),
         inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,
         static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
-        parameters=graph.parameters, tools={name: version(name) for name in TOOLS}, notes=graph.source.notes,
+        parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
+        notes=(*graph.source.notes, *_weight_notes(graph, profile, weights)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     require_fit(static_bytes, profile, graph.name, first.plan.peak)
     files = {name: data for e in emitted.values() for name, data in e.files.items()}
@@ -112,16 +114,18 @@ def _in_source_layout(port: Port) -> Port:
     return Port(port.name, shape, port.dtype, port.scale, port.zero_point)
 
 
-def _emit_tflite(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None) -> Emitted:
+def _emit_tflite(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None,
+                 weights: str) -> Emitted:
     from toolchain.lower.tflite import write_tflite
 
     inputs = file_ports(graph, graph.inputs, "tflite", input_dtype or profile.io)
     outputs = file_ports(graph, graph.outputs, "tflite", profile.io)
-    model = write_tflite(graph, io=profile.io, input_io=input_dtype)
+    model = write_tflite(graph, io=profile.io, input_io=input_dtype, weights=weights)
     return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None) -> Emitted:
+def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None,
+               weights: str) -> Emitted:
     from toolchain.lower.onnx import write_onnx
 
     inputs = file_ports(graph, graph.inputs, "onnx", input_dtype)
@@ -130,7 +134,8 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str |
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None) -> Emitted:
+def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None,
+            weights: str) -> Emitted:
     from toolchain.lower.c.emit import write_c
 
     if level_of(graph) != "QUANTIZED" or input_dtype == "float32":
@@ -153,6 +158,21 @@ def require_known_kinds(profile: TargetProfile) -> None:
         if unknown := [kind for kind in kinds if kind not in OPS]:
             raise BadConfig(f"target {profile.name}: {key} names {', '.join(unknown)}; the op table has "
                             f"{', '.join(sorted(OPS))}")
+
+
+def _scheme(graph: Graph, weights: str) -> str:
+    """Name of what the numbers became, as the recipe calls it."""
+    if level_of(graph) == "FLOAT":
+        return "dynamic" if weights == "int8" else weights
+    return "int16x8" if any(t.dtype == "int16" for t in graph.activations) else "int8"
+
+
+def _weight_notes(graph: Graph, profile: TargetProfile, weights: str) -> tuple[str, ...]:
+    """Which files keep float32 weights because their format has no form for what was asked."""
+    if weights == "float32" or level_of(graph) == "QUANTIZED":
+        return ()
+    return tuple(f"{MODEL_FILE[fmt]} keeps float32 weights: {weights} ones under float activations have a "
+                 f"form in .tflite only" for fmt in profile.formats if fmt != "tflite")
 
 
 def _require_ops(graph: Graph, profile: TargetProfile) -> None:

@@ -40,10 +40,11 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
     pinned: inputs whose parameters are known beforehand, from what their codes are
     Whole numbers and truth values stay as they are. An op that has to compute on reals (rule FLOAT) stands
     between dequantize and quantize ops; `source.notes` names it.
-    Scheme "float32" returns the graph as it is. Raises Unsupported listing every op without an INT8 form,
-    BadSamples where statistics are missing or a range was observed that cannot be told in codes.
+    A scheme that leaves the network in float returns the graph as it is. Raises Unsupported listing every op
+    without an INT8 form, BadSamples where statistics are missing or a range was observed that cannot be told
+    in codes.
     """
-    if spec.scheme == "float32":
+    if spec.float_weights:
         return graph
     require_rules(check(graph, "CANONICAL"))
     scales = activation_scales(graph, stats, pinned, CODES[spec.scheme])
