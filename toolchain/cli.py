@@ -16,7 +16,8 @@ from toolchain.errors import BadInput, ToolchainError, Unsupported
 app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Put a trained network on a small device, and measure what it does there.")
 
-Model = Annotated[str, typer.Argument(help="A .tflite or .onnx file, or file.py:function for PyTorch.")]
+Model = Annotated[str, typer.Argument(help="A .tflite, .onnx, .keras or .h5 file, a SavedModel's folder, or "
+                                               "file.py:function for PyTorch.")]
 ArtifactPath = Annotated[Path, typer.Argument(help="A folder that `edge build` made, or a model file.")]
 Data = Annotated[str | None, typer.Option(help="A set in calibration_data/, a set's folder, or an .npz.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

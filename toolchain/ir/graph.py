@@ -71,9 +71,9 @@ class Op:
 class Source:
     """Where a graph came from and how well it was checked. Not part of the digest.
 
-    format:      "torch" | "onnx" | "tflite" | "graph"
+    format:      "torch" | "onnx" | "tflite" | "keras" | "graph"
     path:        file, or file.py:function
-    sha256:      of the file's bytes, "" where there is none
+    sha256:      of the file's bytes, of a folder's files and their paths, "" where there is none
     worst_error: largest |reference - source runtime| of the self-check, as a share of the output's range
     notes:       what the door bound or changed, in words ("batch bound to 1")
     ports:       (input or output, its name in the source's signature) where that is another
