@@ -87,6 +87,34 @@ def test_ranges_are_widened_to_zero_and_one_without_width_gets_scale_one(seen, e
     assert activation_scales(graph, stats_of({"x": (0, 1), "y": seen}))["y"].same_as(expected)
 
 
+def test_what_a_pad_writes_is_in_range():
+    net = Net()
+    x = net.op("pad", [net.input("x", (1, 4))], "y", pads=((0, 0), (1, 1)), value=-7.0)
+    scales = activation_scales(net.graph(x), stats_of({"x": (-1, 1)}))
+    assert scales["x"].same_as(activation_params(-7, 1)) and scales["y"].same_as(scales["x"])
+
+
+@pytest.mark.parametrize("kind, bound, expected", [
+    ("minimum", 6.0, (-1, 4)), ("minimum", 2.0, (-1, 4)), ("minimum", -9.0, (-9, 4)),
+    ("maximum", -6.0, (-1, 4)), ("maximum", 2.0, (-1, 4)), ("maximum", 9.0, (-1, 9))])
+def test_a_bound_widens_the_range_only_where_it_is_reached(kind, bound, expected):
+    """As a code, a bound beyond the other operand is the outermost one, and bounds nothing."""
+    net = Net()
+    y = net.op(kind, [net.input("x", (1, 4)), net.constant("bound", np.float32([bound]))], "y")
+    scales = activation_scales(net.graph(y), stats_of({"x": (-1, 4)}))
+    assert all(scales[name].same_as(activation_params(*expected)) for name in ("x", "bound", "y"))
+
+
+def test_a_condition_and_indices_are_tied_to_nothing():
+    net = Net()
+    x, y = net.input("x", (1, 4)), net.input("y", (1, 4))
+    choice = net.op("select", [net.input("which", (1, 4), "bool"), x, y], "choice")
+    graph = net.graph(net.op("gather", [choice, net.constant("order", np.int64([2, 0]))], "picked", axis=1))
+    scales = activation_scales(graph, stats_of({"x": (-1, 1), "y": (0, 5)}))
+    assert set(scales) == {"x", "y", "choice", "picked"}
+    assert all(params.same_as(activation_params(-1, 5)) for params in scales.values())
+
+
 def test_statistics_of_another_graph_are_named():
     net = Net()
     graph = net.graph(net.dense(net.input("x", (1, 4)), 2, "y"))

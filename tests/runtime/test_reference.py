@@ -108,10 +108,10 @@ def test_wrong_samples_name_the_input():
 
 def test_an_op_without_a_kernel_for_its_dtypes_is_loud():
     builder = Builder("wide")
-    x = builder.input("x", (1, 4), "int16", QuantParams(np.float32(0.1), 0, dtype="int16"))
+    x = builder.input("x", (1, 4), "uint8", QuantParams(np.float32(0.1), 0, dtype="uint8"))
     graph = builder.graph(builder.op("relu", (x,), "y", quant=builder.tensors[x].quant))
-    with pytest.raises(Unsupported, match="y: the reference has no relu for int16 activations"):
-        run(graph, {"x": np.zeros((1, 4), np.int16)})
+    with pytest.raises(Unsupported, match="y: the reference has no relu for uint8 activations"):
+        run(graph, {"x": np.zeros((1, 4), np.uint8)})
 
 
 @pytest.mark.parametrize("kind, attrs", [

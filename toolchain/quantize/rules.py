@@ -127,7 +127,7 @@ def rule_of(graph: Graph, op: Op) -> Rule | None:
 
     None for a kind without a row.
     """
-    if op.kind not in RULES:
+    if op.kind not in OPS:
         return None
     if not any(t.dtype == "float32" for t in (*data_inputs(graph, op), graph.tensors[op.name])):
         return _NO_REALS
@@ -136,7 +136,7 @@ def rule_of(graph: Graph, op: Op) -> Rule | None:
         parameters.append(graph.of(op)[1])
         if parameters[-1].size > 1:
             return _COMPUTED
-    return RULES[op.kind] if all(t.is_constant for t in parameters) else _COMPUTED
+    return RULES.get(op.kind) if all(t.is_constant for t in parameters) else _COMPUTED
 
 
 def _roles(graph: Graph, op: Op) -> list[tuple[str, Tensor]]:
