@@ -13,7 +13,7 @@ from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import dequantize
 from toolchain.pipeline import prepare, samples_for, vectors_of
-from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
+from toolchain.preprocess import fold_frames, frame_samples, network_samples, pixel_codes, with_labels
 from toolchain.recipe import (
     CalibrateConfig,
     InputConfig,
@@ -99,15 +99,16 @@ def frames_of(graph: Graph) -> np.ndarray:
 def test_unpadded_convolutions_take_any_mean_in():
     keys = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
     folded = fold_frames(network(pad=0), InputConfig(**keys), integer=True)
-    assert kinds(folded.graph) == kinds(network())
-    assert (float(folded.pinned["x"].scale), int(folded.pinned["x"].zero_point)) == (1.0, -128)
-    assert folded.graph.metadata.frames["x"] == Frames((0.0,), (1.0,), "rgb")
+    assert kinds(folded) == kinds(network())
+    assert folded.metadata.frames["x"] == Frames((0.0,), (1.0,), "rgb")
+    codes = pixel_codes(folded.metadata.frames["x"], "int8")
+    assert (float(codes.scale), int(codes.zero_point)) == (1.0, -128)
 
 
 def test_a_float_network_takes_raw_pixels_as_floats():
     folded = fold_frames(network(), InputConfig(mean=127, std=128), integer=False)
-    assert folded.graph.metadata.frames["x"] == Frames((0.0,), (1.0,), "rgb")
-    assert "a 1x1 convolution in front" in folded.graph.source.notes[-1]
+    assert folded.metadata.frames["x"] == Frames((0.0,), (1.0,), "rgb")
+    assert "a 1x1 convolution in front" in folded.source.notes[-1]
 
 
 def test_larger_frames_are_resized_on_the_pixels_codes():
@@ -148,9 +149,21 @@ def test_a_quantized_network_takes_what_it_takes():
         prepare(graph, recipe(mean=127, std=128), None)
 
 
-def test_codes_for_a_float_network_are_refused():
-    with pytest.raises(BadConfig, match=r'\[input\] dtype = "uint8" needs integers'):
-        prepare(network(), recipe("float32", mean=127, std=128, dtype="uint8"), pixels())
+@pytest.mark.parametrize("scheme, own", [
+    ("float32", "float32"), ("dynamic", "float32"), ("int16x8", "int16")])
+def test_uint8_for_another_network_than_int8_is_refused(scheme, own):
+    with pytest.raises(BadConfig, match=rf'\[input\] dtype = "uint8" needs INT8, .* the input is {own};'):
+        prepare(network(), recipe(scheme, mean=127, std=128, dtype="uint8"), pixels())
+
+
+def test_pixels_are_int16_codes_too():
+    wanted = recipe("int16x8", mean=127, std=128)
+    graph = prepare(network(), wanted, pixels()).graph
+    seen = vectors_of(graph, samples_for(graph, wanted, pixels()), seed=0)
+    assert seen["input/x"].dtype == np.int16 and np.array_equal(seen["input/x"], PIXELS[:4])
+    expected = reference.run(network(), {"x": (np.float32(PIXELS[:4]) - 127) / 128})["classes"]
+    got = dequantize(seen["output/classes"], graph.tensors["classes"].quant)
+    assert np.abs(got - expected).max() <= 0.01 * np.ptp(expected)
 
 
 # Samples --------------------------------------------------------------------------------------------------

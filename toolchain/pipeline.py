@@ -15,10 +15,9 @@ from toolchain.errors import BadSamples, Unsupported
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
-from toolchain.ir.quant import QuantParams
 from toolchain.load import load
 from toolchain.lower import lower, require_known_kinds, with_files
-from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
+from toolchain.preprocess import fold_frames, frame_samples, network_samples, pixel_codes, with_labels
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
@@ -65,14 +64,13 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Ma
         fixed = canonical(graph)
         return Prepared(fixed, fixed)
     float_graph = canonical(_smaller(graph, recipe, samples, multiples or {}, say))
-    pinned = {}
     if recipe.input.takes_frames:
-        folded = fold_frames(float_graph, recipe.input, recipe.input_dtype != "float32")
-        float_graph, pinned = check(folded.graph, "CANONICAL"), folded.pinned
+        float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
+        check(float_graph, "CANONICAL")
     if recipe.quantize.float_weights:
         return Prepared(float_graph, float_graph)
     seen = samples_for(float_graph, recipe, samples)
-    return Prepared(float_graph, _quantized(float_graph, recipe, seen, pinned, say))
+    return Prepared(float_graph, _quantized(float_graph, recipe, seen, say))
 
 
 def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Samples | None:
@@ -122,10 +120,9 @@ def _tuned(graph: Graph, teacher: Graph, recipe: Recipe, samples: Samples | None
     return check(graph, "FLOAT")
 
 
-def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, pinned: Mapping[str, QuantParams],
-               say: Say) -> Graph:
+def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Say) -> Graph:
     from toolchain.quantize.calibrate import calibrate
-    from toolchain.quantize.quantize import quantize
+    from toolchain.quantize.quantize import CODES, quantize
 
     if samples is None:
         raise BadSamples(f"{graph.name}: INT8 needs calibration samples; give --data SET_OR_NPZ, "
@@ -134,6 +131,8 @@ def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, pinned: Ma
     count = min(len(calibration), recipe.calibrate.samples)
     say(f"calibrating with {count} samples ({recipe.calibrate.observer})")
     stats = calibrate(graph, recipe.calibrate, calibration, onnx_runner(graph))
+    frames = graph.metadata.frames if recipe.input.takes_frames else {}
+    pinned = {name: pixel_codes(frame, CODES[recipe.quantize.scheme]) for name, frame in frames.items()}
     return check(quantize(graph, stats, recipe.quantize, pinned), "QUANTIZED")
 
 

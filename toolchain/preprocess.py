@@ -4,8 +4,7 @@ In integers a whole mean costs nothing: the input's zero point is the mean and i
 is its own code. What that cannot hold goes into the first weights, or stands in front (ir.preprocess).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,19 +16,6 @@ from toolchain.ir.quant import QuantParams
 from toolchain.recipe import InputConfig
 
 COLOUR = {"rgb": ("red", "green", "blue"), "bgr": ("blue", "green", "red")}
-INT8_OFFSET = 128
-"""What a uint8 code is above the int8 code of the same number."""
-
-
-@dataclass(frozen=True, eq=False)
-class FrameGraph:
-    """A float graph that takes frames.
-
-    pinned: input name -> the parameters it is quantized with, under which its codes are pixels - 128
-    """
-
-    graph: Graph
-    pinned: Mapping[str, QuantParams] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +41,8 @@ RAW = Affine(np.float64(1), np.float64(0))
 """Pixels as they are."""
 
 
-def fold_frames(graph: Graph, config: InputConfig, integer: bool) -> FrameGraph:
-    """The graph on raw frames as `config` describes them.
+def fold_frames(graph: Graph, config: InputConfig, integer: bool) -> Graph:
+    """The float graph on raw frames as `config` describes them.
 
     integer: its input is going to be int8 or uint8 codes, so that their scale and zero point can do the work
     Real values of the input are then (pixel - mean) / std with what `metadata.frames` says of it: mean 0 and
@@ -75,9 +61,14 @@ def fold_frames(graph: Graph, config: InputConfig, integer: bool) -> FrameGraph:
         folded = input_layout(folded, name, config.layout)
     colour = {1: "gray", 3: config.colour or "rgb"}.get(affine.gain.size, "")
     frames = Frames((float(held.mean),), (float(np.float32(1 / held.gain)),), colour)
-    folded = replace(folded, metadata=replace(graph.metadata, frames={name: frames}),
-                     source=replace(graph.source, notes=notes))
-    return FrameGraph(folded, {name: QuantParams(held.gain, int(held.mean) - INT8_OFFSET)})
+    return replace(folded, metadata=replace(graph.metadata, frames={name: frames}),
+                   source=replace(graph.source, notes=notes))
+
+
+def pixel_codes(frames: Frames, dtype: str) -> QuantParams:
+    """The parameters of an input whose codes are pixels: pixel - 128 in int8, the pixel itself in int16."""
+    offset = {"int8": 128, "int16": 0}[dtype]
+    return QuantParams(1 / np.float32(frames.std[0]), int(frames.mean[0]) - offset, dtype=dtype)
 
 
 def _note(affine: Affine, held: Affine, in_front: bool) -> str:

@@ -139,11 +139,11 @@ class Recipe(Section):
         wanted, scheme = self.input.dtype, self.quantize.scheme
         if not self.input.takes_frames:
             return None
-        in_float = self.quantize.float_weights is not None
-        if in_float and wanted not in (None, "float32"):
-            raise BadConfig(f'[input] dtype = "{wanted}" needs integers, but [quantize] scheme = "{scheme}" '
-                            f'leaves the network in float; leave dtype out: pixels go in as float32')
-        return wanted or ("float32" if in_float else "uint8")
+        own = "int16" if scheme == "int16x8" else "float32" if self.quantize.float_weights else "uint8"
+        if own != "uint8" and wanted in ("uint8", "int8"):
+            raise BadConfig(f'[input] dtype = "{wanted}" needs INT8, but with [quantize] scheme = "{scheme}" '
+                            f'the input is {own}; leave dtype out: pixels go in as {own} numbers')
+        return wanted or (None if own == "int16" else own)
 
     @property
     def digest(self) -> str:
