@@ -29,6 +29,12 @@ def test_reciprocal(raw):
     assert float(inverse) * 2.0 ** (-31 - float(bits)) == pytest.approx(1 / (raw * 2.0**-19), rel=1e-8)
 
 
+@given(value=st.integers(1, 2**29 - 1))
+def test_inverse_sqrt(value):
+    inverse, bits = fixedpoint.inverse_sqrt(np.array([value]))
+    assert float(inverse[0]) * 2.0 ** (-31 - float(bits[0])) == pytest.approx(value**-0.5, rel=2e-6)
+
+
 @given(raw=INT32)
 def test_logistic_is_within_a_part_in_a_million(raw):
     assert abs(fixedpoint.logistic(raw, 4) * ULP - 1 / (1 + np.exp(-raw * 2.0**-27))) < 1e-6
