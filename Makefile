@@ -86,7 +86,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -111,6 +111,9 @@ benchmark-onnx: setup data  ## its .onnx part alone, without the vendors' enviro
 
 benchmark-zoo: setup setup-peers data  ## the zoo's files beside the vendors'; QUICK=1: fewer runs; ONLY=name,name
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_zoo.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+soak: setup  ## 10,000 damaged files of each format through its door; COUNT=500: fewer
+	$(BIN)/python scripts/soak.py $(if $(COUNT),--count $(COUNT))
 
 doctor: setup  ## what this machine has and lacks
 	$(EDGE) doctor

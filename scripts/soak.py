@@ -154,12 +154,16 @@ def soak(suffix: str, count: int, first: int = 0) -> Found:
 
 
 def drive(suffix: str, first: int, last: int, found: Found) -> int:
-    """One child's life; returns the number of the file that the next one starts with."""
+    """One child's life; returns the number of the file that the next one starts with.
+
+    Raises RuntimeError where the child ends before it is ready: then the undamaged files do not load.
+    """
     arguments = [sys.executable, __file__, "--child", suffix, str(first), str(last)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                           cwd=ROOT) as process:
-        at = first
+        at, ready = first, False
         for line in lines(process):
+            ready = True
             if line is None:
                 process.kill()
                 found.add(at, f"FAILED took longer than {SECONDS} s")
@@ -168,6 +172,8 @@ def drive(suffix: str, first: int, last: int, found: Found) -> int:
                 number, _, what = line.partition(" ")
                 found.add(int(number), what)
                 at = int(number) + 1
+    if not ready:
+        raise RuntimeError(f"the .{suffix} door does not load the golden files; run: {' '.join(arguments)}")
     if at < last:
         found.add(at, f"FAILED ended the process with code {process.returncode}")
         return at + 1
