@@ -96,6 +96,8 @@ def hostile(folder: Path) -> None:
     _edit(folder, "fetch.keras", lambda layer: layer["config"].update(activation=fetch))
     _edit(folder, "unknown.keras", lambda layer: layer.update(class_name="Nothing"))
     _edit(folder, "huge.keras", lambda layer: layer["config"].update(units=10**9))
+    half = [keras.layers.Dense(2, name=name, dtype="mixed_float16") for name in ("fc", "out")]
+    keras.Sequential([keras.Input((4,)), *half]).save(folder / "half.keras")
     with h5py.File(folder / "plain.h5") as whole:
         config = whole.attrs["model_config"]
     with h5py.File(folder / "linked.h5", "w") as file:

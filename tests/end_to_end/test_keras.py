@@ -90,6 +90,11 @@ def test_tensorflow_functions_called_by_name(models):
     assert [op.kind for op in load(models / "good" / "symbols.h5").ops] == ["mul", "sub"]
 
 
+def test_whole_numbers_in(models):
+    graph = load(models / "good" / "tokens.keras")
+    assert graph.tensors["tokens"].dtype == "int32" and "gather" in [op.kind for op in graph.ops]
+
+
 def test_an_example_is_judged_by_keras_too(models, starts):
     source = models / "good" / "branches.keras"
     rng = np.random.default_rng(5)
@@ -107,6 +112,7 @@ HOSTILE = {
     "unknown.keras": "Could not deserialize 'keras.layers.Nothing'",
     "linked.h5": "'model_weights' is in another file, 'plain.h5'",
     "bomb.h5": "4,398,046,511,104 bytes of weights",
+    "half.keras": "layers fc, out compute in 16 bits",
     "open.keras": "shape (None, None, None, 3) must have a batch and be fixed beyond it",
     "writes": "op WriteFile in __inference_",
     "reads": "op ReadFile in __inference_",

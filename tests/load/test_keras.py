@@ -176,6 +176,9 @@ def test_a_folder_is_taken_by_its_files(child, tmp_path):
     ("print('noise', file=sys.stderr); raise ValueError('axis 7 of 4.')", BadModel,
      "{model}: TensorFlow fails on it: ValueError: axis 7 of 4; replace what it names, or save it again with "
      "TensorFlow 2.16 or newer"),
+    ("raise ValueError('Exception encountered when calling Net\\n\\n\\x1b[1mno axis 7\\x1b[0m')", BadModel,
+     "{model}: TensorFlow fails on it: ValueError: no axis 7; replace what it names, or save it again with "
+     "TensorFlow 2.16 or newer"),
     ("raise MemoryError", BadModel,
      "{model}: TensorFlow needs more memory for it than a model of its size may take; is a shape too large?"),
     ("import os; print('stack', file=sys.stderr, flush=True); os.kill(os.getpid(), 11)", BadModel,

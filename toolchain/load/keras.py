@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import tempfile
@@ -160,7 +161,14 @@ def _fate(done: subprocess.CompletedProcess) -> str:
 
 
 def _why(lines: list[str]) -> str:
-    """The last line that begins with an exception's name, as Python prints it under a traceback."""
-    named = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
-    name, colon, message = (named or lines)[-1].partition(":")
+    """The last line that begins with an exception's name, as Python prints it under a traceback.
+
+    Keras says there in which call it was, and what happened in bold on the next line.
+    """
+    lines = [re.sub(r"\x1b\[\d*m", "", line) for line in lines]
+    named = [i for i, line in enumerate(lines) if line.partition(":")[0].endswith(("Error", "Exception"))]
+    last = named[-1] if named else len(lines) - 1
+    name, colon, message = lines[last].partition(":")
+    if message.startswith(" Exception encountered") and lines[last + 1:]:
+        message = f" {lines[last + 1]}"
     return f"{name.rpartition('.')[2]}{colon}{message}"[:400].rstrip(". ")

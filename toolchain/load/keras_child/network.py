@@ -15,6 +15,7 @@ from untrusted import EXPORT, Damaged, Refused
 
 UNKNOWN = ("Could not locate", "Could not deserialize", "Unknown layer", "Unknown object")
 """What Keras says of objects that it does not know."""
+HALF = ("float16", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ def _keras_model(model, is_sequential: bool) -> Network:
         raise Damaged(f"the shape of its input is unknown; call the model once, or begin it with "
                       f"keras.Input(...), and save it again (it is a {type(model).__name__})")
     layers = _scoped(model)
+    if half := [layer.name for layer in model.layers if getattr(layer, "compute_dtype", "") in HALF]:
+        raise Refused(f"layers {', '.join(half)} compute in 16 bits; build the model with the dtype policy "
+                      f"float32, load these weights into it, and save that")
     names = _unique([tensor.name for tensor in model.inputs])
     specs, notes = _batch_one(dict(zip(names, model.inputs)))
 
