@@ -124,7 +124,7 @@ def _type_problems(file: TFLiteFile, op: FileOp, row: Operator) -> list[str]:
     codes = {"int8", "int16"} if row.codes else set()
     taken, given = _BORDERS.get(row.kind, ({*PLAIN, *codes},) * 2)
     allowed = [*((t, taken) for t in reads), *((t, given) for t in makes)]
-    found = [f"tensor '{t.name}' is {t.dtype}; {' and '.join(sorted(dtypes))} have rows here"
+    found = [f"tensor '{t.name}' is {t.dtype}; {', '.join(sorted(dtypes))} have rows here"
              for t, dtypes in allowed if t.dtype not in dtypes]
     found += [f"activation '{t.name}' is quantized per channel; per tensor has a row"
               for t in (*reads, *makes) if t.scale.size > 1 and t.dtype in INTEGER and t.data is None]
