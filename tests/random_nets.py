@@ -82,6 +82,75 @@ class RandomNet:
         return self.build.op("softmax", [logits], "softmax")
 
 
+class ModernNet(RandomNet):
+    """Grows by the kinds that convolutional networks of today have beside those; all have int8 kernels in
+    TFLite Micro."""
+
+    def grouped(self, x: str) -> str:
+        """Channels twice over, in two groups, and mixed again by depth-to-space."""
+        name, channels = self.build.unique("grouped"), self.shape(x)[-1]
+        doubled = self.build.op("concat", [x, x], f"{name}.x", axis=3)
+        weight, bias = self.weight(f"{name}.weight", 8, 3, 3, channels), self.weight(f"{name}.bias", 8)
+        y = self.build.op("conv2d", [doubled, weight, bias], name, **self.window(doubled, 3))
+        return self.build.op("depth_to_space", [y], f"{name}.y", block=2)
+
+    def transposed(self, x: str) -> str:
+        name, kernel = self.build.unique("transposed"), self.pick(2, 3)
+        channels = int(self.rng.integers(2, 6))
+        weight = self.weight(f"{name}.weight", channels, kernel, kernel, self.shape(x)[-1])
+        return self.build.op("transpose_conv2d", [x, weight, self.weight(f"{name}.bias", channels)], name,
+                             stride=self.pick((1, 1), (2, 2)), pads=self.pick((0, 0, 0, 0), (0, 1, 0, 1)))
+
+    def curve(self, x: str) -> str:
+        kind = self.pick("hard_swish", "elu", "abs", "prelu")
+        alpha = [self.weight(self.build.unique("alpha"), self.shape(x)[-1])] if kind == "prelu" else []
+        return self.build.op(kind, [x, *alpha], self.build.unique(kind))
+
+    def clipped(self, x: str) -> str:
+        low, high = (self.build.constant(self.build.unique("bound"), np.float32([v])) for v in (-0.7, 0.4))
+        y = self.build.op("maximum", [x, low], self.build.unique("maximum"))
+        return self.build.op("minimum", [y, high], self.build.unique("minimum"))
+
+    def gated(self, x: str) -> str:
+        """Squeeze and excite by the largest and by the sum of the image."""
+        most = self.build.op("reduce_max", [x], self.build.unique("most"), axes=(1, 2), keepdims=True)
+        total = self.build.op("sum", [x], self.build.unique("total"), axes=(1, 2), keepdims=True)
+        size = self.build.constant(self.build.unique("size"), np.float32([0.01]))
+        share = self.build.op("mul", [total, size], self.build.unique("share"))
+        gate = self.build.op("sub", [most, share], self.build.unique("gate"))
+        gate = self.build.op("logistic", [gate], self.build.unique("open"))
+        return self.build.op("mul", [x, gate], self.build.unique("gated"))
+
+    def resized(self, x: str) -> str:
+        _, height, width, _ = self.shape(x)
+        kind, half = self.pick("resize_nearest", "resize_bilinear"), self.pick(True, False)
+        return self.build.op(kind, [x], self.build.unique(kind), half_pixel_centers=half,
+                             size=self.pick((height + 3, width + 1), (2 * height, width)))
+
+    def cut(self, x: str) -> str:
+        """Slice, mirror pad, and picks along one axis."""
+        _, height, width, channels = self.shape(x)
+        part = self.build.op("slice", [x], self.build.unique("slice"), begin=(0, 1, 0, 0),
+                             end=(1, height, width, channels), strides=(1, self.pick(1, 2), 1, 1))
+        pads = ((0, 0), (1, 1), self.pick((0, 2), (1, 0)), (0, 0))
+        padded = self.build.op("mirror_pad", [part], self.build.unique("mirror"), pads=pads)
+        indices = self.rng.integers(0, channels, channels).astype(np.int32)
+        order = self.build.constant(self.build.unique("order"), indices)
+        return self.build.op("gather", [padded, order], self.build.unique("picked"), axis=3)
+
+
+def modern_net(seed: int) -> Graph:
+    """Six steps of which each is of another kind; out come logits, log-probabilities, the likeliest class."""
+    net = ModernNet(seed)
+    x = net.build.input("x", (1, *(int(n) for n in net.rng.integers(6, 9, 2)), int(net.rng.integers(2, 5))))
+    steps = [net.grouped, net.transposed, net.curve, net.clipped, net.gated, net.resized, net.cut]
+    for index in net.rng.permutation(len(steps))[:6]:
+        x = steps[index](x)
+    flat = net.build.op("mean", [x], "logits", axes=(1, 2))
+    answer = net.build.op("argmax", [flat], "answer", axis=1, to="int32")
+    return net.build.graph(net.build.op("log_softmax", [flat], "score"), flat, answer)
+
+
 def random_net(seed: int) -> Graph:
     """A float network of about six ops and a classifier."""
     net = RandomNet(seed)

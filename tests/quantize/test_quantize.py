@@ -201,6 +201,16 @@ def test_an_output_that_hardly_moved_is_refused():
         quantize(graph, stats_of({"x": (-1, 1), "y": (0, 1e-12)}))
 
 
+@pytest.mark.parametrize("kind", ["mul", "div", "relu", "abs", "mean"])
+def test_results_of_rescaled_codes_that_hardly_moved_are_refused(kind):
+    net = Net()
+    operands = [net.input(name, (1, 4)) for name in ("ab" if kind in ("mul", "div") else "a")]
+    attrs = {"axes": (1,), "keepdims": True} if kind == "mean" else {}
+    graph = net.graph(net.op(kind, operands, "y", **attrs))
+    with pytest.raises(BadSamples, match="y hardly moved in calibration"):
+        quantize(graph, stats_of({"a": (0, 1), "b": (0, 1), "y": (0, 1e-12)}))
+
+
 def test_a_sum_that_hardly_moved_is_refused_before_tflite_micro_aborts():
     net = Net()
     graph = net.graph(net.op("sub", [net.input("a", (1, 4)), net.input("b", (1, 4))], "y"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+import math
 
 import numpy as np
 
@@ -22,6 +23,8 @@ CODES = {"int8": "int8", "int16x8": "int16"}
 """Scheme -> dtype of the activations' codes."""
 MULTIPLIER_LIMIT = 2.0**30
 """What `fixed_point` can hold."""
+RESCALED = frozenset({"relu", "leaky_relu", "prelu", "abs", "neg", "mean", "sum"})
+"""Kinds whose kernels multiply codes of one scale to another."""
 FINEST = {"int8": {"add": 2.0**-19, "sub": 2.0**-19, "hard_swish": 2.0**-7},
           "int16": {"add": 2.0**-14, "sub": 2.0**-14}}
 """Output scale by the coarsest input's; from there down, TFLite Micro aborts (add_common.cc) or refuses
@@ -100,8 +103,9 @@ class _Rewriting:
     def computed(self, op: Op) -> None:
         """An op that brings its inputs to its output's scale itself, or gives numbers."""
         if op.name in self.scales:
-            coarsest = max(float(self.scales[t.name].scale) for t in data_inputs(self.graph, op))
-            _check_scales(self.graph, op, coarsest, self.scales[op.name])
+            scales = [float(self.scales[t.name].scale) for t in data_inputs(self.graph, op)]
+            _check_multiplier(self.graph, op, _products(op, scales), self.scales[op.name].scale)
+            _check_scales(self.graph, op, max(scales), self.scales[op.name])
         self.ops.append(replace(op, inputs=tuple(self.operand(op, name) for name in op.inputs)))
 
     def moved(self, op: Op) -> None:
@@ -167,8 +171,17 @@ def _same_codes(a: Tensor, b: Tensor) -> bool:
     return same_quant and a.dtype == b.dtype and np.array_equal(a.data, b.data)
 
 
-def _check_multiplier(graph: Graph, op: Op, products: np.ndarray, out: np.ndarray) -> None:
-    if float(products.max()) / float(out) >= MULTIPLIER_LIMIT:
+def _products(op: Op, scales: list[float]) -> float:
+    """The scale, by the input scales, that the op's kernel multiplies to the output's; 0 for tables."""
+    if op.kind in ("mul", "batch_matmul"):
+        return math.prod(scales)
+    if op.kind == "div":
+        return scales[0] / scales[1]
+    return max(scales) if op.kind in RESCALED else 0.0
+
+
+def _check_multiplier(graph: Graph, op: Op, products, out: np.ndarray) -> None:
+    if float(np.max(products)) / float(out) >= MULTIPLIER_LIMIT:
         raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale {float(out):.3g} "
                          f"is 2**30 times finer than its products'; give samples like its training data")
 
