@@ -75,3 +75,5 @@ _COMPOSED = {
 
 OPERATORS: Mapping[str, Operator] = {**_rows(), **_WEIGHTED, **_SHAPES, **_COMPOSED}
 CONTROL_FLOW = frozenset({"IF", "WHILE", "CALL_ONCE", "CALL", "STABLEHLO_WHILE", "STABLEHLO_CASE"})
+NO_REFERENCE_KERNEL = frozenset({"ELU", "TILE", "DEPTH_TO_SPACE", "SUM"})
+"""Operators whose int8 version is missing from LiteRT 2.3's reference kernels, or wrong there (SUM)."""
