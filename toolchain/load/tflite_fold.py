@@ -53,7 +53,7 @@ def _constant(file: TFLiteFile, op: FileOp, output: FileTensor, inputs: Sequence
         _require_declared_size(op, output, inputs)
         with np.errstate(all="ignore"):
             data = np.asarray(FOLDS[op.operator](op, output, inputs))
-        data = np.ascontiguousarray(data.astype(output.dtype).reshape(output.shape))
+        data = data.astype(output.dtype, order="C").reshape(output.shape)
     except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, MemoryError) as error:
         raise BadModel(f"{file.name}: op {op.index} {op.operator}: {error}; the file contradicts itself: "
                        f"export it again") from None
