@@ -64,7 +64,7 @@ def test_codes_are_checked_op_by_op_and_through_the_layout_pass(tmp_path):
         self_check(graph, graph, lambda feeds, keep: {})
     bias = graph.tensors["conv.bias"]
     wrong = graph.with_tensors(replace(bias, data=bias.data + 1000))
-    with pytest.raises(SelfCheckFailed, match=r"act \(conv2d\) differs from LiteRT's reference kernel"):
+    with pytest.raises(SelfCheckFailed, match=r"act \(conv2d\) differs from the source runtime's kernel"):
         self_check(wrong, graph, honest(graph))
     with pytest.raises(SelfCheckFailed, match="differs from before the layout pass .* pass changed it"):
         self_check(graph, wrong, honest(graph))

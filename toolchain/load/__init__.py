@@ -13,6 +13,7 @@ from toolchain.errors import BadInput, BadModel, Unsupported, about
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph, Shape
 from toolchain.ir.layout import channels_last
+from toolchain.load.absorb import absorbed
 from toolchain.load.selfcheck import Oracle, self_check
 
 Shapes = Mapping[str, Shape]
@@ -36,6 +37,8 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
         level = level_of(literal)
         graph = check(channels_last(check(literal, level)), level)
         worst = self_check(literal, graph, oracle, example)
+        if level == "QUANTIZED" and graph.source.format == "onnx":
+            graph = absorbed(graph)
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
 
 
@@ -87,15 +90,16 @@ def _stamped(graph: Graph, format_: str, model: bytes) -> Graph:
 
 def _tflite(model: bytes, name: str) -> tuple[Graph, Oracle]:
     from toolchain.load.metadata import with_tflite_metadata
-    from toolchain.load.tflite import load_tflite
+    from toolchain.load.tflite import has_reference_kernels, load_tflite
     from toolchain.load.tflite_hybrid import with_float_weights
     from toolchain.runtime.litert import LiteRT
 
     graph = with_tflite_metadata(_stamped(load_tflite(model, name), "tflite", model), model)
     judge = with_float_weights(model, name)
+    reference_kernels = level_of(graph) == "QUANTIZED" and has_reference_kernels(model, name)
 
     def oracle(feeds, keep):
-        session = LiteRT(judge, reference_kernels=level_of(graph) == "QUANTIZED", preserve_all=bool(keep))
+        session = LiteRT(judge, reference_kernels=reference_kernels, preserve_all=bool(keep))
         outputs = session.run(feeds)
         return {**(session.tensors() if keep else {}), **outputs}
 
@@ -109,10 +113,22 @@ def _onnx(model: bytes, name: str, shapes: Shapes) -> tuple[Graph, Oracle]:
 
     file = read_onnx(model, name, Path(name).parent, shapes)
 
-    def oracle(feeds, keep):
-        return OnnxRuntime(file.with_outputs(keep)).run(feeds)
+    graph = _stamped(graph_of(file), "onnx", model)
 
-    return _stamped(graph_of(file), "onnx", model), oracle
+    def oracle(feeds, keep):
+        session = OnnxRuntime(file.with_outputs(keep))
+        dtypes = {port.name: port.dtype for port in session.inputs}
+        moved = {name: _as(value, dtypes.get(name, "")) for name, value in feeds.items()}
+        return {name: _as(value, graph.tensors[name].dtype) if name in graph.tensors else value
+                for name, value in session.run(moved).items()}
+
+    return graph, oracle
+
+
+def _as(value: np.ndarray, dtype: str) -> np.ndarray:
+    """uint8 codes as a Graph's int8 ones, or back; all else as it is."""
+    shift = {("uint8", "int8"): -128, ("int8", "uint8"): 128}.get((value.dtype.name, dtype))
+    return value if shift is None else (value.astype(np.int16) + shift).astype(dtype)
 
 
 def _keras(model: bytes, name: str) -> tuple[Graph, Oracle]:

@@ -1,5 +1,6 @@
 """The ONNX door: an .onnx file, node by node, literally."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 import math
 from pathlib import Path
@@ -10,11 +11,12 @@ from toolchain.errors import BadGraph, BadModel, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph, Shape, Source
 from toolchain.load.metadata import with_onnx_metadata
-from toolchain.load.onnx_call import Call, Value
+from toolchain.load.onnx_call import Call, Grid, Value
 from toolchain.load.onnx_file import Node, OnnxFile, inferred_shapes, read_onnx
 from toolchain.load.onnx_fold import FOLD, fold
 from toolchain.load.onnx_ops import HINTS, RULES
 from toolchain.load.onnx_patterns import fused
+from toolchain.load.onnx_qdq import expanded, input_grids
 
 MALFORMED = (BadGraph, ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError)
 """What rules raise where shapes and attributes do not go together."""
@@ -48,22 +50,36 @@ class _Door:
         self.build = Builder(file.name)
         self.values: dict[str, Value] = dict(file.constants)
         self.shared: dict[tuple[str, str], str] = {}
+        self.grids: dict[str, Grid] = {}
         self.problems: list[str] = []
         self.shapes: dict[str, tuple[int, ...]] | None = None
         self.unknown: set[str] = set()
         self.used = {value for node in file.nodes for value in node.inputs} | set(file.outputs)
+        meant = dict(input_grids(file))
         for name, (shape, dtype) in file.inputs.items():
-            self.values[name] = self.build.input(name, shape, dtype)
+            quant = meant.get(name)
+            self.values[name] = self.build.input(name, shape, "int8" if quant else dtype, quant)
 
     def graph(self) -> Graph:
         with np.errstate(all="ignore"):  # `ir.check` names a constant that becomes NaN or Inf
             for node in fused(self.file):
-                self.visit(node)
+                for part in self.expanded(node):
+                    self.visit(part)
         outputs = [self.output(name) for name in self.file.outputs]
         if self.problems:
             raise Unsupported.listing(self.file.name, self.problems)
         graph = self.build.graph(*outputs, source=Source("onnx", notes=self.file.notes))
         return with_onnx_metadata(graph, {entry.key: entry.value for entry in self.file.proto.metadata_props})
+
+    def expanded(self, node: Node) -> list[Node]:
+        """A node on codes as those around a real one."""
+        more: dict[str, np.ndarray] = {}
+        try:
+            return expanded(node, ChainMap(more, self.file.constants))
+        except Unsupported:
+            return [node]
+        finally:
+            self.values.update(more)
 
     def visit(self, node: Node) -> None:
         if node.op in RULES and self.unknown.intersection(node.inputs):
@@ -93,7 +109,7 @@ class _Door:
 
     def apply(self, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...]:
         call = Call(node.op, node.outputs, inputs, node.inputs, node.attrs, self.file.opset, self.build,
-                    self.shared)
+                    self.shared, self.grids)
         made = RULES[node.op](call)
         results = made if isinstance(made, tuple) else (made,)
         for result in results:

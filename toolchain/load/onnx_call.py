@@ -8,11 +8,50 @@ import numpy as np
 from toolchain.errors import Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.layout import TO_FIRST, TO_LAST
+from toolchain.ir.quant import QuantParams, dequantize
 
 ONLY_CONSTANTS = "only constants have a row"
 Value = str | np.ndarray
 """What an ONNX value is here: the name of an activation of the graph, or the array of a constant."""
 Rule = Callable[["Call"], Value | tuple[Value, ...]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What codes in a file mean: real = scale * (code - zero_point).
+
+    scale, zero_point: one of each, or one for each slice along `axis`
+    dtype:             of the codes of a constant as a Graph has them
+    """
+
+    scale: np.ndarray
+    zero_point: np.ndarray
+    axis: int | None
+    dtype: str = "int8"
+
+    def reals(self, codes: np.ndarray) -> np.ndarray:
+        shape = [1] * codes.ndim
+        if self.axis is not None:
+            shape[self.axis] = -1
+        steps = codes.astype(np.int64) - self.zero_point.astype(np.int64).reshape(shape)
+        return (self.scale.reshape(shape) * steps.astype(np.float32)).astype(np.float32)
+
+    def params(self, shift: int) -> QuantParams:
+        """Of codes that lie `shift` lower, one scale for all."""
+        zero_point = self.zero_point.reshape(()).astype(np.int32) - shift
+        return QuantParams(self.scale.reshape(()), zero_point, dtype=self.dtype)
+
+    def codes(self, reals: np.ndarray, channels: int) -> tuple[np.ndarray, QuantParams] | None:
+        """Codes that stand for exactly these reals, scales along `channels`; None where there are none."""
+        one = self.axis is None
+        if not one and reals.shape[channels:channels + 1] != self.scale.shape:
+            return None
+        scale = self.scale.reshape(()) if one else self.scale
+        zero_point = np.broadcast_to(self.zero_point.reshape(() if one else -1), scale.shape)
+        params = QuantParams(scale, zero_point, None if one else channels, self.dtype)
+        steps, zero = params.along(reals.ndim)
+        codes = (np.rint(reals.astype(np.float64) / steps.astype(np.float64)) + zero).astype(self.dtype)
+        return (codes, params) if np.array_equal(dequantize(codes, params), reals) else None
 
 
 @dataclass(frozen=True)
@@ -22,6 +61,7 @@ class Call:
     inputs:  the values, None where an optional one is left out
     sources: the values' names
     shared:  (constant, layout) -> tensor already made of it
+    grids:   constants whose reals the file has as codes -> what these mean
     """
 
     op: str
@@ -32,6 +72,7 @@ class Call:
     opset: int
     build: Builder
     shared: dict[tuple[str, str], str] = field(default_factory=dict)
+    grids: dict[str, "Grid"] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -87,21 +128,33 @@ class Call:
         return axis % rank
 
     def emit(self, kind: str, inputs: list[str], step: str = "", **attrs) -> str:
-        """Append an op; its output has the call's name, or `name:step` on the way there."""
-        return self.build.op(kind, inputs, f"{self.name}:{step}" if step else self.name, **attrs)
+        """Append an op; its output has the call's name, or `name:step` on the way there. What moves codes
+        gives codes of the same meaning."""
+        quant = None if kind == "dequantize" else self.build.tensors[inputs[0]].quant
+        return self.build.op(kind, inputs, f"{self.name}:{step}" if step else self.name, quant=quant, **attrs)
 
     def fresh(self, role: str, data) -> str:
         """A constant of the rule's own; float32 unless it is an array of another type."""
         data = data if isinstance(data, np.ndarray) else np.float32(data)
         return self.build.constant(f"{self.name}:{role}", data)
 
-    def weight(self, index: int, layout: str, arranged: np.ndarray) -> str:
-        """Constant input `index` as `arranged` for the Graph; one tensor for all who read it so."""
+    def weight(self, index: int, layout: str, arranged: np.ndarray, channels: int = 0) -> str:
+        """Constant input `index` as `arranged` for the Graph; one tensor for all who read it so.
+
+        channels: axis of `arranged` that the scales run along, where the file holds codes
+        """
         key = self.sources[index], layout
         if key not in self.shared:
             wide = arranged.astype(np.float32) if arranged.dtype == np.float64 else arranged
-            self.shared[key] = self.build.constant(key[0], np.asarray(wide, order="C"))
+            self.shared[key] = self._stored(key[0], np.asarray(wide, order="C"), channels)
         return self.shared[key]
+
+    def _stored(self, name: str, reals: np.ndarray, channels: int) -> str:
+        """A constant; codes with a dequantize behind them where the file has codes that give these reals."""
+        coded = self.grids[name].codes(reals, channels) if name in self.grids else None
+        if coded is None:
+            return self.build.constant(name, reals)
+        return self.build.op("dequantize", [self.build.constant(f"{name}:codes", *coded)], name)
 
     def vector(self, index: int, size: int, role: str) -> str:
         """A per-channel parameter; zeros where the optional input is left out."""

@@ -15,7 +15,9 @@ from toolchain.load.onnx_parse import ONNX_DOMAINS, opset_of, parse
 
 NEWEST_IR = 13
 """Of ONNX Runtime 1.31; `onnx.helper.make_model` of the same day writes 14."""
-DECODES = "DequantizeLinear"
+READS_CODES = frozenset({"DequantizeLinear", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul",
+                         "QGemm", "QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearConcat"})
+"""Operators whose inputs of bytes are codes."""
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -74,7 +76,7 @@ def read_onnx(model: bytes, name: str, folder: Path | None = None,
     """
     proto, notes = parse(model, name, folder)
     rename(proto)
-    codes = {node.input[0] for node in proto.graph.node if node.op_type == DECODES and node.input}
+    codes = {name for node in proto.graph.node if node.op_type in READS_CODES for name in node.input}
     inputs, bound = bind(proto, name, shapes or {}, codes)
     constants = {t.name: array_of(t, f"{name}: initializer {t.name}") for t in proto.graph.initializer}
     nodes = tuple(_node(node, name) for node in proto.graph.node)

@@ -23,7 +23,7 @@ def conv(call: Call) -> str:
     kernel = kernel if rank == 4 else kernel[:, :, None]
     bias = call.vector(2, len(kernel), "bias")
     if group > 1 and group == channels:
-        weight = call.weight(1, "depthwise", kernel.transpose(1, 2, 3, 0))
+        weight = call.weight(1, "depthwise", kernel.transpose(1, 2, 3, 0), channels=3)
         y = call.emit("depthwise_conv2d", [image, weight, bias], "depthwise",
                       multiplier=len(kernel) // channels, **attrs)
     else:

@@ -13,9 +13,10 @@ from toolchain.load.onnx_matrix import MATRIX
 from toolchain.load.onnx_moves import MOVES
 from toolchain.load.onnx_normalize import NORMALIZE
 from toolchain.load.onnx_pool import POOL
+from toolchain.load.onnx_qdq import QDQ
 from toolchain.load.onnx_resize import RESIZE
 
-RULES: Mapping[str, Rule] = {**MATRIX, **POOL, **NORMALIZE, **MATH, **MOVES, **RESIZE}
+RULES: Mapping[str, Rule] = {**MATRIX, **POOL, **NORMALIZE, **MATH, **MOVES, **RESIZE, **QDQ}
 
 _CONTROL = "control flow is not read: export the branch that is used, or unroll the loop"
 _BY_VALUE = "its shape depends on the values: leave it out of the export and do it in the application"

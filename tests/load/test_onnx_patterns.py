@@ -1,0 +1,83 @@
+"""What exporters write out node by node is one op of the table again."""
+
+from itertools import permutations
+
+import numpy as np
+import onnx
+from onnx import helper
+import pytest
+
+from tests.load.onnx_models import IMAGE, assert_as_onnx_runtime, floats, model_of, node
+from toolchain.errors import Unsupported
+from toolchain.load.onnx import load_onnx
+
+pytestmark = pytest.mark.oracle
+
+CONSTANTS = {"half": floats(0.5), "one": floats(1), "root": floats(2**0.5), "inverse": floats(0.5**0.5),
+             "three": floats(3), "six": floats(6), "zero": floats(0), "sixth": floats(1 / 6),
+             "c": floats(0.044715), "s": floats((2 / np.pi)**0.5)}
+SCALARS = {name: value.reshape(()) for name, value in CONSTANTS.items()}
+ERF = [node("Div", "x root", "a"), node("Erf", "a", "b"), node("Add", "b one", "t")]
+TANH = [node("Pow", "x three", "p"), node("Mul", "c p", "q"), node("Add", "x q", "r"),
+        node("Mul", "r s", "u"), node("Tanh", "u", "b"), node("Add", "one b", "t")]
+ENDS = {f"{a}*{b} {side} {c}": [node("Mul", f"{a} {b}", "m"), node("Mul", pair, "y")]
+        for a, b, c in permutations(("x", "half", "t")) for side, pair in (("*", f"m {c}"), ("of", f"{c} m"))}
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("bent", [ERF, TANH], ids=["erf", "tanh"])
+def test_gelu_in_every_order(bent, ends):
+    graph = assert_as_onnx_runtime(model_of([*bent, *ends], {"x": IMAGE}, SCALARS))
+    assert [op.kind for op in graph.ops] == ["gelu"]
+    assert graph.ops[0].attrs["approximate"] == (bent is TANH)
+
+
+@pytest.mark.parametrize("nodes", [
+    [node("Mul", "x inverse", "a"), node("Erf", "a", "b"), node("Mul", "b half", "d"),
+     node("Add", "d half", "e"), node("Mul", "x e", "y")],
+    [node("Mul", "x x", "p"), node("Mul", "p x", "p3"), node("Mul", "p3 c", "q"), node("Add", "q x", "r"),
+     node("Mul", "r s", "u"), node("Tanh", "u", "b"), node("Mul", "x half", "h"), node("Mul", "h b", "v"),
+     node("Add", "v h", "y")],
+], ids=["erf multiplied out", "tanh multiplied out"])
+def test_gelu_multiplied_out(nodes):
+    assert [op.kind for op in assert_as_onnx_runtime(model_of(nodes, {"x": IMAGE}, SCALARS)).ops] == ["gelu"]
+
+
+@pytest.mark.parametrize("nodes", [
+    [node("HardSigmoid", "x", "g", alpha=1 / 6, beta=0.5), node("Mul", "x g", "y")],
+    [node("Add", "x three", "a"), node("Clip", "a zero six", "g"), node("Mul", "x g", "m"),
+     node("Div", "m six", "y")],
+    [node("Add", "x three", "a"), node("Clip", "a zero six", "g"), node("Mul", "g sixth", "m"),
+     node("Mul", "m x", "y")],
+], ids=["hard sigmoid", "clip", "clip, divided first"])
+def test_hard_swish(nodes):
+    graph = assert_as_onnx_runtime(model_of(nodes, {"x": IMAGE}, SCALARS))
+    assert [op.kind for op in graph.ops] == ["hard_swish"]
+
+
+def test_what_a_pattern_hands_out_besides_stays():
+    nodes = [node("HardSigmoid", "x", "g", alpha=1 / 6, beta=0.5), node("Mul", "x g", "y")]
+    graph = assert_as_onnx_runtime(model_of(nodes, {"x": IMAGE}, SCALARS, ("y", "g")))
+    assert "hard_swish" in {op.kind for op in graph.ops} and graph.outputs == ("y", "g")
+
+
+@pytest.mark.parametrize("nodes", [
+    [node("Erf", "x", "y")],
+    [node("Div", "x six", "a"), node("Erf", "a", "b"), node("Add", "b one", "t"), node("Mul", "x t", "m"),
+     node("Mul", "m half", "y")],
+    [*ERF, node("Mul", "x t", "y")],
+], ids=["erf alone", "another divisor", "no half"])
+def test_other_uses_of_erf_are_refused(nodes):
+    with pytest.raises(Unsupported, match="Erf at .*only GELU"):
+        load_onnx(model_of(nodes, {"x": IMAGE}, SCALARS), "net")
+
+
+def test_a_local_function_is_its_nodes():
+    """As torch's exporter writes aten operators."""
+    body = [helper.make_node("Add", ["a", "a"], ["b"])]
+    function = helper.make_function("local", "Twice", ["a"], ["b"], body, [helper.make_opsetid("", 17)])
+    proto = onnx.load_from_string(model_of([helper.make_node("Twice", ["x"], ["y"], domain="local")],
+                                           {"x": IMAGE}))
+    proto.functions.append(function)
+    graph = assert_as_onnx_runtime(proto.SerializeToString())
+    assert [op.kind for op in graph.ops] == ["add"]

@@ -1,0 +1,145 @@
+"""Files that onnxruntime's own quantizer wrote arrive as integer graphs, and go out as any other."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+import pytest
+
+from tests.c_host import compile_graphs
+from tests.load.onnx_models import floats, model_of, node, normal, single
+from toolchain.errors import Unsupported
+from toolchain.ir.check import level_of
+from toolchain.ir.passes import canonical
+from toolchain.ir.quant import dequantize, quantize
+from toolchain.load import load
+from toolchain.load.onnx import load_onnx
+from toolchain.lower.onnx import write_onnx
+from toolchain.lower.tflite import write_tflite
+from toolchain.runtime import reference
+from toolchain.runtime.litert import LiteRT
+from toolchain.runtime.onnxruntime import OnnxRuntime
+
+pytestmark = pytest.mark.oracle
+
+SHAPE = (1, 3, 12, 12)
+FORMS = {f"{form.name} {'U8' if codes is QuantType.QUInt8 else 'S8'}S8{' per channel' if each else ''}":
+         (form, codes, each) for form in QuantFormat for codes in (QuantType.QUInt8, QuantType.QInt8)
+         for each in (False, True) if (codes is QuantType.QUInt8 or each)}
+
+
+class Noise(CalibrationDataReader):
+    def __init__(self):
+        self.samples = iter([{"x": normal(*SHAPE, seed=seed)} for seed in range(8)])
+
+    def get_next(self):
+        return next(self.samples, None)
+
+
+def network() -> bytes:
+    """Convolutions of three kinds, a residual, a concat whose parts have other ranges, and a classifier."""
+    nodes = [node("Conv", "x w1 b1", "c1", pads=[1, 1, 1, 1], strides=[2, 2]), node("Relu", "c1", "r1"),
+             node("MaxPool", "r1", "p1", kernel_shape=[2, 2], strides=[2, 2]),
+             node("Conv", "p1 w2 b2", "c2", pads=[1, 1, 1, 1], group=8), node("Conv", "c2 w3 b3", "c3"),
+             node("Add", "c3 p1", "s"), node("Relu", "s", "r2"), node("Sigmoid", "c3", "g"),
+             node("Concat", "r2 g", "j", axis=1), node("GlobalAveragePool", "j", "m"),
+             node("Flatten", "m", "f"), node("Gemm", "f w4 b4", "logits", transB=1),
+             node("Softmax", "logits", "y", axis=1)]
+    weights = {"w1": normal(8, 3, 3, 3), "w2": normal(8, 1, 3, 3), "w3": normal(8, 8, 1, 1) / 2,
+               "w4": normal(5, 16)}
+    biases = {f"b{i}": normal(len(weights[f"w{i}"]), seed=i) for i in range(1, 5)}
+    return model_of(nodes, {"x": SHAPE}, {**weights, **biases})
+
+
+def quantized(path: Path, form, codes, each) -> Path:
+    quantize_static(onnx.load_from_string(network()), path, Noise(), quant_format=form, per_channel=each,
+                    activation_type=codes, weight_type=QuantType.QInt8)
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_files_of_onnxruntimes_quantizer(form, tmp_path):
+    """Close to ONNX Runtime from end to end, on integer kernels alone; in .tflite and C too."""
+    path = quantized(tmp_path / "net.onnx", *form)
+    graph = canonical(load(path))
+    assert level_of(graph) == "QUANTIZED"
+    assert {t.dtype for t in graph.activations} == {"int8"}
+    kinds = Counter(op.kind for op in graph.ops)
+    assert kinds["conv2d"] == 2 and kinds["depthwise_conv2d"] == kinds["fully_connected"] == kinds["add"] == 1
+    x = normal(16, *SHAPE[1:], seed=99)
+    theirs = OnnxRuntime(path.read_bytes()).run({"x": x})["y"]
+    feeds = {"x": quantize(x.transpose(0, 2, 3, 1), graph.tensors["x"].quant)}
+    ours = reference.run(graph, feeds)["y"]
+    reals = dequantize(ours, graph.tensors["y"].quant)
+    assert np.abs(reals - theirs).max() <= 3 / 256
+    assert (reals.argmax(1) == theirs.argmax(1)).mean() >= 15 / 16
+    litert = LiteRT(write_tflite(graph), reference_kernels=True).run(feeds)["y"]
+    assert np.abs(litert.astype(int) - ours).max() <= 1
+    (compiled,) = compile_graphs([graph], tmp_path)
+    np.testing.assert_array_equal(compiled.run(feeds)["y"], ours)
+
+
+def test_our_own_int8_files_come_back_as_they_were(tmp_path):
+    graph = canonical(load(quantized(tmp_path / "net.onnx", QuantFormat.QDQ, QuantType.QUInt8, True)))
+    for activations in ("uint8", "int8"):
+        (tmp_path / "again.onnx").write_bytes(write_onnx(graph, activations=activations))
+        again = canonical(load(tmp_path / "again.onnx"))
+        assert [op.kind for op in again.ops] == [op.kind for op in graph.ops]
+        feeds = {"x": quantize(normal(4, 12, 12, 3), graph.tensors["x"].quant)}
+        np.testing.assert_array_equal(reference.run(again, feeds)["y"], reference.run(graph, feeds)["y"])
+
+
+def on_codes(zero_point, weight) -> bytes:
+    """x -> codes -> Conv with a quantized weight -> codes -> y."""
+    scale = np.float32(0.05)
+    middle = np.array(131 if weight.dtype == np.uint8 else 0, weight.dtype)
+    constants = {"s": scale, "z": zero_point, "w": weight, "wz": middle}
+    nodes = [node("QuantizeLinear", "x s z", "xq"), node("DequantizeLinear", "xq s z", "xr"),
+             node("DequantizeLinear", "w s wz", "wr"), node("Conv", "xr wr", "c"),
+             node("QuantizeLinear", "c s z", "cq"), node("DequantizeLinear", "cq s z", "y")]
+    return model_of(nodes, {"x": SHAPE}, constants)
+
+
+def test_weights_that_are_not_symmetric_are_refused(tmp_path):
+    weight = np.arange(4 * 3 * 9, dtype=np.uint8).reshape(4, 3, 3, 3)
+    (tmp_path / "net.onnx").write_bytes(on_codes(np.uint8(128), weight))
+    with pytest.raises(Unsupported, match=r"conv2d c: int8 weights with zero point 3; only 0"):
+        load(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("model, reason", [
+    (single("QuantizeLinear", SHAPE, floats(1, 2, 3), np.zeros(3, np.uint8)), "3 scales of uint8"),
+    (single("QuantizeLinear", SHAPE, np.float32(1), np.uint16(0), opset=21), "1 scales of uint16"),
+    (model_of([helper.make_node("DynamicQuantizeLinear", ["x"], ["y", "s", "z"])], {"x": SHAPE},
+              dtypes={"y": TensorProto.UINT8}), "dynamic quantization is not read: give the float model"),
+])
+def test_forms_without_a_row(model, reason):
+    with pytest.raises(Unsupported, match=reason):
+        load_onnx(model, "net")
+
+
+def test_bytes_that_come_in_are_codes_where_they_are_read_as_such(tmp_path):
+    nodes = [node("DequantizeLinear", "x s z", "r"), node("Relu", "r", "a"),
+             node("QuantizeLinear", "a s z", "y")]
+    model = model_of(nodes, {"x": (1, 6)}, {"s": np.float32(0.1), "z": np.uint8(100)},
+                     dtypes={"x": TensorProto.UINT8, "y": TensorProto.UINT8})
+    (tmp_path / "net.onnx").write_bytes(model)
+    graph = load(tmp_path / "net.onnx")
+    assert [op.kind for op in graph.ops] == ["relu"]
+    assert (graph.tensors["x"].dtype, int(graph.tensors["x"].quant.zero_point)) == ("int8", -28)
+
+
+def test_constants_in_codes_are_shared_and_exact():
+    """Two convolutions with one weight: one constant."""
+    proto = onnx.load_from_string(on_codes(np.int8(3), np.arange(-50, 58, dtype=np.int8).reshape(4, 3, 3, 3)))
+    proto.graph.node.insert(4, node("Conv", "xr wr", "other"))
+    proto.graph.node.append(node("Add", "other c", "both"))
+    proto.graph.output.append(helper.make_tensor_value_info("both", TensorProto.FLOAT, None))
+    graph = load_onnx(proto.SerializeToString(), "net")
+    stored = [t for t in graph.constants if t.dtype == "int8"]
+    assert len(stored) == 1
+    np.testing.assert_array_equal(stored[0].data.transpose(0, 3, 1, 2),
+                                  numpy_helper.to_array(proto.graph.initializer[2]))
