@@ -225,3 +225,14 @@ def test_most_transposes_of_any_graph_go():
     graphs = [random_graph(seed) for seed in range(200)]
     before, after = (sum(map(transposes, some)) for some in (graphs, map(channels_last, graphs)))
     assert before > 100 and after < before / 4
+
+
+def test_an_input_that_is_an_output_too_stays_what_it_is():
+    net = Literal(0)
+    x = net.b.input("x", (1, 3, 4, 5))
+    image = net.b.op("transpose", [x], "y:last", perm=(0, 2, 3, 1))
+    pooled = net.b.op("max_pool2d", [image], "y:pool", kernel=(2, 2))
+    y = net.b.op("transpose", [pooled], "y", perm=(0, 3, 1, 2))
+    graph = check(channels_last(net.b.graph(y, x)), "FLOAT")
+    assert graph.outputs == ("y", "x") and [op.kind for op in graph.ops] == ["max_pool2d"]
+    assert graph.permutations == {"x": (0, 3, 1, 2), "y": (0, 3, 1, 2)}

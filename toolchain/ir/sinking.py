@@ -182,7 +182,12 @@ class Sinking:
         return graph.renamed(_names_of_moved(graph))
 
     def finish_output(self, name: str) -> None:
-        """Hand the output out as it lies if it only permutes an op's result, else materialise it."""
+        """Hand the output out as it lies if it only permutes an op's result, else materialise it.
+
+        An input that is an output too stays what it is.
+        """
+        if name in self.old.inputs:
+            return None
         view = self.views[name]
         permuted = None not in view.axes and len(view.axes) == len(self.tensors[view.base].shape)
         if not (permuted and self.is_free(view.base)):

@@ -59,6 +59,8 @@ def _check(graph: Graph, activations: str, keep: tuple[str, ...]) -> None:
                  for t in graph.activations if t.dtype not in PLAIN | {"int8"}]
     problems += [f"{op.name}: {t.name} of {op.kind} is computed; only constants have an ONNX form here"
                  for op in graph.ops if op.kind in WEIGHTED for t in graph.of(op)[1:] if not t.is_constant]
+    problems += [f"output {name}: is an input; ONNX wants an op between" for name in graph.outputs
+                 if name in graph.inputs]
     if problems:
         raise Unsupported.listing(f"{graph.name} as .onnx", problems)
 

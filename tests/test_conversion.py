@@ -1,0 +1,70 @@
+"""edge convert: what is written computes what its source computes, and the check would notice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolchain.conversion import WRITE, convert_model
+from toolchain.errors import BadInput, BadSamples
+from toolchain.load import load
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def worst(made) -> float:
+    return max(found.worst_error for checks in made.checks.values() for found in checks)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("source, suffix, allowed", [
+    ("float.tflite", "onnx", 1e-5), ("float.onnx", "tflite", 1e-5), ("float.tflite", "tflite", 0),
+    ("float.onnx", "onnx", 1e-6), ("int8.tflite", "tflite", 0)])
+def test_a_converted_file_computes_what_its_source_does(source, suffix, allowed, tmp_path):
+    out = tmp_path / f"made.{suffix}"
+    made = convert_model(str(GOLDEN / source), out, check=True)
+    assert out.stat().st_size == made.bytes and made.written == str(out)
+    assert worst(made) <= allowed and {f.samples for f in made.checks["random"]} == {4}
+
+
+@pytest.mark.oracle
+def test_there_and_back_again_changes_nothing(tmp_path):
+    there, back = tmp_path / "there.tflite", tmp_path / "back.onnx"
+    convert_model(str(GOLDEN / "float.onnx"), there)
+    assert worst(convert_model(str(there), back, check=True)) < 1e-5
+    assert [op.kind for op in load(back).ops] == [op.kind for op in load(there).ops]
+
+
+@pytest.mark.oracle
+def test_given_inputs_are_checked_on_too(tmp_path):
+    inputs = tmp_path / "inputs.npz"
+    graph = load(GOLDEN / "float.onnx")
+    (name,) = graph.inputs
+    first = graph.tensors[name].shape
+    shape = tuple(first[axis] for axis in graph.permutations.get(name, range(len(first))))
+    np.savez(inputs, **{name: np.ones((3, *shape[1:]), np.float32)})
+    made = convert_model(str(GOLDEN / "float.onnx"), tmp_path / "made.tflite", inputs=inputs)
+    assert list(made.checks) == [str(inputs)] and made.checks[str(inputs)][0].samples == 3
+    np.savez(inputs, wrong=np.ones(3))
+    with pytest.raises(BadSamples, match="has wrong but the model takes"):
+        convert_model(str(GOLDEN / "float.onnx"), tmp_path / "made.tflite", inputs=inputs)
+
+
+@pytest.mark.oracle
+def test_the_check_sees_a_file_that_computes_something_else(tmp_path, monkeypatch):
+    def doubled(graph, weights):
+        return write(graph.with_tensors(*(
+            type(t)(t.name, t.shape, t.dtype, 2 * t.data) for t in graph.constants)), weights)
+
+    write = WRITE["tflite"]
+    monkeypatch.setitem(WRITE, "tflite", doubled)
+    made = convert_model(str(GOLDEN / "float.onnx"), tmp_path / "made.tflite", check=True)
+    assert worst(made) > 0.01
+
+
+def test_a_suffix_that_no_door_writes_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"ends with '\.pb'; a model is written as \.tflite or \.onnx"):
+        convert_model(str(GOLDEN / "float.onnx"), tmp_path / "model.pb")
+    with pytest.raises(BadInput, match="dynamic range INT8 weights are a .tflite's"):
+        convert_model(str(GOLDEN / "float.onnx"), tmp_path / "model.onnx", weights="int8")
+    assert list(tmp_path.iterdir()) == []
