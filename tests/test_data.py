@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toolchain import data
-from toolchain.data import Samples, load_samples
+from toolchain.data import Preprocessing, Samples, load_samples
 from toolchain.errors import BadConfig, BadSamples
 from toolchain.ir.build import Builder
 
@@ -228,3 +228,22 @@ def test_samples_stay_as_they_are_stored_until_a_batch_is_asked_for(tmp_path):
     samples = load_samples(npz(tmp_path, x=np.zeros((10, 2), np.float16)))
     fitted: Samples = samples.split("calibration").fit_to(graph_with_input(1, 2))
     assert fitted.x["x"].dtype == np.float16 and np.shares_memory(fitted.x["x"], samples.x["x"])
+
+
+def token_graph():
+    builder = Builder("tokens")
+    tokens = builder.input("tokens", (1, 3), "int32")
+    return builder.graph(builder.op("cast", [tokens], "y", to="float32"))
+
+
+def test_tokens_are_fed_as_the_whole_numbers_they_are():
+    stored = np.array([[1, 2, 3], [4, 5, 6]], np.int64)
+    samples = Samples("set", {"tokens": stored}, None, None, np.arange(2), Preprocessing(mean=9.0))
+    feeds = samples.fit_to(token_graph()).feeds(slice(0, 2))["tokens"]
+    assert feeds.dtype == np.int32 and np.array_equal(feeds, stored)
+
+
+def test_a_token_that_is_no_whole_number_is_refused():
+    samples = Samples("set", {"tokens": np.float32([[1, 2.5, 3]])}, None, None, np.arange(1))
+    with pytest.raises(BadSamples, match="set: 'tokens' holds 2.5, but takes int32"):
+        samples.fit_to(token_graph()).feeds(slice(0, 1))

@@ -1,8 +1,8 @@
 """Samples: what a model is calibrated, fine-tuned, selected and evaluated with.
 
 From a set's folder (format: calibration_data/README.md) or an .npz. Arrays keep the dtype they are stored in
-and become float32 batch by batch. Others wrote what is read: no pickles are taken, hashes and shapes are
-checked.
+and become float32 batch by batch, tokens and masks what the graph reads. Others wrote what is read: no
+pickles are taken, hashes and shapes are checked.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,6 +19,7 @@ import numpy as np
 
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
+from toolchain.ir.ops import PLAIN
 from toolchain.tomlfile import decode_toml
 
 SETS = Path(__file__).resolve().parent.parent / "calibration_data"
@@ -79,6 +80,7 @@ class Samples:
     layout:        "channels_last", or None where the source does not say
     channels:      their names as the set has them, () where it has not
     axes:          input name -> how a stored batch is transposed into the graph's layout; set by `fit_to`
+    numbers:       input name -> dtype, of inputs that are no reals (tokens, masks); set by `fit_to`
     """
 
     name: str
@@ -91,6 +93,7 @@ class Samples:
     classes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -120,7 +123,10 @@ class Samples:
         return replace(self, x=x, y=y, splits=splits, rows=self.rows[index])
 
     def feeds(self, index: slice | np.ndarray) -> dict[str, np.ndarray]:
-        """{input name: (n, ...) float32} at `index`, preprocessed. Raises BadSamples on NaN, Inf."""
+        """{input name: (n, ...) float32} at `index`, preprocessed; numbers in their own dtype.
+
+        Raises BadSamples on NaN, Inf, and on what is no number of that dtype.
+        """
         return {key: self._converted(key, index) for key in self.x}
 
     def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
@@ -129,6 +135,8 @@ class Samples:
             yield self.feeds(slice(start, start + size))
 
     def _converted(self, key: str, index: slice | np.ndarray) -> np.ndarray:
+        if key in self.numbers:
+            return self._numbers(key, index)
         with np.errstate(over="ignore"):
             x = self.x[key][index].astype(np.float32)
         if self.preprocessing != Preprocessing():
@@ -140,6 +148,15 @@ class Samples:
             raise BadSamples(f"{self.name}: sample {row} of '{key}' holds NaN or Inf; repair it or drop it")
         return np.ascontiguousarray(x.transpose(self.axes[key])) if key in self.axes else x
 
+    def _numbers(self, key: str, index: slice | np.ndarray) -> np.ndarray:
+        """Tokens, masks: never preprocessed, in the dtype that the graph reads."""
+        x = self.x[key][index]
+        numbers = x.astype(self.numbers[key])
+        if not np.array_equal(numbers, x):
+            value = x[numbers != x][0]
+            raise BadSamples(f"{self.name}: '{key}' holds {value}, but takes {self.numbers[key]}")
+        return numbers.transpose(self.axes[key]) if key in self.axes else numbers
+
     def fit_to(self, graph: Graph) -> "Samples":
         """The same samples keyed by the graph's input names and fed in its layout.
 
@@ -149,7 +166,9 @@ class Samples:
         """
         x = self._inputs_of(graph)
         axes = {key: self._axes_for(graph, key, array.shape[1:]) for key, array in x.items()}
-        return replace(self, x=x, axes={key: perm for key, perm in axes.items() if perm})
+        dtypes = {key: graph.tensors[key].dtype for key in x}
+        return replace(self, x=x, axes={key: perm for key, perm in axes.items() if perm},
+                       numbers={key: dtype for key, dtype in dtypes.items() if dtype in PLAIN - {"float32"}})
 
     def _inputs_of(self, graph: Graph) -> dict[str, np.ndarray]:
         if set(graph.inputs) <= set(self.x):
