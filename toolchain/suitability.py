@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 
 import msgspec
-import numpy as np
 
-from toolchain.data import Samples
-from toolchain.errors import BadSamples, DoesNotFit, Unsupported
+from toolchain.errors import DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
-from toolchain.load.selfcheck import noise
 from toolchain.lower import lower
 from toolchain.profile import TargetProfile
-from toolchain.quantize.calibrate import calibrate
+from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.quantize import quantize
-from toolchain.recipe import CalibrateConfig
+from toolchain.quantize.rules import observed
 
 INSTEAD: Mapping[str, str] = {
     "batch_matmul": "a fully connected layer, where one factor is constant",
@@ -51,9 +48,7 @@ class Suitability(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def suitability(graph: Graph, profile: TargetProfile) -> Suitability:
-    """Of a model in INT8, or as it came if it is quantized. Its ranges are those of noise: sizes are right,
-    numbers are not.
-    """
+    """Of a model in INT8, or as it came if it is quantized."""
     found = Suitability(target=profile.name, scheme="int8", formats=profile.formats,
                         has={"flash": profile.flash_bytes, "ram": profile.ram_bytes})
     try:
@@ -62,19 +57,18 @@ def suitability(graph: Graph, profile: TargetProfile) -> Suitability:
     except Unsupported as error:
         items = error.items or (str(error),)
         return msgspec.structs.replace(found, cannot_run=items, instead=_instead(graph, items))
-    except (DoesNotFit, BadSamples) as error:
+    except DoesNotFit as error:
         return msgspec.structs.replace(found, does_not_fit=str(error))
     return msgspec.structs.replace(found, needs={kind: needs[kind] for kind in ("flash", "ram")},
                                    in_float=_in_float(codes))
 
 
 def _in_codes(graph: Graph) -> Graph:
-    if level_of(graph) == "QUANTIZED":
-        return canonical(graph)
+    """In INT8 with made-up ranges: what runs and how large it is does not depend on them."""
     graph = canonical(graph)
-    feeds = noise(graph)
-    samples = Samples("noise", feeds, None, None, np.arange(1))
-    return quantize(graph, calibrate(graph, CalibrateConfig(), samples))
+    if level_of(graph) == "QUANTIZED":
+        return graph
+    return quantize(graph, {name: TensorStats(-1.0, 1.0, 1) for name in observed(graph)})
 
 
 def _in_float(graph: Graph) -> tuple[str, ...]:
