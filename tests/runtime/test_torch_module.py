@@ -13,7 +13,7 @@ from toolchain.ir.layout import channels_last
 from toolchain.ir.ops import OPS
 from toolchain.load.torch import load_torch
 from toolchain.runtime import reference
-from toolchain.runtime.torch_module import FORWARD, GraphModule
+from toolchain.runtime.torch_module import FORWARD, GraphModule, trained_constants
 
 RNG = np.random.default_rng(0)
 
@@ -83,6 +83,23 @@ def test_two_ops_that_share_a_weight_train_one_parameter():
     w, bias = b.constant("w", np.eye(3, dtype=np.float32)), b.constant("b", np.zeros(3, np.float32))
     y = b.op("fully_connected", [b.op("fully_connected", [x, w, bias], "y"), w, bias], "z")
     assert len(list(GraphModule(b.graph(y)).parameters())) == 2
+
+
+def test_slopes_matrices_and_embeddings_train_but_indices_do_not():
+    b = Builder("embedding")
+    tokens = b.input("tokens", (1, 3), "int64")
+    table, matrix = (b.constant(name, np.eye(4, dtype=np.float32)) for name in ("table", "matrix"))
+    rows = b.op("gather", [table, tokens], "rows", axis=0)
+    order = b.constant("order", np.array([1, 0], np.int64))
+    y = b.op("batch_matmul", [b.op("gather", [rows, order], "picked", axis=1), matrix], "scores")
+    graph = b.graph(b.op("prelu", [y, b.constant("alpha", np.full(4, 0.1, np.float32))], "y"))
+    module = GraphModule(graph).train()
+    (module(torch.tensor([[0, 2, 3]]))["y"] - 5).square().sum().backward()
+    torch.optim.SGD(module.parameters(), 0.1).step()
+    changed = {t.name for t in module.to_graph().constants
+               if not np.array_equal(t.data, graph.tensors[t.name].data)}
+    assert changed <= {"table", "matrix", "alpha"} and {"table", "matrix"} <= changed
+    assert trained_constants(graph) == {"table", "matrix", "alpha"}
 
 
 def test_a_quantized_graph_is_refused():
