@@ -147,10 +147,10 @@ def convert(model: Model, out: Annotated[Path, typer.Argument(help="The .tflite 
 def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targets`.")],
           out: Annotated[Path, typer.Option(help="Folder for the artefact.")], data: Data = None,
           recipe: Annotated[Path | None, typer.Option(help="A recipe.toml.")] = None,
-          json: Json = False, quiet: Quiet = False) -> None:
+          shape: ShapeOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Turn a trained network into files for a target: prune, calibrate, quantize and lower by a recipe."""
     from toolchain.profile import load_target
-    from toolchain.recipe import Recipe, load_recipe
+    from toolchain.recipe import Recipe, load_recipe, with_shapes
 
     profile, wanted = load_target(target), load_recipe(recipe) if recipe else Recipe()
     from toolchain.artifact import require_place
@@ -158,7 +158,7 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
 
     require_place(out)
 
-    artifact = build_model(model, profile, wanted, data, say=speaker(quiet))
+    artifact = build_model(model, profile, with_shapes(wanted, shapes_of(shape)), data, say=speaker(quiet))
     artifact.write(out)
     static, files = artifact.manifest.static_bytes, sorted(artifact.files)
     record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"],

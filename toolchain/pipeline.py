@@ -36,7 +36,7 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
     require_known_kinds(profile)
     samples = load_samples(data) if data else None
     say(f"loading {model}")
-    graph = load(model)
+    graph = load(model, shapes=recipe.shapes)
     prepared = prepare(graph, recipe, samples, profile.channel_multiple, say)
     return build(prepared, profile, recipe, samples, say)
 

@@ -1,5 +1,6 @@
 """What the user wants for a model: one frozen section per stage, read from a recipe.toml."""
 
+from collections.abc import Mapping
 import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -123,8 +124,12 @@ class InputConfig(Section):
 
 
 class Recipe(Section):
-    """Everything that is decided about a model before it is built."""
+    """Everything that is decided about a model before it is built.
 
+    shapes: input name -> its whole shape, the batch of 1 in front, for an .onnx file that leaves sizes open
+    """
+
+    shapes: dict[str, tuple[Positive, ...]] = {}
     metric: Literal["top1", "mse", "agreement"] = "top1"
     seed: int = 0
     prune: PruneConfig | None = None
@@ -149,6 +154,11 @@ class Recipe(Section):
     def digest(self) -> str:
         """sha256 of the decided values, defaults included."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def with_shapes(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> Recipe:
+    """The recipe with these shapes on top of its own."""
+    return msgspec.structs.replace(recipe, shapes={**recipe.shapes, **shapes})
 
 
 def load_recipe(path: Path) -> Recipe:

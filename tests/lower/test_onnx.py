@@ -290,3 +290,42 @@ def test_activations_of_other_widths_are_listed():
         write_onnx(graph)
     assert error.value.items == ("x: int16 activations have no ONNX form here; quantize to int8",
                                  "y: int16 activations have no ONNX form here; quantize to int8")
+
+
+# Half precision --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["resnet8", "sensor_net"])
+def test_half_precision_is_close_and_half_the_size(name):
+    graph = network(name)
+    whole, half = write_onnx(graph), write_onnx(graph, weights="float16")
+    onnx.checker.check_model(onnx.load_from_string(half), full_check=True)
+    assert len(half) < 0.65 * len(whole)
+    feeds = noise(graph, 2)
+    expected, got = run_file(graph, whole, feeds), run_file(graph, half, feeds)
+    for output in graph.outputs:
+        assert got[output].dtype == np.float32
+        assert np.abs(got[output] - expected[output]).max() <= 0.01 * np.ptp(expected[output])
+    stored = onnx.load_from_string(half).graph.initializer
+    assert not any(tensor.data_type == onnx.TensorProto.FLOAT for tensor in stored)
+
+
+def test_whole_numbers_stay_whole_in_half_precision():
+    net = Net()
+    x = net.input("x", (1, 4), "int64")
+    table = net.weights("table", 8, 3)
+    graph = net.graph(net.op("gather", [table, x], "y", axis=0), net.op("cast", [x], "z", to="float32"))
+    session = OnnxRuntime(write_onnx(graph, weights="float16"))
+    assert [port.dtype for port in (*session.inputs, *session.outputs)] == ["int64", "float32", "float32"]
+    got = session.run({"x": np.array([[0, 7, 3, 3]])})
+    np.testing.assert_allclose(got["y"], graph.tensors["table"].data[[0, 7, 3, 3]][None], rtol=1e-3)
+
+
+def test_what_half_precision_cannot_hold_is_refused():
+    net = Net()
+    x = net.op("mul", [net.input("x", (1, 4)), net.constant("huge", np.float32([1e6]))], "y")
+    with pytest.raises(Unsupported, match="huge: holds numbers beyond float16's 65,504; keep it in float32"):
+        write_onnx(net.graph(x), weights="float16")
+    with pytest.raises(BadInput, match="net: is quantized, and float16 weights are a float network's"):
+        write_onnx(in_int8(canonical(small_net())), weights="float16")
+    with pytest.raises(BadInput, match="weights='int4': must be one of 'float32', 'float16'"):
+        write_onnx(small_net(), weights="int4")

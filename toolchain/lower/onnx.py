@@ -18,16 +18,18 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import PLAIN, make
 from toolchain.lower.metadata import onnx_metadata
+from toolchain.lower.onnx_half import in_float16, require_float
 from toolchain.lower.onnx_ops import EMIT
 from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
 from toolchain.runtime.onnxruntime import PERMUTATIONS
 
 OPSET = 17
 IR_VERSION = 8
+WEIGHTS = ("float32", "float16")
 
 
 def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...] = (),
-               input_io: str = "float32") -> bytes:
+               input_io: str = "float32", weights: str = "float32") -> bytes:
     """The .onnx file of a graph. The same graph gives the same bytes.
 
     activations: dtype of a quantized graph's activation codes: "uint8" for x86 hosts (U8S8: the int8 codes +
@@ -37,14 +39,22 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
                  entry "edge.permutations" (JSON: name -> axes) says how the Graph's value is the file's value
                  transposed, where they differ. Of a quantized graph they come dequantized
     input_io:    dtype of a quantized graph's inputs: "float32", or "uint8" or "int8" codes
+    weights:     of a float graph: "float32", or "float16", in which the file then computes too
     Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)
     _check(graph, activations, keep)
+    if weights not in WEIGHTS:
+        raise BadInput(f"weights={weights!r}: must be one of {', '.join(map(repr, WEIGHTS))}")
     laid = _pads_apart(channels_first(graph, keep))
     writer = OnnxWriter(laid, activations, input_io)
     for op in laid.ops:
         EMIT[op.kind](writer, op)
+    for name in laid.outputs:
+        writer.real(name)
+    if weights == "float16":
+        require_float(graph)
+        in_float16(writer)
     return _serialised(writer, graph.digest, input_io)
 
 
@@ -84,8 +94,6 @@ def _serialised(writer: OnnxWriter, digest: str, input_io: str) -> bytes:
     from onnx import helper
 
     graph = writer.graph
-    for name in graph.outputs:
-        writer.real(name)
     inputs, outputs = ([_border(graph.tensors[name], io) for name in names]
                        for names, io in ((graph.inputs, input_io), (graph.outputs, "float32")))
     model = helper.make_model(helper.make_graph([], graph.name, inputs, outputs), ir_version=IR_VERSION,
