@@ -326,8 +326,8 @@ def test_int8_with_uint8_or_per_channel_activations_is_refused():
         quantization.quantizedDimension = 3
 
     message = refused(graph, strange)
-    assert ("tensor 'flat' is uint8, TFLite's quantization before version 2.0; quantize the float model again, "
-            "in int8") in message
+    assert ("tensor 'flat' is uint8, TFLite's quantization before version 2.0; quantize the float model "
+            "again, in int8") in message
     assert "activation 'conv' is quantized per channel; per tensor has a row" in message
 
 

@@ -125,8 +125,8 @@ def _type_problems(file: TFLiteFile, op: FileOp, row: Operator) -> list[str]:
     taken, given = _BORDERS.get(row.kind, ({*PLAIN, *codes},) * 2)
     allowed = [*((t, taken) for t in reads), *((t, given) for t in makes)]
     if unsigned := [t.name for t, dtypes in allowed if t.dtype == "uint8" and "uint8" not in dtypes]:
-        return [f"tensor '{unsigned[0]}' is uint8, TFLite's quantization before version 2.0; quantize the float "
-                f"model again, in int8"]
+        return [f"tensor '{unsigned[0]}' is uint8, TFLite's quantization before version 2.0; quantize the "
+                f"float model again, in int8"]
     found = [f"tensor '{t.name}' is {t.dtype}; {', '.join(sorted(dtypes))} have rows here"
              for t, dtypes in allowed if t.dtype not in dtypes]
     found += [f"activation '{t.name}' is quantized per channel; per tensor has a row"
