@@ -17,6 +17,7 @@ from toolchain.ir.passes import (
     drop_identity,
     fold_affine,
     fold_constants,
+    fold_crop,
     fold_mean_reshape,
     fold_pad,
     fuse_activation,
@@ -306,3 +307,43 @@ def test_a_batch_norm_without_convolution_becomes_ops_that_every_back_end_runs(s
     lowered = check(lower_batch_norm(graph), "CANONICAL")
     assert [op.kind for op in lowered.ops] == kinds and lowered.outputs == ("bn",)
     same_function(graph, lowered)
+
+
+def cropped(begin, end, stride=(1, 1), pads=(2, 2, 2, 2)):
+    """conv2d 3x3 of (1, 9, 9, 2) -> slice -> reshape -> relu."""
+    rng, b = np.random.default_rng(1), Builder("cropped")
+    w = b.constant("w", rng.normal(size=(3, 3, 3, 2)).astype(np.float32))
+    bias = b.constant("b", rng.normal(size=3).astype(np.float32))
+    y = b.op("conv2d", [b.input("x", (1, 9, 9, 2)), w, bias], "conv", stride=stride, pads=pads)
+    y = b.op("slice", [y], "crop", begin=(0, *begin, 0), end=(1, *end, 3), strides=(1, 1, 1, 1))
+    y = b.op("reshape", [y], "rows", shape=(1, -(-np.prod(b.tensors[y].shape) // 3), 3))
+    return b.graph(b.op("relu", [y], "relu"))
+
+
+@pytest.mark.parametrize("stride, begin, end, pads", [
+    ((1, 1), (0, 0), (11, 9), (2, 2, 2, 0)), ((1, 1), (2, 1), (10, 11), (0, 1, 1, 2)),
+    ((2, 2), (0, 1), (5, 6), (2, 0, 0, 2)), ((2, 2), (1, 0), (6, 5), (0, 2, 2, 0))])
+def test_a_crop_is_padding_that_the_convolution_leaves_out(stride, begin, end, pads):
+    graph = cropped(begin, end, stride)
+    folded = canonical(graph)
+    assert [op.kind for op in folded.ops] == ["conv2d", "reshape"]
+    assert folded.ops[0].attrs["pads"] == pads and folded.ops[0].attrs["activation"] == "relu"
+    assert folded.outputs == ("relu",)
+    same_function(graph, folded)
+
+
+@pytest.mark.parametrize("begin, end, stride", [((3, 0), (11, 11), (1, 1)), ((0, 0), (4, 6), (2, 2))])
+def test_a_crop_of_more_than_padding_stays(begin, end, stride):
+    graph = cropped(begin, end, stride)
+    assert fold_crop(graph).ops == graph.ops
+    same_function(graph, canonical(graph))
+    assert [op.kind for op in canonical(graph).ops] == ["conv2d", "slice", "reshape"]
+
+
+def test_an_activation_stays_behind_what_others_read_too():
+    b = Builder("read")
+    y = b.op("add", [b.input("x", (1, 4, 6)), b.input("z", (1, 4, 6))], "sum")
+    rows = b.op("reshape", [y], "rows", shape=(1, 24))
+    graph = b.graph(b.op("relu", [rows], "relu"), b.op("tanh", [y], "tanh"))
+    assert [op.kind for op in canonical(graph).ops] == [op.kind for op in graph.ops]
+    same_function(graph, canonical(graph))

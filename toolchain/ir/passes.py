@@ -1,17 +1,16 @@
 """Graph -> Graph rewrites that keep the function; CANONICAL is their order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 
 import numpy as np
 
 from toolchain.errors import Unsupported
+from toolchain.ir.activation import fuse_activation, hoist_activation
 from toolchain.ir.check import WEIGHTED, changes_nothing, check, level_of
-from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops
-from toolchain.ir.ops import OPS, make
-
-Pass = Callable[[Graph], Graph]
+from toolchain.ir.graph import Graph, Op, Shape, Tensor, constant
+from toolchain.ir.ops import make
+from toolchain.ir.rewriting import Pass, rewired, sole_pairs, until_nothing_folds, without
 
 
 def canonical(graph: Graph) -> Graph:
@@ -23,49 +22,6 @@ def canonical(graph: Graph) -> Graph:
     for pass_ in CANONICAL if level == "FLOAT" else (drop_identity,):
         graph = check(pass_(graph), level)
     return check(graph, "CANONICAL" if level == "FLOAT" else level)
-
-
-def sole_pairs(graph: Graph, first, second) -> Iterator[tuple[Op, Op]]:
-    """(a, b), of kinds in `first` and `second`, where b alone reads what a makes, as its first input.
-
-    Not where that tensor is an output of the graph.
-    """
-    for op in graph.ops:
-        maker = graph.producers.get(op.inputs[0])
-        if op.kind in second and maker is not None and maker.kind in first:
-            if len(graph.consumers[maker.name]) == 1 and maker.name not in graph.outputs:
-                yield maker, op
-
-
-def rewired(graph: Graph, ops: list[Op]) -> Graph:
-    """The graph with other ops, without those that nothing needs any more."""
-    return graph.with_ops(live_ops(ops, graph.outputs))
-
-
-def without(graph: Graph, dropped: Callable[[Op], bool]) -> Graph:
-    """Leave out ops that hand their first input through: readers read that input instead.
-
-    An op that makes an output of the graph stays, so that outputs keep their names.
-    """
-    alias: dict[str, str] = {}
-    ops: list[Op] = []
-    for op in graph.ops:
-        inputs = tuple(alias.get(name, name) for name in op.inputs)
-        if dropped(op) and op.name not in graph.outputs:
-            alias[op.name] = inputs[0]
-        else:
-            ops.append(replace(op, inputs=inputs))
-    return rewired(graph, ops)
-
-
-def until_nothing_folds(fold: Pass) -> Pass:
-    """The pass, run until it leaves as many ops as it found: what it folds may stand in a row."""
-    @wraps(fold)
-    def repeated(graph: Graph) -> Graph:
-        while len((after := fold(graph)).ops) < len(graph.ops):
-            graph = after
-        return graph
-    return repeated
 
 
 def drop_identity(graph: Graph) -> Graph:
@@ -137,6 +93,31 @@ def fold_pad(graph: Graph) -> Graph:
             folded[conv.name] = replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]),
                                         attrs={**conv.attrs, "pads": pads})
     return rewired(graph, [folded.get(op.name, op) for op in graph.ops])
+
+
+def fold_crop(graph: Graph) -> Graph:
+    """convolution -> slice that cuts off its borders: the convolution pads less there instead.
+
+    So are causal convolutions, which pad on both sides and cut off what looks ahead.
+    """
+    folded = {}
+    for conv, crop in sole_pairs(graph, {"conv2d", "depthwise_conv2d"}, {"slice"}):
+        pads = _cropped_pads(conv, crop, graph.tensors[conv.name].shape)
+        if pads is not None:
+            folded[crop.name] = replace(conv, outputs=crop.outputs, attrs={**conv.attrs, "pads": pads})
+    return rewired(graph, [folded.get(op.name, op) for op in graph.ops])
+
+
+def _cropped_pads(conv: Op, crop: Op, shape: Shape) -> tuple[int, ...] | None:
+    """The pads with which `conv` makes what `crop` leaves of its result, which is of `shape`; or None."""
+    cut = [(begin, size - end) for begin, end, size in zip(crop.attrs["begin"], crop.attrs["end"], shape)]
+    if set(crop.attrs["strides"]) != {1} or any(map(any, (cut[0], cut[3]))):
+        return None
+    (top, bottom), (left, right) = cut[1:3]
+    high, wide = conv.attrs["stride"]
+    less = (top * high, bottom * high, left * wide, right * wide)
+    pads = tuple(pad - n for pad, n in zip(conv.attrs["pads"], less))
+    return pads if min(pads) >= 0 else None
 
 
 def batch_norm_affine(graph: Graph, bn: Op) -> tuple[np.ndarray, np.ndarray]:
@@ -239,35 +220,16 @@ def _as_mul_add(graph: Graph, bn: Op) -> tuple[list[Op], list[Tensor]]:
     return ops, [factor, offset, scaled]
 
 
-@until_nothing_folds
-def fuse_activation(graph: Graph) -> Graph:
-    """relu or relu6 behind an op that can clamp its own output, or behind another one, becomes part of it.
-
-    The tensor keeps the activation's name, because that is the value it holds.
-    """
-    fused = {relu.name: _clamped(op, relu) for op, relu in sole_pairs(graph, CLAMPING, {"relu", "relu6"})}
-    return rewired(graph, [fused.get(op.name, op) for op in graph.ops])
-
-
-CLAMPING = frozenset({"relu", "relu6", *(kind for kind, row in OPS.items() if "activation" in row.attrs)})
-
-
-def _clamped(op: Op, relu: Op) -> Op:
-    """`op` with `relu` behind it as one op. Of two clamps to [0, ..) the tighter one holds: relu6."""
-    if op.kind in ("relu", "relu6"):
-        return replace(relu, kind="relu6" if "relu6" in (op.kind, relu.kind) else "relu", inputs=op.inputs)
-    clamp = "relu6" if "relu6" in (op.attrs["activation"], relu.kind) else "relu"
-    return replace(op, outputs=relu.outputs, attrs={**op.attrs, "activation": clamp})
-
-
 CANONICAL: tuple[Pass, ...] = (
     drop_identity,
     fold_constants,
     fold_affine,       # before fuse_activation: the activation sits behind the batch norm
     lower_batch_norm,  # what is left
     fold_affine,       # again: what stood behind a batch norm
+    hoist_activation,
     fuse_activation,
     fold_pad,
+    fold_crop,         # after fold_pad: what pads is cropped again
     fold_mean_reshape,
     drop_identity,
 )
