@@ -11,7 +11,7 @@ import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.layout import RULES
-from toolchain.ir.readers import TO_FIRST, TO_LAST
+from toolchain.ir.readers import TO_FIRST, TO_LAST, is_layout_free, readers_of
 from toolchain.ir.sinking import Sinking, View
 
 CHANNEL_OPS = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d", "average_pool2d", "max_pool2d",
@@ -45,11 +45,18 @@ def _layer_norm(pass_: Sinking, op: Op) -> bool:
 class _ChannelsFirst(Sinking):
     """source_outputs: outputs that must lie as the source has them; others are handed out as they lie."""
 
+    lies = TO_FIRST
+
     def __init__(self, graph: Graph, source_outputs: tuple[str, ...]):
         self.source_outputs = source_outputs
         super().__init__(graph, {**RULES, "layer_norm": _layer_norm})
         turned = [name for name in graph.inputs if name in graph.permutations]
         self.permutations = {name: self.views[name].axes for name in turned}
+
+    def turns(self, tensor: Tensor) -> bool:
+        """Whether a channel op reads it, perhaps behind layout-free ops."""
+        readers = readers_of(self.old, tensor.name, lambda op: is_layout_free(self.old, op))
+        return len(tensor.shape) in TO_FIRST and any(op.kind in CHANNEL_OPS for op in readers)
 
     def add_input(self, tensor: Tensor) -> None:
         perm = self.old.permutations.get(tensor.name, tuple(range(len(tensor.shape))))

@@ -1,22 +1,16 @@
 """Features of a matrix that are an image's values: flattened as they lie, and the matrices reordered.
 
 [N, C, H, W] -> [N, C * H * W] -> fully connected reorders the columns of the weights, and fully connected ->
-[N, C * H * W] -> [N, C, H, W] their rows.
+[N, C * H * W] -> [N, C, H, W] their rows. A pass says which images it turns, and how they lie then.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Shape
-from toolchain.ir.readers import (
-    POINTWISE,
-    TO_FIRST,
-    TO_LAST,
-    moves_unit_axes,
-    readers_of,
-    wants_channels_last,
-)
+from toolchain.ir.readers import POINTWISE, moves_unit_axes, readers_of
 from toolchain.ir.reshaping import reshape_view
 from toolchain.ir.sinking import Rule, Sinking, View, full_permutation, wide_axes
 
@@ -48,10 +42,11 @@ def _flatten(pass_: Sinking, op: Op, view: View) -> bool:
 
 
 def _unflatten(pass_: Sinking, op: Op, view: View) -> bool:
-    """The features lie channels last already."""
+    """The features lie as the pass wants the image already."""
     shape = pass_.shape(op.name)
-    rank = len(shape)
-    pass_.emit(op, [view.base], view_axes=TO_FIRST[rank], shape=tuple(shape[axis] for axis in TO_LAST[rank]))
+    lies = pass_.lies[len(shape)]
+    shown = tuple(int(axis) for axis in np.argsort(lies))
+    pass_.emit(op, [view.base], view_axes=shown, shape=tuple(shape[axis] for axis in lies))
     return True
 
 
@@ -79,11 +74,12 @@ def _feeds_fully_connected(graph: Graph, name: str) -> bool:
     return bool(ends) and all(op.kind == "fully_connected" and _is_baked(graph, op.inputs[1]) for op in ends)
 
 
-def _image_of(graph: Graph, name: str) -> Shape | None:
-    """The shape [N, C, H, W] or [N, C, L] that all that reads `name` gives it, to turn it channels last."""
+def _image_of(pass_: Sinking, name: str) -> Shape | None:
+    """The shape of an image or a sequence that all that reads `name` gives it, where the pass turns those."""
+    graph = pass_.old
     ends = _ends(graph, name)
     found = {graph.tensors[op.name].shape for op in ends if op.kind == "reshape"}
-    turned = all(op.kind == "reshape" and wants_channels_last(graph, graph.tensors[op.name]) for op in ends)
+    turned = all(op.kind == "reshape" and pass_.turns(graph.tensors[op.name]) for op in ends)
     return found.pop() if turned and len(found) == 1 else None
 
 
@@ -106,19 +102,27 @@ def _fully_connected(pass_: Sinking, op: Op) -> bool:
     if columns is not None:
         weight = _baked(pass_, weight, pass_.tensors[weight].data[:, columns])
     if rows is not None:
-        weight, bias = (_baked(pass_, name, pass_.tensors[name].data[rows]) for name in (weight, bias))
+        weight, bias = (_in_rows(pass_, name, rows) for name in (weight, bias))
         pass_.feature_order[op.name] = rows
     pass_.emit(op, [pass_.materialise(pass_.views[x]), weight, bias])
     return True
 
 
 def _row_order(pass_: Sinking, op: Op) -> np.ndarray | None:
-    """For each feature as it lies channels last, which it was; None where the op's result is no image."""
-    shape = _image_of(pass_.old, op.name)
+    """For each feature as it lies in the turned image, which it was; None where the op's result is none."""
+    shape = _image_of(pass_, op.name)
     if shape is None or not all(_is_baked(pass_.old, name) for name in op.inputs[1:]):
         return None
-    first, last = shape[1:], [axis - 1 for axis in TO_LAST[len(shape)][1:]]
-    return np.arange(np.prod(first)).reshape(first).transpose(last).ravel()
+    given, turned = shape[1:], [axis - 1 for axis in pass_.lies[len(shape)][1:]]
+    return np.arange(np.prod(given)).reshape(given).transpose(turned).ravel()
+
+
+def _in_rows(pass_: Sinking, name: str, rows: np.ndarray) -> str:
+    """The constant with its rows in another order, their scales too."""
+    tensor, quant = pass_.tensors[name], pass_.tensors[name].quant
+    if quant is not None and quant.axis == 0:
+        quant = replace(quant, scale=quant.scale[rows], zero_point=quant.zero_point[rows])
+    return pass_.bake(replace(tensor, quant=quant), tensor.data[rows], tuple(range(len(tensor.shape))))
 
 
 def _baked(pass_: Sinking, name: str, data: np.ndarray) -> str:

@@ -35,10 +35,15 @@ def transposes(graph: Graph) -> int:
 class _ChannelsLast(Sinking):
     """Inputs that a channel op reads turned come in channels last."""
 
+    lies = TO_LAST
+
+    def turns(self, tensor: Tensor) -> bool:
+        return wants_channels_last(self.old, tensor)
+
     def add_input(self, tensor: Tensor) -> None:
         """Turn the input channels last where a consumer wants it so."""
         self.keep(tensor)
-        if tensor.name in self.permutations or not wants_channels_last(self.old, tensor):
+        if tensor.name in self.permutations or not self.turns(tensor):
             return
         to_last, to_first = TO_LAST[len(tensor.shape)], TO_FIRST[len(tensor.shape)]
         shape = tuple(tensor.shape[axis] for axis in to_last)

@@ -32,18 +32,20 @@ def readers_of(graph: Graph, name: str, through: Callable[[Op], bool]) -> Iterat
 
 def wants_channels_last(graph: Graph, tensor: Tensor) -> bool:
     """Whether a consumer, perhaps behind layout-free ops, transposes it to channels last."""
-    def layout_free(op: Op) -> bool:
-        follows = op.kind in FOLLOWING or moves_unit_axes(graph, op)
-        return follows and len(graph.tensors[op.name].shape) in TO_LAST
-
     if len(tensor.shape) not in TO_LAST:
         return False
-    for op in readers_of(graph, tensor.name, layout_free):
+    for op in readers_of(graph, tensor.name, lambda op: is_layout_free(graph, op)):
         rank = len(graph.tensors[op.name].shape)
         turned = op.kind == "transpose" and op.attrs["perm"] == TO_LAST[rank]
         if turned and (rank == 4 or not _turned_back(graph, op.name)):
             return True
     return False
+
+
+def is_layout_free(graph: Graph, op: Op) -> bool:
+    """Whether the op's output, an image or a sequence, lies as its input does."""
+    follows = op.kind in FOLLOWING or moves_unit_axes(graph, op)
+    return follows and len(graph.tensors[op.name].shape) in TO_LAST
 
 
 def _turned_back(graph: Graph, name: str) -> bool:

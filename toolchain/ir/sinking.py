@@ -45,7 +45,10 @@ class Sinking:
     rules:         op kind -> Rule; a kind without one runs on materialised inputs
     feature_order: flat tensors whose features lie in another order than in the old graph -> for each
                    feature as it lies, where it was
+    lies:          rank -> how the pass lays an image or a sequence that it turns
     """
+
+    lies: Mapping[int, tuple[int, ...]] = {}
 
     def __init__(self, graph: Graph, rules: Mapping[str, Rule]):
         self.old = graph
@@ -67,6 +70,10 @@ class Sinking:
         for op in self.old.ops:
             self.visit(op)
         return self.finish()
+
+    def turns(self, tensor: Tensor) -> bool:
+        """Whether the pass lays this image or sequence as `lies` says."""
+        return False
 
     def keep(self, tensor: Tensor) -> None:
         self.tensors[tensor.name] = tensor
