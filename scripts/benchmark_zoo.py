@@ -40,7 +40,8 @@ from toolchain.runtime.onnxruntime import OnnxRuntime
 FOLDER = OUT / "zoo"
 OUR_TOOL, THEIR_TOOL = TOOLS[0], TOOLS[3]
 """litert-quantizer in its default mode: its profiler takes the -inf around a padded max pool for a range."""
-NETWORKS = [ROOT / "tests/models.py", *sorted((ROOT / "tests/zoo").glob("*.py"))]
+DEFINING = "seeding mobile residual images small generative pretrained".split()
+NETWORKS = [ROOT / "tests/models.py", *(ROOT / f"tests/zoo/{name}.py" for name in DEFINING)]
 """What shapes the networks."""
 FAILURES = (subprocess.CalledProcessError, ToolchainError, ValueError, RuntimeError)
 
@@ -85,14 +86,14 @@ def files_of(entry: Entry, figures: dict) -> Files:
     samples, network = folder / "calibration.npz", Network(entry.name, entry.open(), 0, 1)
     np.savez(samples, x=x)
     stated = entry.name, hashlib.sha256(x.tobytes()).hexdigest()
-    ours = folder / digest_of([*NETWORKS, *sorted((ROOT / "toolchain").rglob("*.py"))], *stated)
+    ours = folder / digest_of([*NETWORKS, *sorted((ROOT / "toolchain").rglob("*.py"))], OUR_TOOL, *stated)
     figures["ours"] = tried("ours", failed, conversion, network, OUR_TOOL, samples, ours)
     if figures["ours"] is None:
         return Files(None, None, None, failed)
     theirs = None
     if entry.is_torch:
         laid = borders(ours)
-        theirs = folder / digest_of(NETWORKS, *stated, laid)
+        theirs = folder / digest_of(NETWORKS, THEIR_TOOL, *stated, laid)
         figures["theirs"] = tried("theirs", failed, conversion, network, THEIR_TOOL, samples, theirs, laid)
     return Files(ours, theirs, tried("onnxruntime", failed, onnx_peer, ours, samples), failed)
 

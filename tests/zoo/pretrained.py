@@ -88,7 +88,7 @@ def spectrograms(count: int, seed: int) -> np.ndarray:
 
 def _tone(rng: np.random.Generator) -> np.ndarray:
     """(samples,): a pitch that glides, six harmonics that fade in and out, and noise."""
-    t = np.arange((FRAMES - 1) * HOP + 1) / RATE
+    t = np.arange(FRAMES * HOP) / RATE
     pitch = 80 * 2 ** (rng.uniform(0, 3) + 0.3 * np.sin(2 * np.pi * rng.uniform(0.5, 3) * t))
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     voice = sum(rng.uniform(0.1, 1) * np.sin(k * phase) / k for k in range(1, 7))

@@ -25,7 +25,7 @@ def _onnx(entry: Entry, feeds: Arrays) -> tuple[list[np.ndarray], int]:
     from toolchain.runtime.onnxruntime import OnnxRuntime
 
     model = Path(entry.open()).read_bytes()
-    return list(OnnxRuntime(model).run(feeds).values()), transposes_in(".onnx", model)
+    return list(OnnxRuntime(model).run(feeds).values()), transposes_in(model)
 
 
 def _torch(entry: Entry, feeds: Arrays) -> tuple[list[np.ndarray], int]:
@@ -53,15 +53,8 @@ def _counting():
     return Counting()
 
 
-def transposes_in(fmt: str, model: bytes) -> int:
-    """TRANSPOSE ops of a .tflite file, Transpose nodes of an .onnx file."""
-    if fmt == ".onnx":
-        import onnx
+def transposes_in(model: bytes) -> int:
+    """Transpose nodes of an .onnx file."""
+    import onnx
 
-        return sum(node.op_type == "Transpose" for node in onnx.load_from_string(model).graph.node)
-    from ai_edge_litert import schema_py_generated as schema
-
-    file = schema.ModelT.InitFromPackedBuf(model, 0)
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
-    operators = file.subgraphs[0].operators
-    return sum(codes[op.opcodeIndex] == schema.BuiltinOperator.TRANSPOSE for op in operators)
+    return sum(node.op_type == "Transpose" for node in onnx.load_from_string(model).graph.node)
