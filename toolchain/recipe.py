@@ -73,8 +73,9 @@ class QuantSpec(Section):
     """What numbers become.
 
     scheme: "int8" = static post-training INT8 (TFLite specification); "int16x8" = the same with int16
-            activations; "float32" = leave it in float; "float16" = in float, with float16 weights in .tflite;
-            "dynamic" = in float, with int8 weights, for which LiteRT quantizes activations as it runs
+            activations; "float32" = leave it in float; "float16" = in float, with float16 weights (in
+            .onnx arithmetic too); "dynamic" = in float, with int8 weights in .tflite, for which LiteRT
+            quantizes activations as it runs
     """
 
     scheme: Literal["int8", "int16x8", "float32", "float16", "dynamic"] = "int8"

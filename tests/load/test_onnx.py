@@ -117,7 +117,7 @@ def test_everything_unsupported_is_listed_at_once():
     (single("Cast", IMAGE, to=TensorProto.UINT8), "casts to a type without a row"),
     (single("Conv", (1, 6, 4, 4, 4), normal(2, 6, 1, 1, 1)), "works on shape (1, 6, 4, 4, 4)"),
     (single("Conv", IMAGE, normal(2, 6, 1, 1).astype(np.int32)), "weight is int32; only float32 has"),
-    (single("Reshape", IMAGE, ints(6, 72)), "gives (6, 72); the first axis must stay the batch"),
+    (single("Reshape", IMAGE, ints(6, 72)), "output y: has shape (6, 72); the first axis must be the batch"),
     (model_of([helper.make_node("FusedConv", ["x"], ["y"], domain="com.microsoft")], {"x": ROWS}),
      "is of the domain com.microsoft; only ONNX's own operators have rows"),
     (model_of([helper.make_node("MaxPool", ["x"], ["y", "z"], kernel_shape=[1, 1])], {"x": IMAGE},

@@ -98,11 +98,17 @@ def _finite(graph: Graph) -> Iterator[Exception]:
         if tensor.data.shape != tensor.shape or tensor.data.dtype.name != tensor.dtype:
             yield BadGraph(f"{tensor.name}: data {tensor.data.dtype}{tensor.data.shape} is not "
                            f"{tensor.dtype}{tensor.shape}")
-        elif tensor.data.dtype.kind == "f" and not np.isfinite(tensor.data).all():
+        elif tensor.data.dtype.kind == "f" and not (np.isfinite(tensor.data).all() or _masks(graph, tensor)):
             where = np.argwhere(~np.isfinite(tensor.data))[0]
             value = tensor.data[tuple(where)]
             yield BadModel(f"{graph.name}: weight {tensor.name} holds {value} at {[int(i) for i in where]}; "
                            f"train it again or export it from a good checkpoint")
+
+
+def _masks(graph: Graph, tensor: Tensor) -> bool:
+    """Whether the infinity that a constant holds is only chosen, where a condition says so."""
+    readers = graph.consumers[tensor.name]
+    return not np.isnan(tensor.data).any() and all(op.kind == "select" for op in readers)
 
 
 def _float(graph: Graph) -> Iterator[Exception]:

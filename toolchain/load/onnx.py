@@ -108,19 +108,14 @@ class _Door:
         return self.apply(node, inputs)
 
     def apply(self, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...]:
-        call = Call(node.op, node.outputs, inputs, node.inputs, node.attrs, self.file.opset, self.build,
-                    self.shared, self.grids)
+        call = Call(node.op, node.outputs, tuple(map(single, inputs)), node.inputs, node.attrs,
+                    self.file.opset, self.build, self.shared, self.grids)
         made = RULES[node.op](call)
         results = made if isinstance(made, tuple) else (made,)
         for result in results:
-            if isinstance(result, str):
-                self.require_batch(call.shape(result))
+            if isinstance(result, str) and math.prod(shape := call.shape(result)) > LIMIT:
+                raise ValueError(f"{shape} is beyond {LIMIT:,} values")
         return results
-
-    def require_batch(self, shape: Shape) -> None:
-        require(shape[:1] == (1,), f"gives {shape}; the first axis must stay the batch")
-        if math.prod(shape) > LIMIT:
-            raise ValueError(f"{shape} is beyond {LIMIT:,} values")
 
     def stand_in(self, node: Node) -> None:
         """Tensors for what an unsupported node gives, so that the walk can go on; unknown if the shape is."""
@@ -135,9 +130,17 @@ class _Door:
         value = self.values[name]
         if not isinstance(value, str):
             self.problems.append(f"output {name}: does not depend on the input")
+        elif (shape := self.build.tensors[value].shape)[:1] != (1,):
+            self.problems.append(f"output {name}: has shape {shape}; the first axis must be the batch")
         elif value != name:
             return self.build.op("reshape", [value], name, shape=self.build.tensors[value].shape)
         return name
+
+
+def single(value: Value | None) -> Value | None:
+    """A constant of double precision meets activations in float32."""
+    double = isinstance(value, np.ndarray) and value.dtype == np.float64
+    return value.astype(np.float32) if double else value
 
 
 def require(holds: bool, why: str) -> None:

@@ -1,4 +1,8 @@
-"""Half, bfloat16 and double precision in a model become float32: the one real type of a Graph."""
+"""Half, bfloat16 and double precision in a model become float32: the one real type of a Graph.
+
+Double precision stays where only constants have it: shapes and weights that are computed come out as exact as
+the exporter meant them.
+"""
 
 from collections.abc import Iterator
 
@@ -15,7 +19,10 @@ def in_float32(proto, name: str) -> tuple[str, ...]:
     tensor whose data do not fit it."""
     from onnx import TensorProto, helper
 
-    others = {TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
+    others = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
+    if any(value.type.tensor_type.elem_type == TensorProto.DOUBLE
+           for value in (*proto.graph.input, *proto.graph.output)):
+        others.add(TensorProto.DOUBLE)
     found = set()
     for tensor in _tensors(proto.graph):
         if tensor.data_type in others:

@@ -9,8 +9,8 @@ from toolchain.load.onnx_call import Call, Rule, Value
 
 HUGE = 3.4e38
 """Exporters write float32's largest number for "no bound"."""
-ELEMENT = {1: "float32", 6: "int32", 7: "int64", 9: "bool"}
-"""Number of an ONNX element type -> name of those that a Graph has."""
+ELEMENT = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float32"}
+"""Number of an ONNX element type -> name of what a Graph has for it."""
 
 
 # Arithmetic ------------------------------------------------------------------------------------------------

@@ -92,7 +92,6 @@ def slice_(call: Call) -> Value:
     picks = {call.axis(axis, x): _places(start, end, step, shape[axis])
              for start, end, axis, step in zip(starts, ends, axes, steps, strict=True)}
     call.require(all(picks.values()), "gives no elements at all")
-    call.require(picks.get(0, range(1)) == range(1), "cuts the batch; cut other axes")
     turned = {axis: picked for axis, picked in picks.items() if picked.step < 0}
     kept = [picks.get(axis, range(n)) if axis not in turned else range(n) for axis, n in enumerate(shape)]
     if kept == list(map(range, shape)) and not turned:
@@ -158,6 +157,20 @@ def gather(call: Call) -> Value:
     if at.ndim == 1:
         return x if len(flat) == shape[axis] else slice_of(call, x, "", bounds)
     return call.emit("reshape", [slice_of(call, x, "row", bounds)], shape=wanted)
+
+
+def gather_elements(call: Call) -> str:
+    """Along one axis, an index for each element: all elements in a row, and where in it each one lies."""
+    x, indices = call.operand(0), call.operand(1)
+    axis, shape, wanted = call.axis(call.attr("axis", 0), x), call.shape(x), call.shape(indices)
+    strides = [prod(shape[a + 1:]) for a in range(len(shape))]
+    places = np.indices(wanted, np.int64)
+    offsets = sum(places[a] * strides[a] for a in range(len(shape)) if a != axis)
+    flat = call.emit("reshape", [x], "flat", shape=(prod(shape),))
+    if strides[axis] != 1:
+        indices = call.emit("mul", [indices, call.fresh("stride", np.array(strides[axis]))], "strided")
+    at = call.emit("add", [indices, call.fresh("offsets", np.asarray(offsets))], "at")
+    return call.emit("gather", [flat, at], axis=0)
 
 
 # Repetition ------------------------------------------------------------------------------------------------
@@ -265,6 +278,7 @@ MOVES: Mapping[str, Rule] = {
     "Slice": slice_,
     "Split": split,
     "Gather": gather,
+    "GatherElements": gather_elements,
     "Tile": tile,
     "Expand": expand,
     "Reshape": reshape,

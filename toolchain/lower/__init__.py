@@ -130,7 +130,9 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str |
 
     inputs = file_ports(graph, graph.inputs, "onnx", input_dtype)
     outputs = file_ports(graph, graph.outputs, "onnx")
-    model = write_onnx(graph, activations=profile.onnx_activations, input_io=input_dtype or "float32")
+    stored = "float16" if weights == "float16" and level_of(graph) == "FLOAT" else "float32"
+    model = write_onnx(graph, activations=profile.onnx_activations, input_io=input_dtype or "float32",
+                       weights=stored)
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
@@ -169,7 +171,7 @@ def _scheme(graph: Graph, weights: str) -> str:
 
 def _weight_notes(graph: Graph, profile: TargetProfile, weights: str) -> tuple[str, ...]:
     """Which files keep float32 weights because their format has no form for what was asked."""
-    if weights == "float32" or level_of(graph) == "QUANTIZED":
+    if weights != "int8" or level_of(graph) == "QUANTIZED":
         return ()
     return tuple(f"{MODEL_FILE[fmt]} keeps float32 weights: {weights} ones under float activations have a "
                  f"form in .tflite only" for fmt in profile.formats if fmt != "tflite")
