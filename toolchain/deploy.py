@@ -9,7 +9,7 @@ import numpy as np
 from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
 from toolchain.atomic import replacing
 from toolchain.data import SPLITS, Preprocessing, Samples, load_samples, read_npz
-from toolchain.device.local import Session, format_of, open_session
+from toolchain.device.local import RUNTIME, Session, format_of, open_session
 from toolchain.device.measure import measure
 from toolchain.device.qemu import open_device
 from toolchain.errors import BadInput, BadSamples, DeviceUnavailable, about
@@ -18,6 +18,7 @@ from toolchain.measurement import Evaluation, Measurement
 from toolchain.metric import METRIC, score
 from toolchain.preprocess import frame_samples
 from toolchain.profile import Format, TargetProfile, load_target
+from toolchain.runtime.apart import apart
 from toolchain.runtime.feeds import sample_count
 
 HOST = "host"
@@ -31,11 +32,18 @@ def open_artifact(path: Path) -> Artifact:
         raise BadInput(f"{path}: no such file or folder")
     fmt, model = format_of(path), path.read_bytes()
     with about(path):
+        apart(lambda: _run_once(fmt, model), RUNTIME[fmt])
         session = open_session(fmt, model)
     seen = tuple(map(_channels_last, session.inputs)) if fmt == "onnx" else session.inputs
     manifest = Manifest(name=path.stem, target=HOST, formats=(fmt,),
                         inputs={fmt: session.inputs, "graph": seen}, outputs={fmt: session.outputs})
     return Artifact(manifest, {f"model.{fmt}": model})
+
+
+def _run_once(fmt: Format, model: bytes) -> dict[str, np.ndarray]:
+    """A sample of zeros through a model that nobody vouches for."""
+    session = open_session(fmt, model)
+    return session.run({port.name: np.zeros(port.shape, port.dtype) for port in session.inputs})
 
 
 def _channels_last(port: Port) -> Port:

@@ -15,6 +15,7 @@ from toolchain.ir.graph import Graph, Shape
 from toolchain.ir.layout import channels_last
 from toolchain.load.absorb import absorbed
 from toolchain.load.selfcheck import Oracle, self_check
+from toolchain.runtime.apart import apart
 
 Shapes = Mapping[str, Shape]
 
@@ -98,12 +99,12 @@ def _tflite(model: bytes, name: str) -> tuple[Graph, Oracle]:
     judge = with_float_weights(model, name)
     reference_kernels = level_of(graph) == "QUANTIZED" and has_reference_kernels(model, name)
 
-    def oracle(feeds, keep):
+    def answer(feeds, keep):
         session = LiteRT(judge, reference_kernels=reference_kernels, preserve_all=bool(keep))
         outputs = session.run(feeds)
         return {**(session.tensors() if keep else {}), **outputs}
 
-    return graph, oracle
+    return graph, lambda feeds, keep: apart(lambda: answer(feeds, keep), "LiteRT")
 
 
 def _onnx(model: bytes, name: str, shapes: Shapes) -> tuple[Graph, Oracle]:
@@ -115,14 +116,14 @@ def _onnx(model: bytes, name: str, shapes: Shapes) -> tuple[Graph, Oracle]:
 
     graph = _stamped(graph_of(file), "onnx", model)
 
-    def oracle(feeds, keep):
+    def answer(feeds, keep):
         session = OnnxRuntime(file.with_outputs(keep))
         dtypes = {port.name: port.dtype for port in session.inputs}
         moved = {name: _as(value, dtypes.get(name, "")) for name, value in feeds.items()}
         return {name: _as(value, graph.tensors[name].dtype) if name in graph.tensors else value
                 for name, value in session.run(moved).items()}
 
-    return graph, oracle
+    return graph, lambda feeds, keep: apart(lambda: answer(feeds, keep), "ONNX Runtime")
 
 
 def _as(value: np.ndarray, dtype: str) -> np.ndarray:
