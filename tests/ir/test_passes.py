@@ -347,3 +347,36 @@ def test_an_activation_stays_behind_what_others_read_too():
     graph = b.graph(b.op("relu", [rows], "relu"), b.op("tanh", [y], "tanh"))
     assert [op.kind for op in canonical(graph).ops] == [op.kind for op in graph.ops]
     same_function(graph, canonical(graph))
+
+
+def affine_ahead(pads, groups=1, kinds=("mul", "add")):
+    """x (1, 5, 5, 4) -> constants first -> conv2d 3x3."""
+    rng, b = np.random.default_rng(4), Builder("ahead")
+    y = b.input("x", (1, 5, 5, 4))
+    for kind, shape in zip(kinds, ((1,), (4,))):
+        y = b.op(kind, [b.constant(f"{kind}.c", rng.normal(size=shape).astype(np.float32)), y], kind)
+    w = b.constant("w", rng.normal(size=(6, 3, 3, 4 // groups)).astype(np.float32))
+    bias = b.constant("b", rng.normal(size=6).astype(np.float32))
+    return b.graph(b.op("conv2d", [y, w, bias], "y", pads=pads))
+
+
+@pytest.mark.parametrize("graph, kinds", [
+    (affine_ahead((0, 0, 0, 0)), ["conv2d"]),
+    (affine_ahead((1, 1, 1, 1)), ["mul", "add", "conv2d"]),
+    (affine_ahead((1, 1, 1, 1), kinds=("mul",)), ["conv2d"]),
+    (affine_ahead((0, 0, 0, 0), groups=2), ["mul", "add", "conv2d"])])
+def test_what_stands_before_a_convolution_folds_into_it_where_no_zeros_are_padded(graph, kinds):
+    folded = canonical(graph)
+    assert [op.kind for op in folded.ops] == kinds
+    same_function(graph, folded)
+
+
+def test_a_constant_may_stand_first():
+    b = Builder("first")
+    w, bias = b.constant("w", np.ones((3, 1, 1, 2), np.float32)), b.constant("b", np.ones(3, np.float32))
+    y = b.op("conv2d", [b.input("x", (1, 4, 4, 2)), w, bias], "conv")
+    y = b.op("mul", [b.constant("k", np.full(1, 3, np.float32)), y], "mul")
+    graph = b.graph(b.op("add", [b.constant("s", np.arange(3, dtype=np.float32)), y], "add"))
+    folded = canonical(graph)
+    assert [op.kind for op in folded.ops] == ["conv2d"] and folded.outputs == ("add",)
+    same_function(graph, folded)

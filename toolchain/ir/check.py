@@ -185,8 +185,8 @@ def _slices_agree(tensor: Tensor) -> bool:
 
 
 def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
-    """Weights are int8, per tensor or per output channel; biases int32 (int64 under int16 activations), at
-    the scale of x times the weight's.
+    """Weights are int8, per tensor or per output channel, those of uint8 networks per tensor with any zero
+    point; biases int32 (int64 under int16 activations), at the scale of x times the weight's.
 
     Source: TensorFlow Lite 8-bit quantization specification.
     """
@@ -198,9 +198,19 @@ def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
     elif weight.quant.axis not in (None, channel_axis):
         yield BadGraph(f"{weight.name}: quantized along axis {weight.quant.axis}, "
                        f"{op.kind} needs {channel_axis}")
+    elif weight.quant.zero_point.any() and (x.dtype != "int8" or weight.quant.axis is not None):
+        yield BadGraph(f"{weight.name}: zero point {weight.quant.zero_point.ravel()[0]}; weights have one "
+                       f"other than 0 per tensor and under int8 activations only")
     elif not _scales_agree(x, weight, bias):
         yield BadGraph(f"{bias.name}: bias scale is not the product of the scales of "
                        f"{x.name} and {weight.name}")
+
+
+def asymmetric(graph: Graph) -> list[Op]:
+    """Ops whose integer weights have a zero point other than 0, as TFLite's uint8 networks have."""
+    weighted = (op for op in graph.ops if op.kind in WEIGHTED)
+    return [op for op in weighted if (quant := graph.tensors[op.inputs[1]].quant) is not None
+            and quant.zero_point.any()]
 
 
 def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:

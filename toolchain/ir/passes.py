@@ -8,6 +8,7 @@ import numpy as np
 from toolchain.errors import Unsupported
 from toolchain.ir.activation import fuse_activation, hoist_activation
 from toolchain.ir.check import WEIGHTED, changes_nothing, check, level_of
+from toolchain.ir.gathering import fold_gather
 from toolchain.ir.graph import Graph, Op, Shape, Tensor, constant
 from toolchain.ir.ops import make
 from toolchain.ir.rewriting import Pass, rewired, sole_pairs, until_nothing_folds, without
@@ -134,6 +135,14 @@ def batch_norm_affine(graph: Graph, bn: Op) -> tuple[np.ndarray, np.ndarray]:
     return k, beta - mean * k
 
 
+def constants_second(graph: Graph) -> Graph:
+    """constant + x and constant * x become x + constant and x * constant, which `fold_affine` looks for."""
+    def is_first(op: Op) -> bool:
+        return op.kind in ("add", "mul") and [t.is_constant for t in graph.of(op)] == [True, False]
+
+    return graph.with_ops(replace(op, inputs=op.inputs[::-1]) if is_first(op) else op for op in graph.ops)
+
+
 @until_nothing_folds
 def fold_affine(graph: Graph) -> Graph:
     """conv -> batch_norm, or add, sub or mul of a constant for each channel, becomes one conv.
@@ -142,7 +151,7 @@ def fold_affine(graph: Graph) -> Graph:
     """
     folded, tensors = {}, []
     for conv, op in sole_pairs(graph, WEIGHTED, {"batch_norm", "add", "sub", "mul"}):
-        affine = _affine(graph, conv, op) if _is_linear(graph, conv) else None
+        affine = _affine(graph, conv.name, op) if _is_linear(graph, conv) else None
         if affine is not None:
             weight, bias = _scaled(graph, conv, *affine)
             tensors += [weight, bias]
@@ -156,20 +165,20 @@ def _is_linear(graph: Graph, conv: Op) -> bool:
     return conv.attrs["activation"] is None and all(t.is_constant for t in graph.of(conv)[1:])
 
 
-def _affine(graph: Graph, conv: Op, op: Op) -> tuple[np.ndarray, np.ndarray] | None:
-    """(k, shift) of each channel, where `op` takes the result y of `conv` to k * y + shift."""
+def _affine(graph: Graph, y: str, op: Op) -> tuple[np.ndarray, np.ndarray] | None:
+    """(k, shift) of each channel, where `op` takes y to k * y + shift."""
     if op.kind == "batch_norm":
         return batch_norm_affine(graph, op)
-    value = _per_channel(graph, conv, op)
+    value = _per_channel(graph, graph.tensors[y], op)
     if value is None or op.attrs["activation"] is not None:
         return None
     one, zero = np.ones_like(value), np.zeros_like(value)
     return {"add": (one, value), "sub": (one, -value), "mul": (value, zero)}[op.kind]
 
 
-def _per_channel(graph: Graph, conv: Op, op: Op) -> np.ndarray | None:
-    """The constant that `op` applies to the result of `conv`, one value a channel; None where it is none."""
-    made, value = graph.tensors[conv.name], graph.tensors[op.inputs[1]]
+def _per_channel(graph: Graph, made: Tensor, op: Op) -> np.ndarray | None:
+    """The constant that `op` applies to the tensor `made`, one value a channel; None where it is none."""
+    value = graph.tensors[op.inputs[1]]
     broadcast = value.is_constant and value.size in (1, value.shape[-1] if value.shape else 1)
     if not broadcast or graph.tensors[op.name].shape != made.shape:
         return None
@@ -181,11 +190,44 @@ def _scaled(graph: Graph, conv: Op, k: np.ndarray, shift: np.ndarray) -> tuple[T
     _, weight, bias = graph.of(conv)
     along = [1] * len(weight.shape)
     along[WEIGHTED[conv.kind]] = -1
-    data = (weight.data * k.reshape(along), bias.data * k + shift)
-    shared = [len(graph.consumers[t.name]) > 1 for t in (weight, bias)]
-    names = [f"{conv.name}:{role}" if also else t.name
-             for t, also, role in zip((weight, bias), shared, ("weight", "bias"))]
-    return tuple(constant(name, value.astype(np.float32)) for name, value in zip(names, data))
+    return _renewed(graph, conv, (weight.data * k.reshape(along), bias.data * k + shift))
+
+
+def _renewed(graph: Graph, conv: Op, values: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Weight and bias of `conv` with other values; under new names where another op shares them."""
+    old = graph.of(conv)[1:]
+    names = [f"{conv.name}:{role}" if len(graph.consumers[t.name]) > 1 else t.name
+             for t, role in zip(old, ("weight", "bias"))]
+    return tuple(constant(name, value.astype(np.float32)) for name, value in zip(names, values))
+
+
+@until_nothing_folds
+def fold_affine_ahead(graph: Graph) -> Graph:
+    """add, sub or mul of a constant for each channel -> conv or fully connected becomes one op.
+
+    w' = w * k, b' = b + sum(w * shift). Where zeros are padded, a shift stays: it would not reach them.
+    """
+    folded, tensors = {}, []
+    for op, conv in sole_pairs(graph, {"add", "sub", "mul"}, {"conv2d", "fully_connected"}):
+        affine = _affine_ahead(graph, op, conv)
+        if affine is None:
+            continue
+        (_, weight, bias), (k, shift) = graph.of(conv), affine
+        shifted = (weight.data * shift).reshape(len(bias.data), -1).sum(axis=1)
+        made = _renewed(graph, conv, (weight.data * k, bias.data + shifted))
+        tensors += made
+        folded[conv.name] = replace(conv, inputs=(op.inputs[0], *(t.name for t in made)))
+    return rewired(graph.with_tensors(*tensors), [folded.get(op.name, op) for op in graph.ops])
+
+
+def _affine_ahead(graph: Graph, op: Op, conv: Op) -> tuple[np.ndarray, np.ndarray] | None:
+    """(k, shift) of each channel that `conv` reads, where its weights can take them in."""
+    affine = _affine(graph, op.inputs[0], op)
+    x, weight, bias = graph.of(conv)
+    grouped = weight.shape[-1] != x.shape[-1]
+    if affine is None or grouped or not (weight.is_constant and bias.is_constant):
+        return None
+    return None if affine[1].any() and any(conv.attrs.get("pads", ())) else affine
 
 
 def lower_batch_norm(graph: Graph) -> Graph:
@@ -223,6 +265,7 @@ def _as_mul_add(graph: Graph, bn: Op) -> tuple[list[Op], list[Tensor]]:
 CANONICAL: tuple[Pass, ...] = (
     drop_identity,
     fold_constants,
+    constants_second,
     fold_affine,       # before fuse_activation: the activation sits behind the batch norm
     lower_batch_norm,  # what is left
     fold_affine,       # again: what stood behind a batch norm
@@ -230,6 +273,8 @@ CANONICAL: tuple[Pass, ...] = (
     fuse_activation,
     fold_pad,
     fold_crop,         # after fold_pad: what pads is cropped again
+    fold_affine_ahead,
+    fold_gather,       # behind the activation that a convolution took in
     fold_mean_reshape,
     drop_identity,
 )

@@ -23,7 +23,7 @@ class QuantParams:
     """real = scale * (q - zero_point), per tensor or per slice along `axis`.
 
     scale:      float32, shape () or (slices,), > 0 and finite
-    zero_point: int32, same shape; 0 for weights and biases
+    zero_point: int32, same shape; 0 for biases, and for weights but those of TFLite's uint8 networks
     axis:       the sliced axis, None = per tensor
     dtype:      of the codes: a key of RANGE
     Raises ValueError where one of these does not hold.
