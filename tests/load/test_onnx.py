@@ -91,7 +91,7 @@ def test_an_output_keeps_its_name_through_identities_and_twice():
 
 def test_everything_unsupported_is_listed_at_once():
     nodes = [node("LpPool", "x", "a", kernel_shape=[2, 2], p=3), node("Det", "x", "b"),
-             node("Pad", "a pads", "d", mode="wrap"), node("Erf", "d", "y")]
+             node("Pad", "x pads", "d", mode="wrap"), node("Erf", "d", "y")]
     constants = {"pads": ints(0, 0, 1, 1, 0, 0, 1, 1)}
     with pytest.raises(Unsupported) as error:
         load_onnx(model_of(nodes, {"x": IMAGE}, constants, opset=19), "net")
@@ -202,6 +202,11 @@ def test_an_initializer_that_does_not_fill_its_shape_is_named():
         load_onnx(proto.SerializeToString(), "net")
 
 
+@pytest.mark.oracle
+def test_what_is_damaged_below_is_whole():
+    assert_as_onnx_runtime(typical())
+
+
 def typical() -> bytes:
     """One of everything that exporters write."""
     nodes = [node("Conv", "x w b", "a", "/conv/Conv", pads=[1, 1, 1, 1], strides=[1, 1], group=1),
@@ -218,14 +223,30 @@ def typical() -> bytes:
     return model_of(nodes, {"x": IMAGE}, constants)
 
 
+def modern() -> bytes:
+    """What newer networks hold, on codes too."""
+    nodes = [node("ConvTranspose", "x w", "a", strides=[2, 2], output_padding=[1, 1], pads=[1, 1, 1, 1]),
+             node("Resize", "a none scales", "b", mode="linear"), node("Pad", "b pads", "c", mode="reflect"),
+             node("Slice", "c start end", "d"), node("LayerNormalization", "d g", "e"),
+             node("QuantizeLinear", "e s z", "q"), node("DequantizeLinear", "q s z", "f"),
+             node("DepthToSpace", "f", "h", blocksize=2), node("Gather", "h order", "j", axis=2),
+             node("Tile", "j repeats", "k"), node("ReduceSum", "k axes", "y")]
+    constants = {"w": normal(6, 4, 3, 3), "none": floats(), "scales": floats(1, 1, 1.5, 2),
+                 "pads": ints(0, 0, 1, 1, 0, 0, 1, 1), "start": ints(0, 0), "end": ints(1, 4),
+                 "g": normal(34), "s": np.float32(0.1), "z": np.uint8(120), "order": ints(0, 3, 1),
+                 "repeats": ints(1, 2, 1, 1), "axes": ints(2)}
+    return model_of(nodes, {"x": IMAGE}, constants)
+
+
 @pytest.mark.parametrize("mutated", [changed_bytes, changed_fields])
-def test_no_mutation_crashes_the_door(mutated):
+@pytest.mark.parametrize("model", [typical(), modern()], ids=["typical", "modern"])
+def test_no_mutation_crashes_the_door(model, mutated):
     """Of 300 damaged files each gives a graph, or one of our errors."""
     rng, outcomes = random.Random(0), Counter()
-    assert_as_onnx_runtime(typical())
+    load_onnx(model, "net")
     for _ in range(300):
         try:
-            load_onnx(mutated(typical(), rng), "net")
+            load_onnx(mutated(model, rng), "net")
             outcomes["graph"] += 1
         except ToolchainError as error:
             outcomes[type(error)] += 1

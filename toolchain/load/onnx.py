@@ -12,7 +12,7 @@ from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph, Shape, Source
 from toolchain.load.metadata import with_onnx_metadata
 from toolchain.load.onnx_call import Call, Grid, Value
-from toolchain.load.onnx_file import Node, OnnxFile, inferred_shapes, read_onnx
+from toolchain.load.onnx_file import Node, OnnxFile, read_onnx
 from toolchain.load.onnx_fold import FOLD, fold
 from toolchain.load.onnx_ops import HINTS, RULES
 from toolchain.load.onnx_patterns import fused
@@ -52,7 +52,6 @@ class _Door:
         self.shared: dict[tuple[str, str], str] = {}
         self.grids: dict[str, Grid] = {}
         self.problems: list[str] = []
-        self.shapes: dict[str, tuple[int, ...]] | None = None
         self.unknown: set[str] = set()
         self.used = {value for node in file.nodes for value in node.inputs} | set(file.outputs)
         meant = dict(input_grids(file))
@@ -78,6 +77,8 @@ class _Door:
             return expanded(node, ChainMap(more, self.file.constants))
         except Unsupported:
             return [node]
+        except MALFORMED as error:
+            raise self.broken(node, error) from error
         finally:
             self.values.update(more)
 
@@ -93,8 +94,11 @@ class _Door:
         except MALFORMED as error:
             if self.problems:  # what stands in for an unsupported node may not fit
                 return self.stand_in(node)
-            raise BadModel(f"{self.file.name}: {node.op} at {node.outputs[0]}: {error}; the model breaks the "
-                           f"ONNX specification or is damaged: export it again") from error
+            raise self.broken(node, error) from error
+
+    def broken(self, node: Node, error: Exception) -> BadModel:
+        return BadModel(f"{self.file.name}: {node.op} at {node.outputs[0]}: {error}; the model breaks the "
+                        f"ONNX specification or is damaged: export it again")
 
     def convert(self, node: Node) -> tuple[Value, ...]:
         inputs = tuple(self.values[name] if name else None for name in node.inputs)
@@ -119,11 +123,9 @@ class _Door:
 
     def stand_in(self, node: Node) -> None:
         """Tensors for what an unsupported node gives, so that the walk can go on; unknown if the shape is."""
-        if self.shapes is None:
-            self.shapes = inferred_shapes(self.file.proto)
-        self.unknown |= set(node.outputs) - set(self.shapes)
+        self.unknown |= set(node.outputs) - set(self.file.told)
         for name in node.outputs:
-            self.values[name] = self.build.tensor(name, self.shapes.get(name, (1,)))
+            self.values[name] = self.build.tensor(name, self.file.told.get(name, (1,)))
 
     def output(self, name: str) -> str:
         """The tensor of an output under its own name; where it has another, a reshape to the same shape."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from toolchain.ir.build import Builder
 from toolchain.ir.layout import TO_FIRST, TO_LAST
 from toolchain.ir.quant import QuantParams, dequantize
 
+LARGEST = 1 << 26
+"""Elements of a constant that is no weight of the file."""
 ONLY_CONSTANTS = "only constants have a row"
 Value = str | np.ndarray
 """What an ONNX value is here: the name of an activation of the graph, or the array of a constant."""
@@ -137,6 +140,12 @@ class Call:
         """A constant of the rule's own; float32 unless it is an array of another type."""
         data = data if isinstance(data, np.ndarray) else np.float32(data)
         return self.build.constant(f"{self.name}:{role}", data)
+
+    def bounded(self, *sizes: int) -> None:
+        """Raises ValueError where a constant that the rule is about to make is too large: a few bytes of a
+        file must not ask for more."""
+        if prod(sizes) > LARGEST:
+            raise ValueError(f"asks for a constant of {prod(sizes):,} elements; {LARGEST:,} are made")
 
     def weight(self, index: int, layout: str, arranged: np.ndarray, channels: int = 0) -> str:
         """Constant input `index` as `arranged` for the Graph; one tensor for all who read it so.

@@ -1,6 +1,6 @@
 """What an .onnx file holds, as plain Python values: checked, with readable names. Nothing in it is run."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class OnnxFile:
     inputs:    name -> (shape, dtype)
     constants: initializers by name
     notes:     what was bound or changed
+    told:      shapes that the file tells of inner values
     """
 
     name: str
@@ -50,6 +51,7 @@ class OnnxFile:
     constants: Arrays
     nodes: tuple[Node, ...]
     notes: tuple[str, ...]
+    told: Mapping[str, Shape]
 
     def with_outputs(self, keep: Collection[str]) -> bytes:
         """The model as ONNX Runtime takes it, with extra outputs: the values in `keep` that its nodes make. A
@@ -76,27 +78,33 @@ def read_onnx(model: bytes, name: str, folder: Path | None = None,
     """
     proto, notes = parse(model, name, folder)
     rename(proto)
+    told = _told_shapes(proto)
     codes = {name for node in proto.graph.node if node.op_type in READS_CODES for name in node.input}
     inputs, bound = bind(proto, name, shapes or {}, codes)
     constants = {t.name: array_of(t, f"{name}: initializer {t.name}") for t in proto.graph.initializer}
-    nodes = tuple(_node(node, name) for node in proto.graph.node)
+    nodes = tuple(_node(node, name) for node in proto.graph.node if node.output)
     outputs = tuple(output.name for output in proto.graph.output)
-    return OnnxFile(name, proto, opset_of(proto), inputs, outputs, constants, nodes, (*notes, *bound))
+    made = {value for node in nodes for value in node.outputs}
+    _require_outputs(name, outputs, {*inputs, *constants, *made})
+    return OnnxFile(name, proto, opset_of(proto), inputs, outputs, constants, nodes, (*notes, *bound), told)
 
 
-def inferred_shapes(proto) -> dict[str, Shape]:
-    """Shapes of values that ONNX's shape inference knows, the batch bound to 1."""
-    from onnx.shape_inference import infer_shapes
+def _require_outputs(name: str, outputs: tuple[str, ...], made: Container[str]) -> None:
+    if not outputs:
+        raise BadModel(f"{name}: has no outputs; export it again")
+    if missing := [output for output in outputs if output not in made]:
+        raise BadModel(f"{name}: nothing makes output '{missing[0]}'; export it again")
 
-    try:
-        proto = infer_shapes(proto)
-    except Exception:  # its classes share no base; without shapes fewer problems are found at once, no more
-        return {}
+
+def _told_shapes(proto) -> dict[str, Shape]:
+    """Shapes that the file itself tells of inner values, the batch bound to 1. ONNX's own shape inference
+    (1.23) would tell more, but a damaged file makes it abort the process."""
     shapes = {}
     for value in proto.graph.value_info:
         dims = value.type.tensor_type.shape.dim
-        if dims and all(d.dim_value > 0 for d in dims[1:]):
+        if dims and all(0 < d.dim_value < 1 << 31 for d in dims[1:]):
             shapes[value.name] = (1, *(d.dim_value for d in dims[1:]))
+    del proto.graph.value_info[:]  # their types and sizes may not hold any more
     return shapes
 
 

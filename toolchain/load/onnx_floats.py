@@ -32,7 +32,6 @@ def in_float32(proto, name: str) -> tuple[str, ...]:
         if getattr(holder, field) in others:
             found.add(getattr(holder, field))
             setattr(holder, field, TensorProto.FLOAT)
-    del proto.graph.value_info[:]
     names = sorted(helper.tensor_dtype_to_string(dtype).removeprefix("TensorProto.").lower()
                    for dtype in found)
     return (f"{' and '.join(names)} computed in float32",) if names else ()

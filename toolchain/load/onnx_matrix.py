@@ -40,6 +40,7 @@ def conv_transpose(call: Call) -> str:
         raise ValueError(f"weight {kernel.shape} in {group} groups does not take the input {call.shape(x)}")
     image = to_image(call, x)
     stretch = deconvolution(call, x, kernel.shape[2:])
+    call.bounded(kernel.size, group, *stretch.dilation)
     kernel = _dilated(kernel if rank == 4 else kernel[:, :, None], stretch.dilation)
     attrs = {"stride": stretch.stride, "pads": stretch.pads}
     bias = call.vector(2, kernel.shape[1] * group, "bias")

@@ -110,6 +110,7 @@ def _places(start: int, end: int, step: int, size: int) -> range:
 
 def pick(call: Call, x: str, picks: Mapping[int, range]) -> str:
     """Along each axis the elements at these places."""
+    call.bounded(sum(map(len, picks.values())))
     last = max(picks)
     for axis in sorted(picks):
         indices = call.fresh(f"indices{axis}", np.array(picks[axis], np.int64))
@@ -163,6 +164,7 @@ def gather_elements(call: Call) -> str:
     """Along one axis, an index for each element: all elements in a row, and where in it each one lies."""
     x, indices = call.operand(0), call.operand(1)
     axis, shape, wanted = call.axis(call.attr("axis", 0), x), call.shape(x), call.shape(indices)
+    call.bounded(len(wanted), *wanted)
     strides = [prod(shape[a + 1:]) for a in range(len(shape))]
     places = np.indices(wanted, np.int64)
     offsets = sum(places[a] * strides[a] for a in range(len(shape)) if a != axis)

@@ -23,6 +23,7 @@ def batch_normalization(call: Call) -> str:
 
 def _parameter(call: Call, index: int, shape: tuple[int, ...], left_out: float) -> str:
     """gamma or beta in `shape`, which it fills or broadcasts to."""
+    call.bounded(*shape)
     if call.input(index) is None:
         return call.fresh(f"input{index}", np.full(shape[-1:], left_out, np.float32))
     value = call.constant(index, f"input {index}")

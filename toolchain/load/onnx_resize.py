@@ -70,6 +70,7 @@ OURS = {"asymmetric": {"align_corners": False, "half_pixel_centers": False},
 def resize(call: Call) -> Value:
     x = call.activation()
     axes = _axes(call, x)
+    call.bounded(sum(axis.wanted for axis in axes))
     if all(axis.size == axis.wanted and axis.scale == 1 for axis in axes):
         return x
     for name in ("antialias", "exclude_outside"):
