@@ -10,14 +10,16 @@ import numpy as np
 from toolchain.artifact import Port, convert
 from toolchain.atomic import replacing
 from toolchain.data import read_npz
-from toolchain.device.local import open_session
+from toolchain.device.local import RUNTIME, open_session
 from toolchain.errors import BadInput, BadSamples
+from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import Shapes, load, source_runtime
-from toolchain.load.selfcheck import noise, share_of_range
+from toolchain.load.selfcheck import Oracle, noise, share_of_range
 from toolchain.lower import file_ports, ports
 from toolchain.profile import Format
+from toolchain.runtime.apart import apart
 from toolchain.runtime.feeds import sample_count
 
 RANDOM_SAMPLES = 4
@@ -60,10 +62,19 @@ def convert_model(source: str, out: Path, *, weights: str = "float32", shapes: S
     feeds = {"random": noise(graph_in_source_layout(graph), RANDOM_SAMPLES)} if check else {}
     if inputs is not None:
         feeds[str(inputs)] = _given(inputs, graph)
-    checks = {name: compare(graph, fmt, model, source_runtime(source, shapes), values)
+    checks = {name: compare(graph, fmt, model, _source(source, graph, shapes), values)
               for name, values in feeds.items()}
     return Conversion(source=source, written=str(out), bytes=len(model), notes=graph.source.notes,
                       checks=checks)
+
+
+def _source(source: str, graph: Graph, shapes: Shapes | None) -> Oracle:
+    """What runs the source: for a quantized .tflite the runtime that runs what is written, not the judge's
+    reference kernels."""
+    if level_of(graph) == "FLOAT" or not source.endswith(".tflite"):
+        return source_runtime(source, shapes)
+    model = Path(source).read_bytes()
+    return lambda feeds, keep: apart(lambda: open_session("tflite", model).run(feeds), RUNTIME["tflite"])
 
 
 def _format(out: Path) -> Format:
