@@ -11,8 +11,26 @@ SQNR_DB = 20.0
 COLUMNS = ("float .tflite", "float .onnx", "INT8 .tflite", "INT8 .onnx", "C", "transposes")
 REFUSED = "refused"
 
-EXCEPTIONS: Mapping[tuple[str, str], str] = {}
-"""(network, column) -> why the promise is not kept; a test holds that these and no others are not."""
+LITE0 = ("all 60 activations together, on photographs unlike the seven that calibrated; without the stem's "
+         "`_swish`, the worst of them, there are 3 dB more. The weights alone leave 22 dB. On the same "
+         "samples litert-quantizer has 15.4 dB")
+TEXT = ("`p2o.Add.11`, the first pointwise convolution, spans 433 while most values are near 0: it alone "
+        "leaves 11 dB. On the same samples onnxruntime's quantize_static has 11.7 dB")
+NO_KERNEL = "no integer C kernel yet for "
+EXCEPTIONS: Mapping[tuple[str, str], str] = {
+    ("efficientnet_lite0", "INT8 .tflite"): LITE0,
+    ("efficientnet_lite0", "INT8 .onnx"): LITE0,
+    ("text_detector", "INT8 .tflite"): TEXT,
+    ("text_detector", "INT8 .onnx"): TEXT,
+    ("convnext", "C"): NO_KERNEL + "layer_norm and gelu",
+    ("unet_transposed", "C"): NO_KERNEL + "transpose_conv2d",
+    ("unet_bilinear", "C"): NO_KERNEL + "resize_bilinear",
+    ("yolo", "C"): NO_KERNEL + "slice and resize_nearest",
+    ("tcn", "C"): NO_KERNEL + "slice",
+    ("swift_f0", "C"): NO_KERNEL + "slice and reduce_max",
+    ("conv_vae", "C"): NO_KERNEL + "transpose_conv2d",
+}
+"""(network, column) -> why the promise is not kept; a test holds that these are not and all others are."""
 
 
 @dataclass(frozen=True)
