@@ -35,11 +35,15 @@ def binary(graph: Graph, op: Op) -> Call:
 
 
 def lookup(graph: Graph, op: Op) -> Call:
-    """relu, relu6, leaky_relu, logistic, tanh, quantize: the reference's answer for each of the 256 codes."""
-    x, y = graph.of(op)[0], graph.tensors[op.name]
+    """Every function of one code: the reference's answer for each of the 256; pow with its exponent."""
+    (x, *others), y = graph.of(op), graph.tensors[op.name]
+    if not all(t.is_constant and t.size == 1 for t in others):
+        raise Unsupported(f"{op.name}: {op.kind} by {others[0].name} {list(others[0].shape)}; C takes one "
+                          f"constant exponent")
     every = np.arange(256, dtype=np.uint8).view(x.dtype)
-    table = INT8[op.kind](op, [every], [x.quant], y.quant)
-    return Call("tk_lookup_s8", op.inputs, {"size": y.size, "table": Array("table", table.view(np.uint8))})
+    table = INT8[op.kind](op, [every, *(t.data for t in others)], [t.quant for t in (x, *others)], y.quant)
+    return Call("tk_lookup_s8", op.inputs[:1],
+                {"size": y.size, "table": Array("table", table.view(np.uint8))})
 
 
 def softmax(graph: Graph, op: Op) -> Call:

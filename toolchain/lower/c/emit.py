@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolchain.errors import Unsupported
-from toolchain.ir.check import WEIGHTED
+from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import graph_macs
 from toolchain.lower.c import elementwise, movement, pack
@@ -25,8 +25,19 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "relu": elementwise.lookup,
     "relu6": elementwise.lookup,
     "leaky_relu": elementwise.lookup,
+    "elu": elementwise.lookup,
+    "gelu": elementwise.lookup,
+    "hard_swish": elementwise.lookup,
+    "softplus": elementwise.lookup,
     "logistic": elementwise.lookup,
     "tanh": elementwise.lookup,
+    "abs": elementwise.lookup,
+    "neg": elementwise.lookup,
+    "exp": elementwise.lookup,
+    "log": elementwise.lookup,
+    "sqrt": elementwise.lookup,
+    "rsqrt": elementwise.lookup,
+    "pow": elementwise.lookup,
     "quantize": elementwise.lookup,
     "softmax": elementwise.softmax,
     "average_pool2d": movement.pool2d,
@@ -122,3 +133,6 @@ def _require_codes(graph: Graph, op: Op) -> None:
         raise Unsupported(f"{op.name}: {op.kind} over a batch of {tensors[0].shape[0]}; C takes one sample")
     if op.kind in WEIGHTED and not all(t.is_constant for t in graph.of(op)[1:]):
         raise Unsupported(f"{op.name}: {op.kind} with weights that are computed; C takes constants")
+    if op in asymmetric(graph):
+        raise Unsupported(f"{op.name}: {op.kind} with a zero point of its weights, as TFLite's uint8 "
+                          f"networks have; C takes 0: quantize the float network again")
