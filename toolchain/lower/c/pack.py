@@ -1,4 +1,4 @@
-"""conv2d, depthwise_conv2d and fully_connected: weights to C, and all that can be computed at build time."""
+"""Convolutions and fully_connected: weights to C, and all that can be computed at build time."""
 
 import numpy as np
 
@@ -24,6 +24,8 @@ def fully_connected(graph: Graph, op: Op) -> Call:
 def conv2d(graph: Graph, op: Op) -> Call:
     """A 1x1 window that takes every pixel as it lies is a matrix product over all of them."""
     weight = graph.tensors[op.inputs[1]].data
+    if weight.shape[3] < graph.of(op)[0].shape[3]:
+        return _grouped(graph, op, weight)
     if weight.shape[1:3] == (1, 1) and op.attrs["stride"] == (1, 1) and not any(op.attrs["pads"]):
         return fully_connected(graph, op)
     return _convolution(graph, op, weight)
@@ -34,13 +36,31 @@ def depthwise_conv2d(graph: Graph, op: Op) -> Call:
     x, weight, _ = graph.of(op)
     if x.shape[-1] == 1:
         return _convolution(graph, op, weight.data.transpose(3, 1, 2, 0))
-    several = {"multiplier": op.attrs["multiplier"]} if op.attrs["multiplier"] > 1 else {}
-    taps = weight.shape[1] * weight.shape[2]
+    return _depthwise(graph, op, weight.data, op.attrs["multiplier"])
+
+
+def _depthwise(graph: Graph, op: Op, weight: np.ndarray, multiplier: int) -> Call:
+    """weight: [1, kh, kw, channels * multiplier]"""
+    several, taps = {"multiplier": multiplier} if multiplier > 1 else {}, weight.shape[1] * weight.shape[2]
     _require_short_sum(op, taps)
-    params = {"window": _window(graph, op), **several, "weight": Array("weight", weight.data),
+    params = {"window": _window(graph, op), **several, "weight": Array("weight", weight),
               "output": _output(graph, op)}
     kernel = "tk_depthwise_multiplier_conv2d_s8" if several else "tk_depthwise_conv2d_s8"
-    return Call(kernel, op.inputs[:1], params, scratch_bytes=taps * x.shape[-1])
+    return Call(kernel, op.inputs[:1], params, scratch_bytes=taps * graph.of(op)[0].shape[-1])
+
+
+def _grouped(graph: Graph, op: Op, weight: np.ndarray) -> Call:
+    """Groups of one channel are a depthwise convolution; weight: [O, kh, kw, channels / groups]"""
+    outputs, height, width, depth = weight.shape
+    channels = graph.of(op)[0].shape[3]
+    groups = channels // depth
+    if depth == 1:
+        return _depthwise(graph, op, np.ascontiguousarray(weight.transpose(3, 1, 2, 0)), outputs // groups)
+    _require_short_sum(op, height * width * depth)
+    return Call("tk_grouped_conv2d_s8", op.inputs[:1], {
+        "window": _window(graph, op), "groups": groups, "depth": depth, "outputs": outputs // groups,
+        "weight": Array("weight", weight), "output": _output(graph, op)},
+        scratch_bytes=height * width * channels)
 
 
 def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:
