@@ -18,6 +18,7 @@ from toolchain.lower.tflite_border import with_border
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "conv2d": pack.conv2d,
     "depthwise_conv2d": pack.depthwise_conv2d,
+    "transpose_conv2d": pack.transpose_conv2d,
     "fully_connected": pack.fully_connected,
     "add": elementwise.binary,
     "sub": elementwise.binary,

@@ -42,9 +42,9 @@ def depthwise_conv2d(graph: Graph, op: Op) -> Call:
 def _depthwise(graph: Graph, op: Op, weight: np.ndarray, multiplier: int) -> Call:
     """weight: [1, kh, kw, channels * multiplier]"""
     several, taps = {"multiplier": multiplier} if multiplier > 1 else {}, weight.shape[1] * weight.shape[2]
-    _require_short_sum(op, taps)
+    require_short_sum(op, taps)
     params = {"window": _window(graph, op), **several, "weight": Array("weight", weight),
-              "output": _output(graph, op)}
+              "output": _folded_output(graph, op)}
     kernel = "tk_depthwise_multiplier_conv2d_s8" if several else "tk_depthwise_conv2d_s8"
     return Call(kernel, op.inputs[:1], params, scratch_bytes=taps * graph.of(op)[0].shape[-1])
 
@@ -56,11 +56,26 @@ def _grouped(graph: Graph, op: Op, weight: np.ndarray) -> Call:
     groups = channels // depth
     if depth == 1:
         return _depthwise(graph, op, np.ascontiguousarray(weight.transpose(3, 1, 2, 0)), outputs // groups)
-    _require_short_sum(op, height * width * depth)
+    require_short_sum(op, height * width * depth)
     return Call("tk_grouped_conv2d_s8", op.inputs[:1], {
         "window": _window(graph, op), "groups": groups, "depth": depth, "outputs": outputs // groups,
-        "weight": Array("weight", weight), "output": _output(graph, op)},
+        "weight": Array("weight", weight), "output": _folded_output(graph, op)},
         scratch_bytes=height * width * channels)
+
+
+def transpose_conv2d(graph: Graph, op: Op) -> Call:
+    """As it is: centred codes have 9 bits, so that half as many products fit."""
+    x, weight, bias = graph.of(op)
+    y, (outputs, height, width, channels) = graph.tensors[op.name], weight.shape
+    require_short_sum(op, height * width * channels, LONGEST_SUM // 2)
+    (stride_height, stride_width), pads = op.attrs["stride"], op.attrs["pads"]
+    return Call("tk_transpose_conv2d_s8", op.inputs[:1], {
+        "input_height": x.shape[1], "input_width": x.shape[2], "channels": channels,
+        "output_height": y.shape[1], "output_width": y.shape[2], "outputs": outputs,
+        "kernel_height": height, "kernel_width": width,
+        "stride_height": stride_height, "stride_width": stride_width,
+        "pad_top": pads[0], "pad_left": pads[2], "input_zero_point": int(x.quant.zero_point),
+        "weight": Array("weight", weight.data), "output": _output(graph, op, bias.data)})
 
 
 def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:
@@ -72,22 +87,28 @@ def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:
 def _matrix(graph: Graph, op: Op, weight: np.ndarray) -> dict[str, Value]:
     """tk_matrix_s8_params of weights [O, ...]."""
     rows = np.ascontiguousarray(weight).reshape(len(weight), -1)
-    _require_short_sum(op, rows.shape[1])
+    require_short_sum(op, rows.shape[1])
     return {"channels": rows.shape[0], "depth": rows.shape[1], "weight": Array("weight", rows),
-            "output": _output(graph, op)}
+            "output": _folded_output(graph, op)}
 
 
-def _require_short_sum(op: Op, products: int) -> None:
-    if products >= LONGEST_SUM:
+def require_short_sum(op: Op, products: int, most: int = LONGEST_SUM) -> None:
+    """Raises Unsupported where sums of so many products do not fit 32 bits."""
+    if products >= most:
         raise Unsupported(f"{op.name}: {op.kind} adds {products:,} products, C takes fewer than "
-                          f"{LONGEST_SUM:,}; split it")
+                          f"{most:,}; split it")
 
 
-def _output(graph: Graph, op: Op) -> dict[str, Value]:
-    """tk_output_s8_params: per-channel bias, multiplier and shift, and the range of codes."""
+def _folded_output(graph: Graph, op: Op) -> dict[str, Value]:
+    """tk_output_s8_params for sums over raw input codes."""
     x, weight, bias = graph.of(op)
+    return _output(graph, op, folded_bias(x.quant, weight.data, bias.data, WEIGHTED[op.kind]))
+
+
+def _output(graph: Graph, op: Op, offset: np.ndarray) -> dict[str, Value]:
+    """tk_output_s8_params: what is added per channel, multiplier and shift, and the range of codes."""
+    x, weight, _ = graph.of(op)
     out = graph.tensors[op.name].quant
-    offset = folded_bias(x.quant, weight.data, bias.data, WEIGHTED[op.kind])
     multiplier, shift = weighted(x.quant, weight.quant, out)
     return {"bias": Array("bias", offset.astype(np.int32)),
             "multiplier": Array("multiplier", np.broadcast_to(multiplier, offset.shape).astype(np.int32)),
