@@ -197,7 +197,7 @@ class _Absorbing:
         small = Graph(op.name, used, (op,), inputs, op.outputs)
         try:
             check(small, "QUANTIZED")
-            reference.run(small, {name: np.zeros(used[name].shape, used[name].dtype) for name in inputs})
+            reference.run_one(small, {name: np.zeros(used[name].shape, used[name].dtype) for name in inputs})
         except ToolchainError:
             return None
         return op
@@ -255,7 +255,7 @@ def _check_steps(before: Graph, after: Graph) -> None:
     values = {**feeds, **reference.run(before, feeds, keep=[op.name for op in shared])}
     for op in shared:
         single = unit(after, op, values)
-        got = reference.run(single, {name: values[name] for name in single.inputs})[op.name]
+        got = reference.run_one(single, {name: values[name] for name in single.inputs})[op.name]
         apart = np.abs(got.astype(int) - values[op.name]).max()
         if apart > 1:
             raise SelfCheckFailed(f"{before.name}: {op.name} ({op.kind}) on codes is {apart} codes away from "

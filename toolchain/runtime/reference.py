@@ -36,11 +36,17 @@ def run(graph: Graph, feeds: Mapping[str, np.ndarray], keep: Iterable[str] = ())
     wanted = [graph.tensors[name] for name in dict.fromkeys((*graph.outputs, *keep))]
     results = {t.name: np.empty((count * t.shape[0], *t.shape[1:]), t.dtype) for t in wanted}
     for start in range(0, count, step):
-        values = _run_part(graph, {name: feeds[name][start:start + step] for name in graph.inputs}, results)
+        part = {name: feeds[name][start:start + step] for name in graph.inputs}
+        values = _run_part(graph, part, results, len(next(iter(part.values()))))
         for tensor in wanted:
             rows = slice(start * tensor.shape[0], (start + step) * tensor.shape[0])
             results[tensor.name][rows] = values[tensor.name]
     return results
+
+
+def run_one(graph: Graph, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs for one sample; inputs have their tensors' own shapes, whose first axis need not be 1."""
+    return _run_part(graph, feeds, graph.outputs, 1)
 
 
 def _samples_at_once(graph: Graph) -> int:
@@ -85,9 +91,10 @@ OWN_BATCH: Mapping[str, Callable[[Graph, Op], bool]] = {
 """Kinds that may use axis 0 although every activation has 1 there -> whether an op of it does not."""
 
 
-def _run_part(graph: Graph, feeds: Mapping[str, np.ndarray], wanted: Iterable[str]) -> dict[str, np.ndarray]:
-    """All ops over a few samples."""
-    values, count = {t.name: t.data for t in graph.constants} | dict(feeds), len(next(iter(feeds.values())))
+def _run_part(graph: Graph, feeds: Mapping[str, np.ndarray], wanted: Iterable[str],
+              count: int) -> dict[str, np.ndarray]:
+    """All ops over `count` samples, a few."""
+    values = {t.name: t.data for t in graph.constants} | dict(feeds)
     last_reader = {name: op for op in graph.ops for name in op.inputs}
     kept = {name: values[name] for name in wanted if name in values}
     for op in graph.ops:
