@@ -1,4 +1,4 @@
-/* tk_binary_s8.h - what add, sub and mul share: walking two operands that may broadcast.
+/* tk_binary_s8.h - what add, sub, mul, div and prelu share: walking two operands that may broadcast.
  *
  * a, b  int8; what out[i][j][k][l] is made of lies at i * stride[0] + j * stride[1] + k * stride[2] +
  *       l * stride[3] from the start of a (a_stride) or b (b_stride); a stride of 0 repeats
@@ -6,8 +6,10 @@
  *
  * a_zero_point, b_zero_point  subtracted from the codes
  * a_multiplier, a_shift, b_multiplier, b_shift
- *                             only add and sub: bring (code - zero point) * 2^20 to a common scale
- * multiplier, shift           of the result, see tk_requantize.h
+ *                             add and sub: bring (code - zero point) * 2^20 to a common scale; div, prelu:
+ *                             see there
+ * multiplier, shift           of the result, see tk_requantize.h; div and prelu, which are done by then: 2^30
+ *                             and 1, that is 1.0
  * zero_point                  of the output;  low, high: the output's range less zero_point
  */
 #ifndef TK_BINARY_S8_H
@@ -61,6 +63,11 @@ static inline void tk_binary_s8(const tk_binary_s8_params *restrict p, const int
 /* (code - zero point) * 2^20 at the scale that add and sub work in: twice the larger of the inputs'. */
 static inline int32_t tk_common_scale_s8(int32_t centred, int32_t multiplier, int32_t shift) {
     return tk_requantize(centred * (1 << 20), multiplier, shift);
+}
+
+/* What div and prelu hand on: so small that a multiplication by 1.0 leaves it as it is. */
+static inline int32_t tk_limited_s8(const tk_binary_s8_params *restrict p, int32_t value) {
+    return value < p->low ? p->low : value > p->high ? p->high : value;
 }
 
 #endif

@@ -52,7 +52,8 @@ static void some_channels(const tk_transpose_conv2d_s8_params *p, const int8_t *
         const int32_t line = o * p->kernel_height + rows.full - i * p->stride_height;
         for (int32_t j = columns.first; j < columns.end; j++) {
             const int32_t tap = line * p->kernel_width + columns.full - j * p->stride_width;
-            const int8_t *from = x + (i * p->input_width + j) * p->channels, *w = p->weight + tap * p->channels;
+            const int8_t *from = x + (i * p->input_width + j) * p->channels;
+            const int8_t *w = p->weight + tap * p->channels;
             if (count == 4) {
                 four_products(p, from, w, sums);
             } else {

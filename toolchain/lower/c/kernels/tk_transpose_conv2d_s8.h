@@ -9,8 +9,8 @@
  * weight  [outputs][kernel_height][kernel_width][channels]          int8
  * pad_top, pad_left  rows and columns cut off the full output; below 0, what they add holds the bias alone,
  *                    as output pixels do that no window reaches
- * output  per output channel, see tk_output_s8.h; the zero point is not folded into the bias, because how many
- *         weights meet an input depends on the pixel
+ * output  per output channel, see tk_output_s8.h; the zero point is not folded into the bias, because how
+ *         many weights meet an input depends on the pixel
  *
  * Strides >= 1. kernel_height * kernel_width * channels is below 2^16, so the products sum up within 32 bits.
  * Each output pixel gathers its inputs: no scratch. Four channels at a time share each load of x.
