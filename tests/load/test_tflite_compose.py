@@ -53,6 +53,12 @@ FILES = {
     "strided_slice_new_axis": one_operator(
         "STRIDED_SLICE", {**X, "begin": I32([0, 0, 1]), "end": I32([1, 0, 3]), "strides": I32([1, 1, 1])},
         {"y": (1, 1, 2, 6, 3)}, options="StridedSliceOptions", fields={"newAxisMask": 2}),
+    "concat_of_rows": one_operator("CONCATENATION", XY, {"y": (2, 4, 6, 3)}, options="ConcatenationOptions"),
+    "pack_of_samples": one_operator("PACK", XY, {"y": (2, 1, 4, 6, 3)}, options="PackOptions",
+                                    fields={"valuesCount": 2}),
+    "gather_of_a_batch": one_operator(
+        "GATHER", {**X, "i": I32([[3, 0]])}, {"y": (1, 2, 6, 3)}, options="GatherOptions",
+        fields={"axis": 1, "batchDims": 1}, version=5),
     "expand_dims": one_operator("EXPAND_DIMS", {**X, "axis": I32([-1])}, {"y": (1, 4, 6, 3, 1)}),
     "broadcast_to": one_operator("BROADCAST_TO", {"x": (1, 1, 6, 1), "shape": I32([1, 4, 6, 3])},
                                  {"y": (1, 4, 6, 3)}, version=2),
@@ -127,16 +133,13 @@ def test_a_composition_of_codes_gives_the_same_codes(name):
     (one_operator("STRIDED_SLICE", {**X, **STRIDED, "strides": I32([1, 1, -1, 1])}, {"y": (1, 2, 3, 3)},
                   options="StridedSliceOptions"), "strides [1, 1, -1, 1]; forward ones have a row"),
     (one_operator("IF", {"c": (1,)}, {"y": (1, 2)}, dtype="bool"), "control flow has no row"),
-    (one_operator("STABLEHLO_COMPOSITE", X, {"y": (1, 2)}), "no row for this operator"),
-    (one_operator("CONCATENATION", XY, {"y": (2, 4, 6, 3)}, options="ConcatenationOptions"),
-     "joins along axis 0, the batch, of (1, 4, 6, 3)"),
     (one_operator("SELECT", {"c": (1,), **XY}, {"y": (1, 4, 6, 3)}), "condition 'c' is float32, not bool"),
-    (one_operator("GATHER", {**X, "i": I32([0, 1])}, {"y": (2, 4, 6, 3)}, options="GatherOptions",
-                  fields={"batchDims": 1}), "indices for each of 1 batch dimensions"),
+    (one_operator("GATHER", {**X, "i": I32([[0, 1]] * 4)}, {"y": (1, 4, 2, 3)}, options="GatherOptions",
+                  fields={"batchDims": 1, "axis": 2}), "indices for each of (4,) batch dimensions"),
     (one_operator("ADD", XY, {"y": (1, 4, 6, 3)}, options="AddOptions",
                   fields={"fusedActivationFunction": 4}),
-     "fused activation TANH; NONE, RELU, RELU6 and RELU_N1_TO_1 have rows"),
-], ids=range(8))
+     "fused activation TANH, which LiteRT leaves out; NONE, RELU, RELU6 and RELU_N1_TO_1 have rows"),
+], ids=range(6))
 def test_what_has_no_row_says_why(model, why):
     with pytest.raises(Unsupported) as caught:
         load_tflite(model, "net")

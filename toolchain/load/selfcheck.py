@@ -18,6 +18,11 @@ TOLERANCE = 1e-4
 NARROWEST = 0.01
 """Least range that outputs are judged by, as a share of their magnitude: float32 rounding is no error."""
 SEED = 20180901
+_IN_FLOAT = frozenset({"fully_connected", "sum"})
+ROUNDED_OTHERWISE: Mapping[str, frozenset[str]] = {
+    "int8": _IN_FLOAT, "uint8": _IN_FLOAT | {"average_pool2d", "resize_bilinear", "concat"}}
+"""dtype of the source's codes -> kinds that LiteRT may round to the code beside ours: it requantizes in
+float, or rounds halves up, where for int8 it rounds them away from zero."""
 PASS = "the layout pass changed it"
 REPORT = "This is a bug in a door: please report it with the model"
 
@@ -117,33 +122,43 @@ def _first_divergence(literal: Graph, oracle: Oracle, feeds: Arrays) -> str:
 def _check_codes(literal: Graph, oracle: Oracle, feeds: Arrays) -> float:
     """Check an integer graph op by op, each on the source's own inputs, so that one code does not snowball.
 
-    All codes are equal, except that LiteRT requantizes FULLY_CONNECTED in float, and ONNX Runtime everything,
-    and may be one code away. Values that the source does not show are made of those before them.
+    All codes are equal, but those of a kind in ROUNDED_OTHERWISE, and all of ONNX Runtime's, which
+    requantizes in float: they may be one code away. Values that the source does not show are made of those
+    before them.
     Returns the worst difference as a share of the output's codes (of its range, for floats).
     """
     computed = [op for op in literal.ops if not all(t.is_constant for t in literal.of(op))]
     theirs = {**feeds, **oracle(feeds, [op.name for op in computed])}
+    unsigned = {name for name in theirs if name in literal.tensors
+                and (theirs[name].dtype.name, literal.tensors[name].dtype) == ("uint8", "int8")}
+    theirs |= {name: (theirs[name].astype(np.int16) - 128).astype(np.int8) for name in unsigned}
     known = [op for op in computed if op.name in theirs]
     singles = {op: unit(literal, op, theirs) for op in known}
     if not set(literal.outputs) <= {op.name for op in known}:
         raise SelfCheckFailed(f"{literal.name}: the source runtime does not show its inner tensors, so "
                               f"nothing could be checked. {REPORT}")
-    return max(_op_error(literal, op, singles[op], theirs) for op in known if singles[op].inputs)
+    return max(_op_error(op, singles[op], theirs, op.name in unsigned) for op in known if singles[op].inputs)
 
 
-def _op_error(graph: Graph, op: Op, single: Graph, theirs: Arrays) -> float:
-    """Of one op on the source's inputs, as a share of its codes or its range."""
-    ours = reference.run(single, {name: theirs[name] for name in single.inputs})[op.name]
-    if graph.tensors[op.name].dtype in PLAIN:
+def _op_error(op: Op, single: Graph, theirs: Arrays, unsigned: bool) -> float:
+    """Of one op on the source's inputs, as a share of its codes or its range.
+
+    unsigned: the codes are uint8 in the source
+    """
+    result = single.tensors[op.name].dtype
+    ours = reference.run_one(single, {name: theirs[name] for name in single.inputs})[op.name]
+    if result in PLAIN:
         error, allowed = share_of_range(ours, theirs[op.name]), TOLERANCE
     else:
-        codes = float(np.ptp(RANGE[graph.tensors[op.name].dtype]))
+        codes = float(np.ptp(RANGE[result]))
         error = float(np.abs(ours.astype(np.float64) - theirs[op.name]).max()) / codes
-        rounded = op.kind in ("fully_connected", "sum") or graph.source.format == "onnx"
+        otherwise = ROUNDED_OTHERWISE["uint8" if unsigned or result == "uint8" else "int8"]
+        kinds = {each.kind for each in single.ops}
+        rounded = single.source.format == "onnx" or bool(otherwise & kinds)
         allowed = 1 / codes if rounded else 0.0
     if error > allowed:
-        raise SelfCheckFailed(f"{graph.name}: {op.name} ({op.kind}) differs from the source runtime's kernel "
-                              f"by {error:.2g} of its range. {REPORT}")
+        raise SelfCheckFailed(f"{single.name}: {op.name} ({op.kind}) differs from the source runtime's "
+                              f"kernel by {error:.2g} of its range. {REPORT}")
     return error
 
 

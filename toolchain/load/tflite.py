@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from toolchain.errors import BadGraph, Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.load.tflite_compose import COMPOSE
-from toolchain.load.tflite_file import MAX_ELEMENTS, FileOp, read_tflite
+from toolchain.load.tflite_file import MAX_ELEMENTS, read_decomposed
 from toolchain.load.tflite_fold import folded
 from toolchain.load.tflite_hybrid import is_hybrid
 from toolchain.load.tflite_loader import Loader
 from toolchain.load.tflite_operators import NO_REFERENCE_KERNEL, OPERATORS
+from toolchain.load.tflite_records import FileOp
+from toolchain.load.tflite_unsigned import is_unsigned, signed
 from toolchain.load.tflite_unsupported import only_feeds_max_pools, pad_value, pads_lowest, problems
 from toolchain.load.tflite_weighted import add_convolution, add_fully_connected, add_transposed, window_pads
 
@@ -27,7 +29,7 @@ def load_tflite(model: bytes, name: str) -> Graph:
     Raises BadModel where the bytes are damaged or contradict themselves, Unsupported listing every op, type
     and shape without a row.
     """
-    file = folded(read_tflite(model, name))
+    file = signed(folded(read_decomposed(model, name)))
     if found := problems(file):
         raise Unsupported.listing(name, found)
     load = Loader(file)
@@ -45,7 +47,9 @@ def has_reference_kernels(model: bytes, name: str) -> bool:
 
     Its own run the others as exactly, but SUM, which is a code off at times.
     """
-    return NO_REFERENCE_KERNEL.isdisjoint(op.operator for op in read_tflite(model, name).ops)
+    file = read_decomposed(model, name)
+    lacking = NO_REFERENCE_KERNEL["uint8" if is_unsigned(file) else "int8"]
+    return lacking.isdisjoint(op.operator for op in file.ops)
 
 
 def _add_plain(load: Loader, op: FileOp, kind: str) -> None:
@@ -65,16 +69,18 @@ def _add_pool(load: Loader, op: FileOp, kind: str) -> None:
 
 
 def _add_reduction(load: Loader, op: FileOp, kind: str) -> None:
-    """Over the batch too, which is 1: then a reshape leaves it out."""
-    shape, attrs = load.source(op, 0).shape, load.attrs(op, kind)
+    """Over the first axis too: a reshape leaves it out. Where it is no batch of 1, it goes behind one."""
+    shape, attrs, output = load.source(op, 0).shape, load.attrs(op, kind), load.output(op)
     axes = tuple(dict.fromkeys(load.axis(op, axis, len(shape)) for axis in load.integers(op, 1)))
     if 0 not in axes:
         load.emit(op, kind, [load.named(op, 0)], axes=axes, **attrs)
         return
-    inner, name = tuple(axis for axis in axes if axis), load.named(op, 0)
+    lifted = shape[0] != 1
+    inner = tuple(axis + lifted for axis in axes if axis or lifted)
+    name = load.reshaped(load.named(op, 0), (1,) * lifted + shape, f"{output.name}.lifted")
     if inner:
-        name = load.build.op(kind, [name], f"{load.output(op).name}.sample", axes=inner, keepdims=True,
-                             quant=load.params(load.output(op)))
+        name = load.build.op(kind, [name], f"{output.name}.sample", axes=inner, keepdims=True,
+                             quant=load.params(output))
     load.emit_reshaped(op, name)
 
 

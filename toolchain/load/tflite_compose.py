@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from toolchain.load.tflite_file import FileOp
 from toolchain.load.tflite_loader import Loader
+from toolchain.load.tflite_records import FileOp
 from toolchain.load.tflite_slices import strided_slices
 from toolchain.load.tflite_weighted import window_pads
 
@@ -27,8 +27,12 @@ def add_transpose(load: Loader, op: FileOp, kind: str) -> None:
 
 
 def add_concat(load: Loader, op: FileOp, kind: str) -> None:
-    axis = load.axis(op, op.options["axis"], len(load.source(op, 0).shape))
-    load.emit(op, kind, [load.name(op, i) for i in op.inputs], axis=axis)
+    """The uint8 kernel brings its inputs to the output's scale (ConcatenationWithScaling)."""
+    axis, parts = load.axis(op, op.options["axis"], len(load.source(op, 0).shape)), []
+    for index in op.inputs:
+        part = load.name(op, index)
+        parts.append(load.rescaled(part, op) if load.file.unsigned else part)
+    _emit_joined(load, op, parts, axis)
 
 
 def add_pack(load: Loader, op: FileOp, kind: str) -> None:
@@ -37,7 +41,17 @@ def add_pack(load: Loader, op: FileOp, kind: str) -> None:
     axis = load.axis(op, op.options["axis"], len(shape) + 1)
     parts = [load.inner("reshape", [load.name(op, i)], f"{output.name}.part",
                         shape=(*shape[:axis], 1, *shape[axis:])) for i in op.inputs]
-    load.emit(op, "concat", parts, axis=axis)
+    _emit_joined(load, op, parts, axis)
+
+
+def _emit_joined(load: Loader, op: FileOp, parts: Sequence[str], axis: int) -> None:
+    """Parts joined along an axis; along the first, which an op leaves to the batch, behind a unit axis."""
+    if axis:
+        return load.emit(op, "concat", parts, axis=axis)
+    name = load.output(op).name
+    rows = [load.inner("reshape", [part], f"{name}.rows", shape=(1, *load.build.tensors[part].shape))
+            for part in parts]
+    return load.emit_reshaped(op, load.inner("concat", rows, f"{name}.joined", axis=1))
 
 
 def _bounds_of(shape: tuple[int, ...], axis: int, begin: int, end: int) -> Bounds:
@@ -109,10 +123,13 @@ def add_unpack(load: Loader, op: FileOp, kind: str) -> None:
 
 
 def add_gather(load: Loader, op: FileOp, kind: str) -> None:
-    x, indices = load.source(op, 0), load.source(op, 1)
+    """Batch dimensions, all of size 1, the indices have in common with x."""
+    x, indices, batch = load.source(op, 0), load.source(op, 1), op.options["batchDims"]
     axis = load.axis(op, op.options["axis"], len(x.shape))
     _require_indices(load, op, indices, x.shape[axis])
-    load.emit(op, kind, [load.named(op, 0), load.named(op, 1)], axis=axis)
+    batch = load.axis(op, batch, len(indices.shape)) if batch else 0
+    rows = load.reshaped(load.named(op, 1), indices.shape[batch:], f"{indices.name}.rows")
+    load.emit(op, kind, [load.named(op, 0), rows], axis=axis)
 
 
 def _require_indices(load: Loader, op: FileOp, indices, size: int) -> None:
@@ -177,14 +194,18 @@ def add_argmin(load: Loader, op: FileOp, kind: str) -> None:
 
 
 def add_l2_normalization(load: Loader, op: FileOp, kind: str) -> None:
-    """x / max(|x|, 1e-6) along the last axis (reference/l2normalization.h)."""
-    x, y = load.named(op, 0), load.output(op).name
+    """x / max(|x|, 1e-6) along the last axis (reference/l2normalization.h); of codes, in reals."""
+    x, y, codes = load.named(op, 0), load.output(op).name, load.params(load.output(op)) is not None
+    x = load.inner("dequantize", [x], f"{y}.reals") if codes else x
     squares = load.inner("mul", [x, x], f"{y}.squares")
     axes = (len(load.source(op, 0).shape) - 1,)
     total = load.inner("sum", [squares], f"{y}.total", axes=axes, keepdims=True)
     length = load.inner("sqrt", [total], f"{y}.length")
     safe = load.inner("maximum", [length, load.build.constant(f"{y}.least", np.float32([1e-6]))], f"{y}.safe")
-    load.emit(op, "div", [x, safe], activation=load.attrs(op, "div")["activation"])
+    if codes:
+        load.emit(op, "quantize", [load.inner("div", [x, safe], f"{y}.normal")])
+    else:
+        load.emit(op, "div", [x, safe], activation=load.attrs(op, "div")["activation"])
 
 
 def add_l2_pool(load: Loader, op: FileOp, kind: str) -> None:

@@ -6,8 +6,7 @@ the file's size bounds what is read. Source: TFLite schema version 3.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 import math
 import struct
 
@@ -15,8 +14,10 @@ from ai_edge_litert import schema_py_generated as schema
 import numpy as np
 
 from toolchain.errors import BadModel
+from toolchain.load.tflite_composite import decomposed
 from toolchain.load.tflite_operators import OPERATORS
-from toolchain.load.tflite_schema import FILE_IDENTIFIER, SCHEMA_VERSION, TENSOR_TYPE
+from toolchain.load.tflite_records import COMPOSITE, FileOp, FileTensor, TFLiteFile
+from toolchain.load.tflite_schema import FILE_IDENTIFIER, OLD_IDENTIFIERS, SCHEMA_VERSION, TENSOR_TYPE
 
 MAX_ELEMENTS = 2**28
 """Of one tensor: 1 GiB of float32, more than any target here holds."""
@@ -30,75 +31,29 @@ _OPERATOR_NAME = {code: name for name, code in vars(schema.BuiltinOperator).item
 _OPTIONS = {operator: row.options for operator, row in OPERATORS.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class FileTensor:
-    """One tensor of the file.
-
-    dtype:      numpy's name, or the schema's in capitals where the toolchain has none for it
-    signature:  the shape with -1 for what the file leaves open, None where it leaves nothing open
-    data:       a read-only view of a constant's values, None for an activation
-    scale, zero_point: of length 0 (none), 1 (per tensor) or shape[axis]
-    unusual:    what makes it unreadable for us (sparse, a state variable ...), "" for a plain tensor
-    """
-
-    index: int
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    signature: tuple[int, ...] | None
-    data: np.ndarray | None
-    scale: np.ndarray
-    zero_point: np.ndarray
-    axis: int
-    unusual: str
-
-
-@dataclass(frozen=True, eq=False)
-class FileOp:
-    """One operator.
-
-    operator:        name in the schema
-    options:         by field; {} where our rows need none
-    inputs, outputs: tensor indexes; -1 where an optional input is left out
-    """
-
-    index: int
-    operator: str
-    options: Mapping[str, object]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class TFLiteFile:
-    """The first subgraph; others are reached through control flow only, which has no row.
-
-    name:      of the model, for messages
-    signature: tensor index -> its name in the file's first signature of this subgraph
-    """
-
-    name: str
-    tensors: tuple[FileTensor, ...]
-    ops: tuple[FileOp, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    signature: Mapping[int, str] = field(default_factory=dict)
-
-    @cached_property
-    def not_only_max_pooled(self) -> frozenset[int]:
-        """Tensors that something else reads than a max pool without pads."""
-        others = (op.inputs for op in self.ops
-                  if op.operator != "MAX_POOL_2D" or op.options["padding"] != schema.Padding.VALID)
-        return frozenset((*self.outputs, *(index for inputs in others for index in inputs)))
-
-
 def read_tflite(model: bytes, name: str) -> TFLiteFile:
-    """Decode `model`. Raises BadModel naming the table or tensor that cannot be right."""
+    """Decode `model`, whose composites keep their names.
+
+    Raises BadModel naming the table or tensor that cannot be right.
+    """
+    return _read(model, name, lambda reader: reader.file(0))
+
+
+def read_decomposed(model: bytes, name: str) -> TFLiteFile:
+    """As `read_tflite`, with composites replaced by what they stand for."""
+    return _read(model, name, lambda reader: decomposed(reader.file(0), reader.file))
+
+
+def _read(model: bytes, name: str, read: Callable[["_Reader"], TFLiteFile]) -> TFLiteFile:
+    if model[4:8] in OLD_IDENTIFIERS:
+        raise BadModel(f"{name}: .tflite schema version {model[7:8].decode()}, which no runtime of today "
+                       f"reads; convert the source network again, which gives version {SCHEMA_VERSION}")
     if model[4:8] != FILE_IDENTIFIER:
-        raise BadModel(f"{name}: not a .tflite file: bytes 4 to 8 are {bytes(model[4:8])!r}, "
-                       f"not {FILE_IDENTIFIER!r}")
+        raise BadModel(f"{name}: not a .tflite file: bytes 4 to 8 are {bytes(model[4:8])!r}, not "
+                       f"{FILE_IDENTIFIER!r}; if it is of schema version 0, which has no such mark, convert "
+                       f"its source network again")
     try:
-        return _Reader(bytes(model), name).file()
+        return read(_Reader(bytes(model), name))
     except (struct.error, ValueError, IndexError, TypeError, OverflowError) as error:
         raise BadModel(f"{name}: truncated or damaged .tflite file ({error}); export it again") from None
 
@@ -112,6 +67,10 @@ class _Reader:
     def __init__(self, model: bytes, name: str):
         self.model, self.name, self.left, self.constant_bytes = model, name, 4 * len(model), 0
         self.root = schema.Model.GetRootAs(model, 0)
+        self.require(self.root.Version() == SCHEMA_VERSION,
+                     f"schema version {self.root.Version()}; runtimes of today read {SCHEMA_VERSION}")
+        self.buffers = self.each(self.root.BuffersLength(), self.buffer)
+        self.codes = self.each(self.root.OperatorCodesLength(), self.operator)
 
     def bad(self, what: str) -> BadModel:
         return BadModel(f"{self.name}: {what}; the file is damaged: copy or export it again")
@@ -142,27 +101,26 @@ class _Reader:
         return found
 
     def text(self, raw: bytes | None) -> str:
+        """Up to the first NUL, where runtimes end it."""
         self.spend(len(raw or b""))
-        return (raw or b"").decode(errors="backslashreplace")
+        return (raw or b"").partition(b"\0")[0].decode(errors="backslashreplace")
 
-    def file(self) -> TFLiteFile:
-        self.require(self.root.Version() == SCHEMA_VERSION,
-                     f"schema version {self.root.Version()}, not {SCHEMA_VERSION}, which every runtime reads")
-        self.require(self.root.SubgraphsLength() > 0, "it holds no subgraph")
-        graph, count = self.root.Subgraphs(0), self.root.Subgraphs(0).TensorsLength()
-        buffers = self.each(self.root.BuffersLength(), self.buffer)
-        codes = self.each(self.root.OperatorCodesLength(), self.operator)
-        tensors = self.each(count, lambda i: self.tensor(i, graph.Tensors(i), buffers))
+    def file(self, index: int) -> TFLiteFile:
+        """Subgraph `index`."""
+        self.require(0 <= index < self.root.SubgraphsLength(), f"it holds no subgraph {index}")
+        graph, count = self.root.Subgraphs(index), self.root.Subgraphs(index).TensorsLength()
+        tensors = self.each(count, lambda i: self.tensor(i, graph.Tensors(i), self.buffers))
         inputs, outputs = (self.indexes(graph, vector, count) for vector in ("Inputs", "Outputs"))
         self.require(outputs and -1 not in (*inputs, *outputs), f"it has inputs {inputs}, outputs {outputs}")
-        ops = self.each(graph.OperatorsLength(), lambda i: self.op(i, graph.Operators(i), codes, tensors))
+        ops = self.each(graph.OperatorsLength(),
+                        lambda i: self.op(i, graph.Operators(i), self.codes, tensors))
         return TFLiteFile(self.name, _named(tensors, (*inputs, *outputs)), tuple(ops), inputs, outputs,
-                          self.signature((*inputs, *outputs)))
+                          self.signature(index, (*inputs, *outputs)))
 
-    def signature(self, ports: tuple[int, ...]) -> Mapping[int, str]:
-        """Names of inputs and outputs in the first signature of subgraph 0; {} where it has none."""
+    def signature(self, subgraph: int, ports: tuple[int, ...]) -> Mapping[int, str]:
+        """Names of inputs and outputs in the first signature of a subgraph; {} where it has none."""
         tables = self.each(self.root.SignatureDefsLength(), self.root.SignatureDefs)
-        table = next((t for t in tables if t.SubgraphIndex() == 0), None)
+        table = next((t for t in tables if t.SubgraphIndex() == subgraph), None)
         if table is None:
             return {}
         named = [*self.each(table.InputsLength(), table.Inputs),
@@ -237,7 +195,19 @@ class _Reader:
         inputs, outputs = (self.indexes(table, vector, len(tensors)) for vector in ("Inputs", "Outputs"))
         self.spend(sum(len(tensors[i].name) for i in (*inputs, *outputs)))
         self.require(outputs and -1 not in outputs, f"op {index} {operator} has outputs {outputs}")
+        if operator == COMPOSITE:
+            return self.composite(index, table, inputs, outputs)
         return FileOp(index, operator, self.options(index, operator, table), inputs, outputs)
+
+    def composite(self, index: int, table, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> FileOp:
+        """Its name and the subgraph that computes it."""
+        union, wanted = table.BuiltinOptions2(), schema.BuiltinOptions2.StableHLOCompositeOptions
+        self.require(union is not None and table.BuiltinOptions2Type() == wanted,
+                     f"op {index} {COMPOSITE} has no options")
+        options = schema.StableHLOCompositeOptions()
+        options.Init(union.Bytes, union.Pos)
+        operator = f"{COMPOSITE} {self.text(options.Name())}"
+        return FileOp(index, operator, {"subgraph": options.DecompositionSubgraphIndex()}, inputs, outputs)
 
     def options(self, index: int, operator: str, table) -> Mapping[str, object]:
         """Fields of the operator's options table; the schema's defaults where the file leaves it out."""

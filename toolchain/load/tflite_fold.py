@@ -9,8 +9,9 @@ import math
 import numpy as np
 
 from toolchain.errors import BadModel
-from toolchain.load.tflite_file import MAX_CONSTANT_BYTES, FileOp, FileTensor, TFLiteFile
+from toolchain.load.tflite_file import MAX_CONSTANT_BYTES
 from toolchain.load.tflite_hybrid import float_weight
+from toolchain.load.tflite_records import FileOp, FileTensor, TFLiteFile
 from toolchain.load.tflite_slices import strided_slices
 
 PLAIN = frozenset({"int32", "int64", "float32", "float16", "bool"})

@@ -9,7 +9,8 @@ import numpy as np
 
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.quant import QuantParams, dequantize
-from toolchain.load.tflite_file import FileOp, FileTensor, TFLiteFile, read_tflite
+from toolchain.load.tflite_file import read_tflite
+from toolchain.load.tflite_records import FileOp, FileTensor, TFLiteFile
 from toolchain.load.tflite_schema import BUILTIN, SCHEMA_VERSION, TENSOR_TYPE, little_endian, packed
 
 _HYBRID = {BUILTIN[kind].operator for kind in (*WEIGHTED, "batch_matmul")}

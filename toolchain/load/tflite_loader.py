@@ -7,8 +7,8 @@ from toolchain.ir.build import Builder
 from toolchain.ir.check import INTEGER
 from toolchain.ir.graph import Graph, Source
 from toolchain.ir.quant import RANGE, QuantParams, quantize
-from toolchain.load.tflite_file import FileOp, FileTensor, TFLiteFile
 from toolchain.load.tflite_hybrid import float_weight
+from toolchain.load.tflite_records import FileOp, FileTensor, TFLiteFile
 from toolchain.load.tflite_schema import BUILTIN, CODES, RELATION, short_float
 from toolchain.load.tflite_unsupported import CLIPS, FUSED_CLIPS
 
@@ -188,6 +188,14 @@ class Loader:
         data = np.array([value], tensor.dtype) if tensor.quant is None else \
             quantize(np.float32([value]), tensor.quant)
         return self.build.constant(name, data, tensor.quant)
+
+    def rescaled(self, name: str, op: FileOp) -> str:
+        """`name` at the scale of the operator's output, by a quantize of our own where it has another."""
+        output = self.output(op)
+        params, tensor = self.params(output), self.build.tensors[name]
+        if params is None or params.same_as(tensor.quant):
+            return name
+        return self.build.op("quantize", [name], f"{output.name}.part", dtype=output.dtype, quant=params)
 
     def reshaped(self, name: str, shape: tuple[int, ...], output: str) -> str:
         """`name` as `shape`, by a reshape of our own where it has another."""

@@ -70,10 +70,12 @@ _COMPOSED = {
     "RELU_N1_TO_1": Operator("clip"),
     "RELU_0_TO_1": Operator("clip"),
     "ARG_MIN": Operator("argmin", (2, 2), (1,), codes=False, options="ArgMinOptions"),
-    "L2_NORMALIZATION": Operator("l2_normalization", codes=False, options="L2NormOptions"),
+    "L2_NORMALIZATION": Operator("l2_normalization", options="L2NormOptions"),
     "L2_POOL_2D": Operator("l2_pool2d", codes=False, options="Pool2DOptions")}
 
 OPERATORS: Mapping[str, Operator] = {**_rows(), **_WEIGHTED, **_SHAPES, **_COMPOSED}
 CONTROL_FLOW = frozenset({"IF", "WHILE", "CALL_ONCE", "CALL", "STABLEHLO_WHILE", "STABLEHLO_CASE"})
-NO_REFERENCE_KERNEL = frozenset({"ELU", "TILE", "DEPTH_TO_SPACE", "SUM"})
-"""Operators whose int8 version is missing from LiteRT 2.3's reference kernels, or wrong there (SUM)."""
+NO_REFERENCE_KERNEL: Mapping[str, frozenset[str]] = {
+    "int8": frozenset({"ELU", "TILE", "DEPTH_TO_SPACE", "SUM"}), "uint8": frozenset({"ELU"})}
+"""dtype of codes -> operators whose version for it is missing from LiteRT 2.3's reference kernels, or wrong
+there (SUM)."""

@@ -11,6 +11,7 @@ import flatbuffers
 import numpy as np
 
 FILE_IDENTIFIER = b"TFL3"
+OLD_IDENTIFIERS = (b"TFL1", b"TFL2")
 SCHEMA_VERSION = 3
 ALIGNMENT = 16
 """Of buffers, in bytes (schema.fbs: force_align of Buffer.data)."""

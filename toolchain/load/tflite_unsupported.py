@@ -9,8 +9,8 @@ from toolchain.errors import BadModel
 from toolchain.ir.check import BIAS, INTEGER, WEIGHTED
 from toolchain.ir.ops import PLAIN
 from toolchain.ir.quant import RANGE
-from toolchain.load.tflite_file import FileOp, FileTensor, TFLiteFile
 from toolchain.load.tflite_operators import CONTROL_FLOW, OPERATORS, Operator
+from toolchain.load.tflite_records import FileOp, FileTensor, TFLiteFile
 from toolchain.load.tflite_schema import CODES
 
 CLIPS: Mapping[str, tuple[float, float]] = {"relu_n1_to_1": (-1.0, 1.0)}
@@ -124,9 +124,6 @@ def _type_problems(file: TFLiteFile, op: FileOp, row: Operator) -> list[str]:
     codes = {"int8", "int16"} if row.codes else set()
     taken, given = _BORDERS.get(row.kind, ({*PLAIN, *codes},) * 2)
     allowed = [*((t, taken) for t in reads), *((t, given) for t in makes)]
-    if unsigned := [t.name for t, dtypes in allowed if t.dtype == "uint8" and "uint8" not in dtypes]:
-        return [f"tensor '{unsigned[0]}' is uint8, TFLite's quantization before version 2.0; quantize the "
-                f"float model again, in int8"]
     found = [f"tensor '{t.name}' is {t.dtype}; {', '.join(sorted(dtypes))} have rows here"
              for t, dtypes in allowed if t.dtype not in dtypes]
     found += [f"activation '{t.name}' is quantized per channel; per tensor has a row"
@@ -140,8 +137,8 @@ def _type_problems(file: TFLiteFile, op: FileOp, row: Operator) -> list[str]:
 def _kind_problems(file: TFLiteFile, op: FileOp, row: Operator) -> Iterator[str]:
     activation = op.options.get("fusedActivationFunction", 0)
     if activation not in _FUSED:
-        yield (f"fused activation {_FUSED_NAME.get(activation, activation)}; NONE, RELU, RELU6 and "
-               f"RELU_N1_TO_1 have rows")
+        yield (f"fused activation {_FUSED_NAME.get(activation, activation)}, which LiteRT leaves out; NONE, "
+               f"RELU, RELU6 and RELU_N1_TO_1 have rows: put an operator behind")
     if row.kind in WEIGHTED:
         yield from _weight_problems(file, op, row.kind)
     yield from _OWN_PROBLEMS.get(row.kind, lambda file, op: ())(file, op)
@@ -155,8 +152,10 @@ def _weight_problems(file: TFLiteFile, op: FileOp, kind: str) -> Iterator[str]:
         yield f"weight '{weight.name}' is {weight.dtype} under {x.dtype} activations"
     elif weight.dtype != "float32" and not weight.scale.size:
         yield f"weight '{weight.name}' is {weight.dtype} without a scale"
-    elif weight.dtype == "int8" and x.dtype != "float32" and weight.zero_point.any():
+    elif weight.dtype == "int8" and x.dtype != "float32" and weight.zero_point.any() and not file.unsigned:
         yield f"weight '{weight.name}' must be quantized with zero point 0, as the TFLite specification says"
+    elif weight.scale.size > 1 and file.unsigned and x.dtype != "float32":
+        yield f"weight '{weight.name}' is uint8 and quantized per channel; per tensor has a row"
     elif weight.scale.size > 1 and x.dtype != "float32" and weight.axis != WEIGHTED[kind]:
         yield f"weight '{weight.name}' is quantized along axis {weight.axis}; axis {WEIGHTED[kind]} has a row"
     if bias is not None and bias.dtype != BIAS.get(x.dtype, "float32"):
@@ -194,8 +193,9 @@ def _gather_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
     indices = file.tensors[op.inputs[OPERATORS[op.operator].kind == "gather"]]
     if indices.dtype not in ("int32", "int64"):
         yield f"indices '{indices.name}' are {indices.dtype}; int32 and int64 have rows"
-    if op.options.get("batchDims"):
-        yield f"indices for each of {op.options['batchDims']} batch dimensions; one set for all has a row"
+    batch = indices.shape[:op.options.get("batchDims", 0)]
+    if any(n != 1 for n in batch):
+        yield f"indices for each of {batch} batch dimensions; one set for all has a row"
 
 
 def _slice_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
@@ -213,21 +213,6 @@ def _select_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
                f"value has a row")
 
 
-def _batch_axis_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
-    x = file.tensors[op.inputs[0]]
-    rank = len(x.shape) + (op.operator == "PACK")
-    if rank and op.options["axis"] in (0, -rank):
-        yield f"joins along axis 0, the batch, of {x.shape}"
-
-
-def _reduction_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
-    x, axes = file.tensors[op.inputs[0]], file.tensors[op.inputs[1]].data.reshape(-1)
-    if x.shape[:1] != (1,) and bool(np.isin(axes, (0, -len(x.shape))).any()):
-        yield f"reduces over axis 0, the batch, of {x.shape}"
-
-
 _OWN_PROBLEMS = {
     "pad": _pad_problems, "batch_matmul": _batch_matmul_problems, "gather": _gather_problems,
-    "embedding": _gather_problems, "strided_slice": _slice_problems, "select": _select_problems,
-    "concat": _batch_axis_problems, "pack": _batch_axis_problems,
-    **dict.fromkeys(("mean", "sum", "reduce_max", "reduce_min"), _reduction_problems)}
+    "embedding": _gather_problems, "strided_slice": _slice_problems, "select": _select_problems}

@@ -7,9 +7,9 @@ import numpy as np
 
 from toolchain.ir.check import BIAS, WEIGHTED
 from toolchain.ir.quant import QuantParams
-from toolchain.load.tflite_file import FileOp
 from toolchain.load.tflite_hybrid import is_hybrid
 from toolchain.load.tflite_loader import Loader
+from toolchain.load.tflite_records import FileOp
 from toolchain.load.tflite_schema import same_pads
 
 _NO_PADS = (0, 0, 0, 0)
@@ -94,10 +94,18 @@ def _weight_and_bias(load: Loader, op: FileOp, kind: str, positions=(0, 1, 2)) -
     quant = load.build.tensors[name].quant
     axis = None if quant is None or quant.axis is None else 0
     if len(op.inputs) > positions[2] and op.inputs[positions[2]] >= 0:
-        return [name, load.name(op, op.inputs[positions[2]], axis)]
+        return [name, _bias(load, op, positions[2], axis)]
     params, dtype = None, "float32"
     if quant is not None:
         scale, dtype = np.float64(x.scale[0]) * quant.scale, BIAS[x.dtype]
         params = QuantParams(scale, np.zeros(scale.shape), axis, dtype)
     zeros = np.zeros(weight.shape[WEIGHTED[kind]], dtype)
     return [name, load.build.constant(f"{load.output(op).name}.bias", zeros, params)]
+
+
+def _bias(load: Loader, op: FileOp, position: int, axis: int | None) -> str:
+    """Its name. litert-torch writes some as [1, 1, 1, O]."""
+    bias = load.source(op, position)
+    if len(bias.shape) == 1 or bias.scale.size > 1:
+        return load.name(op, bias.index, axis)
+    return load.build.constant(bias.name, bias.data.reshape(-1), load.params(bias))

@@ -33,6 +33,7 @@ from toolchain.lower.tflite_file import TFLiteModel
 from toolchain.lower.tflite_islands import with_islands
 from toolchain.lower.tflite_rewrite import rewritten
 from toolchain.lower.tflite_transpose import in_wide_tiles
+from toolchain.lower.tflite_unsigned import with_unsigned_codes
 from toolchain.lower.tflite_weights import FORMATS, with_float16, with_int8
 from toolchain.lower.tflite_windows import scheme, with_pads
 
@@ -59,7 +60,7 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
         raise BadInput(f"{graph.name}: weights={weights!r}: a float graph's are one of "
                        f"{', '.join(map(repr, FORMATS))}, a quantized graph's are as they are")
     lowered = with_border(with_border(graph, input_io or io, graph.inputs), io, graph.outputs)
-    lowered = with_islands(lowered)
+    lowered = with_islands(with_unsigned_codes(lowered))
     for rewrite in (expanded, with_pads, in_wide_tiles):
         lowered = rewritten(lowered, rewrite)
     if weights != "float32":

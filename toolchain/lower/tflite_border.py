@@ -1,5 +1,6 @@
 """Inputs and outputs of a quantized .tflite file in another dtype than the graph's."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from toolchain.ir.graph import Graph, Op, Tensor, unique_name
@@ -13,12 +14,15 @@ def with_border(graph: Graph, io: str, names: tuple[str, ...]) -> Graph:
     names: the inputs and outputs that are meant
     """
     codes = [graph.tensors[name] for name in dict.fromkeys(names) if _converts(graph.tensors[name], io)]
-    if not codes:
-        return graph
+    return with_outer(graph, {t.name: _outer(t, io) for t in codes})
+
+
+def with_outer(graph: Graph, outer: Mapping[str, Tensor]) -> Graph:
+    """The graph with conversions between inputs and outputs and the outer tensors of their names."""
+    codes = [graph.tensors[name] for name in outer]
     inner = {t.name: replace(t, name=unique_name(f"{t.name}.{t.dtype}", graph.tensors)) for t in codes}
-    outer = {t.name: _outer(t, io) for t in codes}
     before = [Op("quantize", (name,), (inner[name].name,)) for name in graph.inputs if name in inner]
-    after = [Op("dequantize" if io == "float32" else "quantize", (inner[name].name,), (name,))
+    after = [Op("quantize" if outer[name].quant else "dequantize", (inner[name].name,), (name,))
              for name in graph.outputs if name in inner and name not in graph.inputs]
     ops = [replace(op, inputs=_renamed(op.inputs, inner), outputs=_renamed(op.outputs, inner))
            for op in graph.ops]

@@ -15,7 +15,7 @@ from toolchain.lower.tflite_windows import scheme
 _NEVER_ON_CODES = frozenset({"neg", "pow", "softplus", "layer_norm", "batch_norm"})
 FLOAT_ONLY: Mapping[str, frozenset[str]] = {
     "int8": _NEVER_ON_CODES,
-    "uint8": _NEVER_ON_CODES,
+    "uint8": _NEVER_ON_CODES | {"batch_matmul", "elu", "abs", "exp", "log", "sqrt", "rsqrt"},
     "int16": _NEVER_ON_CODES | {"elu", "prelu", "hard_swish", "log_softmax", "argmax", "depth_to_space",
                                 "space_to_depth"}}
 """dtype of codes -> kinds that LiteRT does not run on them, or runs wrongly (neg ignores the zero point)."""

@@ -100,7 +100,7 @@ def _depthwise(inputs, output, options) -> int | None:
     if _is_hybrid(x, weight):
         return 6 if weight.quant.axis is not None else 4
     dilated = max(options.get("dilationHFactor", 1), options.get("dilationWFactor", 1)) > 1
-    return 2 if dilated and x.dtype == "float32" else None
+    return 2 if dilated and x.dtype in ("float32", "uint8") else None
 
 
 def _fully_connected(inputs, output, options) -> int | None:

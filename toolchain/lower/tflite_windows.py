@@ -152,5 +152,6 @@ def _extended(rewriting: Rewriting, op: Op, extra: list[tuple[int, int]]) -> tup
     pads = tuple(pad + more for pad, more in zip(op.attrs["pads"], (n for both in extra for n in both)))
     if not any(map(any, extra)):
         return weight.name, pads
-    data = np.pad(weight.data, ((0, 0), *extra, (0, 0)))
+    zero = 0 if weight.quant is None or weight.quant.axis is not None else int(weight.quant.zero_point)
+    data = np.pad(weight.data, ((0, 0), *extra, (0, 0)), constant_values=zero)
     return rewriting.constant(f"{weight.name}.extended", data, weight.quant), pads

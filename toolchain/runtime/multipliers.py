@@ -24,13 +24,23 @@ LARGEST = 2.0**30 - 1
 def weighted(x: QuantParams, weight: QuantParams, out: QuantParams) -> tuple[np.ndarray, np.ndarray]:
     """For conv2d, depthwise_conv2d, fully_connected: multipliers and shifts, () or (channels,), int64.
 
-    kernel_util.cc PopulateConvolutionQuantizationParams, GetQuantizedConvolutionMultipler.
+    kernel_util.cc PopulateConvolutionQuantizationParams, GetQuantizedConvolutionMultipler; the latter, which
+    weights with a zero point have, multiplies the scales in float32.
     """
-    return fixed_points(np.float64(x.scale) * np.float64(weight.scale) / np.float64(out.scale))
+    product = x.scale * weight.scale if weight.zero_point.any() else np.float64(x.scale) * weight.scale
+    return fixed_points(np.float64(product) / np.float64(out.scale))
+
+
+def centred(weight: np.ndarray, quant: QuantParams) -> np.ndarray:
+    """Weight codes less their zero point: int16, or as they are where it is 0."""
+    return weight - quant.zero_point.astype(np.int16) if quant.zero_point.any() else weight
 
 
 def folded_bias(x: QuantParams, weight: np.ndarray, bias: np.ndarray, axis: int) -> np.ndarray:
-    """bias - zero_point * sum(weight) per channel on `axis`: what a sum over raw input codes lacks. int64."""
+    """bias - zero_point * sum(weight) per channel on `axis`: what a sum over raw input codes lacks. int64.
+
+    weight: codes less their zero point
+    """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     return bias.astype(np.int64) - int(x.zero_point) * weight.sum(axis=others, dtype=np.int64)
 

@@ -1,4 +1,8 @@
-"""Sums of products in 8-bit integers: convolutions and matrices. Kernels as in kernels_int8.py."""
+"""Sums of products in 8-bit integers: convolutions and matrices. Kernels as in kernels_int8.py.
+
+Weights may have a zero point, as TFLite's uint8 networks have: reference/{conv,depthwiseconv_uint8,
+fully_connected,transpose_conv}.h subtract it before they multiply.
+"""
 
 import numpy as np
 
@@ -15,34 +19,39 @@ def _exact(products: int, largest: int) -> type:
     return np.float32 if products * largest < 2**24 else np.float64
 
 
-def _finish_weighted(accumulator: np.ndarray, op: Op, codes, quants, out: QuantParams) -> np.ndarray:
-    """Fold in the bias and what the input's zero point adds, then requantize."""
-    offset = multipliers.folded_bias(quants[0], codes[1], codes[2], WEIGHTED[op.kind])
+def _largest(weight: np.ndarray, factor: int) -> int:
+    """Of the products of centred weights and what is at most `factor`."""
+    return factor * (2**7 if weight.dtype == np.int8 else 2**8)
+
+
+def _finish_weighted(accumulator: np.ndarray, op: Op, weight, codes, quants, out: QuantParams) -> np.ndarray:
+    """Fold in the bias and what the input's zero point adds, then requantize. weight: centred"""
+    offset = multipliers.folded_bias(quants[0], weight, codes[2], WEIGHTED[op.kind])
     pairs = multipliers.weighted(*quants[:2], out)
     return finish(accumulator, offset, *pairs, out, op.attrs["activation"])
 
 
 def conv2d(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/conv.h ConvPerChannel; padding holds the input's zero point."""
-    x, weight, _ = codes
-    exact = _exact(weight[0].size, 2**14)
+    x, weight = codes[0], multipliers.centred(codes[1], quants[1])
+    exact = _exact(weight[0].size, _largest(weight, 2**7))
     x = pad_spatial(x.astype(exact), op.attrs["pads"], quants[0].zero_point)
-    return _finish_weighted(convolution(x, weight.astype(exact), op.attrs), op, codes, quants, out)
+    return _finish_weighted(convolution(x, weight.astype(exact), op.attrs), op, weight, codes, quants, out)
 
 
 def depthwise_conv2d(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/depthwise_conv.h DepthwiseConvPerChannel."""
-    x, weight, _ = codes
+    x, weight = codes[0], multipliers.centred(codes[1], quants[1])
     x = np.repeat(x, op.attrs["multiplier"], axis=-1).astype(np.int32)
     x, kernel = pad_spatial(x, op.attrs["pads"], quants[0].zero_point), weight.astype(np.int32)
     accumulator = sum(view * kernel[0, i, j] for i, j, view in taps(x, weight.shape[1:3], op.attrs))
-    return _finish_weighted(accumulator, op, codes, quants, out)
+    return _finish_weighted(accumulator, op, weight, codes, quants, out)
 
 
 def transpose_conv2d(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/transpose_conv.h TransposeConv: codes less the zero point, scattered."""
-    x, weight, bias = codes
-    exact = _exact(weight[0].size, 2**15)
+    x, weight, bias = codes[0], multipliers.centred(codes[1], quants[1]), codes[2]
+    exact = _exact(weight[0].size, _largest(weight, 2**8))
     centred = x.astype(exact) - exact(quants[0].zero_point)
     accumulator = overlap_add(centred, weight.astype(exact), op.attrs)
     pairs = multipliers.weighted(*quants[:2], out)
@@ -51,8 +60,10 @@ def transpose_conv2d(op, codes, quants, out) -> np.ndarray:
 
 def fully_connected(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/fully_connected.h."""
-    exact = _exact(codes[1].shape[1], 2**14)
-    return _finish_weighted(codes[0].astype(exact) @ codes[1].astype(exact).T, op, codes, quants, out)
+    weight = multipliers.centred(codes[1], quants[1])
+    exact = _exact(weight.shape[1], _largest(weight, 2**7))
+    accumulator = codes[0].astype(exact) @ weight.astype(exact).T
+    return _finish_weighted(accumulator, op, weight, codes, quants, out)
 
 
 def product_pair(a: QuantParams, b: QuantParams, out: QuantParams) -> multipliers.Pair:

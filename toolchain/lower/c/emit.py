@@ -1,15 +1,15 @@
 """write_c: a quantized Graph becomes portable C99 with constants in flash and a static arena."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from toolchain.errors import Unsupported
 from toolchain.ir.check import WEIGHTED, asymmetric
-from toolchain.ir.graph import Graph, Op
-from toolchain.ir.ops import graph_macs
-from toolchain.lower.c import elementwise, movement, pack
+from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.ops import APART, OPS, graph_macs
+from toolchain.lower.c import elementwise, movement, pack, taking
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.memory import Plan, buffer_owners, plan_arena
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
@@ -23,9 +23,13 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "add": elementwise.binary,
     "sub": elementwise.binary,
     "mul": elementwise.binary,
+    "div": elementwise.binary_or_lookup,
+    "minimum": elementwise.pair,
+    "maximum": elementwise.pair,
     "relu": elementwise.lookup,
     "relu6": elementwise.lookup,
     "leaky_relu": elementwise.lookup,
+    "prelu": elementwise.binary_or_lookup,
     "elu": elementwise.lookup,
     "gelu": elementwise.lookup,
     "hard_swish": elementwise.lookup,
@@ -44,11 +48,30 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "average_pool2d": movement.pool2d,
     "max_pool2d": movement.pool2d,
     "mean": movement.mean,
+    "reduce_max": movement.extreme,
+    "reduce_min": movement.extreme,
+    "argmax": movement.argmax,
+    "resize_nearest": taking.take,
+    "depth_to_space": movement.depth_to_space,
+    "space_to_depth": movement.space_to_depth,
     "pad": movement.pad,
+    "mirror_pad": taking.take,
     "concat": movement.concat,
+    "slice": taking.take,
+    "gather": taking.take,
+    "tile": taking.take,
     "reshape": movement.reshape,
     "transpose": movement.transpose,
+    "select": elementwise.select,
 }
+NOT_INT8: Mapping[tuple[str, str], frozenset[str]] = {
+    ("quantize", "x"): frozenset({"uint8"}), ("quantize", "out"): frozenset({"uint8"}),
+    ("argmax", "out"): frozenset({"int32"}), ("select", "condition"): frozenset({"bool"}),
+    ("reshape", "x"): frozenset({"int32", "bool"}), ("reshape", "out"): frozenset({"int32", "bool"})}
+"""(kind, role of an input or "out") -> dtypes besides int8."""
+INPUTS, OUTPUTS = ("int8", "uint8", "bool"), ("int8", "uint8", "int32")
+"""dtypes of what goes in, a byte each, and of what comes out."""
+TAKES = {"input": "takes int8 or uint8 codes, or bool", "output": "gives int8 or uint8 codes, or int32"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +107,7 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     input_io: dtype of the inputs: "int8", or "uint8" codes, 128 higher
     Raises Unsupported listing every op that has no integer kernel.
     """
-    digest, graph = graph.digest, with_border(graph, input_io, graph.inputs)
+    digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
     calls = _calls(graph)
     scratch = {op: max((call.scratch_bytes for call in made), default=0) for op, made in calls.items()}
     plan = plan_arena(graph, scratch)
@@ -94,6 +117,15 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
         files["selftest.c"] = render("selftest.c.j2", page | selftest_page(graph, vectors))
     files |= kernel_files(("tk_model", *page["kernels"]))
     return CSource(files, page["weight_bytes"], plan, graph_macs(graph))
+
+
+def _with_int32(graph: Graph) -> Graph:
+    """The graph with int32 for the int64 that it computes: an index into what fits a board fits that."""
+    tensors = {name: replace(tensor, dtype="int32") if tensor.dtype == "int64" and not tensor.is_constant
+               else tensor for name, tensor in graph.tensors.items()}
+    ops = (replace(op, attrs={**op.attrs, "to": "int32"}) if op.attrs.get("to") == "int64" else op
+           for op in graph.ops)
+    return replace(graph, tensors=tensors, ops=tuple(ops))
 
 
 def _calls(graph: Graph) -> dict[str, list[Call]]:
@@ -116,17 +148,26 @@ def _as_list(made: Call | list[Call]) -> list[Call]:
 
 
 def _port_problems(graph: Graph) -> Iterator[str]:
-    for tensor in (graph.tensors[name] for name in dict.fromkeys((*graph.inputs, *graph.outputs))):
-        if tensor.is_constant or tensor.dtype not in ("int8", "uint8"):
-            kind = "constant" if tensor.is_constant else tensor.dtype
-            yield f"{tensor.name}: a {kind} input or output; C takes and gives int8 or uint8 codes"
+    for side, names, dtypes in (("input", graph.inputs, INPUTS), ("output", graph.outputs, OUTPUTS)):
+        for tensor in (graph.tensors[name] for name in dict.fromkeys(names)):
+            if tensor.is_constant or tensor.dtype not in dtypes:
+                kind = "constant" if tensor.is_constant else tensor.dtype
+                yield f"{tensor.name}: a {kind} {side}; C {TAKES[side]}"
+
+
+def _not_codes(graph: Graph, op: Op) -> list[Tensor]:
+    """What the op reads and gives in dtypes that C has not there; constants with a role of their own apart."""
+    roles = OPS[op.kind].inputs
+    full = (*roles, *roles[-1:] * (len(op.inputs) - len(roles)), "out")
+    return [tensor for role, tensor in zip(full, (*graph.of(op), graph.tensors[op.name]), strict=True)
+            if not (tensor.is_constant and role in APART)
+            and tensor.dtype not in NOT_INT8.get((op.kind, role), ()) and tensor.dtype != "int8"]
 
 
 def _require_codes(graph: Graph, op: Op) -> None:
-    """int8 all through, int32 biases; uint8 only where codes are converted; weights known at build time."""
-    allowed = ("int8", "uint8") if op.kind == "quantize" else ("int8",)
-    tensors = [t for t in (*graph.of(op), graph.tensors[op.name]) if t.dtype != "int32" or not t.is_constant]
-    wrong = ", ".join(f"{t.name} is {t.dtype}" for t in tensors if t.dtype not in allowed)
+    """int8 all through, but for what NOT_INT8 says; weights known at build time."""
+    tensors = graph.of(op)
+    wrong = ", ".join(f"{t.name} is {t.dtype}" for t in _not_codes(graph, op))
     if wrong or op.kind not in CALLS:
         raise Unsupported(f"{op.name}: {op.kind}: {wrong or 'no integer kernel'}; C is integer only: "
                           f"quantize to int8, inputs and outputs too")
