@@ -60,14 +60,15 @@ class CModel:
         def place(tensor: Tensor) -> np.ndarray:
             if self._places:
                 offset = self.source.plan.offsets[tensor.name]
-                return arena.view[offset:offset + tensor.size]
-            buffers.append(GuardedBuffer(tensor.size))
+                return arena.view[offset:offset + _bytes(tensor)]
+            buffers.append(GuardedBuffer(_bytes(tensor)))
             return buffers[-1].view
 
         inputs, outputs = ([place(self.graph.tensors[name]) for name in names]
                            for names in (self.graph.inputs, self.graph.outputs))
         for name, view in zip(self.graph.inputs, inputs, strict=True):
-            view[:] = np.ascontiguousarray(feed[name]).view(np.uint8).ravel()
+            codes = feed[name].astype(_dtype(self.graph.tensors[name]))
+            view[:] = np.frombuffer(codes.tobytes(), np.uint8)
         self._invoke(_addresses(inputs), _addresses(outputs), ctypes.c_void_p(arena.address))
         for buffer in (arena, *buffers):
             buffer.check(self.graph.name)
@@ -80,8 +81,17 @@ def _addresses(views: Sequence[np.ndarray]):
 
 
 def _value(tensor: Tensor, view: np.ndarray) -> np.ndarray:
-    """The tensor's codes without its leading 1, copied."""
-    return view.view(tensor.dtype).reshape(tensor.shape[1:]).copy()
+    """The tensor's value without its leading 1, copied."""
+    return view.view(_dtype(tensor)).reshape(tensor.shape[1:]).astype(tensor.dtype)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.size * np.dtype(_dtype(tensor)).itemsize
+
+
+def _dtype(tensor: Tensor) -> str:
+    """As C has it: int32 where the graph has int64."""
+    return "int32" if tensor.dtype == "int64" else tensor.dtype
 
 
 def compile_graphs(graphs: Sequence[Graph], folder: Path,

@@ -78,8 +78,8 @@ class QemuSession:
 
     def _bench_inputs(self) -> list[bytes]:
         vectors = self._artifact.vectors
-        return [vectors[f"input/{port.name}"][0].tobytes() if vectors else bytes(int(np.prod(port.shape)))
-                for port in self.inputs]
+        return [(vectors[f"input/{port.name}"][0] if vectors else np.zeros(port.shape))
+                .astype(port.dtype).tobytes() for port in self.inputs]
 
     def _infer(self, inputs: list[bytes]) -> Inference:
         for index, data in enumerate(inputs):

@@ -96,7 +96,8 @@ CODES_AS = {"tflite": "int8", "onnx": "float32", "c": "int8"}
 def file_ports(graph: Graph, names: tuple[str, ...], fmt: Format, io: str | None = None) -> Ports:
     """Inputs or outputs as a file of format `fmt` has them. io: dtype asked for int8 ones"""
     given = (_with_io(port, io or CODES_AS[fmt]) for port in ports(graph, names))
-    return tuple(map(_in_source_layout, given) if fmt == "onnx" else given)
+    settle = {"onnx": _in_source_layout, "c": _in_32_bits}.get(fmt)
+    return tuple(map(settle, given) if settle else given)
 
 
 def _with_io(port: Port, io: str) -> Port:
@@ -106,6 +107,11 @@ def _with_io(port: Port, io: str) -> Port:
     if port.dtype != "int8" or io == "int8":
         return port
     return Port(port.name, port.shape, "uint8", port.scale, port.zero_point + 128, port.permutation)
+
+
+def _in_32_bits(port: Port) -> Port:
+    """C has int32 for whole numbers."""
+    return msgspec.structs.replace(port, dtype="int32") if port.dtype == "int64" else port
 
 
 def _in_source_layout(port: Port) -> Port:

@@ -1,37 +1,71 @@
-"""add, sub and mul; every function of one code as a table; softmax."""
+"""add, sub and mul; what chooses one of several codes; every function of one code as a table; softmax."""
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Op
+from toolchain.ir.quant import QuantParams
 from toolchain.lower.c.axes import broadcast_strides, collapse, columns
 from toolchain.lower.c.call import Array, Call
 from toolchain.lower.c.pack import code_range
 from toolchain.runtime import multipliers
-from toolchain.runtime.codes import expect_output
+from toolchain.runtime.codes import expect_output, expect_same
 from toolchain.runtime.kernels_int8 import INT8
+from toolchain.runtime.multipliers import Pair
+from toolchain.runtime.pairs_int8 import prelu_pairs, quotient_pair
 
 SOFTMAX_DEPTH = 4096
 """From here on, the sum of exponentials no longer fits its 12 integer bits."""
+NONE, ONE = (0, 0), (2**30, 1)
+"""Multipliers that are unused; 1.0."""
+TERMS: Mapping[str, Callable[[QuantParams, QuantParams, QuantParams], tuple[Pair, Pair, Pair]]] = {
+    "add": multipliers.sum_terms,
+    "sub": multipliers.sum_terms,
+    "mul": lambda a, b, out: (NONE, NONE, multipliers.product(a, b, out)),
+    "div": lambda a, b, out: (quotient_pair(a, b, out), NONE, ONE),
+    "prelu": lambda a, b, out: (*prelu_pairs(a, b, out), ONE),
+}
+"""Of a's and b's codes and of what they make, as tk_binary_s8.h has them."""
 
 
 def binary(graph: Graph, op: Op) -> Call:
-    """add, sub, mul."""
+    """add, sub, mul, div, prelu."""
     a, b = graph.of(op)
     out = graph.tensors[op.name]
     axes = collapse(out.shape, *(broadcast_strides(x.shape, out.shape) for x in (a, b)))
     shape, a_stride, b_stride = columns(op, axes, 4, 2)
-    if op.kind == "mul":
-        terms = ((0, 0), (0, 0), multipliers.product(a.quant, b.quant, out.quant))
-    else:
-        terms = multipliers.sum_terms(a.quant, b.quant, out.quant)
+    terms = TERMS[op.kind](a.quant, b.quant, out.quant)
     (a_multiplier, a_shift), (b_multiplier, b_shift), (multiplier, shift) = terms
     return Call(f"tk_{op.kind}_s8", op.inputs, {
         "shape": shape, "a_stride": a_stride, "b_stride": b_stride,
         "a_zero_point": int(a.quant.zero_point), "a_multiplier": a_multiplier, "a_shift": a_shift,
         "b_zero_point": int(b.quant.zero_point), "b_multiplier": b_multiplier, "b_shift": b_shift,
-        "multiplier": multiplier, "shift": shift, **code_range(out.quant, op.attrs["activation"])},
+        "multiplier": multiplier, "shift": shift, **code_range(out.quant, op.attrs.get("activation"))},
         struct="tk_binary_s8_params")
+
+
+def pair(graph: Graph, op: Op) -> Call:
+    """minimum, maximum."""
+    shape, a_stride, b_stride = _broadcast(graph, op)
+    return Call(f"tk_{op.kind}_s8", op.inputs, {"shape": shape, "a_stride": a_stride, "b_stride": b_stride},
+                struct="tk_pair_s8_params")
+
+
+def select(graph: Graph, op: Op) -> Call:
+    """By a condition that is known, or comes in."""
+    shape, *steps = _broadcast(graph, op)
+    names = ("condition_stride", "a_stride", "b_stride")
+    return Call("tk_select_s8", op.inputs, {"shape": shape, **dict(zip(names, steps, strict=True))})
+
+
+def _broadcast(graph: Graph, op: Op) -> tuple[tuple[int, ...], ...]:
+    """Sizes of the four axes that are walked, and each operand's strides; codes are handed on."""
+    operands, out = graph.of(op), graph.tensors[op.name]
+    expect_same(op, [t.quant for t in operands], out.quant)
+    axes = collapse(out.shape, *(broadcast_strides(t.shape, out.shape) for t in operands))
+    return columns(op, axes, 4, len(operands))
 
 
 def lookup(graph: Graph, op: Op) -> Call:
@@ -44,6 +78,12 @@ def lookup(graph: Graph, op: Op) -> Call:
     table = INT8[op.kind](op, [every, *(t.data for t in others)], [t.quant for t in (x, *others)], y.quant)
     return Call("tk_lookup_s8", op.inputs[:1],
                 {"size": y.size, "table": Array("table", table.view(np.uint8))})
+
+
+def binary_or_lookup(graph: Graph, op: Op) -> Call:
+    """div, prelu: by one constant, a function of one code."""
+    a, b = graph.of(op)
+    return (lookup if b.is_constant and b.size == 1 else binary)(graph, op)
 
 
 def softmax(graph: Graph, op: Op) -> Call:

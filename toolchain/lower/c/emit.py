@@ -58,7 +58,7 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "mirror_pad": taking.take,
     "concat": movement.concat,
     "slice": taking.take,
-    "gather": taking.take,
+    "gather": taking.gather,
     "tile": taking.take,
     "reshape": movement.reshape,
     "transpose": movement.transpose,
@@ -66,12 +66,12 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
 }
 NOT_INT8: Mapping[tuple[str, str], frozenset[str]] = {
     ("quantize", "x"): frozenset({"uint8"}), ("quantize", "out"): frozenset({"uint8"}),
-    ("argmax", "out"): frozenset({"int32"}), ("select", "condition"): frozenset({"bool"}),
+    ("argmax", "out"): frozenset({"int32"}), ("gather", "indices"): frozenset({"int32"}),
+    ("select", "condition"): frozenset({"bool"}),
     ("reshape", "x"): frozenset({"int32", "bool"}), ("reshape", "out"): frozenset({"int32", "bool"})}
 """(kind, role of an input or "out") -> dtypes besides int8."""
-INPUTS, OUTPUTS = ("int8", "uint8", "bool"), ("int8", "uint8", "int32")
-"""dtypes of what goes in, a byte each, and of what comes out."""
-TAKES = {"input": "takes int8 or uint8 codes, or bool", "output": "gives int8 or uint8 codes, or int32"}
+PORTS = {"input": ("int8", "uint8", "bool", "int32"), "output": ("int8", "uint8", "int32")}
+"""dtypes of what C takes and gives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,15 +148,16 @@ def _as_list(made: Call | list[Call]) -> list[Call]:
 
 
 def _port_problems(graph: Graph) -> Iterator[str]:
-    for side, names, dtypes in (("input", graph.inputs, INPUTS), ("output", graph.outputs, OUTPUTS)):
+    for side, names in (("input", graph.inputs), ("output", graph.outputs)):
         for tensor in (graph.tensors[name] for name in dict.fromkeys(names)):
-            if tensor.is_constant or tensor.dtype not in dtypes:
+            if tensor.is_constant or tensor.dtype not in PORTS[side]:
                 kind = "constant" if tensor.is_constant else tensor.dtype
-                yield f"{tensor.name}: a {kind} {side}; C {TAKES[side]}"
+                yield f"{tensor.name}: a {kind} {side}; in C it can be {', '.join(PORTS[side])}"
 
 
 def _not_codes(graph: Graph, op: Op) -> list[Tensor]:
-    """What the op reads and gives in dtypes that C has not there; constants with a role of their own apart."""
+    """What the op reads and gives in a dtype that C has not there. What has a role of its own and is constant
+    is its kernel's matter."""
     roles = OPS[op.kind].inputs
     full = (*roles, *roles[-1:] * (len(op.inputs) - len(roles)), "out")
     return [tensor for role, tensor in zip(full, (*graph.of(op), graph.tensors[op.name]), strict=True)

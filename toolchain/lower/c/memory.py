@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.ir.graph import Graph, Op
+from toolchain.ir.graph import Graph, Op, Tensor
 
 ALIGNMENT = 16
 
@@ -93,11 +93,12 @@ def lifetimes(graph: Graph, owners: Mapping[str, str]) -> list[Buffer]:
         for name in names:
             if name in owners:
                 moments[owners[name]].append(moment)
-    return [Buffer(owner, _bytes(graph, owner), min(m), max(m)) for owner, m in moments.items()]
+    return [Buffer(owner, byte_size(graph.tensors[owner]), min(m), max(m)) for owner, m in moments.items()]
 
 
-def _bytes(graph: Graph, name: str) -> int:
-    return graph.tensors[name].size * np.dtype(graph.tensors[name].dtype).itemsize
+def byte_size(tensor: Tensor) -> int:
+    """Of RAM for the tensor's value."""
+    return tensor.size * np.dtype(tensor.dtype).itemsize
 
 
 def _scratch_buffers(graph: Graph, scratch: Mapping[str, int]) -> list[Buffer]:

@@ -1,12 +1,13 @@
-"""Pooling, mean, pad, concat, reshape, transpose: codes that are moved or averaged."""
+"""Pooling, reductions, pad, concat and reorderings: codes that are moved, averaged or compared."""
 
 from math import prod
 
 from toolchain.errors import Unsupported
-from toolchain.ir.graph import Graph, Op
-from toolchain.ir.quant import clamp_range
+from toolchain.ir.graph import Graph, Op, Shape
+from toolchain.ir.quant import clamp_range, quantize
 from toolchain.lower.c.axes import collapse, columns, strides
 from toolchain.lower.c.call import Call
+from toolchain.lower.c.memory import byte_size
 from toolchain.lower.c.pack import code_range, window_sizes
 from toolchain.runtime.codes import expect_same
 from toolchain.runtime.multipliers import average
@@ -31,25 +32,44 @@ def pool2d(graph: Graph, op: Op) -> Call:
 
 def mean(graph: Graph, op: Op) -> Call:
     """Over any axes but the first."""
-    x, out, axes = graph.of(op)[0], graph.tensors[op.name].quant, op.attrs["axes"]
-    kept, kept_stride = _walk(op, x.shape, [i for i in range(len(x.shape)) if i not in axes])
-    reduced, reduced_stride = _walk(op, x.shape, sorted(axes))
-    count = prod(x.shape[i] for i in axes)
+    x, out = graph.of(op)[0], graph.tensors[op.name].quant
+    count = prod(x.shape[i] for i in op.attrs["axes"])
     multiplier, shift = average(x.quant, out, count)
     return Call("tk_mean_s8", op.inputs, {
-        "kept": kept, "kept_stride": kept_stride, "reduced": reduced, "reduced_stride": reduced_stride,
-        "bias": -int(x.quant.zero_point) * count, "multiplier": multiplier, "shift": shift,
-        **code_range(out)})
+        **reduction(op, x.shape), "bias": -int(x.quant.zero_point) * count, "multiplier": multiplier,
+        "shift": shift, **code_range(out)})
 
 
-def _walk(op: Op, shape: tuple[int, ...], chosen: list[int]) -> tuple[tuple[int, ...], ...]:
+def extreme(graph: Graph, op: Op) -> Call:
+    """reduce_max, reduce_min: over any axes but the first."""
+    _expect_same(graph, op)
+    return Call(f"tk_{op.kind}_s8", op.inputs, reduction(op, graph.of(op)[0].shape),
+                struct="tk_extreme_s8_params")
+
+
+def argmax(graph: Graph, op: Op) -> Call:
+    """Codes of any scale; whole numbers come out."""
+    shape, axis = graph.of(op)[0].shape, op.attrs["axis"]
+    return Call("tk_argmax_s8", op.inputs, {
+        "rows": prod(shape[:axis]), "depth": shape[axis], "inner": prod(shape[axis + 1:])})
+
+
+def reduction(op: Op, shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Sizes and strides of the axes that stay and of those that go."""
+    axes = op.attrs["axes"]
+    kept, kept_stride = _walk(op, shape, [i for i in range(len(shape)) if i not in axes])
+    reduced, reduced_stride = _walk(op, shape, sorted(axes))
+    return {"kept": kept, "kept_stride": kept_stride, "reduced": reduced, "reduced_stride": reduced_stride}
+
+
+def _walk(op: Op, shape: Shape, chosen: list[int]) -> tuple[tuple[int, ...], ...]:
     """Sizes and strides of three axes that stand for the chosen ones."""
     steps = strides(shape)
     return columns(op, collapse([shape[i] for i in chosen], [steps[i] for i in chosen]), 3, 1)
 
 
 def pad(graph: Graph, op: Op) -> Call:
-    """Rows of x go into the output, which holds the zero point around them."""
+    """Rows of x go into the output, which holds the code of the value around them."""
     _expect_same(graph, op)
     x, out = graph.of(op)[0], graph.tensors[op.name]
     steps = strides(out.shape)
@@ -59,7 +79,8 @@ def pad(graph: Graph, op: Op) -> Call:
     shape, stride = columns(op, axes, 4, 1)
     offset = sum(before * step for (before, _), step in zip(op.attrs["pads"], steps, strict=True))
     return Call("tk_pad_s8", op.inputs, {"shape": shape, "stride": stride[:3], "offset": offset,
-                                         "size": out.size, "zero_point": int(out.quant.zero_point)})
+                                         "size": out.size,
+                                         "code": int(quantize(op.attrs["value"], out.quant))})
 
 
 def concat(graph: Graph, op: Op) -> list[Call]:
@@ -78,13 +99,32 @@ def concat(graph: Graph, op: Op) -> list[Call]:
 def reshape(graph: Graph, op: Op) -> Call:
     """Only where both ends are the graph's own; elsewhere a reshape is another name for the same bytes."""
     _expect_same(graph, op)
-    return Call("tk_copy", op.inputs, {"size": graph.tensors[op.name].size})
+    return Call("tk_copy", op.inputs, {"size": byte_size(graph.tensors[op.name])})
 
 
 def transpose(graph: Graph, op: Op) -> Call:
-    """The output is written in order."""
+    return _reordered(graph, op, graph.of(op)[0].shape, op.attrs["perm"])
+
+
+def depth_to_space(graph: Graph, op: Op) -> Call:
+    """The parts of a pixel's channels become rows and columns of its block."""
+    n, height, width, channels = graph.of(op)[0].shape
+    block = op.attrs["block"]
+    return _reordered(graph, op, (n, height, width, block, block, channels // block**2), (0, 1, 3, 2, 4, 5))
+
+
+def space_to_depth(graph: Graph, op: Op) -> Call:
+    """The inverse of `depth_to_space`."""
+    n, height, width, channels = graph.of(op)[0].shape
+    block = op.attrs["block"]
+    return _reordered(graph, op, (n, height // block, block, width // block, block, channels),
+                      (0, 1, 3, 2, 4, 5))
+
+
+def _reordered(graph: Graph, op: Op, shape: Shape, perm: tuple[int, ...]) -> Call:
+    """x, taken as of `shape`, with its axes in the order `perm`. The output is written in order."""
     _expect_same(graph, op)
-    x, out = graph.of(op)[0], graph.tensors[op.name]
-    steps = [strides(x.shape)[axis] for axis in op.attrs["perm"]]
-    shape, stride = columns(op, collapse(out.shape, steps), 4, 1)
-    return Call("tk_transpose_s8", op.inputs, {"shape": shape, "stride": stride})
+    steps = strides(shape)
+    axes = collapse([shape[axis] for axis in perm], [steps[axis] for axis in perm])
+    sizes, stride = columns(op, axes, 4, 1)
+    return Call("tk_transpose_s8", op.inputs, {"shape": sizes, "stride": stride})

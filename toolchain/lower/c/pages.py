@@ -13,7 +13,7 @@ import toolchain
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import graph_macs, op_macs
 from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
-from toolchain.lower.c.memory import Plan, buffer_owners
+from toolchain.lower.c.memory import Plan, buffer_owners, byte_size
 from toolchain.lower.c.names import Symbols, identifier, literal, plain
 
 ROOM = Path(__file__).parent
@@ -52,7 +52,11 @@ class Step:
 
 @dataclass(frozen=True)
 class PrintedPort:
-    """One input or output: what model.h says of it. frames: what its numbers stand for, "" where unknown"""
+    """One input or output: what model.h says of it.
+
+    scale, zero_point: "" where it is no code
+    frames: what its numbers stand for, "" where unknown
+    """
 
     name: str
     dtype: str
@@ -60,7 +64,7 @@ class PrintedPort:
     bytes: int
     offset: int
     scale: str
-    zero_point: int
+    zero_point: str
     frames: str
 
 
@@ -83,10 +87,10 @@ def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: P
 
 def _port(graph: Graph, plan: Plan, name: str) -> PrintedPort:
     tensor = graph.tensors[name]
-    frames = graph.metadata.frames.get(name)
-    return PrintedPort(plain(name), tensor.dtype, tensor.shape, tensor.size, plan.offsets[name],
-                       f"{float(tensor.quant.scale):.9e}f", int(tensor.quant.zero_point),
-                       "" if frames is None else plain(str(frames)))
+    frames, quant = graph.metadata.frames.get(name), tensor.quant
+    scale, zero_point = ("", "") if quant is None else (f"{float(quant.scale):.9e}f", f"{quant.zero_point}")
+    return PrintedPort(plain(name), tensor.dtype, tensor.shape, byte_size(tensor), plan.offsets[name],
+                       scale, zero_point, "" if frames is None else plain(str(frames)))
 
 
 class _Printer:
@@ -137,7 +141,7 @@ class _Printer:
                            (*map(self._place, call.operands), *scratch, self._place(op.name)))
 
     def _copy(self, number: int, name: str) -> Step:
-        size = initializer({"size": self.graph.tensors[name].size}, "")
+        size = initializer({"size": byte_size(self.graph.tensors[name])}, "")
         return Step(plain(f"output {number} is {name} too"), (), (
             PrintedCall("tk_copy", "tk_copy_params", f"output_params_{number}", size,
                         (self._place(name), f"outputs[{number}]")),))
@@ -154,7 +158,7 @@ def selftest_page(graph: Graph, vectors: Mapping[str, np.ndarray]) -> dict[str, 
         for i, name in enumerate(names):
             samples, tensor = vectors[f"{side}/{name}"], graph.tensors[name]
             ports.append({"type": C_TYPE[tensor.dtype], "name": f"{side}_{i}", "count": tensor.size,
-                          "samples": [array_text(sample) for sample in samples]})
+                          "samples": [array_text(sample.astype(tensor.dtype)) for sample in samples]})
     return {"ports": ports, "samples": len(ports[0]["samples"])}
 
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 void tk_pad_s8(const tk_pad_s8_params *p, const int8_t *x, int8_t *out) {
-    memset(out, p->zero_point, (size_t)p->size);
+    memset(out, p->code, (size_t)p->size);
     out += p->offset;
     for (int32_t i = 0; i < p->shape[0]; i++) {
         for (int32_t j = 0; j < p->shape[1]; j++) {

@@ -4,7 +4,7 @@
  * out  x with before[i] + after[i] more along each axis, int8, same scale and zero point; may not overlap x
  * stride  distances in out between neighbours along axes 0 to 2
  * offset  where x's first element comes to lie in out
- * size    of out;  zero_point: the code that is written around
+ * size    of out;  code: what is written around, the zero point for 0
  *
  * Reentrant; libc: memcpy, memset.
  */
@@ -18,7 +18,7 @@ typedef struct {
     int32_t stride[3];
     int32_t offset;
     int32_t size;
-    int32_t zero_point;
+    int32_t code;
 } tk_pad_s8_params;
 
 void tk_pad_s8(const tk_pad_s8_params *p, const int8_t *x, int8_t *out);

@@ -1,0 +1,9 @@
+#include "tk_minimum_s8.h"
+
+static int8_t smaller(int8_t a, int8_t b) {
+    return a < b ? a : b;
+}
+
+void tk_minimum_s8(const tk_pair_s8_params *restrict p, const int8_t *a, const int8_t *b, int8_t *out) {
+    tk_pair_s8(p, a, b, smaller, out);
+}
