@@ -90,8 +90,13 @@ def softmax(graph: Graph, op: Op) -> Call:
     """Over the last axis."""
     x = graph.of(op)[0]
     depth = x.shape[-1]
-    if depth >= SOFTMAX_DEPTH:
-        raise Unsupported(f"{op.name}: softmax over {depth:,} codes, C takes fewer than {SOFTMAX_DEPTH:,}")
+    require_short_softmax(op, depth)
     expect_output(op, graph.tensors[op.name].quant, 1 / 256, -128)
     exps = Array("exp", multipliers.softmax_exps(x.quant, op.attrs["beta"]).astype(np.int32))
     return Call("tk_softmax_s8", op.inputs, {"rows": x.size // depth, "depth": depth, "exp": exps})
+
+
+def require_short_softmax(op: Op, depth: int) -> None:
+    """Raises Unsupported where a sum of so many exponentials may not fit."""
+    if depth >= SOFTMAX_DEPTH:
+        raise Unsupported(f"{op.name}: {op.kind} over {depth:,} codes, C takes fewer than {SOFTMAX_DEPTH:,}")

@@ -9,7 +9,7 @@ from toolchain.errors import Unsupported
 from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import APART, OPS, graph_macs
-from toolchain.lower.c import elementwise, movement, pack, taking
+from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.memory import Plan, buffer_owners, plan_arena
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
@@ -45,9 +45,14 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "pow": elementwise.lookup,
     "quantize": elementwise.lookup,
     "softmax": elementwise.softmax,
+    "log_softmax": arithmetic.log_softmax,
+    "batch_matmul": arithmetic.batch_matmul,
+    "layer_norm": arithmetic.layer_norm,
+    "resize_bilinear": arithmetic.resize_bilinear,
     "average_pool2d": movement.pool2d,
     "max_pool2d": movement.pool2d,
-    "mean": movement.mean,
+    "mean": movement.mean_or_sum,
+    "sum": movement.mean_or_sum,
     "reduce_max": movement.extreme,
     "reduce_min": movement.extreme,
     "argmax": movement.argmax,
@@ -152,7 +157,7 @@ def _port_problems(graph: Graph) -> Iterator[str]:
         for tensor in (graph.tensors[name] for name in dict.fromkeys(names)):
             if tensor.is_constant or tensor.dtype not in PORTS[side]:
                 kind = "constant" if tensor.is_constant else tensor.dtype
-                yield f"{tensor.name}: a {kind} {side}; in C it can be {', '.join(PORTS[side])}"
+                yield f"{tensor.name}: the {side} is {kind}; in C it can be {', '.join(PORTS[side])}"
 
 
 def _not_codes(graph: Graph, op: Op) -> list[Tensor]:
@@ -172,7 +177,7 @@ def _require_codes(graph: Graph, op: Op) -> None:
     if wrong or op.kind not in CALLS:
         raise Unsupported(f"{op.name}: {op.kind}: {wrong or 'no integer kernel'}; C is integer only: "
                           f"quantize to int8, inputs and outputs too")
-    if op.kind.endswith("2d") and tensors[0].shape[0] != 1:
+    if op.kind.endswith(("2d", "bilinear")) and tensors[0].shape[0] != 1:
         raise Unsupported(f"{op.name}: {op.kind} over a batch of {tensors[0].shape[0]}; C takes one sample")
     if op.kind in WEIGHTED and not all(t.is_constant for t in graph.of(op)[1:]):
         raise Unsupported(f"{op.name}: {op.kind} with weights that are computed; C takes constants")

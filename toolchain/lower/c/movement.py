@@ -10,7 +10,10 @@ from toolchain.lower.c.call import Call
 from toolchain.lower.c.memory import byte_size
 from toolchain.lower.c.pack import code_range, window_sizes
 from toolchain.runtime.codes import expect_same
-from toolchain.runtime.multipliers import average
+from toolchain.runtime.multipliers import average, ratio
+
+LONGEST_SUM = 2**23
+"""Codes less their zero point that are too many for a 32-bit accumulator."""
 
 
 def _expect_same(graph: Graph, op: Op) -> None:
@@ -30,11 +33,13 @@ def pool2d(graph: Graph, op: Op) -> Call:
                 struct="tk_pool2d_s8_params")
 
 
-def mean(graph: Graph, op: Op) -> Call:
+def mean_or_sum(graph: Graph, op: Op) -> Call:
     """Over any axes but the first."""
     x, out = graph.of(op)[0], graph.tensors[op.name].quant
     count = prod(x.shape[i] for i in op.attrs["axes"])
-    multiplier, shift = average(x.quant, out, count)
+    if count >= LONGEST_SUM:
+        raise Unsupported(f"{op.name}: {op.kind} over {count:,} codes, C takes fewer than {LONGEST_SUM:,}")
+    multiplier, shift = average(x.quant, out, count) if op.kind == "mean" else ratio(x.quant, out)
     return Call("tk_mean_s8", op.inputs, {
         **reduction(op, x.shape), "bias": -int(x.quant.zero_point) * count, "multiplier": multiplier,
         "shift": shift, **code_range(out)})

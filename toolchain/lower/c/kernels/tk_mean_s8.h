@@ -1,12 +1,12 @@
-/* tk_mean_s8.h - mean over any axes.
+/* tk_mean_s8.h - mean or sum over any axes.
  *
  *   out = zero_point + clamp(requantize(sum of the codes - count * zero point of x, multiplier, shift))
  *
  * kept, reduced      sizes of up to three axes that stay and three that are summed, 1 where unused
  * kept_stride, reduced_stride  distances in x between neighbours along them
  * x    int8;  out  [kept[0]][kept[1]][kept[2]]  int8
- * bias               -count * zero point of x, with count = product of `reduced`
- * multiplier, shift  with 1 / count in them, see tk_requantize.h
+ * bias               -count * zero point of x, with count = product of `reduced`, below 2^23
+ * multiplier, shift  of a mean with 1 / count in them, see tk_requantize.h
  * zero_point         of the output;  low, high: the output's range less zero_point
  *
  * Source: TensorFlow Lite reference/reduce.h QuantizedMeanOrSum. Reentrant; no memory, no libc.
