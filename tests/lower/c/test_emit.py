@@ -20,8 +20,9 @@ from toolchain.runtime import reference
 
 def random_feeds(graph: Graph, count: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    shapes = {name: graph.tensors[name].shape[1:] for name in graph.inputs}
-    return {name: rng.integers(-128, 128, (count, *shape)).astype(np.int8) for name, shape in shapes.items()}
+    span = {"int8": (-128, 128), "bool": (0, 2), "int64": (0, 9)}
+    return {t.name: rng.integers(*span[t.dtype], (count, *t.shape[1:])).astype(t.dtype)
+            for t in map(graph.tensors.get, graph.inputs)}
 
 
 def vectors(graph: Graph) -> dict[str, np.ndarray]:
@@ -38,13 +39,24 @@ def copying_net() -> Graph:
     return net.finish(x, net.make("add", (x, one), "y"), "y")
 
 
+def choosing_net() -> Graph:
+    """A mask and tokens come in, codes and the index of the largest go out."""
+    net = Net("choosing")
+    x, mask = net.codes_in("x", 1, 4, 6), net.input("mask", (1, 4, 1), "bool")
+    table = net.constant("table", net.rng.integers(-128, 128, (9, 6)).astype(np.int8), QuantParams(0.05, 3))
+    row = net.make("gather", (table, net.input("tokens", (1, 4), "int64")), "row", 0.05, 3, axis=0)
+    chosen = net.make("select", (mask, x, row), "chosen", 0.05, 3)
+    index = net.op("reshape", (net.op("argmax", (chosen,), "largest", axis=2),), "index", shape=(1, 2, 2))
+    return net.finish(index, chosen, index)
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    graphs = [residual_net(), two_ended_net(), copying_net()]
+    graphs = [residual_net(), two_ended_net(), copying_net(), choosing_net()]
     return compile_graphs(graphs, tmp_path_factory.mktemp("models"))
 
 
-@pytest.mark.parametrize("index", [0, 1, 2])
+@pytest.mark.parametrize("index", [0, 1, 2, 3])
 @pytest.mark.parametrize("where", ["own buffers", "arena"])
 def test_codes_are_the_references(models, index, where):
     model = models[index] if where == "own buffers" else models[index].in_arena()
@@ -91,6 +103,14 @@ def test_selftest_finds_nothing_and_finds_a_fault(tmp_path):
     assert codes == [0, 1]
 
 
+def test_what_is_no_code_has_no_scale_and_its_own_size():
+    files = write_c(choosing_net(), vectors=vectors(choosing_net())).files
+    header = files["model.h"].decode()
+    assert "/* mask: bool [1, 4, 1] */" in header and "/* index: int32 [1, 2, 2] */" in header
+    assert "CHOOSING_OUTPUT_0_BYTES 16u" in header and "CHOOSING_OUTPUT_0_SCALE" not in header
+    assert b"static const int32_t output_0[SAMPLES][4]" in files["selftest.c"]
+
+
 def test_two_models_link_together(tmp_path):
     for name in ("first", "second"):
         folder = tmp_path / name
@@ -135,8 +155,8 @@ def test_all_that_is_unsupported_is_in_one_error():
         write_c(build.graph("y"))
     assert str(caught.value).splitlines() == [
         "mixed in C: 5 unsupported:",
-        "  x: a float32 input; in C it can be int8, uint8, bool, int32",
-        "  y: a float32 output; in C it can be int8, uint8, int32",
+        "  x: the input is float32; in C it can be int8, uint8, bool, int32",
+        "  y: the output is float32; in C it can be int8, uint8, int32",
         "  codes: quantize: x is float32; C is integer only: quantize to int8, inputs and outputs too",
         "  wide: int8 concat hands codes on as they are, but codes has scale 0.10000000149011612, zero "
         "point 0 and the output 0.20000000298023224, 0. Put a quantize op between",
