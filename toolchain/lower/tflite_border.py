@@ -31,9 +31,8 @@ def with_outer(graph: Graph, outer: Mapping[str, Tensor]) -> Graph:
 
 
 def _converts(tensor: Tensor, io: str) -> bool:
-    """int8 goes to uint8 or float32; int16 to float32 only: it has no unsigned twin."""
-    return tensor.quant is not None and (io, tensor.dtype) in (
-        ("uint8", "int8"), ("float32", "int8"), ("float32", "int16"))
+    """Codes go to float32; int8 to uint8 too."""
+    return tensor.quant is not None and (io == "float32" or (io, tensor.dtype) == ("uint8", "int8"))
 
 
 def _renamed(names: tuple[str, ...], renamed: dict[str, Tensor]) -> tuple[str, ...]:
