@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from toolchain.errors import SelfCheckFailed
+from toolchain.errors import BadModel, SelfCheckFailed
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import PLAIN
@@ -146,8 +146,13 @@ def _op_error(op: Op, single: Graph, theirs: Arrays, unsigned: bool) -> float:
     unsigned: the codes are uint8 in the source
     """
     result = single.tensors[op.name].dtype
-    ours = reference.run_one(single, {name: theirs[name] for name in single.inputs})[op.name]
-    if result in PLAIN:
+    try:
+        ours = reference.run_one(single, {name: theirs[name] for name in single.inputs})[op.name]
+    except ValueError as error:
+        raise BadModel(f"{single.name}: {op.name} ({op.kind}): {error}; quantize the network again") from None
+    if ours.shape != theirs[op.name].shape:
+        error, allowed = float("inf"), 0.0
+    elif result in PLAIN:
         error, allowed = share_of_range(ours, theirs[op.name]), TOLERANCE
     else:
         codes = float(np.ptp(RANGE[result]))

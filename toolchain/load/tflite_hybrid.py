@@ -18,9 +18,10 @@ _HYBRID = {BUILTIN[kind].operator for kind in (*WEIGHTED, "batch_matmul")}
 
 def is_hybrid(file: TFLiteFile, op: FileOp) -> bool:
     """Whether the operator has an integer weight under float activations."""
+    if op.operator not in _HYBRID or len(op.inputs) < 2 or -1 in op.inputs[:2]:
+        return False
     x = op.inputs[2 if op.operator == "TRANSPOSE_CONV" and len(op.inputs) > 2 else 0]
-    return (op.operator in _HYBRID and file.tensors[x].dtype == "float32"
-            and file.tensors[op.inputs[1]].dtype in ("int8", "uint8"))
+    return file.tensors[x].dtype == "float32" and file.tensors[op.inputs[1]].dtype in ("int8", "uint8")
 
 
 def float_weight(weight: FileTensor) -> np.ndarray:

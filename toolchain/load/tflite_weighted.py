@@ -42,6 +42,9 @@ def add_transposed(load: Loader, op: FileOp, kind: str) -> None:
     attrs, weight, x, y = load.attrs(op, kind), load.source(op, 1), load.source(op, 2), load.output(op)
     if not len(weight.shape) == len(x.shape) == len(y.shape) == 4 or min(attrs["stride"]) < 1:
         raise load.bad(op, f"weight {weight.shape}, stride {attrs['stride']} on input {x.shape}")
+    said = load.source(op, 0).data
+    if said is not None and tuple(said.reshape(-1).tolist()) != y.shape:
+        raise load.bad(op, f"'{y.name}' is {y.shape}, its shape operand says {said.reshape(-1)[:8].tolist()}")
     pads = []
     for i in (0, 1):
         kernel, stride, out = weight.shape[1 + i], attrs["stride"][i], y.shape[1 + i]
