@@ -24,9 +24,6 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("text_detector", "INT8 .onnx"): TEXT,
     ("convnext", "C"): NO_KERNEL + "layer_norm",
     ("unet_bilinear", "C"): NO_KERNEL + "resize_bilinear",
-    ("yolo", "C"): NO_KERNEL + "slice and resize_nearest",
-    ("tcn", "C"): NO_KERNEL + "slice",
-    ("swift_f0", "C"): NO_KERNEL + "slice and reduce_max",
 }
 """(network, column) -> why the promise is not kept; a test holds that these are not and all others are."""
 
