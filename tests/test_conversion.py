@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from toolchain.conversion import WRITE, convert_model
+from toolchain.device.local import open_session
 from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.passes import canonical
-from toolchain.load import load
+from toolchain.load import load, open_source
+from toolchain.lower.tflite import write_tflite
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -50,6 +52,40 @@ def test_given_inputs_are_checked_on_too(tmp_path):
     np.savez(inputs, wrong=np.ones(3))
     with pytest.raises(BadSamples, match="has wrong but the model takes"):
         convert_model(str(GOLDEN / "float.onnx"), tmp_path / "made.tflite", inputs=inputs)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("source", ["u8s8.onnx", "s8s8.onnx"])
+@pytest.mark.parametrize("suffix", ["onnx", "tflite"])
+def test_a_quantized_file_of_float_ports_is_checked_on_reals(source, suffix, tmp_path):
+    inputs = tmp_path / "inputs.npz"
+    literal, _ = open_source(GOLDEN / source)
+    (name,) = literal.inputs
+    shape = literal.tensors[name].shape
+    np.savez(inputs, **{name: np.random.default_rng(0).normal(size=(3, *shape[1:])).astype(np.float32)})
+    made = convert_model(str(GOLDEN / source), tmp_path / f"made.{suffix}", check=True, inputs=inputs)
+    assert list(made.checks) == ["random", str(inputs)] and worst(made) <= 0.02
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("suffix", ["onnx", "tflite"])
+def test_bytes_go_in_as_bytes(suffix, tmp_path):
+    """A network of uint8 frames from .tflite, which a .tflite file keeps and an .onnx file has in float."""
+    source, made = tmp_path / "source.tflite", tmp_path / f"made.{suffix}"
+    source.write_bytes(write_tflite(canonical(load(GOLDEN / "int8.tflite")), input_io="uint8"))
+    assert worst(convert_model(str(source), made, check=True)) <= 0.01
+    port, = open_session(suffix, made.read_bytes()).inputs
+    assert port.dtype == {"onnx": "float32", "tflite": "uint8"}[suffix]
+
+
+@pytest.mark.oracle
+def test_inputs_that_do_not_fit_are_told_before_anything_is_written(tmp_path):
+    inputs, out = tmp_path / "inputs.npz", tmp_path / "made.tflite"
+    literal, _ = open_source(GOLDEN / "float.onnx")
+    np.savez(inputs, **{name: np.ones((1, 5), np.float32) for name in literal.inputs})
+    with pytest.raises(BadSamples, match=r"inputs.npz: input \w+: got float32 \(1, 5\), expected"):
+        convert_model(str(GOLDEN / "float.onnx"), out, inputs=inputs)
+    assert not out.exists()
 
 
 @pytest.mark.oracle

@@ -1,7 +1,6 @@
 """`edge convert`: one model file in, another out; with a check of what was written against its source."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,11 +10,11 @@ from toolchain.artifact import Port, convert
 from toolchain.atomic import replacing
 from toolchain.data import read_npz
 from toolchain.device.local import RUNTIME, open_session
-from toolchain.errors import BadInput, BadSamples
+from toolchain.errors import BadInput, BadSamples, about
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
-from toolchain.load import Shapes, load, source_runtime
+from toolchain.load import Shapes, load, open_source
 from toolchain.load.selfcheck import Oracle, noise, share_of_range
 from toolchain.lower import file_ports, ports
 from toolchain.profile import Format
@@ -56,25 +55,28 @@ def convert_model(source: str, out: Path, *, weights: str = "float32", shapes: S
     """
     fmt = _format(out)
     graph = canonical(load(source, shapes=shapes))
+    feeds: dict[str, Arrays] = {}
+    if check or inputs is not None:
+        literal, run_source = _opened(source, shapes)
+        feeds |= {"random": noise(literal, RANDOM_SAMPLES)} if check else {}
+        feeds |= {str(inputs): _given(inputs, literal)} if inputs is not None else {}
     model = WRITE[fmt](graph, weights)
     with replacing(out) as unfinished:
         unfinished.write_bytes(model)
-    feeds = {"random": noise(graph_in_source_layout(graph), RANDOM_SAMPLES)} if check else {}
-    if inputs is not None:
-        feeds[str(inputs)] = _given(inputs, graph)
-    checks = {name: compare(graph, fmt, model, _source(source, graph, shapes), values)
-              for name, values in feeds.items()}
+    checks = {name: compare(literal, run_source, graph, fmt, model, values) for name, values in feeds.items()}
     return Conversion(source=source, written=str(out), bytes=len(model), notes=graph.source.notes,
                       checks=checks)
 
 
-def _source(source: str, graph: Graph, shapes: Shapes | None) -> Oracle:
-    """What runs the source: for a quantized .tflite the runtime that runs what is written, not the judge's
-    reference kernels."""
-    if level_of(graph) == "FLOAT" or not source.endswith(".tflite"):
-        return source_runtime(source, shapes)
+def _opened(source: str, shapes: Shapes | None) -> tuple[Graph, Oracle]:
+    """The source as its door gives it, and what runs it: for a quantized .tflite the runtime that runs what
+    is written, not the judge's reference kernels."""
+    literal, oracle = open_source(source, shapes)
+    if level_of(literal) == "FLOAT" or not source.endswith(".tflite"):
+        return literal, oracle
     model = Path(source).read_bytes()
-    return lambda feeds, keep: apart(lambda: open_session("tflite", model).run(feeds), RUNTIME["tflite"])
+    return literal, lambda feeds, keep: apart(lambda: open_session("tflite", model).run(feeds),
+                                              RUNTIME["tflite"])
 
 
 def _format(out: Path) -> Format:
@@ -102,44 +104,40 @@ def _write_onnx(graph: Graph, weights: str) -> bytes:
 WRITE: Mapping[str, Callable[[Graph, str], bytes]] = {"tflite": _write_tflite, "onnx": _write_onnx}
 
 
-def compare(graph: Graph, fmt: Format, model: bytes, run_source, feeds: Arrays) -> tuple[OutputCheck, ...]:
+def compare(literal: Graph, run_source: Oracle, graph: Graph, fmt: Format, model: bytes,
+            feeds: Arrays) -> tuple[OutputCheck, ...]:
     """The written file beside its source, output by output, one sample at a time.
 
-    feeds: graph input -> (N, ...) in the source's layout, codes where the graph takes codes
+    literal: the source as its door gives it;  graph: as it was written
+    feeds:   input -> (N, ...) as the source takes them
     """
     session, count = open_session(fmt, model), len(next(iter(feeds.values())))
-    have = {port.name: msgspec.structs.replace(port, permutation=None) for port in ports(graph, graph.inputs)}
-    want = {port.name: port for port in file_ports(graph, graph.inputs, fmt)}
-    made = {port.name: port for port in file_ports(graph, graph.outputs, fmt)}
+    theirs = {port.name: port for port in ports(literal, (*literal.inputs, *literal.outputs))}
+    want, made = ({port.name: port for port in file_ports(graph, names, fmt)}
+                  for names in (graph.inputs, graph.outputs))
     worst = dict.fromkeys(graph.outputs, 0.0)
     for i in range(count):
         sample = {name: value[i:i + 1] for name, value in feeds.items()}
         expected = run_source(sample, ())
-        got = session.run({name: convert(value, have[name], want[name]) for name, value in sample.items()})
-        for port in ports(graph, graph.outputs):
-            source = msgspec.structs.replace(port, permutation=None)
-            reals = Port(port.name, source.shape, "float32")
-            error = share_of_range(convert(got[port.name], made[port.name], reals),
-                                   convert(expected[port.name], source, reals))
-            worst[port.name] = max(worst[port.name], error)
+        got = session.run({name: convert(value, theirs[name], want[name]) for name, value in sample.items()})
+        for name in worst:
+            reals = Port(name, theirs[name].shape, "float32")
+            error = share_of_range(convert(got[name], made[name], reals),
+                                   convert(expected[name], theirs[name], reals))
+            worst[name] = max(worst[name], error)
     return tuple(OutputCheck(name, error, count) for name, error in worst.items())
 
 
-def _given(path: Path, graph: Graph) -> Arrays:
-    """Samples of an .npz in the source's layout. Raises BadSamples, BadInput."""
+def _given(path: Path, literal: Graph) -> Arrays:
+    """Samples of an .npz as the source takes them. Raises BadSamples, BadInput."""
     arrays = read_npz(path)
-    if missing := [name for name in graph.inputs if name not in arrays]:
+    if missing := [name for name in literal.inputs if name not in arrays]:
         raise BadSamples(f"{path}: has {', '.join(arrays) or 'no arrays'} but the model takes "
                          f"{', '.join(missing)}; name the arrays after the inputs")
-    sample_count([graph_in_source_layout(graph).tensors[name] for name in graph.inputs], arrays)
-    return {name: arrays[name] for name in graph.inputs}
-
-
-def graph_in_source_layout(graph: Graph) -> Graph:
-    """Only its inputs, shaped as the source has them."""
-    turned = [replace(graph.tensors[name], shape=tuple(graph.tensors[name].shape[axis] for axis in perm))
-              for name, perm in graph.permutations.items() if name in graph.inputs]
-    return graph.with_tensors(*turned)
+    with about(path):
+        feeds = {name: arrays[name] for name in literal.inputs}
+        sample_count([literal.tensors[name] for name in literal.inputs], feeds)
+    return feeds
 
 
 def conversion_text(made: Conversion) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.random_nets import random_net
 from toolchain.ir.passes import canonical
-from toolchain.load import load, source_runtime
+from toolchain.load import load, open_source
 from toolchain.load.tflite_hybrid import with_float_weights
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
@@ -56,7 +56,8 @@ def test_the_kits_onnx_file_keeps_its_pitch(kit):
     t, breath = np.arange(16000) / 16000, np.random.default_rng(0).normal(0, 0.01, 16000)
     feeds = {"audio": (np.sin(2 * np.pi * 220 * t * (1 + t / 4)) + breath).astype(np.float32)[None],
              "fmin": np.array([46.875], np.float32), "fmax": np.array([2093.75], np.float32)}
-    expected, got = source_runtime(path, PITCH)(feeds, ()), again.run(feeds)
+    _, run = open_source(path, PITCH)
+    expected, got = run(feeds, ()), again.run(feeds)
     for name in expected:
         assert np.isfinite(expected[name]).any()
         assert np.abs(got[name] - expected[name]).max() <= 1e-4 * np.ptp(expected[name])

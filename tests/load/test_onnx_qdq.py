@@ -103,11 +103,55 @@ def on_codes(zero_point, weight) -> bytes:
     return model_of(nodes, {"x": SHAPE}, constants)
 
 
-def test_weights_that_are_not_symmetric_are_refused(tmp_path):
+def test_weights_with_a_zero_point_stay_codes(tmp_path):
+    """As onnxruntime quantizes uint8 weights by default: in .tflite the whole network is uint8 then."""
     weight = np.arange(4 * 3 * 9, dtype=np.uint8).reshape(4, 3, 3, 3)
     (tmp_path / "net.onnx").write_bytes(on_codes(np.uint8(128), weight))
-    with pytest.raises(Unsupported, match=r"conv2d c: int8 weights with zero point 3; only 0"):
+    graph = canonical(load(tmp_path / "net.onnx"))
+    assert [op.kind for op in graph.ops] == ["conv2d"]
+    assert int(graph.tensors[graph.ops[0].inputs[1]].quant.zero_point) == 3
+    x = normal(4, *SHAPE[1:])
+    theirs = OnnxRuntime((tmp_path / "net.onnx").read_bytes()).run({"x": x})["y"]
+    feeds = {"x": quantize(x.transpose(0, 2, 3, 1), graph.tensors["x"].quant)}
+    for codes in (reference.run(graph, feeds)["y"], LiteRT(write_tflite(graph)).run(feeds)["y"]):
+        reals = dequantize(codes, graph.tensors["y"].quant).transpose(0, 3, 1, 2)
+        assert np.abs(reals - theirs).max() <= 0.051  # a code
+
+
+def test_weights_with_zero_points_for_each_channel_are_refused(tmp_path):
+    proto = onnx.load_from_string(on_codes(np.uint8(128), np.zeros((4, 3, 3, 3), np.uint8)))
+    for name, values in (("ws", np.full(4, 0.05, np.float32)), ("wzs", np.arange(4, dtype=np.uint8))):
+        proto.graph.initializer.append(numpy_helper.from_array(values, name))
+    proto.graph.node[2].CopyFrom(helper.make_node("DequantizeLinear", ["w", "ws", "wzs"], ["wr"], axis=0))
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(Unsupported, match="conv2d c: int8 weights with zero points for each channel; only one"):
         load(tmp_path / "net.onnx")
+
+
+def test_a_layer_over_rows_that_are_no_samples(tmp_path):
+    """As onnxruntime's pre-processing writes MatMul and Add: (1, 3, 4) -> (3, 4) -> Gemm -> (1, 3, 5)."""
+    grid = {"s": np.float32(0.05), "z": np.uint8(128)}
+    nodes = [node("QuantizeLinear", "x s z", "xq"), node("DequantizeLinear", "xq s z", "xr"),
+             node("Reshape", "xr rows", "r"), node("DequantizeLinear", "w s wz", "wr"),
+             node("Gemm", "r wr b", "g"), node("QuantizeLinear", "g s z", "gq"),
+             node("DequantizeLinear", "gq s z", "gr"), node("Reshape", "gr back", "y")]
+    weight = np.arange(-10, 10, dtype=np.int8).reshape(4, 5)
+    constants = {**grid, "wz": np.int8(0), "w": weight, "b": normal(5), "rows": np.array([3, 4]),
+                 "back": np.array([1, 3, 5])}
+    (tmp_path / "net.onnx").write_bytes(model_of(nodes, {"x": (1, 3, 4)}, constants))
+    assert [op.kind for op in canonical(load(tmp_path / "net.onnx")).ops] == [
+        "reshape", "fully_connected", "reshape"]
+
+
+def test_weights_in_float_between_codes_stay_float(tmp_path):
+    """ONNX Runtime's optimizer would quantize them, and the source would not be judged as it is written."""
+    nodes = [node("QuantizeLinear", "x s z", "xq"), node("DequantizeLinear", "xq s z", "xr"),
+             node("ConvTranspose", "xr w b", "c", strides=[2, 2]),
+             node("QuantizeLinear", "c s z", "cq"), node("DequantizeLinear", "cq s z", "y")]
+    constants = {"s": np.float32(0.05), "z": np.uint8(128), "w": normal(3, 4, 2, 2), "b": normal(4)}
+    (tmp_path / "net.onnx").write_bytes(model_of(nodes, {"x": SHAPE}, constants))
+    kinds = [op.kind for op in load(tmp_path / "net.onnx").ops]
+    assert kinds == ["dequantize", "transpose_conv2d", "quantize"]
 
 
 @pytest.mark.parametrize("model, reason", [
@@ -128,8 +172,23 @@ def test_bytes_that_come_in_are_codes_where_they_are_read_as_such(tmp_path):
                      dtypes={"x": TensorProto.UINT8, "y": TensorProto.UINT8})
     (tmp_path / "net.onnx").write_bytes(model)
     graph = load(tmp_path / "net.onnx")
-    assert [op.kind for op in graph.ops] == ["relu"]
-    assert (graph.tensors["x"].dtype, int(graph.tensors["x"].quant.zero_point)) == ("int8", -28)
+    assert [op.kind for op in graph.ops] == ["quantize", "relu"]
+    assert (graph.tensors["x"].dtype, int(graph.tensors["x"].quant.zero_point)) == ("uint8", 100)
+    assert int(graph.tensors["x:codes"].quant.zero_point) == -28
+
+
+def test_bytes_that_are_moved_before_they_are_read_are_codes_too(tmp_path):
+    """As a camera's frames, channels last, go into a network of channels first."""
+    nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("DequantizeLinear", "t s z", "r"),
+             node("DequantizeLinear", "w s wz", "wr"), node("Conv", "r wr", "c"),
+             node("QuantizeLinear", "c s z", "q"), node("DequantizeLinear", "q s z", "y")]
+    weight = np.arange(-20, 34, dtype=np.int8).reshape(2, 3, 3, 3)
+    constants = {"s": np.float32(0.1), "z": np.uint8(100), "wz": np.int8(0), "w": weight}
+    model = model_of(nodes, {"x": (1, 8, 8, 3)}, constants, dtypes={"x": TensorProto.UINT8})
+    (tmp_path / "net.onnx").write_bytes(model)
+    graph = canonical(load(tmp_path / "net.onnx"))
+    assert [op.kind for op in graph.ops] == ["quantize", "conv2d"]
+    assert (graph.tensors["x"].dtype, graph.tensors["x"].shape) == ("uint8", (1, 8, 8, 3))
 
 
 def test_constants_in_codes_are_shared_and_exact():

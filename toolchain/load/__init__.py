@@ -43,11 +43,12 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
 
 
-def source_runtime(source: str | Path, shapes: Shapes | None = None) -> Oracle:
-    """What the model came from, to be run beside what became of it. Raises as `load` does."""
+def open_source(source: str | Path, shapes: Shapes | None = None) -> tuple[Graph, Oracle]:
+    """The model as its door gives it, with inputs and outputs as its file has them, and what runs it there, to
+    be compared with what became of it. Raises as `load` does."""
     with about(source), redirect_stdout(sys.stderr):
         _, door = _door(str(source), shapes or {})
-        return door()[1]
+        return door()
 
 
 def _door(source: str, shapes: Shapes) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:

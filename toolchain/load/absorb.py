@@ -154,9 +154,10 @@ class _Absorbing:
         x, weight, bias = (self.codes.get(name) for name in op.inputs)
         if x is None or weight is None or self.tensors[weight].dtype != "int8":
             return None
-        if (zero_point := self.tensors[weight].quant.zero_point).any():
-            self.problems.append(f"{op.kind} {op.name}: int8 weights with zero point {zero_point.flat[0]}; "
-                                 f"only 0 (128 for uint8) has a row: quantize them symmetrically")
+        quant = self.tensors[weight].quant
+        if quant.zero_point.any() and quant.axis is not None:
+            self.problems.append(f"{op.kind} {op.name}: int8 weights with zero points for each channel; only "
+                                 f"one for all has a row: quantize them symmetrically (0, or 128 in uint8)")
         scales = self.tensors[x].quant.scale * self.tensors[weight].quant.scale
         if bias is None or not np.array_equal(self.tensors[bias].quant.scale, scales):
             bias = self.new_bias(op, scales)

@@ -16,7 +16,7 @@ from toolchain.load.onnx_file import Node, OnnxFile, read_onnx
 from toolchain.load.onnx_fold import FOLD, fold
 from toolchain.load.onnx_ops import HINTS, RULES
 from toolchain.load.onnx_patterns import fused
-from toolchain.load.onnx_qdq import expanded, input_grids
+from toolchain.load.onnx_qdq import expanded, input_grids, signed
 
 MALFORMED = (BadGraph, ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError)
 """What rules raise where shapes and attributes do not go together."""
@@ -54,10 +54,12 @@ class _Door:
         self.problems: list[str] = []
         self.unknown: set[str] = set()
         self.used = {value for node in file.nodes for value in node.inputs} | set(file.outputs)
-        meant = dict(input_grids(file))
+        meant = input_grids(file)
         for name, (shape, dtype) in file.inputs.items():
-            quant = meant.get(name)
-            self.values[name] = self.build.input(name, shape, "int8" if quant else dtype, quant)
+            self.values[name] = self.build.input(name, shape, dtype, meant.get(name))
+            if dtype == "uint8":
+                self.values[name] = self.build.op("quantize", [name], f"{name}:codes", dtype="int8",
+                                                  quant=signed(meant[name]))
 
     def graph(self) -> Graph:
         with np.errstate(all="ignore"):  # `ir.check` names a constant that becomes NaN or Inf

@@ -18,6 +18,8 @@ NEWEST_IR = 13
 READS_CODES = frozenset({"DequantizeLinear", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul",
                          "QGemm", "QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearConcat"})
 """Operators whose inputs of bytes are codes."""
+MOVES = frozenset({"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather"})
+"""Operators that hand on what comes in first: codes, where what they give is read as such."""
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -79,14 +81,24 @@ def read_onnx(model: bytes, name: str, folder: Path | None = None,
     proto, notes = parse(model, name, folder)
     rename(proto)
     told = _told_shapes(proto)
-    codes = {name for node in proto.graph.node if node.op_type in READS_CODES for name in node.input}
-    inputs, bound = bind(proto, name, shapes or {}, codes)
+    inputs, bound = bind(proto, name, shapes or {}, _read_as_codes(proto))
     constants = {t.name: array_of(t, f"{name}: initializer {t.name}") for t in proto.graph.initializer}
     nodes = tuple(_node(node, name) for node in proto.graph.node if node.output)
     outputs = tuple(output.name for output in proto.graph.output)
     made = {value for node in nodes for value in node.outputs}
     _require_outputs(name, outputs, {*inputs, *constants, *made})
     return OnnxFile(name, proto, opset_of(proto), inputs, outputs, constants, nodes, (*notes, *bound), told)
+
+
+def _read_as_codes(proto) -> set[str]:
+    """Values that operators on codes read, straight or moved."""
+    codes: set[str] = set()
+    for node in reversed(proto.graph.node):
+        if node.op_type in READS_CODES:
+            codes.update(node.input)
+        elif node.op_type in MOVES and codes.intersection(node.output):
+            codes.add(node.input[0])
+    return codes
 
 
 def _require_outputs(name: str, outputs: tuple[str, ...], made: Container[str]) -> None:

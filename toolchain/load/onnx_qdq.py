@@ -1,10 +1,11 @@
 """QuantizeLinear and DequantizeLinear, and the operators that work on codes, as those around real ones.
 
 Codes of activations are int8 in a Graph: uint8 ones lie 128 lower, zero points too, which changes no real.
+Inputs stay uint8, a quantize apart.
 Sources: ONNX operator specification; onnxruntime docs/ContribOperators.md for the com.microsoft ones.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from toolchain.errors import Unsupported
 from toolchain.ir.quant import QuantParams
 from toolchain.load.onnx_call import Call, Grid, Rule, Value
-from toolchain.load.onnx_file import Node, OnnxFile
+from toolchain.load.onnx_file import MOVES, Node, OnnxFile
 
 SHIFT = {"uint8": 128, "int8": 0, "int32": 0}
 """dtype of a file's codes -> how much lower they lie in a Graph."""
@@ -180,14 +181,28 @@ def expanded(node: Node, constants: dict[str, np.ndarray]) -> list[Node]:
     return EXPAND[node.op](_Expansion(node, constants))
 
 
-def input_grids(file: OnnxFile) -> Iterator[tuple[str, QuantParams]]:
-    """Inputs of the graph that hold codes, with what these mean: by the first node that reads them."""
-    for node in file.nodes:
-        for at, name in enumerate(node.inputs):
-            if file.inputs.get(name, ((), ""))[1] in ("uint8", "int8") and (
-                    node.op == "DequantizeLinear" or node.op in EXPAND):
-                scale, zero_point = (file.constants.get(value) for value in node.inputs[at + 1:at + 3])
-                if scale is None or zero_point is None:
-                    raise Unsupported(f"{file.name}: input '{name}' holds codes whose scale is computed; "
-                                      f"only constants have a row")
-                yield name, Grid(scale, zero_point, None).params(SHIFT[zero_point.dtype.name])
+def input_grids(file: OnnxFile) -> dict[str, QuantParams]:
+    """Inputs of the graph that hold codes, with what these mean: by a node that reads them, straight or
+    moved."""
+    found: dict[str, tuple[str, str]] = {}
+    for node in reversed(file.nodes):
+        if node.op == "DequantizeLinear" or node.op in EXPAND:
+            found |= {name: node.inputs[at + 1:at + 3] for at, name in enumerate(node.inputs)
+                      if len(node.inputs) > at + 2}
+        elif node.op in MOVES and node.outputs[0] in found:
+            found[node.inputs[0]] = found[node.outputs[0]]
+    codes = (name for name, (_, dtype) in file.inputs.items() if dtype in ("uint8", "int8"))
+    return {name: _input_params(file, name, *found.get(name, ("", ""))) for name in codes}
+
+
+def _input_params(file: OnnxFile, name: str, scale: str, zero_point: str) -> QuantParams:
+    if scale not in file.constants or zero_point not in file.constants:
+        raise Unsupported(f"{file.name}: input '{name}' holds codes whose scale is computed; only constants "
+                          f"have a row")
+    dtype = file.inputs[name][1]
+    return Grid(file.constants[scale], file.constants[zero_point], None, dtype).params(0)
+
+
+def signed(quant: QuantParams) -> QuantParams:
+    """The same reals in int8 codes, 128 lower."""
+    return QuantParams(quant.scale, quant.zero_point - SHIFT["uint8"])

@@ -21,6 +21,7 @@ from toolchain.lower.metadata import onnx_metadata
 from toolchain.lower.onnx_half import in_float16, require_float
 from toolchain.lower.onnx_ops import EMIT
 from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
+from toolchain.lower.tflite_unsigned import with_signed_codes
 from toolchain.runtime.onnxruntime import PERMUTATIONS
 
 OPSET = 17
@@ -43,6 +44,7 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
     Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)
+    graph = with_signed_codes(graph)
     _check(graph, activations, keep)
     if weights not in WEIGHTS:
         raise BadInput(f"weights={weights!r}: must be one of {', '.join(map(repr, WEIGHTS))}")

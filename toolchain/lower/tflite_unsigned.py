@@ -51,6 +51,16 @@ def _raised(tensor: Tensor) -> Tensor:
     return replace(tensor, dtype="uint8", data=data, quant=quant)
 
 
+def with_signed_codes(graph: Graph) -> Graph:
+    """A network of uint8 inputs and outputs with int8 ones, for doors out that give these any dtype."""
+    lowered = [_lowered(t) for t in graph.activations if t.dtype == "uint8" and t.quant is not None]
+    return without_copies(graph.with_tensors(*lowered)) if lowered else graph
+
+
+def _lowered(tensor: Tensor) -> Tensor:
+    return replace(tensor, dtype="int8", quant=QuantParams(tensor.quant.scale, tensor.quant.zero_point - 128))
+
+
 def without_copies(graph: Graph) -> Graph:
     """Without quantize ops that hand their codes on: what is left keeps the name of an input or output."""
     while (copy := next((op for op in graph.ops if _is_spare(graph, op)), None)) is not None:

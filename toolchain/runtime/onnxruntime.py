@@ -13,8 +13,9 @@ from toolchain.runtime.feeds import sample_count
 DISTRIBUTION = "onnxruntime"
 DTYPE = {"float": "float32", "double": "float64"}
 """ONNX's name of an element type -> numpy's, where they differ."""
-WRONG = ("Pad_Fusion",)
-"""Optimizers that change what a model computes: from 1.20 to 1.31 it makes a Pad's zeros a MaxPool's -inf."""
+WRONG = ("Pad_Fusion", "WeightBiasQuantization")
+"""Optimizers that change what a model computes: from 1.20 to 1.31 the first makes a Pad's zeros a MaxPool's
+-inf; the second quantizes weights that a model has in float."""
 PERMUTATIONS = "edge.permutations"
 """Metadata entry of the files that we write: JSON, name -> axes."""
 
