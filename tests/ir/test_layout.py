@@ -236,3 +236,63 @@ def test_an_input_that_is_an_output_too_stays_what_it_is():
     graph = check(channels_last(net.b.graph(y, x)), "FLOAT")
     assert graph.outputs == ("y", "x") and [op.kind for op in graph.ops] == ["max_pool2d"]
     assert graph.permutations == {"x": (0, 3, 1, 2), "y": (0, 3, 1, 2)}
+
+
+def kinds_of(graph):
+    return [op.kind for op in graph.ops]
+
+
+def test_channel_maxima_and_means_are_joined_where_the_channels_lay():
+    """Spatial attention: the channels go, and the axis that joins is one that no tensor has any more."""
+    net = Literal(0)
+    y = net.conv(net.b.input("x", (1, 3, 4, 5)), 6)
+    maps = [net.b.op("reshape", [net.b.op(kind, [y], kind, axes=(1,), keepdims=False)], f"{kind}.map",
+                     shape=(1, 1, 4, 5)) for kind in ("reduce_max", "mean")]
+    graph = same_function(net.b.graph(net.conv(net.b.op("concat", maps, "maps", axis=1), 1)))
+    assert kinds_of(graph) == ["conv2d", "reduce_max", "mean", "concat", "conv2d"]
+
+
+@pytest.mark.parametrize("axis", [1, 4])
+def test_images_are_stacked_behind_their_channels(axis):
+    net = Literal(0)
+    x = net.b.input("x", (1, 3, 4, 5))
+    shape = (1, 1, 6, 4, 5) if axis == 1 else (1, 6, 4, 5, 1)
+    images = [net.b.op("reshape", [net.conv(x, 6)], f"part{i}", shape=shape) for i in (0, 1)]
+    y = net.b.op("sum", [net.b.op("concat", images, "stack", axis=axis)], "sum", axes=(axis,), keepdims=False)
+    graph = same_function(net.b.graph(net.conv(y, 2)))
+    assert kinds_of(graph) == ["conv2d", "conv2d", "reshape", "reshape", "concat", "sum", "reshape", "conv2d"]
+
+
+def test_a_sequence_is_handed_out_as_its_convolution_makes_it():
+    net = Literal(0)
+    x = net.b.op("reshape", [net.b.input("x", (1, 3, 9))], "image", shape=(1, 3, 1, 9))
+    graph = same_function(net.b.graph(net.b.op("reshape", [net.conv(x, 4)], "y", shape=(1, 4, 9))))
+    assert transposes(graph) == 0
+    assert graph.tensors["y"].shape == (1, 9, 4) and graph.permutations["y"] == (0, 2, 1)
+
+
+def test_an_image_without_channels_stays_as_it_lies():
+    """[N, H, W] that the network reads as [N, 1, H, W] is no sequence to turn."""
+    net = Literal(0)
+    x = net.b.op("relu", [net.b.input("x", (1, 10, 20))], "relu")
+    graph = same_function(net.b.graph(net.conv(net.b.op("reshape", [x], "image", shape=(1, 1, 10, 20)), 4)))
+    assert transposes(graph) == 0 and "x" not in graph.permutations
+
+
+def test_an_input_whose_channels_are_picked_comes_in_channels_last():
+    net = Literal(0)
+    order = net.b.constant("order", np.array([2, 1, 0], np.int32))
+    y = net.b.op("gather", [net.b.input("x", (1, 3, 4, 5)), order], "bgr", axis=1)
+    graph = same_function(net.b.graph(net.conv(y, 2)))
+    assert kinds_of(graph) == ["gather", "conv2d"] and graph.permutations["x"] == (0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("kernel, expected", [(1, ["conv2d"]), (3, ["transpose", "conv2d", "transpose"])])
+def test_a_convolution_of_single_places_takes_rows_for_columns(kernel, expected):
+    net = Literal(0)
+    turned = net.b.op("transpose", [net.b.input("x", (1, 4, 5, 3))], "turned", perm=(0, 2, 1, 3))
+    constants = [net.weights("w", 2, kernel, kernel, 3), net.weights("b", 2)]
+    y = net.b.op("conv2d", [turned, *constants], "y", pads=(kernel // 2,) * 4)
+    y = net.b.op("transpose", [y], "back", perm=(0, 2, 1, 3))
+    graph = same_function(net.b.graph(net.b.op("reshape", [y], "flat", shape=(1, 40))))
+    assert kinds_of(graph) == [*expected, "reshape"]

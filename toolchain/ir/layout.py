@@ -4,7 +4,7 @@ Transposes, and reshapes that only move unit axes, sink towards the outputs and 
 the constants that they meet.
 
 Doors in are literal: they put each channel op between explicit transposes. `ir.sinking` is how they sink,
-`ir.layout_rules` what each kind of op does with a view.
+`ir.view_rules` and `ir.flattening` what each kind of op does with a view.
 """
 
 from collections.abc import Mapping

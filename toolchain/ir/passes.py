@@ -11,6 +11,7 @@ from toolchain.ir.check import WEIGHTED, changes_nothing, check, level_of
 from toolchain.ir.gathering import fold_gather
 from toolchain.ir.graph import Graph, Op, Shape, Tensor, constant
 from toolchain.ir.ops import make
+from toolchain.ir.redundant import drop_neutral, drop_repeated, join_slices
 from toolchain.ir.rewriting import Pass, rewired, sole_pairs, until_nothing_folds, without
 
 
@@ -96,6 +97,7 @@ def fold_pad(graph: Graph) -> Graph:
     return rewired(graph, [folded.get(op.name, op) for op in graph.ops])
 
 
+@until_nothing_folds
 def fold_crop(graph: Graph) -> Graph:
     """convolution -> slice that cuts off its borders: the convolution pads less there instead.
 
@@ -266,6 +268,9 @@ CANONICAL: tuple[Pass, ...] = (
     drop_identity,
     fold_constants,
     constants_second,
+    drop_neutral,
+    drop_repeated,
+    join_slices,
     fold_affine,       # before fuse_activation: the activation sits behind the batch norm
     lower_batch_norm,  # what is left
     fold_affine,       # again: what stood behind a batch norm

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from toolchain.ir import shapes
 from toolchain.ir.graph import Graph, Op, Shape, Tensor
 from toolchain.ir.ops import OPS
-from toolchain.ir.sinking import wide_axes
+from toolchain.ir.sinking import Axes, wide_axes
 
 TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
 TO_FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
@@ -31,21 +31,52 @@ def readers_of(graph: Graph, name: str, through: Callable[[Op], bool]) -> Iterat
 
 
 def wants_channels_last(graph: Graph, tensor: Tensor) -> bool:
-    """Whether a consumer, perhaps behind layout-free ops, transposes it to channels last."""
+    """Whether a consumer, perhaps behind layout-free ops, transposes it to channels last.
+
+    [N, H, W] that an op reads as [N, 1, H, W] lies so already.
+    """
     if len(tensor.shape) not in TO_LAST:
         return False
-    for op in readers_of(graph, tensor.name, lambda op: is_layout_free(graph, op)):
-        rank = len(graph.tensors[op.name].shape)
-        turned = op.kind == "transpose" and op.attrs["perm"] == TO_LAST[rank]
-        if turned and (rank == 4 or not _turned_back(graph, op.name)):
-            return True
+    lies: dict[str, Axes] = {tensor.name: tuple(range(len(tensor.shape)))}
+    todo, wide = [tensor.name], set(wide_axes(tensor.shape))
+    wanted = [axis for axis in TO_LAST[len(tensor.shape)] if axis in wide]
+    while todo:
+        axes = lies[name := todo.pop()]
+        for op in graph.consumers[name]:
+            turned = _to_channels_last(graph, op)
+            if turned and [axes[axis] for axis in op.attrs["perm"] if axes[axis] in wide] == wanted:
+                return True
+            if op.name not in lies and is_layout_free(graph, op):
+                lies[op.name] = _lies_behind(graph, op, axes)
+                todo.append(op.name)
     return False
+
+
+def _to_channels_last(graph: Graph, op: Op) -> bool:
+    """Whether a transpose turns an image, or a sequence that is not turned back."""
+    rank = len(graph.tensors[op.name].shape)
+    turned = op.kind == "transpose" and op.attrs["perm"] == TO_LAST.get(rank)
+    return turned and (rank == 4 or not _turned_back(graph, op.name))
+
+
+def _lies_behind(graph: Graph, op: Op, axes: Axes) -> Axes:
+    """The axes of a tensor that run along those of the output of a layout-free op that reads it."""
+    before, after = graph.tensors[op.inputs[0]].shape, graph.tensors[op.name].shape
+    if op.kind == "reshape":
+        source = dict(zip(wide_axes(after), wide_axes(before)))
+        return tuple(axes[source[axis]] if axis in source else None for axis in range(len(after)))
+    return (None,) * (len(after) - len(axes)) + axes
 
 
 def is_layout_free(graph: Graph, op: Op) -> bool:
     """Whether the op's output, an image or a sequence, lies as its input does."""
-    follows = op.kind in FOLLOWING or moves_unit_axes(graph, op)
+    follows = op.kind in FOLLOWING or moves_unit_axes(graph, op) or _picks(graph, op)
     return follows and len(graph.tensors[op.name].shape) in TO_LAST
+
+
+def _picks(graph: Graph, op: Op) -> bool:
+    """Whether the op takes places along one axis, the same for every sample."""
+    return op.kind == "gather" and len(graph.tensors[op.inputs[1]].shape) == 1 and op.attrs["axis"] != 0
 
 
 def _turned_back(graph: Graph, name: str) -> bool:

@@ -189,21 +189,22 @@ class Sinking:
         return graph.renamed(_names_of_moved(graph))
 
     def finish_output(self, name: str) -> None:
-        """Hand the output out as it lies if it only permutes an op's result, else materialise it.
+        """Hand the output out as it lies, without unit axes that it has not, if it only permutes an op's
+        result; else materialise it.
 
         An input that is an output too stays what it is.
         """
         if name in self.old.inputs:
             return None
         view = self.views[name]
-        permuted = None not in view.axes and len(view.axes) == len(self.tensors[view.base].shape)
-        if not (permuted and self.is_free(view.base)):
+        if None in view.axes or not self.is_free(view.base):
             return self.hand_out(name, self.materialise(view))
+        made = self.materialise(View(view.base, tuple(sorted(view.axes))))
         if name in self.permutations:
             view = view.transposed(self.permutations.pop(name))
-        if not self.is_identity(view):
-            self.permutations[name] = view.axes
-        self.hand_out(name, view.base)
+        if view.axes != tuple(sorted(view.axes)):
+            self.permutations[name] = tuple(sorted(view.axes).index(axis) for axis in view.axes)
+        self.hand_out(name, made)
 
     def hand_out(self, name: str, made: str) -> None:
         """Call `made` by the output's name; where that cannot be, because it is taken, a copy of it."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from toolchain.ir.graph import Op
 from toolchain.ir.readers import BROADCASTING
-from toolchain.ir.sinking import Axes, Rule, Sinking
+from toolchain.ir.sinking import Axes, Rule, Sinking, View
 
 
 def _transpose(pass_: Sinking, op: Op) -> bool:
@@ -123,18 +123,40 @@ def _last_two_swapped(rank: int) -> Axes:
 
 
 def _concat(pass_: Sinking, op: Op) -> bool:
+    """Join the bases along the axis where it lies in one of them, if the others can follow."""
     for lead in op.inputs:
-        view = pass_.views[lead]
-        axis, rank = view.axes[op.attrs["axis"]], len(pass_.tensors[view.base].shape)
-        inputs = [pass_.in_axes(name, view.axes, rank) for name in op.inputs]
-        if axis is not None and None not in inputs:
-            pass_.emit(op, inputs, view_axes=view.axes, axis=axis)
+        axes, rank = _with_axis(pass_, pass_.views[lead], op.attrs["axis"])
+        inputs = [pass_.in_axes(name, axes, rank) for name in op.inputs]
+        if None not in inputs:
+            pass_.emit(op, inputs, view_axes=axes, axis=axes[op.attrs["axis"]])
             return True
     return False
 
 
+def _with_axis(pass_: Sinking, view: View, axis: int) -> tuple[Axes, int]:
+    """The view's axes and the base's rank. A unit axis that the base has not becomes the last of those that
+    the view leaves out, or a new last one."""
+    rank = len(pass_.tensors[view.base].shape)
+    if view.axes[axis] is not None:
+        return view.axes, rank
+    spare = [place for place in range(1, rank) if place not in view.axes] or [rank]
+    return (*view.axes[:axis], spare[-1], *view.axes[axis + 1:]), max(rank, spare[-1] + 1)
+
+
+def _conv2d(pass_: Sinking, op: Op) -> bool:
+    """A 1x1 convolution works place by place: rows may lie as columns."""
+    view, swapped = pass_.views[op.inputs[0]], (0, 2, 1, 3)
+    each_place = pass_.shape(op.inputs[1])[1:3] == op.attrs["stride"] == (1, 1) and not any(op.attrs["pads"])
+    if not each_place or view.axes != swapped or len(pass_.tensors[view.base].shape) != 4:
+        return False
+    constants = [pass_.materialise(pass_.views[name]) for name in op.inputs[1:]]
+    pass_.emit(op, [view.base, *constants], view_axes=swapped)
+    return True
+
+
 VIEW_RULES: Mapping[str, Rule] = {
     "transpose": _transpose,
+    "conv2d": _conv2d,
     "batch_matmul": _batch_matmul,
     "softmax": _softmax,
     "log_softmax": _softmax,
