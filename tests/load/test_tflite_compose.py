@@ -69,6 +69,9 @@ FILES = {
         {"y": (1, 4, 6, 4)}, options="FullyConnectedOptions", fields={"keepNumDims": True}, version=5),
     "many_rows_2d": one_operator("FULLY_CONNECTED", {**X, "w": np.arange(12, dtype=np.float32).reshape(4, 3)},
                                  {"y": (24, 4)}, options="FullyConnectedOptions", version=6),
+    "bias_of_four_dimensions": one_operator("FULLY_CONNECTED", {
+        **X, "w": np.arange(12, dtype=np.float32).reshape(4, 3), "b": np.ones((1, 1, 1, 4), np.float32)},
+        {"y": (1, 4, 6, 4)}, options="FullyConnectedOptions", fields={"keepNumDims": True}, version=5),
     "mean_over_batch": one_operator("MEAN", {**X, "axes": I32([0, 1])}, {"y": (6, 3)},
                                     options="ReducerOptions"),
     "transpose_conv_v1": one_operator("TRANSPOSE_CONV", {
@@ -174,3 +177,9 @@ def test_damaged_operators_never_crash(name):
             check(graph, level_of(graph))
         except ToolchainError as error:
             assert error.exit_code in (2, 4) and str(error)
+
+
+def test_rows_that_do_not_add_up_are_named():
+    model = one_operator("CONCATENATION", XY, {"y": (1, 8, 6, 3)}, options="ConcatenationOptions")
+    with pytest.raises(BadModel, match=r"makes \(2, 4, 6, 3\) but 'y' is \(1, 8, 6, 3\)"):
+        load_tflite(model, "net")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.load.tflite_models import one_operator
-from toolchain.errors import Unsupported
+from toolchain.errors import BadModel, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import QuantParams, dequantize
@@ -173,6 +173,17 @@ def test_onnx_keeps_the_zero_points():
         feeds = {name: dequantize(values[name], graph.tensors[name].quant) for name in single.inputs}
         reals = OnnxRuntime(write_onnx(single, activations="int8")).run(feeds)[op.name]
         assert np.abs(reals / out.scale + out.zero_point - values[op.name]).max() <= 1.001, op.kind
+
+
+@pytest.mark.parametrize("operator, inputs, message", [
+    ("LOGISTIC", {}, r"op 0 LOGISTIC has inputs \(\)"),
+    ("TRANSPOSE_CONV", {"shape": I32([1, 12, 9, 3]), "w": weights((3, 3, 3, 4), 3)["w"], **X},
+     r"'y:codes' is \(1, 12, 10, 3\), its shape operand says \[1, 12, 9, 3\]")])
+def test_contradictions_are_named(operator, inputs, message):
+    options = {"TRANSPOSE_CONV": "TransposeConvOptions"}.get(operator)
+    strides = {"strideW": 2, "strideH": 2} if options else {}
+    with pytest.raises(BadModel, match=message):
+        load_tflite(file_of(operator, inputs, (1, 12, 10, 3), options, **strides), "net")
 
 
 def test_c_refuses_them_by_name():

@@ -51,7 +51,10 @@ def _emit_joined(load: Loader, op: FileOp, parts: Sequence[str], axis: int) -> N
     name = load.output(op).name
     rows = [load.inner("reshape", [part], f"{name}.rows", shape=(1, *load.build.tensors[part].shape))
             for part in parts]
-    return load.emit_reshaped(op, load.inner("concat", rows, f"{name}.joined", axis=1))
+    joined = load.inner("concat", rows, f"{name}.joined", axis=1)
+    if (made := load.build.tensors[joined].shape[1:]) != load.output(op).shape:
+        raise load.bad(op, f"makes {made} but '{name}' is {load.output(op).shape}")
+    return load.emit_reshaped(op, joined)
 
 
 def _bounds_of(shape: tuple[int, ...], axis: int, begin: int, end: int) -> Bounds:
