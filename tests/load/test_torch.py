@@ -286,7 +286,10 @@ def test_nan_weights_are_named():
 
 
 @pytest.mark.parametrize("example, message", [
-    ((torch.zeros(1, 4, dtype=torch.int64),), r"example input 0 is torch.int64 \(1, 4\)"),
+    ((torch.zeros(1, 4, dtype=torch.float64),), r"example input 0 is torch.float64 \(1, 4\); it must be"),
+    ((torch.zeros(4),), r"example input 0 is torch.float32 \(4,\); it must be a float32 tensor with a batch"),
+    ({"x": [torch.zeros(1, 4), 2.5]}, "example input x.1 is float"),
+    ((torch.zeros(2, 4), torch.zeros(3, 4)), r"the example inputs have batches of \[2, 3\]"),
     ((3,), "example input 0 is int"),
     ((torch.zeros(1, 5),), r"the module fails on the example \(1, 5\): RuntimeError: mat1 and mat2"),
 ])

@@ -21,19 +21,20 @@ Shapes = Mapping[str, Shape]
 
 
 def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
-         shapes: Shapes | None = None) -> Graph:
+         shapes: Shapes | None = None, checkpoint: str | Path | None = None) -> Graph:
     """Read a model and check it against its source runtime.
 
-    source:  a .tflite, .onnx, .keras, .h5 or .hdf5 file, a SavedModel's folder, or file.py:function where
-             function() returns (module, example inputs)
-    example: input name -> one sample in the source's layout, for the self-check; default: seeded noise
-    shapes:  input name -> its whole shape, for an .onnx file that leaves sizes open
+    source:     a .tflite, .onnx, .keras, .h5 or .hdf5 file, a SavedModel's folder, a .pt2 file of
+                torch.export.save, or file.py:function where function() returns (module, example inputs)
+    example:    input name -> one sample in the source's layout, for the self-check; default: seeded noise
+    shapes:     input name -> its whole shape, for an .onnx file that leaves sizes open
+    checkpoint: a .pt, .pth or .safetensors file with the weights of file.py:function's module
     Raises BadModel for a missing or malformed file, Unsupported listing everything that has no row,
     SelfCheckFailed where the graph computes something else than its source. What a user's module
     prints goes to stderr.
     """
     with about(source), redirect_stdout(sys.stderr):
-        name, door = _door(str(source), shapes or {})
+        name, door = _door(str(source), shapes or {}, checkpoint)
         literal, oracle = door()
         level = level_of(literal)
         graph = check(channels_last(check(literal, level)), level)
@@ -43,24 +44,30 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
 
 
-def open_source(source: str | Path, shapes: Shapes | None = None) -> tuple[Graph, Oracle]:
+def open_source(source: str | Path, shapes: Shapes | None = None,
+                checkpoint: str | Path | None = None) -> tuple[Graph, Oracle]:
     """The model as its door gives it, with inputs and outputs as its file has them, and what runs it there, to
     be compared with what became of it. Raises as `load` does."""
     with about(source), redirect_stdout(sys.stderr):
-        _, door = _door(str(source), shapes or {})
+        _, door = _door(str(source), shapes or {}, checkpoint)
         return door()
 
 
-def _door(source: str, shapes: Shapes) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
+def _door(source: str, shapes: Shapes,
+          checkpoint: str | Path | None) -> tuple[str, Callable[[], tuple[Graph, Oracle]]]:
     """The model's name and the function that opens it."""
     file = Path(source.rpartition(":")[0])
+    if checkpoint and file.suffix != ".py":
+        raise BadInput(f"{source}: a checkpoint is given, {checkpoint}, but only file.py:function takes its "
+                       f"weights from one; leave it out")
     if Path(source).suffix == ".onnx":
         return Path(source).stem, lambda: _onnx(_read(Path(source)), source, shapes)
     if shapes:
         raise BadInput(f"{source}: a shape is given for {', '.join(shapes)}, but only .onnx models leave "
                        f"sizes open; leave it out")
     if file.suffix == ".py":
-        return file.resolve().parent.name if file.stem == "model" else file.stem, lambda: _torch(source)
+        name = file.resolve().parent.name if file.stem == "model" else file.stem
+        return name, lambda: _torch(source, checkpoint)
     path, suffix = Path(source), Path(source).suffix
     if path.is_dir():
         return path.resolve().name, lambda: _saved_model(path)
@@ -147,14 +154,27 @@ def _saved_model(folder: Path) -> tuple[Graph, Oracle]:
     return load_keras(folder)
 
 
-def _torch(spec: str) -> tuple[Graph, Oracle]:
-    from toolchain.load.torch import load_module, load_torch, module_oracle
+def _torch(spec: str, checkpoint: str | Path | None) -> tuple[Graph, Oracle]:
+    from toolchain.load.torch import load_function
 
-    module, example = load_module(spec)
-    graph = load_torch(module, example, spec)
-    return replace(graph, source=replace(graph.source, format="torch")), module_oracle(module, graph)
+    return load_function(spec, Path(checkpoint) if checkpoint else None)
+
+
+def _exported(model: bytes, name: str) -> tuple[Graph, Oracle]:
+    from toolchain.load.torch import load_program
+    from toolchain.load.torch_archive import read_archive
+
+    graph, oracle = load_program(read_archive(model, name), name)
+    return _stamped(graph, "torch", model), oracle
+
+
+def _weights_only(model: bytes, name: str) -> tuple[Graph, Oracle]:
+    from toolchain.load.torch_weights import refuse_as_model
+
+    raise refuse_as_model(model, name)
 
 
 DOORS: Mapping[str, Callable[[bytes, str], tuple[Graph, Oracle]]] = {
-    ".tflite": _tflite, ".keras": _keras, ".h5": _keras, ".hdf5": _keras}
+    ".tflite": _tflite, ".keras": _keras, ".h5": _keras, ".hdf5": _keras, ".pt2": _exported,
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".safetensors"), _weights_only)}
 """Suffix -> the door of files that stand alone; .onnx files may have others beside them, and open sizes."""

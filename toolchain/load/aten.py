@@ -37,6 +37,11 @@ COPIES = frozenset({"clone", "_to_copy", "lift_fresh_copy"})
 OF_SHAPE = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"})
 """Read the shape of their input and not its values."""
 
+CONSTANTS = frozenset({"arange", "linspace", "zeros", "ones", "full", "eye", "scalar_tensor", "tril", "triu",
+                       "meshgrid", "floor_divide", "remainder", "floor", "ceil", "round", "sin", "cos", "tan",
+                       "cumsum", "outer", "copy", "fill", "zero", "bitwise_and", "bitwise_or", "fmod"})
+"""Beside those in RULES, calls that are computed once where only constants go in."""
+
 BROADCASTING = frozenset({"add", "sub", "rsub", "mul", "div", "minimum", "maximum", "pow", "where",
                           *aten_math.RELATION, "logical_and", "logical_or", "__and__", "__or__"})
 """Take operands that broadcast, so that what was only expanded for them need not be."""

@@ -20,13 +20,20 @@ def op_name(node) -> tuple[str, bool]:
 
 class TensorNames(Mapping):
     """Node -> the name of what it gives: the path of the module, where a layer's work ends in this call; else
-    `<path>.<op>`, at the top `<op>`."""
+    `<path>.<op>`, at the top `<op>`.
+
+    module: None where only the names of its classes are left, in the graph
+    """
 
     def __init__(self, graph, module):
         calls = [(node, *_innermost(node)) for node in graph.nodes if node.op == "call_function"]
         last = {key: node for node, key, _ in calls if op_name(node)[0] not in IDENTITY}
         self.paths = {node: path for node, _, path in calls}
-        self.own = {last[key] for node, key, path in calls if key in last and _is_layer(module, path)}
+        stacks = [list((node.meta.get("nn_module_stack") or {}).values()) for node, _, _ in calls]
+        around = {path for stack in stacks for path, _ in stack[:-1]}
+        kinds = {path: kind for stack in stacks for path, kind in stack}
+        self.own = {last[key] for node, key, path in calls if key in last and (
+            _is_layer(module, path) if module is not None else _is_named_layer(path, kinds, around))}
 
     def __getitem__(self, node) -> str:
         path = self.paths[node]
@@ -47,6 +54,12 @@ def _innermost(node) -> tuple[str, str]:
     stack = node.meta.get("nn_module_stack") or {"": ("", "")}
     key, (path, _) = list(stack.items())[-1]
     return key, path
+
+
+def _is_named_layer(path: str, kinds, around) -> bool:
+    """As _is_layer, by the class's name and by the calls inside of other modules."""
+    return bool(path) and (path not in around or str(kinds[path]).startswith(
+        ("torch.nn.modules.", "<class 'torch.nn.modules.")) and ".container." not in str(kinds[path]))
 
 
 def _is_layer(module, path: str) -> bool:

@@ -63,16 +63,17 @@ class _Walk:
 
     def add_placeholder(self, node: torch.fx.Node) -> None:
         self.storage[node] = node
-        if node.name in self.program.held:
-            path, tensor = self.program.held[node.name]
+        name = node.target
+        if name in self.program.held:
+            path, tensor = self.program.held[name]
             self.values[node] = tensor
             self.constants[node] = Constant(path, tensor.numpy())
-        elif node.name in self.program.inputs:
+        elif name in self.program.inputs:
             dtype = _dtype(node.meta["val"])
             if dtype == "uint8":
                 dtype = _dtype_for_bytes(node)
-                self.notes.append(f"input {node.name} is {dtype} and takes the values of uint8")
-            self.values[node] = self.build.input(node.name, node.meta["val"].shape, dtype)
+                self.notes.append(f"input {name} is {dtype} and takes the values of uint8")
+            self.values[node] = self.build.input(name, node.meta["val"].shape, dtype)
         else:
             self.values[node] = None
 
