@@ -170,3 +170,26 @@ def test_a_small_file_cannot_compute_an_endless_constant():
 
     with pytest.raises(BadModel, match=r"makes 400,000,000 values for an output of shape \(1, 2\)"):
         load_tflite(edited(model, inner), "net")
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_mean_over_rows_that_are_no_batch(tmp_path, kept):
+    build = Builder("rows")
+    x = build.input("x", (1, 24))
+    rows = build.op("reshape", [x], "rows", shape=(1, 8, 3))
+    model = write_tflite(build.graph(build.op("mean", [rows], "y", axes=(1,), keepdims=kept)))
+
+    def without_batch(file):
+        named = {t.name: t for t in file.subgraphs[0].tensors}
+        named[b"rows"].shape, named[b"rows.shape"].shape = np.int32([8, 3]), np.int32([2])
+        named[b"y"].shape = np.int32([1, 3] if kept else [3])
+        for name, values in ((b"rows.shape", [8, 3]), (b"y.axes", [0])):
+            file.buffers[named[name].buffer].data = np.frombuffer(np.int32(values).tobytes(), np.uint8)
+
+    path = tmp_path / "rows.tflite"
+    path.write_bytes(edited(model, without_batch))
+    graph = load(path)
+    feeds = {"x": np.arange(24, dtype=np.float32)[None]}
+    expected = feeds["x"].reshape(8, 3).mean(axis=0, keepdims=kept)
+    assert np.allclose(LiteRT(write_tflite(graph)).run(feeds)["y"], expected)
