@@ -1,14 +1,17 @@
 """Reals and whole numbers beside codes in a quantized graph."""
 
 import numpy as np
+import pytest
 
 from tests.quantize.nets import Net, run_quantized, samples_of, stats_of
 from toolchain.data import Samples
 from toolchain.ir.quant import dequantize
+from toolchain.lower.tflite import write_tflite
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
 from toolchain.recipe import CalibrateConfig
 from toolchain.runtime import reference
+from toolchain.runtime.litert import LiteRT
 
 
 def kinds(graph):
@@ -104,3 +107,29 @@ def test_layer_norm_keeps_its_parameters_in_float():
     assert codes.tensors["gamma"].dtype == codes.tensors["beta"].dtype == "float32"
     exact, found = reference.run(graph, samples.x)["y"], run_quantized(codes, samples.x)["y"]
     assert np.sqrt(np.mean((found - exact) ** 2)) < 0.02 * np.ptp(exact)
+
+
+@pytest.mark.parametrize("divisors, kind", [((0, 1), "maximum"), ((-1, 0), "minimum")])
+def test_divisors_that_round_to_zero_are_taken_as_the_next_code(divisors, kind):
+    """TFLite's kernel stops at a division by 0."""
+    net = Net()
+    graph = net.graph(net.op("div", [net.input("a", (1, 5)), net.input("b", (1, 5))], "y"))
+    codes = quantize(graph, stats_of({"a": (0, 1), "b": divisors, "y": sorted(4 * b for b in divisors)}))
+    assert kinds(codes) == [kind, "div"]
+    step, = np.float32(1 / 255) * np.sign(np.float32([sum(divisors)]))
+    reals = {"a": np.float32([[0, 1, 1, 0.5, 2 / 255]]), "b": step * np.float32([[0, 255, 51, 1, 0.2]])}
+    exact = np.clip(reals["a"] / np.where(abs(reals["b"]) < abs(step), step, reals["b"]), -4, 4)
+    expected = run_quantized(codes, reals)["y"]
+    np.testing.assert_allclose(expected, exact, atol=4 / 255 + 1e-6)
+    answers = LiteRT(write_tflite(codes, io="float32")).run(reals)["y"]
+    np.testing.assert_allclose(answers, expected, atol=4 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize("divisor", [None, np.float32([1, -1, 1e-6, 1])])
+def test_divisors_on_both_sides_of_zero_divide_reals(divisor):
+    net = Net()
+    b = net.input("b", (1, 4)) if divisor is None else net.constant("b", divisor)
+    graph = net.graph(net.op("div", [net.input("a", (1, 4)), b], "y"))
+    codes = quantize(graph, stats_of({"a": (0, 1), "b": (-1, 1), "y": (-8, 8)}))
+    assert "div" in kinds(codes) and kinds(codes)[-1] == "quantize"
+    assert codes.source.notes == ("y (div) computes in float",)

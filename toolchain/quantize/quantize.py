@@ -10,7 +10,7 @@ from toolchain.errors import BadSamples
 from toolchain.ir.check import WEIGHTED, check
 from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops, unique_name
 from toolchain.ir.ops import make
-from toolchain.ir.quant import QuantParams, weight_params
+from toolchain.ir.quant import RANGE, QuantParams, weight_params
 from toolchain.ir.quant import quantize as codes_of
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.rules import FLOAT, PLAIN, SAME, data_inputs, require_rules, rule_of
@@ -59,6 +59,7 @@ class _Rewriting:
 
     tensors: of the new graph; an activation in codes keeps its name
     reals:   tensors in codes -> the name of their float32 twin
+    islands: ops that compute on reals
     """
 
     def __init__(self, graph: Graph, scales: Scales):
@@ -66,6 +67,7 @@ class _Rewriting:
         self.tensors = {t.name: self._held(t) for t in graph.activations}
         self.ops: list[Op] = []
         self.reals: dict[str, str] = {}
+        self.islands: list[Op] = []
 
     def _held(self, tensor: Tensor) -> Tensor:
         quant = self.scales.get(tensor.name)
@@ -75,8 +77,7 @@ class _Rewriting:
         for op in self.graph.ops:
             self.rewrite(op)
         source = self.graph.source
-        notes = tuple(f"{op.name} ({op.kind}) computes in float" for op in self.graph.ops
-                      if rule_of(self.graph, op).output == FLOAT)
+        notes = tuple(f"{op.name} ({op.kind}) computes in float" for op in self.islands)
         graph = replace(self.graph, tensors=self.tensors, source=replace(source, notes=source.notes + notes))
         return graph.with_ops(live_ops(self.ops, graph.outputs))
 
@@ -84,7 +85,7 @@ class _Rewriting:
         output = rule_of(self.graph, op).output
         if output == PLAIN:
             self.ops.append(replace(op, inputs=tuple(map(self.as_it_is, op.inputs))))
-        elif output == FLOAT:
+        elif output == FLOAT or (op.kind == "div" and self.may_divide_by_zero(op)):
             self.on_reals(op)
         elif op.kind in WEIGHTED:
             self.weighted(op)
@@ -106,7 +107,33 @@ class _Rewriting:
             scales = [float(self.scales[t.name].scale) for t in data_inputs(self.graph, op)]
             _check_multiplier(self.graph, op, _products(op, scales), self.scales[op.name].scale)
             _check_scales(self.graph, op, max(scales), self.scales[op.name])
-        self.ops.append(replace(op, inputs=tuple(self.operand(op, name) for name in op.inputs)))
+        inputs = [self.operand(op, name) for name in op.inputs]
+        if op.kind == "div":
+            inputs[1] = self.beside_zero(inputs[1])
+        self.ops.append(replace(op, inputs=tuple(inputs)))
+
+    def may_divide_by_zero(self, op: Op) -> bool:
+        """Whether a division's codes may hold a 0 that `beside_zero` cannot take away: they lie on both sides
+        of it, or are known."""
+        divisor, quant = self.graph.of(op)[1], self.scales[op.inputs[1]]
+        if divisor.is_constant:
+            return bool((codes_of(divisor.data, quant) == quant.zero_point).any())
+        return int(quant.zero_point) not in RANGE[quant.dtype]
+
+    def beside_zero(self, name: str) -> str:
+        """A divisor, of which codes of 0 become the next: small ones round to it, and TFLite's kernel stops
+        there (div.cc CheckNonZero)."""
+        divisor = self.tensors[name]
+        if divisor.is_constant:
+            return name
+        zero = int(divisor.quant.zero_point)
+        kind, code = ("maximum", zero + 1) if zero == RANGE[divisor.dtype][0] else ("minimum", zero - 1)
+        step = np.full((1,) * len(divisor.shape), code, divisor.dtype)
+        limit = self.placed(constant(unique_name(f"{name}.step", self.tensors), step, divisor.quant))
+        output = unique_name(f"{name}.nonzero", self.tensors)
+        self.tensors[output] = replace(divisor, name=output)
+        self.ops.append(make(kind, (name, limit), output))
+        return output
 
     def moved(self, op: Op) -> None:
         """An op that hands codes on: inputs at other parameters than its output's are requantized for it."""
@@ -121,6 +148,7 @@ class _Rewriting:
 
     def on_reals(self, op: Op) -> None:
         """An op in float32, its inputs dequantized and, where others need its codes, its output quantized."""
+        self.islands.append(op)
         inputs = tuple(map(self.real, op.inputs))
         if op.name not in self.scales:
             self.ops.append(replace(op, inputs=inputs))
