@@ -16,14 +16,11 @@ LITE0 = ("all 60 activations together, on photographs unlike the seven that cali
          "samples litert-quantizer has 15.4 dB")
 TEXT = ("`p2o.Add.11`, the first pointwise convolution, spans 433 while most values are near 0: it alone "
         "leaves 11 dB. On the same samples onnxruntime's quantize_static has 11.7 dB")
-NO_KERNEL = "no integer C kernel yet for "
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("efficientnet_lite0", "INT8 .tflite"): LITE0,
     ("efficientnet_lite0", "INT8 .onnx"): LITE0,
     ("text_detector", "INT8 .tflite"): TEXT,
     ("text_detector", "INT8 .onnx"): TEXT,
-    ("convnext", "C"): NO_KERNEL + "layer_norm",
-    ("unet_bilinear", "C"): NO_KERNEL + "resize_bilinear",
 }
 """(network, column) -> why the promise is not kept; a test holds that these are not and all others are."""
 
