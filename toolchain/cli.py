@@ -16,8 +16,8 @@ from toolchain.errors import BadInput, ToolchainError, Unsupported
 app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Put a trained network on a small device, and measure what it does there.")
 
-Model = Annotated[str, typer.Argument(help="A .tflite, .onnx, .keras or .h5 file, a SavedModel's folder, or "
-                                               "file.py:function for PyTorch.")]
+Model = Annotated[str, typer.Argument(help="A .tflite, .onnx, .keras, .h5 or .pt2 file, a SavedModel's "
+                                               "folder, or file.py:function for PyTorch.")]
 ArtifactPath = Annotated[Path, typer.Argument(help="A folder that `edge build` made, or a model file.")]
 Data = Annotated[str | None, typer.Option(help="A set in calibration_data/, a set's folder, or an .npz.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -26,6 +26,8 @@ Device = Annotated[str | None, typer.Option(help="host, or the target's own devi
 ShapeOption = Annotated[list[str] | None, typer.Option(
     "--shape", metavar="NAME=1,3,224,224",
     help="Size of an input that an .onnx model leaves open; repeatable.")]
+Checkpoint = Annotated[Path | None, typer.Option(
+    help="Weights of file.py:function's module: a .pt, .pth or .safetensors file.")]
 FormatOption = Annotated[str | None, typer.Option("--format", help="Which of the artefact's files.")]
 
 
@@ -117,11 +119,12 @@ def shapes_of(options: list[str] | None) -> dict[str, tuple[int, ...]]:
 @verb
 def inspect(model: Model, target: Annotated[list[str] | None, typer.Option(
                 help="Also what this target cannot run or hold; repeatable.")] = None,
-            shape: ShapeOption = None, json: Json = False, quiet: Quiet = False) -> None:
+            shape: ShapeOption = None, checkpoint: Checkpoint = None, json: Json = False,
+            quiet: Quiet = False) -> None:
     """Show a model's ops, shapes and multiply-accumulates, and what is unsupported."""
     from toolchain.inspection import inspect_model, inspection_table
 
-    found = inspect_model(model, target or (), shapes_of(shape))
+    found = inspect_model(model, target or (), shapes_of(shape), checkpoint)
     show(json, found, inspection_table(found))
     if found.unsupported:
         raise Unsupported.listing(model, found.unsupported)
@@ -135,11 +138,13 @@ def convert(model: Model, out: Annotated[Path, typer.Argument(help="The .tflite 
                 "--check", help="Run both on random inputs and print the worst error per output.")] = False,
             input: Annotated[Path | None, typer.Option(
                 help="An .npz of inputs in the source's layout, to check on as well.")] = None,
-            shape: ShapeOption = None, json: Json = False, quiet: Quiet = False) -> None:
+            shape: ShapeOption = None, checkpoint: Checkpoint = None, json: Json = False,
+            quiet: Quiet = False) -> None:
     """Write a model in another format, as it computes: the suffixes say what it is and what it becomes."""
     from toolchain.conversion import conversion_text, convert_model
 
-    made = convert_model(model, out, weights=weights, shapes=shapes_of(shape), check=check, inputs=input)
+    made = convert_model(model, out, weights=weights, shapes=shapes_of(shape), check=check, inputs=input,
+                         checkpoint=checkpoint)
     show(json, made, conversion_text(made))
 
 
@@ -147,7 +152,8 @@ def convert(model: Model, out: Annotated[Path, typer.Argument(help="The .tflite 
 def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targets`.")],
           out: Annotated[Path, typer.Option(help="Folder for the artefact.")], data: Data = None,
           recipe: Annotated[Path | None, typer.Option(help="A recipe.toml.")] = None,
-          shape: ShapeOption = None, json: Json = False, quiet: Quiet = False) -> None:
+          shape: ShapeOption = None, checkpoint: Checkpoint = None, json: Json = False,
+          quiet: Quiet = False) -> None:
     """Turn a trained network into files for a target: prune, calibrate, quantize and lower by a recipe."""
     from toolchain.profile import load_target
     from toolchain.recipe import Recipe, load_recipe, with_shapes
@@ -158,7 +164,8 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
 
     require_place(out)
 
-    artifact = build_model(model, profile, with_shapes(wanted, shapes_of(shape)), data, say=speaker(quiet))
+    artifact = build_model(model, profile, with_shapes(wanted, shapes_of(shape)), data, say=speaker(quiet),
+                           checkpoint=checkpoint)
     artifact.write(out)
     static, files = artifact.manifest.static_bytes, sorted(artifact.files)
     record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"],

@@ -44,20 +44,22 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def convert_model(source: str, out: Path, *, weights: str = "float32", shapes: Shapes | None = None,
-                  check: bool = False, inputs: Path | None = None) -> Conversion:
+                  check: bool = False, inputs: Path | None = None,
+                  checkpoint: Path | None = None) -> Conversion:
     """Read any model and write it as what `out` ends with: .tflite or .onnx.
 
     weights: how a float model's are stored: "float32", "float16" or, in .tflite, "int8" (dynamic range)
     shapes:  input -> shape, where the model leaves sizes open
     check:   run the written file and its source, on RANDOM_SAMPLES of noise and on `inputs`: an .npz, arrays
              by input name in the source's layout
+    checkpoint: as `load` takes it
     Raises BadInput for another suffix, and what `load` and the doors out raise. Nothing half-written stays.
     """
     fmt = _format(out)
-    graph = canonical(load(source, shapes=shapes))
+    graph = canonical(load(source, shapes=shapes, checkpoint=checkpoint))
     feeds: dict[str, Arrays] = {}
     if check or inputs is not None:
-        literal, run_source = _opened(source, shapes)
+        literal, run_source = _opened(source, shapes, checkpoint)
         feeds |= {"random": noise(literal, RANDOM_SAMPLES)} if check else {}
         feeds |= {str(inputs): _given(inputs, literal)} if inputs is not None else {}
     model = WRITE[fmt](graph, weights)
@@ -68,10 +70,10 @@ def convert_model(source: str, out: Path, *, weights: str = "float32", shapes: S
                       checks=checks)
 
 
-def _opened(source: str, shapes: Shapes | None) -> tuple[Graph, Oracle]:
+def _opened(source: str, shapes: Shapes | None, checkpoint: Path | None) -> tuple[Graph, Oracle]:
     """The source as its door gives it, and what runs it: for a quantized .tflite the runtime that runs what
     is written, not the judge's reference kernels."""
-    literal, oracle = open_source(source, shapes)
+    literal, oracle = open_source(source, shapes, checkpoint)
     if level_of(literal) == "FLOAT" or not source.endswith(".tflite"):
         return literal, oracle
     model = Path(source).read_bytes()

@@ -1,6 +1,7 @@
 """What `edge inspect` shows of a model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -49,14 +50,15 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Suitability, ...] = ()
 
 
-def inspect_model(source: str, targets: Sequence[str] = (), shapes: Shapes | None = None) -> Inspection:
+def inspect_model(source: str, targets: Sequence[str] = (), shapes: Shapes | None = None,
+                  checkpoint: Path | None = None) -> Inspection:
     """Load the model and describe it, and what each of `targets` makes of it.
 
-    What has no row is listed, not raised. shapes: as `load` takes them
+    What has no row is listed, not raised. shapes, checkpoint: as `load` takes them
     """
     profiles = [load_target(name) for name in targets]
     try:
-        graph = load(source, shapes=shapes)
+        graph = load(source, shapes=shapes, checkpoint=checkpoint)
     except Unsupported as error:
         if not error.items:
             raise

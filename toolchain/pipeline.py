@@ -5,6 +5,7 @@ load, prune, train, calibrate, quantize, lower, build firmware
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -30,13 +31,16 @@ def quiet(message: str) -> None:
     """A `Say` that says nothing."""
 
 
-def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None,
-                say: Say = quiet) -> Artifact:
-    """From a model file or module and a set of samples to an artefact for one target."""
+def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None, say: Say = quiet,
+                checkpoint: Path | None = None) -> Artifact:
+    """From a model file or module and a set of samples to an artefact for one target.
+
+    checkpoint: the module's weights, instead of the recipe's
+    """
     require_known_kinds(profile)
     samples = load_samples(data) if data else None
     say(f"loading {model}")
-    graph = load(model, shapes=recipe.shapes)
+    graph = load(model, shapes=recipe.shapes, checkpoint=checkpoint or recipe.checkpoint)
     prepared = prepare(graph, recipe, samples, profile.channel_multiple, say)
     return build(prepared, profile, recipe, samples, say)
 

@@ -127,10 +127,13 @@ class InputConfig(Section):
 class Recipe(Section):
     """Everything that is decided about a model before it is built.
 
-    shapes: input name -> its whole shape, the batch of 1 in front, for an .onnx file that leaves sizes open
+    shapes:     input name -> its whole shape, the batch of 1 in front, for an .onnx file that leaves sizes
+                open
+    checkpoint: a file beside the recipe with the weights of file.py:function's module; "" for none
     """
 
     shapes: dict[str, tuple[Positive, ...]] = {}
+    checkpoint: str = ""
     metric: Literal["top1", "mse", "agreement"] = "top1"
     seed: int = 0
     prune: PruneConfig | None = None
@@ -153,8 +156,9 @@ class Recipe(Section):
 
     @property
     def digest(self) -> str:
-        """sha256 of the decided values, defaults included."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        """sha256 of the decided values, defaults included; of a checkpoint its name, not its folder."""
+        decided = msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name)
+        return hashlib.sha256(msgspec.json.encode(decided, order="deterministic")).hexdigest()
 
 
 def with_shapes(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> Recipe:
@@ -165,6 +169,8 @@ def with_shapes(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> Recipe
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.toml, and the labels file that it names. Raises BadConfig."""
     recipe = decode_toml(path, Recipe)
+    if recipe.checkpoint:
+        recipe = msgspec.structs.replace(recipe, checkpoint=str(path.parent / recipe.checkpoint))
     labels = recipe.input.labels
     if isinstance(labels, str):
         named = msgspec.structs.replace(recipe.input, labels=read_labels(path.parent / labels))

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
+from toolchain.cli import app
 from toolchain.errors import BadInput, BadModel, ToolchainError, Unsupported
 from toolchain.load import load
 from toolchain.load.torch_weights import fill, read_checkpoint
+from toolchain.recipe import Recipe, load_recipe
 
 
 def net():
@@ -266,3 +269,28 @@ def test_naming_a_file_runs_nothing(tmp_path):
     with pytest.raises(Unsupported, match="run the code of"):
         load(path)
     assert not trace.exists()
+
+
+def test_a_recipe_names_a_checkpoint_beside_it(tmp_path):
+    digests = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        (folder / "recipe.toml").write_text('checkpoint = "weights.pt"')
+        recipe = load_recipe(folder / "recipe.toml")
+        assert recipe.checkpoint == str(folder / "weights.pt")
+        digests.append(recipe.digest)
+    assert digests[0] == digests[1] != Recipe().digest
+
+
+def test_the_command_takes_a_checkpoint(tmp_path):
+    code = "import torch\ndef build(): return torch.nn.Linear(4, 3), torch.zeros(1, 4)"
+    (tmp_path / "net.py").write_text(code)
+    module = nn.Linear(4, 3)
+    checkpoint = stored(tmp_path, module.state_dict())
+    out = tmp_path / "net.onnx"
+    for verb in (["inspect"], ["convert", str(out)]):
+        command = [verb[0], f"{tmp_path}/net.py:build", *verb[1:], "--checkpoint", str(checkpoint)]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0 and "weights of weights.pt" in done.output, done.output
+    (weight,) = (t for t in load(out).constants if len(t.shape) == 2)
+    np.testing.assert_array_equal(weight.data, module.weight.detach().numpy())

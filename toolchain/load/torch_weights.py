@@ -12,6 +12,7 @@ from pathlib import Path
 import pickle
 import pickletools
 import re
+import warnings
 import zipfile
 
 import torch
@@ -81,20 +82,19 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...
 
 
 def _load(data: bytes, path: Path) -> object:
-    """Looked through first, and opened by a reader that knows tensors only."""
-    kind, asked = _kind(data), _foreign(data)
-    if kind in (TORCHSCRIPT, PROGRAM):
+    """By a reader that knows tensors only."""
+    if (kind := _kind(data)) in (TORCHSCRIPT, PROGRAM):
         raise Unsupported(f"{path}: is {kind}; only tensors by name are read: save module.state_dict()")
     try:
-        if not asked:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, about pickles that it goes on to refuse
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
-        asked = FOREIGN.findall(str(error))
-        if not asked:
-            line = (str(error).strip().splitlines() or [""])[0]
-            raise BadModel(f"{path}: not a whole checkpoint: {type(error).__name__}: {line}") from None
-    raise Unsupported(f"{path}: would run foreign code: it asks for {asked[0]}; save module.state_dict() "
-                      f"instead of the module")
+        if asked := FOREIGN.findall(str(error)) or _foreign(data):
+            raise Unsupported(f"{path}: would run foreign code: it asks for {asked[0]}; save "
+                              f"module.state_dict() instead of the module") from None
+        line = (str(error).strip().splitlines() or [""])[0]
+        raise BadModel(f"{path}: not a whole checkpoint: {type(error).__name__}: {line}") from None
 
 
 def _unwrapped(found: object, path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
