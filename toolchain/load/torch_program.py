@@ -18,7 +18,7 @@ from toolchain.ir.graph import Graph
 from toolchain.load.fx_names import TensorNames, op_name
 from toolchain.load.selfcheck import Arrays, Oracle
 
-LARGEST = 1 << 31
+LARGEST = 1 << 27
 """A tensor with more values than that is a mistake."""
 ASSERTS = frozenset({"_assert_scalar", "_assert_tensor_metadata", "_assert_async", "sym_constrain_range",
                      "sym_constrain_range_for_size"})
