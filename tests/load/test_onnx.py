@@ -251,3 +251,13 @@ def test_no_mutation_crashes_the_door(model, mutated):
         except ToolchainError as error:
             outcomes[type(error)] += 1
     assert outcomes["graph"] >= 10 and outcomes[BadModel] >= 100, outcomes
+
+
+def test_nodes_in_any_order():
+    """onnxruntime's and onnxconverter's float16 converters append casts behind what reads them."""
+    nodes = [node("Relu", "a", "b"), node("Neg", "b", "y"), node("Exp", "x", "a")]
+    graph = assert_as_onnx_runtime(model_of(nodes, {"x": ROWS}))
+    assert [op.kind for op in graph.ops] == ["exp", "relu", "neg"]
+    with pytest.raises(BadModel, match="ONNX's checker: Nodes in a graph must be topologically sorted"):
+        load_onnx(model_of([node("Add", "x b", "a"), node("Add", "a x", "b"), node("Neg", "b", "y")],
+                           {"x": ROWS}), "net")

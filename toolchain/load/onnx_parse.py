@@ -2,6 +2,7 @@
 float32. Nothing in it is run."""
 
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from toolchain.errors import BadModel, Unsupported
@@ -28,6 +29,7 @@ def parse(model: bytes, name: str, folder: Path | None = None) -> tuple[object, 
     bring_in(proto, name, folder)
     if proto.graph.sparse_initializer:
         raise Unsupported(f"{name}: has sparse initializers; store them densely")
+    _sort(proto)
     _check(proto, name)
     proto = _inlined(proto, name)
     _name_parts(proto)
@@ -74,6 +76,22 @@ def _require_opset(proto, name: str) -> None:
     if not OLDEST_OPSET <= opset <= newest:
         raise Unsupported(f"{name}: opset {opset}; export it with opset {OLDEST_OPSET} or later"
                           f"{f', up to {newest}' if opset > newest else ''}")
+
+
+def _sort(proto) -> None:
+    """Put nodes behind those whose values they read. Float16 converters append casts at the end, and runtimes
+    take that; a circle is left to the checker."""
+    nodes = list(proto.graph.node)
+    maker = {value: at for at, node in enumerate(nodes) for value in node.output if value}
+    reads = {at: {maker[value] for value in node.input if value in maker} for at, node in enumerate(nodes)}
+    if all(max(before, default=-1) < at for at, before in reads.items()):
+        return
+    try:
+        order = [nodes[at] for at in TopologicalSorter(reads).static_order()]
+    except CycleError:
+        return
+    del proto.graph.node[:]
+    proto.graph.node.extend(order)
 
 
 def _check(proto, name: str) -> None:
