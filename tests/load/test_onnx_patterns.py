@@ -81,3 +81,49 @@ def test_a_local_function_is_its_nodes():
     proto.functions.append(function)
     graph = assert_as_onnx_runtime(proto.SerializeToString())
     assert [op.kind for op in graph.ops] == ["add"]
+
+
+GAMMA, BETA, TINY = floats(*range(1, 9)) / 8, floats(*range(8)) / 4, np.float32(1e-3)
+CENTRED = [node("ReduceMean", "x", "m", axes=[-1]), node("Sub", "x m", "d")]
+SQUARES = {"pow": [node("Pow", "d two", "q")], "product": [node("Mul", "d d", "q")],
+           "centred again": [node("ReduceMean", "x", "m2", axes=[-1]), node("Sub", "x m2", "d2"),
+                             node("Mul", "d2 d2", "q")]}
+STABLE = [node("ReduceMean", "q", "v", axes=[-1]), node("Add", "v tiny", "s"), node("Sqrt", "s", "r")]
+QUOTIENTS = {"div": [node("Div", "d r", "n")],
+             "reciprocal": [node("Reciprocal", "r", "i"), node("Mul", "i d", "n")]}
+ENDINGS = {"alone": [node("Neg", "n", "y")], "scaled": [node("Mul", "g n", "y")],
+           "shifted": [node("Add", "n b", "y")],
+           "both": [node("Mul", "n g", "k"), node("Add", "b k", "y")]}
+NORM = {"two": np.float32(2), "tiny": TINY, "g": GAMMA, "b": BETA}
+
+
+@pytest.mark.parametrize("square", SQUARES.values(), ids=SQUARES)
+@pytest.mark.parametrize("quotient", QUOTIENTS.values(), ids=QUOTIENTS)
+@pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
+def test_layer_norm_written_out(square, quotient, end):
+    nodes = [*CENTRED, *square, *STABLE, *quotient, *end]
+    graph = assert_as_onnx_runtime(model_of(nodes, {"x": IMAGE}, NORM))
+    kinds = [op.kind for op in graph.ops]
+    assert kinds == ["layer_norm"] + (["neg"] if end is ENDINGS["alone"] else [])
+    assert graph.ops[0].attrs == {"axes": (3,), "epsilon": pytest.approx(1e-3)}
+
+
+def test_layer_norm_over_channels_first():
+    """As ConvNeXt's authors write it; axes are an input since opset 18."""
+    nodes = [node("ReduceMean", "x axes", "m"), node("Sub", "x m", "d"), node("Pow", "d two", "q"),
+             node("ReduceMean", "q axes", "v"), node("Add", "v tiny", "s"), node("Sqrt", "s", "r"),
+             node("Div", "d r", "n"), node("Mul", "g n", "k"), node("Add", "k b", "y")]
+    channels = {name: NORM[name][:6].reshape(6, 1, 1) for name in "gb"}
+    model = model_of(nodes, {"x": IMAGE}, {**NORM, **channels, "axes": np.array([1])}, opset=18)
+    graph = assert_as_onnx_runtime(model)
+    assert [op.kind for op in graph.ops if op.kind != "transpose"] == ["layer_norm"]
+
+
+@pytest.mark.parametrize("changed", [
+    {"v": node("ReduceMean", "q", "v", axes=[-2])}, {"q": node("Pow", "d three", "q")},
+    {"n": node("Div", "r d", "n")}, {"d": node("Sub", "m x", "d")}, {"n": node("Div", "x r", "n")}])
+def test_what_only_looks_like_layer_norm(changed):
+    nodes = [*CENTRED, *SQUARES["pow"], *STABLE, *QUOTIENTS["div"], *ENDINGS["both"]]
+    nodes = [changed.get(each.output[0], each) for each in nodes]
+    graph = load_onnx(model_of(nodes, {"x": (1, 6, 8, 8)}, {**NORM, "three": np.float32(3)}), "net")
+    assert "layer_norm" not in [op.kind for op in graph.ops]

@@ -77,12 +77,26 @@ def group_normalization(call: Call) -> str:
 
 def mean_variance_normalization(call: Call) -> str:
     """(x - mean) / (standard deviation + 1e-9). Over the batch of one that a Graph has, the batch axis does
-    not count."""
+    not count.
+
+    One that stands for a layer norm written out (load.onnx_patterns) has gamma, beta and epsilon too.
+    """
     x = call.activation()
     axes = sorted({call.axis(axis, x) for axis in call.attr("axes", (0, 2, 3))} - {0})
-    ones, zeros = (np.full(1, value, np.float32) for value in (1, 0))
-    parameters = [call.fresh("gamma", ones), call.fresh("beta", zeros)]
-    return call.emit("layer_norm", [x, *parameters], axes=tuple(axes), epsilon=1e-9)
+    call.require(bool(axes), "normalizes over the batch; name later axes")
+    gamma, beta = (_broadcast(call, index, x, left_out) for index, left_out in ((1, 1), (2, 0)))
+    return call.emit("layer_norm", [x, gamma, beta], axes=tuple(axes),
+                     epsilon=float(call.attr("epsilon", 1e-9)))
+
+
+def _broadcast(call: Call, index: int, x: str, left_out: float) -> str:
+    """gamma or beta that broadcasts to x."""
+    if call.input(index) is None:
+        return call.fresh(f"input{index}", np.full(1, left_out, np.float32))
+    value = call.constant(index, f"input {index}")
+    call.require(np.broadcast_shapes(value.shape, call.shape(x)) == call.shape(x),
+                 f"a constant of shape {value.shape} makes more of {call.shape(x)}")
+    return call.weight(index, "as it is", np.atleast_1d(value))
 
 
 def softmax(kind: str) -> Rule:

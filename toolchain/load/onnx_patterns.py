@@ -1,6 +1,6 @@
-"""Nodes that together are one op of the table: GELU and hard swish as exporters write them out.
+"""Nodes that together are one op of the table: GELU, hard swish and layer norm as exporters write them out.
 
-A pattern is recognised by what it computes, not by how it is written: its nodes are multiplied out as a
+An activation is recognised by what it computes, not by how it is written: its nodes are multiplied out as a
 polynomial of the values that go in.
 """
 
@@ -53,6 +53,7 @@ class _Nodes:
     """The file's nodes by what they make and read, and its scalar constants."""
 
     def __init__(self, file: OnnxFile):
+        self.outputs = frozenset(file.outputs)
         self.maker = {name: node for node in file.nodes for name in node.outputs}
         self.readers: dict[str, list[Node]] = {}
         self.constants: dict[str, np.ndarray] = dict(file.constants)
@@ -66,6 +67,11 @@ class _Nodes:
         array = self.constants.get(name)
         known = array is not None and array.size == 1 and array.dtype.kind in "fiu"
         return float(array.item()) if known else None
+
+    def read_by(self, name: str, *ops: str) -> Node | None:
+        """The only reader of a value, where it is one of these operators."""
+        readers = self.readers.get(name, ())
+        return readers[0] if len(readers) == 1 and readers[0].op in ops and name not in self.outputs else None
 
     def polynomial(self, name: str, symbols: Mapping[str, Polynomial],
                    depth: int = REACH) -> Polynomial | None:
@@ -192,10 +198,79 @@ def _whole(nodes: _Nodes, bent: Node, x: str, wanted: Polynomial, op: str, attrs
     return None
 
 
+# Layer norm: (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * gamma + beta ---------------------------
+
+def _layer_norm(nodes: _Nodes, root: Node) -> Node | None:
+    """From the square root: the variance before it, and what divides by it behind it."""
+    stable = nodes.maker.get(root.inputs[0])
+    if stable is None or stable.op != "Add":
+        return None
+    for variance, epsilon in (stable.inputs, stable.inputs[::-1]):
+        centred, number = _variance(nodes, variance), nodes.number(epsilon)
+        last = _divided(nodes, root, centred) if centred and number is not None else None
+        if last is not None:
+            last, gamma = _applied(nodes, last, "Mul")
+            last, beta = _applied(nodes, last, "Add")
+            return replace(last, op="MeanVarianceNormalization", inputs=(centred[0], gamma, beta),
+                           attrs={"axes": centred[1], "epsilon": number})
+    return None
+
+
+def _mean(nodes: _Nodes, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """(x, axes) of a mean that keeps its axes."""
+    node = nodes.maker.get(name)
+    if node is None or node.op != "ReduceMean" or not node.attrs.get("keepdims", 1):
+        return None
+    axes = node.attrs.get("axes", nodes.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None)
+    return None if axes is None else (node.inputs[0], tuple(int(axis) for axis in axes))
+
+
+def _centred(nodes: _Nodes, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """(x, axes) of x - mean(x)."""
+    node = nodes.maker.get(name)
+    mean = _mean(nodes, node.inputs[1]) if node is not None and node.op == "Sub" else None
+    return mean if mean and mean[0] == node.inputs[0] else None
+
+
+def _variance(nodes: _Nodes, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """(x, axes) of the mean of (x - mean(x))^2, both means over the same axes."""
+    mean = _mean(nodes, name)
+    square = nodes.maker.get(mean[0]) if mean else None
+    if square is None or not (square.op == "Mul" and square.inputs[0] == square.inputs[1]
+                              or square.op == "Pow" and nodes.number(square.inputs[1]) == 2):
+        return None
+    centred = _centred(nodes, square.inputs[0])
+    same = centred is not None and centred[1] == mean[1] and centred[0] not in nodes.constants
+    return centred if same else None
+
+
+def _divided(nodes: _Nodes, root: Node, centred: tuple[str, tuple[int, ...]]) -> Node | None:
+    """The node that divides what is centred by the root, or multiplies it by its reciprocal."""
+    one = nodes.read_by(root.outputs[0], "Reciprocal")
+    divides = nodes.read_by(one.outputs[0], "Mul") if one else nodes.read_by(root.outputs[0], "Div")
+    if divides is None:
+        return None
+    dividends = divides.inputs if one else divides.inputs[:1]
+    return divides if any(_centred(nodes, name) == centred for name in dividends) else None
+
+
+def _applied(nodes: _Nodes, last: Node, op: str) -> tuple[Node, str]:
+    """(the next node, its constant) where a constant is multiplied or added; else what was the last, and no
+    constant."""
+    reader = nodes.read_by(last.outputs[0], op)
+    constants = [name for name in reader.inputs if _is_real(nodes, name)] if reader else []
+    return (reader, constants[0]) if constants else (last, "")
+
+
+def _is_real(nodes: _Nodes, name: str) -> bool:
+    return name in nodes.constants and nodes.constants[name].dtype == np.float32
+
+
 PATTERNS: Mapping[str, Callable[[_Nodes, Node], Node | None]] = {
     "Erf": _gelu(ERF, "none"),
     "Tanh": _gelu(TANH, "tanh"),
     "HardSigmoid": _hard_swish,
     "Clip": _clipped_hard_swish,
+    "Sqrt": _layer_norm,
 }
 """Operator that bends x -> how the whole is recognised."""
