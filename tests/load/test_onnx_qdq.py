@@ -10,7 +10,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 import pytest
 
 from tests.c_host import compile_graphs
-from tests.load.onnx_models import floats, model_of, node, normal, single
+from tests.load.onnx_models import floats, model_of, node, normal, single, value
 from toolchain.errors import Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.passes import canonical
@@ -124,7 +124,7 @@ def test_weights_with_zero_points_for_each_channel_are_refused(tmp_path):
         proto.graph.initializer.append(numpy_helper.from_array(values, name))
     proto.graph.node[2].CopyFrom(helper.make_node("DequantizeLinear", ["w", "ws", "wzs"], ["wr"], axis=0))
     (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
-    with pytest.raises(Unsupported, match="conv2d c: int8 weights with zero points for each channel; only one"):
+    with pytest.raises(Unsupported, match="conv2d c: int8 weights with zero points for each channel"):
         load(tmp_path / "net.onnx")
 
 
@@ -202,3 +202,25 @@ def test_constants_in_codes_are_shared_and_exact():
     assert len(stored) == 1
     np.testing.assert_array_equal(stored[0].data.transpose(0, 3, 1, 2),
                                   numpy_helper.to_array(proto.graph.initializer[2]))
+
+
+def test_each_reader_with_conversions_of_its_own(tmp_path):
+    """As the option DedicatedQDQPair writes them: the layer before them is still one on codes."""
+    proto = onnx.load_from_string(on_codes(np.int8(3), np.arange(-50, 58, dtype=np.int8).reshape(4, 3, 3, 3)))
+    proto.graph.node.extend([node("QuantizeLinear", "c s z", "cq2"),
+                             node("DequantizeLinear", "cq2 s z", "c2"), node("Relu", "c2", "other")])
+    proto.graph.output.append(value("other", None))
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    graph = load(tmp_path / "net.onnx")
+    assert [op.kind for op in graph.ops][0] == "conv2d"
+    assert graph.tensors[graph.ops[0].name].dtype == "int8"
+
+
+def test_a_constant_that_the_file_quantizes_as_it_runs():
+    """As the option AddQDQPairToWeight writes them, single numbers too."""
+    nodes = [node("QuantizeLinear", "k s z", "kq"), node("DequantizeLinear", "kq s z", "kr"),
+             node("Add", "x kr", "y")]
+    constants = {"k": np.float32(0.52), "s": np.float32(0.1), "z": np.int8(0)}
+    graph = load_onnx(model_of(nodes, {"x": (1, 6)}, constants), "net")
+    got = reference.run(graph, {"x": np.zeros((1, 6), np.float32)})["y"]
+    np.testing.assert_allclose(got, 0.5, rtol=1e-6)

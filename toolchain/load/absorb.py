@@ -32,12 +32,26 @@ def absorbed(graph: Graph) -> Graph:
     Raises Unsupported listing the weights that are not around 0, SelfCheckFailed where an op on codes does
     not do what it does on reals.
     """
-    absorbing = _Absorbing(graph)
+    absorbing = _Absorbing(_quantized_once(graph))
     inner = absorbing.run()
     if absorbing.problems:
         raise Unsupported.listing(graph.name, absorbing.problems)
     _check_steps(graph, inner)
     return check(_plain_constants(_borders(inner)), "QUANTIZED")
+
+
+def _quantized_once(graph: Graph) -> Graph:
+    """Without quantize ops that do what another does, as quantizers give each reader one of its own."""
+    first: dict[tuple, Op] = {}
+    same: dict[str, str] = {}
+    for op in graph.ops:
+        if op.kind == "quantize" and op.name not in graph.outputs:
+            quant = graph.tensors[op.name].quant
+            key = op.inputs, quant.scale.tobytes(), quant.zero_point.tobytes(), quant.dtype
+            if first.setdefault(key, op) is not op:
+                same[op.name] = first[key].name
+    return graph.with_ops(replace(op, inputs=tuple(same.get(name, name) for name in op.inputs))
+                          for op in graph.ops if op.name not in same)
 
 
 class _Absorbing:

@@ -39,7 +39,7 @@ def quantize_linear(call: Call) -> Value:
         call.require(grid.axis is None, "a constant that is quantized per axis in the file; store its codes")
         info = np.iinfo(dtype)
         steps = np.rint(x / grid.scale.item()) + int(grid.zero_point.item())
-        return np.clip(steps, info.min, info.max).astype(dtype)
+        return np.asarray(np.clip(steps, info.min, info.max), dtype)
     call.require(dtype in ("uint8", "int8") and grid.axis is None,
                  f"{grid.scale.size} scales of {dtype} activations; only uint8 and int8 ones with one scale "
                  f"have a row")
