@@ -40,7 +40,8 @@ def test_any_transposed_convolution(data):
 
 @FEW
 @given(kernel=st.tuples(SMALL, SMALL), stride=st.tuples(SMALL, SMALL), ceil=st.booleans(),
-       count=st.booleans(), divisor=st.sampled_from((None, 1, 5)), size=st.tuples(st.integers(3, 7), st.integers(3, 7)),
+       count=st.booleans(), divisor=st.sampled_from((None, 1, 5)),
+       size=st.tuples(st.integers(3, 7), st.integers(3, 7)),
        padding=st.tuples(st.integers(0, 1), st.integers(0, 1)))
 def test_any_average_pool(kernel, stride, ceil, count, divisor, size, padding):
     padding = tuple(min(p, k // 2) for p, k in zip(padding, kernel))

@@ -87,6 +87,24 @@ def leaf_names(spec: Mapping, path: tuple[str, ...] = (), keyed: bool = False) -
             for name in leaf_names(child, (*path, key), keyed or is_dict)]
 
 
+def is_fixed(node: torch.fx.Node) -> bool:
+    """Whether the shapes of what the node gives are known before it runs."""
+    value = node.meta.get("val")
+    parts = value if isinstance(value, tuple | list) else (value,)
+    return all(isinstance(n, int) for part in parts if isinstance(part, torch.Tensor) for n in part.shape)
+
+
+def dtype_name(value: torch.Tensor) -> str:
+    """numpy's name."""
+    return str(value.dtype).removeprefix("torch.")
+
+
+def dtype_for_bytes(node: torch.fx.Node) -> str:
+    """What stands for a uint8 input: float32 where all that read it make floats of it, else int32."""
+    made = [user.meta["val"] for user in node.users if user.meta.get("val") is not None]
+    return "float32" if made and all(value.dtype == torch.float32 for value in made) else "int32"
+
+
 # Running it -------------------------------------------------------------------------------------------------
 
 Steps = Iterator[tuple[torch.fx.Node, object]]
