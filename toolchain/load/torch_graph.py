@@ -14,7 +14,7 @@ from toolchain.ir.graph import Graph, Source
 from toolchain.load.aten import BROADCASTING, COPIES, HINTS, IDENTITY, OF_SHAPE, RULES
 from toolchain.load.aten_call import Call, Constant
 from toolchain.load.fx_names import TensorNames, is_aten, op_name
-from toolchain.load.torch_program import Program
+from toolchain.load.torch_program import Program, dtype_for_bytes, dtype_name, is_fixed
 
 Value = str | torch.Tensor | None
 """What an ATen node gives: the name of a tensor of the graph, a constant, or nothing."""
@@ -47,7 +47,7 @@ class _Walk:
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 self.add_placeholder(node)
-            elif node.op != "output" and not _is_fixed(node):
+            elif node.op != "output" and not is_fixed(node):
                 self.problems.append(f"{node.target} at {self.names.where(node)}: gives a shape that depends "
                                      f"on values; pick by fixed positions, or do it after the network")
                 break
@@ -69,9 +69,9 @@ class _Walk:
             self.values[node] = tensor
             self.constants[node] = Constant(path, tensor.numpy())
         elif name in self.program.inputs:
-            dtype = _dtype(node.meta["val"])
+            dtype = dtype_name(node.meta["val"])
             if dtype == "uint8":
-                dtype = _dtype_for_bytes(node)
+                dtype = dtype_for_bytes(node)
                 self.notes.append(f"input {name} is {dtype} and takes the values of uint8")
             self.values[node] = self.build.input(name, node.meta["val"].shape, dtype)
         else:
@@ -148,7 +148,11 @@ class _Walk:
             known, like = self.values[n], n.meta["val"]
             return torch.zeros(like.shape, dtype=like.dtype) if isinstance(known, str) else known
 
-        return node.target(*map_arg(node.args, value), **map_arg(node.kwargs, value))
+        try:
+            return node.target(*map_arg(node.args, value), **map_arg(node.kwargs, value))
+        except Exception as error:
+            line = (str(error).strip().splitlines() or [""])[0]
+            raise Unsupported(f"fails on its constants: {type(error).__name__}: {line}") from error
 
     def apply(self, node: torch.fx.Node) -> Value | tuple[Value, ...]:
         op, in_place = op_name(node)
@@ -173,10 +177,11 @@ class _Walk:
         several = isinstance(value, tuple | list)
         first = value[0] if several else value
         shape = tuple(tuple(part.shape) for part in value) if several else tuple(value.shape)
-        if _dtype(first) not in PLAIN:
+        if dtype_name(first) not in PLAIN:
             raise Unsupported(f"makes {first.dtype}; only {', '.join(sorted(PLAIN))} have a row")
-        return Call(op, self.names[node], self.arguments(node), shape, self.build, _dtype(first), self.shared,
-                    self.made, op.startswith(("expand", "broadcast_to")) and self.is_spread(node))
+        spread = op.startswith(("expand", "broadcast_to")) and self.is_spread(node)
+        return Call(op, self.names[node], self.arguments(node), shape, self.build, dtype_name(first),
+                    self.shared, self.made, spread)
 
     def changes_nothing(self, call: Call) -> bool:
         x = call.get("self", "input")
@@ -269,27 +274,9 @@ def _apart(a: torch.fx.Node, b: torch.fx.Node) -> bool:
     return operator.getitem in (a.target, b.target) and split(a) is split(b)
 
 
-def _is_fixed(node: torch.fx.Node) -> bool:
-    """Whether the shapes of what the node gives are known before it runs."""
-    value = node.meta.get("val")
-    parts = value if isinstance(value, tuple | list) else (value,)
-    return all(isinstance(n, int) for part in parts if isinstance(part, torch.Tensor) for n in part.shape)
-
-
-def _dtype(value: torch.Tensor) -> str:
-    """numpy's name."""
-    return str(value.dtype).removeprefix("torch.")
-
-
 def _plain(value) -> str:
-    dtype = _dtype(value) if isinstance(value, torch.Tensor) else "float32"
+    dtype = dtype_name(value) if isinstance(value, torch.Tensor) else "float32"
     return dtype if dtype in PLAIN else "float32"
-
-
-def _dtype_for_bytes(node: torch.fx.Node) -> str:
-    """What stands for a uint8 input: float32 where all that read it make floats of it, else int32."""
-    made = [user.meta["val"] for user in node.users if user.meta.get("val") is not None]
-    return "float32" if made and all(value.dtype == torch.float32 for value in made) else "int32"
 
 
 def _called(graph: Graph, names: list[str]) -> Graph:
