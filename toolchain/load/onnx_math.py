@@ -9,6 +9,8 @@ from toolchain.load.onnx_call import Call, Rule, Value
 
 HUGE = 3.4e38
 """Exporters write float32's largest number for "no bound"."""
+ERF = 0.3275911, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429
+"""p and a1 to a5 of `erf`."""
 ELEMENT = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float32"}
 """Number of an ONNX element type -> name of what a Graph has for it."""
 
@@ -125,6 +127,25 @@ def celu(call: Call) -> str:
     return call.emit("mul", [call.emit("elu", [narrow], "elu"), call.fresh("alpha", alpha)])
 
 
+def erf(call: Call) -> str:
+    """To 1.5e-7: for x above 0 it is 1 - (a1 t + a2 t^2 + ... + a5 t^5) exp(-x^2), t = 1 / (1 + p x); it is odd
+    (Abramowitz and Stegun 1964, 7.1.26)."""
+    x = call.activation()
+    one = call.fresh("one", np.ones((1,) * call.rank(x), np.float32))
+    scaled = call.emit("mul", [call.emit("abs", [x], "size"), call.fresh("p", ERF[0])], "scaled")
+    t = call.emit("div", [one, call.emit("add", [scaled, one], "plus")], "t")
+    sums = call.fresh("a5", ERF[5])
+    for power in range(4, -1, -1):
+        sums = call.emit("mul", [t, sums], f"times{power}")
+        if power:
+            sums = call.emit("add", [sums, call.fresh(f"a{power}", ERF[power])], f"sum{power}")
+    square = call.emit("neg", [call.emit("mul", [x, x], "square")], "opposite")
+    tail = call.emit("mul", [sums, call.emit("exp", [square], "exp")], "tail")
+    above = call.emit("sub", [one, tail], "above")
+    below = call.emit("compare", [x, call.fresh("zero", 0.0)], "below", relation="less")
+    return call.emit("select", [below, call.emit("neg", [above], "mirrored"), above])
+
+
 def gelu(call: Call) -> str:
     return call.emit("gelu", [call.activation()], approximate=call.attr("approximate", "none") == "tanh")
 
@@ -207,6 +228,7 @@ MATH: Mapping[str, Rule] = {
     "Elu": elu,
     "Selu": selu,
     "Celu": celu,
+    "Erf": erf,
     "Gelu": gelu,
     "HardSigmoid": hard_sigmoid,
     "Swish": swish,

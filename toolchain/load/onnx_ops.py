@@ -22,7 +22,6 @@ _CONTROL = "control flow is not read: export the branch that is used, or unroll 
 _BY_VALUE = "its shape depends on the values: leave it out of the export and do it in the application"
 _RECURRENT = "recurrent layers have no row yet"
 HINTS: Mapping[str, str] = {
-    "Erf": "only GELU, x / 2 * (1 + erf(x / sqrt(2))), has a row",
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL),
     **dict.fromkeys(("NonZero", "Unique", "NonMaxSuppression", "Compress"), _BY_VALUE),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
