@@ -329,3 +329,14 @@ def test_samples_that_are_normalized_already_are_no_frames(model, data, tmp_path
     recipe.write_text("[input]\nmean = 128\nstd = 64\n")
     fails(2, "normalized already by the look of them", "build", model, "--target", "host", "--data", data,
           "--recipe", recipe, "--out", tmp_path / "out", "-q")
+
+
+def test_int16_activations_go_into_the_format_that_has_them(model, data, tmp_path):
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "out"
+    recipe.write_text('[quantize]\nscheme = "int16x8"\n')
+    code, _, _ = edge("build", model, "--target", "host", "--recipe", recipe, "--data", data, "--out", out, "-q")
+    manifest = read_artifact(out).manifest
+    assert (code, manifest.scheme, manifest.formats) == (0, "int16x8", ("tflite",))
+    assert "model.onnx is left out: int16 activations have a form in .tflite only" in manifest.notes
+    assert [port.dtype for port in manifest.inputs["tflite"]] == ["int16"]
+    assert not (out / "model.onnx").exists() and edge("bench", out, "--seconds", 0.05)[0] == 0

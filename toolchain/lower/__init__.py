@@ -43,27 +43,37 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
     vectors:     "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
     weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
+    int16 activations go into .tflite alone; a note says which formats are left out.
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall.
     """
     _require_ops(graph, profile)
-    emitted = {fmt: EMIT[fmt](graph, profile, vectors, input_dtype, weights) for fmt in profile.formats}
-    first = emitted[profile.formats[0]]
+    formats = _formats(graph, profile)
+    emitted = {fmt: EMIT[fmt](graph, profile, vectors, input_dtype, weights) for fmt in formats}
+    first = emitted[formats[0]]
     static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
         name=graph.name, target=profile.name, profile=msgspec.structs.replace(profile, folder=""),
-        formats=profile.formats,
+        formats=formats,
         scheme=_scheme(graph, weights),
         inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,
         static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
-        notes=(*graph.source.notes, *_weight_notes(graph, profile, weights)),
+        notes=(*graph.source.notes, *_weight_notes(graph, profile, weights),
+               *(f"{MODEL_FILE[fmt]} is left out: int16 activations have a form in .tflite only"
+                 for fmt in profile.formats if fmt not in formats)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     require_fit(static_bytes, profile, graph.name, first.plan.peak)
     files = {name: data for e in emitted.values() for name, data in e.files.items()}
     files |= _for_people(graph, emitted)
     return Artifact(manifest, files, vectors)
+
+
+def _formats(graph: Graph, profile: TargetProfile) -> tuple[Format, ...]:
+    """Those of the profile; of a graph with int16 activations .tflite alone, where the profile has it."""
+    narrow = _scheme(graph, "float32") != "int16x8" or "tflite" not in profile.formats
+    return profile.formats if narrow else ("tflite",)
 
 
 def _for_people(graph: Graph, emitted: Mapping[Format, Emitted]) -> Files:
