@@ -61,3 +61,13 @@ def test_an_input_in_the_sources_layout():
     laid = channels_first(graph)
     assert laid.tensors["x"].shape == (1, 3, 8, 4) and laid.permutations == {"x": (0, 2, 3, 1)}
     assert [op.kind for op in laid.ops] == ["conv2d", "relu", "transpose"]
+
+
+def test_rows_of_features_that_make_an_image_together_keep_their_order():
+    """Only where each row is an image by itself do the matrix's rows turn."""
+    net = Literal(0)
+    rows = net.b.op("reshape", [net.b.input("x", (1, 10, 4))], "rows", shape=(10, 4))
+    y = net.b.op("fully_connected", [rows, net.weights("w", 8, 4), net.weights("b", 8)], "fc")
+    image = net.b.op("reshape", [y], "image", shape=(1, 8, 5, 2))
+    laid = channels_first(channels_last(net.b.graph(net.conv(image, 3))))
+    assert np.array_equal(laid.tensors["w"].data, net.b.tensors["w"].data)

@@ -214,13 +214,12 @@ def _write_into_a_part(module, x):
 
 
 REFUSED = {
-    "batch_in_features": (lambda m, x: x.view(4, 3), (1, 12), "first axis must stay the batch"),
+    "batch_flattened": (lambda m, x: x.view(-1), (1, 12), r"gives \(12,\), without the batch"),
     "batch_squeezed": (lambda m, x: x.unsqueeze(-1).squeeze(), (1, 12), "name the axis to squeeze"),
     "batch_selected": (lambda m, x: x[0], (1, 12), "goes over the batch; name another axis"),
     "batch_indexed": (lambda m, x: x[[0, 0]], (1, 12), "indexes the batch; index another axis"),
     "batch_repeated": (lambda m, x: x.repeat(2, 1), (1, 12), r"repeats the batch \(2,\) times"),
     "batch_padded": (lambda m, x: F.pad(x, (0, 0, 1, 0)), (1, 12), "pads the batch; keep it 1"),
-    "batch_stacked": (lambda m, x: torch.stack([x, x]), (1, 12), "goes over the batch"),
     "batch_joined": (lambda m, x: torch.vstack([x, x]), (1, 12), "goes over the batch"),
     "batch_summed": (lambda m, x: x.sum(), (1, 12), "goes over the batch; name the other axes"),
     "batch_rolled": (lambda m, x: x.roll(1), (1, 12), "rolls the flattened tensor; name the axes"),

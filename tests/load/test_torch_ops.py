@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.load.torch_nets import load_checked, network, seeded
+from tests.load.torch_nets import Network, load_checked, network, seeded
 
 IMAGE, FEATURES, SEQUENCE = (1, 4, 6, 8), (1, 6), (1, 4, 8)
 
@@ -125,6 +125,7 @@ ACTIVATIONS = {
     "hard_shrink": (nn.Hardshrink(), FEATURES),
     "soft_shrink": (nn.Softshrink(), FEATURES),
     "softmin": (nn.Softmin(1), FEATURES),
+    "rrelu": (nn.RReLU(), IMAGE),
     "glu": (nn.GLU(1), IMAGE),
     "glu_last": (nn.GLU(), FEATURES),
     "log_softmax": (nn.LogSoftmax(1), FEATURES),
@@ -187,6 +188,8 @@ REDUCTIONS = {
     "std": (lambda m, x: x.std((2, 3), keepdim=True) + x.std((2, 3), correction=0, keepdim=True), IMAGE),
     "var_mean": (lambda m, x: torch.var_mean(x, (1, 2)), IMAGE),
     "norms": (lambda m, x: torch.stack([x.norm(p, 1) for p in (1, 2, 3.0, float("inf"))], 1), IMAGE),
+    "cosine_similarity": (lambda m, x: F.cosine_similarity(x, x.exp(), 2), IMAGE),
+    "cosine_similarity_of_features": (lambda m, x: F.cosine_similarity(x, x.abs()), FEATURES),
     "logsumexp": (lambda m, x: x.logsumexp(1) + x.logsumexp((1,), keepdim=True)[:, 0], IMAGE),
     "any_all": (lambda m, x: ((x > 1).any(1), (x > -1).all(2, keepdim=True)), IMAGE),
 }
@@ -248,6 +251,35 @@ PARTS = {
     "roll_whole": (lambda m, x: x.roll(4, 1) + 1, IMAGE),
 }
 
+def qkv_first(m, x):
+    """As vision transformers part queries, keys and values: along an axis brought before the batch."""
+    q, k, v = x.reshape(1, 6, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+    return ((q @ k.mT).softmax(-1) @ v).transpose(1, 2).reshape(1, 6, 8)
+
+
+def in_windows(m, x):
+    """Windows of 3 x 4 places in the place of the batch."""
+    windows = x.view(1, 4, 2, 3, 2, 4).permute(0, 2, 4, 3, 5, 1).reshape(4, 12, 4)
+    windows = (windows @ windows.mT).softmax(-1) @ windows
+    return windows.view(1, 2, 2, 3, 4, 4).permute(0, 5, 1, 3, 2, 4).reshape(1, 4, 6, 8)
+
+
+TOKENS = (1, 5, 8)
+FIRST_AXES = {
+    "queries_keys_values": (qkv_first, (1, 6, 24)),
+    "windows": (in_windows, IMAGE),
+    "attention": (Network(lambda m, x: m.attend(x, x, x), attend=nn.MultiheadAttention(
+        8, 2, batch_first=True)), TOKENS),
+    "encoder": (nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), TOKENS),
+    "time_first": (Network(lambda m, x: m.linear(x.permute(1, 0, 2)), linear=nn.Linear(8, 3)), TOKENS),
+    "frames_as_a_batch": (Network(lambda m, x: m.linear(m.conv(x.view(2, 3, 4, 5)).flatten(1)).view(1, 2, 3),
+                                  conv=nn.Conv2d(3, 4, 3), linear=nn.Linear(24, 3)), (1, 2, 3, 4, 5)),
+    "images_of_rows": (Network(lambda m, x: m.conv(m.linear(x.view(2, 5)).view(2, 2, 2, 3)).mean(0)[None],
+                               conv=nn.Conv2d(2, 4, 1), linear=nn.Linear(5, 12)), (1, 10)),
+    "stacked_first": (lambda m, x: torch.stack([x, 2 * x, x.relu()]).sum(0), IMAGE),
+    "parts_first": (lambda m, x: torch.stack([x[:, 1], x.mean(1)]).max(0)[0], IMAGE),
+}
+
 SHAPES = {
     "expand_before_mul": (lambda m, x: x.mean((2, 3), keepdim=True).expand_as(x) * x, IMAGE),
     "expand_both": (lambda m, x: x[:, None].expand(1, 6, 6) * (2 * x)[:, None].expand(1, 6, 6), FEATURES),
@@ -280,7 +312,7 @@ def _filled(mask):
 CALLS = {f"{theme}_{name}": case for theme, cases in (
     ("conv", CONVOLUTIONS), ("matrix", MATRICES), ("math", ARITHMETIC), ("act", ACTIVATIONS), ("norm", NORMS),
     ("pool", POOLS), ("reduce", REDUCTIONS), ("resize", RESIZES), ("pad", PADS), ("part", PARTS),
-    ("shape", SHAPES)) for name, case in cases.items()}
+    ("first", FIRST_AXES), ("shape", SHAPES)) for name, case in cases.items()}
 
 
 @pytest.mark.parametrize("name", CALLS)

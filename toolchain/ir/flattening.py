@@ -34,8 +34,8 @@ def _flatten(pass_: Sinking, op: Op, view: View) -> bool:
         return False
     if view.axes[0] != 0 or base.shape[0] != shape[0]:
         return False
-    inner = np.arange(base.size).reshape(base.shape)
-    order = np.transpose(inner, full_permutation(view.axes, base.shape)).ravel()
+    sample = np.arange(shape[1]).reshape(1, *base.shape[1:])
+    order = np.transpose(sample, full_permutation(view.axes, base.shape)).ravel()
     pass_.emit(op, [view.base])
     pass_.feature_order[op.name] = np.argsort(order)
     return True
@@ -111,7 +111,8 @@ def _fully_connected(pass_: Sinking, op: Op) -> bool:
 def _row_order(pass_: Sinking, op: Op) -> np.ndarray | None:
     """For each feature as it lies in the turned image, which it was; None where the op's result is none."""
     shape = _image_of(pass_, op.name)
-    if shape is None or not all(_is_baked(pass_.old, name) for name in op.inputs[1:]):
+    known = all(_is_baked(pass_.old, name) for name in op.inputs[1:])
+    if shape is None or not known or shape[0] != pass_.shape(op.name)[0]:
         return None
     given, turned = shape[1:], [axis - 1 for axis in pass_.lies[len(shape)][1:]]
     return np.arange(np.prod(given)).reshape(given).transpose(turned).ravel()

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from toolchain.load.aten_call import LARGEST, Call, Constant, Rule, activation, axis_of, cut
+from toolchain.load.aten_call import (
+    LARGEST,
+    Call,
+    Constant,
+    Rule,
+    activation,
+    axis_beside_batch,
+    axis_of,
+    cut,
+)
 from toolchain.load.aten_math import unary
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -37,6 +46,12 @@ def _bound(value):
 
 def leaky_relu(call: Call) -> str:
     return call.emit("leaky_relu", [activation(call)], alpha=float(call["negative_slope"]))
+
+
+def mean_leaky_relu(call: Call) -> str:
+    """rrelu: outside of training its slope is the middle one."""
+    call.require(not call["training"], "draws its slopes; call module.eval() on it")
+    return call.emit("leaky_relu", [activation(call)], alpha=float(call["lower"] + call["upper"]) / 2)
 
 
 def prelu(call: Call) -> str:
@@ -159,7 +174,7 @@ def softmax(kind: str) -> Rule:
     """Over the last axis; another one is brought there and back."""
     def rule(call: Call) -> str:
         x = activation(call)
-        rank, axis = len(call.shape(x)), axis_of(call, x, call["dim"])
+        rank, axis = len(call.shape(x)), axis_beside_batch(call, x, call["dim"])
         if axis == rank - 1:
             return call.emit(kind, [x])
         perm = (*(a for a in range(rank) if a != axis), axis)
@@ -174,6 +189,7 @@ RULES: Mapping[str, Rule] = {
     "relu6": relu6,
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max", "hardtanh"), clamp),
     "leaky_relu": leaky_relu,
+    "rrelu": mean_leaky_relu,
     **dict.fromkeys(("prelu", "_prelu_kernel"), prelu),
     "sigmoid": unary("logistic"),
     "silu": silu,

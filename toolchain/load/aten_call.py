@@ -129,18 +129,25 @@ def constant(call: Call, argument: str) -> Constant:
 
 
 def axis_of(call: Call, x: str, dim: int) -> int:
-    """The axis that `dim` counts, which may not be the batch."""
+    """The axis that `dim` counts, which may not be the first."""
     axis = dim % max(1, len(call.shape(x)))
     call.require(axis > 0, "goes over the batch; name another axis")
     return axis
 
 
+def axis_beside_batch(call: Call, x: str, dim: int) -> int:
+    """The axis that `dim` counts, which may be the first where that has taken the batch's place: the batch's
+    size is 1."""
+    return 0 if dim % max(1, len(call.shape(x))) == 0 < call.shape(x)[0] - 1 else axis_of(call, x, dim)
+
+
 def axes_of(call: Call, x: str, dims) -> tuple[int, ...]:
-    """The axes that `dims` count, in order: a number, a list, or None for all; none may be the batch."""
-    rank = len(call.shape(x))
-    dims = [dims] if isinstance(dims, int) else (dims or range(rank))
-    axes = tuple(sorted(d % rank for d in dims))
-    call.require(0 not in axes, "goes over the batch; name the other axes")
+    """The axes that `dims` count, in order: a number, a list, or None for all; none may be the batch: a first
+    axis of size 1."""
+    shape = call.shape(x)
+    dims = [dims] if isinstance(dims, int) else (dims or range(len(shape)))
+    axes = tuple(sorted(d % len(shape) for d in dims))
+    call.require(0 not in axes or shape[0] > 1, "goes over the batch; name the other axes")
     return axes
 
 

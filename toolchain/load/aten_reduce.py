@@ -9,7 +9,19 @@ from toolchain.load.aten_call import Call, Rule, activation, axes_of, axis_of
 def _reduced(call: Call, kind: str, x: str, step: str = "", keepdims: bool | None = None) -> str:
     axes = axes_of(call, x, call.get("dim"))
     attrs = {"axes": axes, "keepdims": bool(call.get("keepdim")) if keepdims is None else keepdims}
+    if 0 in axes:
+        return _reduced_behind_batch(call, kind, x, step or "", **attrs)
     return call.part(kind, [x], step, **attrs) if step else call.emit(kind, [x], **attrs)
+
+
+def _reduced_behind_batch(call: Call, kind: str, x: str, step: str, axes: tuple[int, ...],
+                          keepdims: bool) -> str:
+    """A first axis that is not the batch is reduced as the second."""
+    shape = call.shape(x)
+    y = call.emit("reshape", [x], f"{step}whole", shape=(1, *shape))
+    y = call.part(kind, [y], f"{step}reduced", axes=tuple(axis + 1 for axis in axes), keepdims=True)
+    left = tuple(1 if axis in axes else n for axis, n in enumerate(shape) if keepdims or axis not in axes)
+    return call.emit("reshape", [y], step, shape=left)
 
 
 def reduction(kind: str) -> Rule:
@@ -18,14 +30,18 @@ def reduction(kind: str) -> Rule:
 
 
 def extreme(kind: str) -> Rule:
-    """max and min: of two tensors, or of one along an axis, then (values, indices)."""
-    def rule(call: Call) -> str | tuple[str, str]:
+    """max and min: of two tensors, or of one along an axis, then (values, indices); no indices along the
+    first."""
+    def rule(call: Call) -> str | tuple[str, str | None]:
         if "other" in call.args:
             operands = [call.tensor(call[name], call.dtype) for name in ("self", "other")]
             return call.emit("maximum" if kind == "reduce_max" else "minimum", operands)
         x = activation(call)
         values = _reduced(call, kind, x)
-        return (values, _position(call, x, kind, "indices")) if "dim" in call.args else values
+        if "dim" not in call.args:
+            return values
+        inner = call["dim"] % len(call.shape(x)) > 0
+        return values, _position(call, x, kind, "indices") if inner else None
 
     return rule
 
@@ -99,6 +115,22 @@ def norm(call: Call) -> str:
     return call.emit("pow", [_reduced(call, "sum", powers, "sum"), call.tensor(1 / p, role="root")])
 
 
+def cosine_similarity(call: Call) -> str:
+    """a.b / (max(|a|, eps) max(|b|, eps)), along an axis that both have."""
+    sides = [activation(call, name) for name in ("x1", "x2")]
+    call.require(call.shape(sides[0]) == call.shape(sides[1]), "compares tensors of two shapes")
+    axes = (axis_of(call, sides[0], call["dim"]),)
+
+    def dot(a: str, b: str, step: str) -> str:
+        products = call.part("mul", [a, b], f"{step}.products")
+        return call.part("sum", [products], step, axes=axes, keepdims=False)
+
+    lengths = [call.part("maximum", [call.part("sqrt", [dot(x, x, f"square{i}")], f"norm{i}"),
+                                     call.tensor(float(call["eps"]), role="epsilon")], f"length{i}")
+               for i, x in enumerate(sides)]
+    return call.emit("div", [dot(*sides, "dot"), call.part("mul", lengths, "lengths")])
+
+
 def log_sum_exp(call: Call) -> str:
     """max + log(sum(exp(x - max)))."""
     x = activation(call)
@@ -132,6 +164,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("var", "std"), variance),
     **dict.fromkeys(("var_mean", "std_mean"), variance_and_mean),
     **dict.fromkeys(("linalg_vector_norm", "norm"), norm),
+    "cosine_similarity": cosine_similarity,
     "logsumexp": log_sum_exp,
     "any": truth("reduce_max"),
     "all": truth("reduce_min"),

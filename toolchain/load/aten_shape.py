@@ -53,13 +53,16 @@ def concat(call: Call) -> str:
 
 
 def stack(call: Call) -> str:
-    rank = len(call.result)
-    axis = call["dim"] % rank
-    call.require(axis > 0, "goes over the batch; name another axis")
+    """Joined along a new axis; where that comes first, behind the batch and brought forward."""
+    axis = call["dim"] % len(call.result)
     names = [call.tensor(value, call.dtype) for value in call["tensors"]]
     shape = (*call.result[:axis], 1, *call.result[axis + 1:])
+    if axis == 0:
+        shape = (1, 1, *shape[2 if shape[1:2] == (1,) else 1:])
     parts = [call.emit("reshape", [name], f"part{i}", shape=shape) for i, name in enumerate(names)]
-    return call.emit("concat", parts, axis=axis)
+    if axis > 0:
+        return call.emit("concat", parts, axis=axis)
+    return call.emit("reshape", [call.emit("concat", parts, "joined", axis=1)], shape=call.result)
 
 
 # Repetition -------------------------------------------------------------------------------------------------

@@ -5,7 +5,16 @@ import math
 
 import numpy as np
 
-from toolchain.load.aten_call import LARGEST, Call, Constant, Rule, activation, axis_of, constant, cut
+from toolchain.load.aten_call import (
+    LARGEST,
+    Call,
+    Constant,
+    Rule,
+    activation,
+    axis_beside_batch,
+    constant,
+    cut,
+)
 
 
 def slice_(call: Call) -> str:
@@ -23,7 +32,7 @@ def slice_(call: Call) -> str:
 
 def select(call: Call) -> str:
     x = activation(call)
-    axis = axis_of(call, x, call["dim"])
+    axis = axis_beside_batch(call, x, call["dim"])
     return _one(call, x, axis, call["index"] % call.shape(x)[axis], "")
 
 
@@ -37,7 +46,7 @@ def _one(call: Call, x: str, axis: int, index: int, label: str) -> str:
 def split(call: Call) -> tuple[str, ...]:
     """split, chunk, tensor_split: the shapes of the results say where."""
     x = activation(call)
-    axis = axis_of(call, x, call.get("dim", default=1))
+    axis = axis_beside_batch(call, x, call.get("dim", default=1))
     ends = np.cumsum([shape[axis] for shape in call.result])
     spans = [slice(int(end) - shape[axis], int(end)) for end, shape in zip(ends, call.result)]
     return tuple(cut(call, x, axis, span, "") for span in spans)
@@ -45,7 +54,7 @@ def split(call: Call) -> tuple[str, ...]:
 
 def unbind(call: Call) -> tuple[str, ...]:
     x = activation(call)
-    axis = axis_of(call, x, call["dim"])
+    axis = axis_beside_batch(call, x, call["dim"])
     return tuple(_one(call, x, axis, index, str(index)) for index in range(call.shape(x)[axis]))
 
 
@@ -53,7 +62,7 @@ def unbind(call: Call) -> tuple[str, ...]:
 
 def index_select(call: Call) -> str:
     x = activation(call)
-    return _gathered(call, x, axis_of(call, x, call["dim"]), call["index"])
+    return _gathered(call, x, axis_beside_batch(call, x, call["dim"]), call["index"])
 
 
 def _gathered(call: Call, x: str, axis: int, index) -> str:

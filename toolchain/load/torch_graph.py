@@ -188,7 +188,8 @@ class _Walk:
         return not call.get("train") and (call.dtype_of(x), call.shape(x)) == (call.dtype, call.result)
 
     def check_result(self, node: torch.fx.Node, call: Call, result: str | tuple[str | None, ...]) -> None:
-        """The rule gave what torch gives, and the batch is still the first axis."""
+        """The rule gave what torch gives, and the batch is still an axis: another may come first, or hold it,
+        as attention and its windows do."""
         pairs = [(result, call.result)] if isinstance(result, str) else zip(result, call.result)
         inputs = [self.values[n] for n in node.all_input_nodes]
         whole = all(call.shape(x)[:1] == (1,) for x in inputs if isinstance(x, str))
@@ -198,8 +199,8 @@ class _Walk:
             if call.shape(made) != shape:
                 raise BadGraph(f"{call.name}: {node.target} gives {shape} but its row {call.shape(made)}; "
                                f"this is a bug in the door")
-            if whole and shape[:1] != (1,):
-                raise Unsupported(f"gives {shape}; the first axis must stay the batch")
+            if whole and len(shape) < 2 and shape != (1,):
+                raise Unsupported(f"gives {shape}, without the batch; keep it as the first axis")
 
     def is_spread(self, node: torch.fx.Node) -> bool:
         """Whether each reader of an expanded tensor broadcasts it to the same result by itself."""
