@@ -46,7 +46,7 @@ def by_tflite_micro(cases: Sequence[Case]) -> list[np.ndarray]:
     """All in one subprocess."""
     samples = [[{name: value[i:i + 1] for name, value in case.feeds.items()} for i in range(SAMPLES)]
                for case in cases]
-    models = [write_tflite(case.graph) for case in cases]
+    models = [write_tflite(case.graph, integer_only=True) for case in cases]
     outputs = run_models(list(zip(models, samples, strict=True)))
     return [np.concatenate([sample["y"] for sample in part]) for part in outputs]
 
@@ -54,7 +54,8 @@ def by_tflite_micro(cases: Sequence[Case]) -> list[np.ndarray]:
 def by_litert(case: Case) -> np.ndarray:
     """Its reference kernels; where it has none, what it runs without XNNPACK."""
     reference = case.kind not in WITHOUT_REFERENCE
-    runtime = LiteRT(write_tflite(case.graph), reference_kernels=reference, preserve_all=not reference)
+    model = write_tflite(case.graph, integer_only=True)
+    runtime = LiteRT(model, reference_kernels=reference, preserve_all=not reference)
     return runtime.run(case.feeds)["y"]
 
 

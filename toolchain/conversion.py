@@ -91,7 +91,7 @@ def _format(out: Path) -> Format:
 def _write_tflite(graph: Graph, weights: str) -> bytes:
     from toolchain.lower.tflite import write_tflite
 
-    return write_tflite(graph, weights=weights)
+    return write_tflite(graph, weights=weights, integer_only=True)
 
 
 def _write_onnx(graph: Graph, weights: str) -> bytes:

@@ -27,6 +27,8 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ram_bytes:        room for the arena, buffers and stack
     clock_hz:         of the core at its usual top speed
     io:               dtype of the artefact's inputs and outputs
+    integer_only:     in .tflite, compute on reals only where LiteRT has no integer kernel, for an accelerator
+                      that computes in integers; else also where reals are faster on the processor
     onnx_activations: "uint8" (U8S8, x86) or "int8" (S8S8, Arm)
     channel_multiple: op kind -> what its kernel likes the channels to be a multiple of; pruning rounds to it
     ops:              kinds that it can run; empty = all of the op table
@@ -45,6 +47,7 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ram_bytes: Positive
     clock_hz: Positive
     io: Literal["int8", "uint8", "float32"] = "int8"
+    integer_only: bool = False
     onnx_activations: Literal["uint8", "int8"] = "int8"
     channel_multiple: dict[str, Positive] = {}
     ops: tuple[str, ...] = ()

@@ -232,7 +232,8 @@ def test_an_int8_file_may_hold_an_op_that_changes_nothing(tmp_path):
     build, quant = Builder("idle"), QuantParams(0.1, 0)
     x = build.op("reshape", [build.input("x", (1, 4), "int8", quant)], "same", shape=(1, 4), quant=quant)
     path = tmp_path / "idle.tflite"
-    path.write_bytes(write_tflite(build.graph(build.op("relu", [x], "y", quant=quant))))
+    graph = build.graph(build.op("relu", [x], "y", quant=quant))
+    path.write_bytes(write_tflite(graph, integer_only=True))
     assert load(path).ops[-1].kind == "relu"
 
 

@@ -136,7 +136,8 @@ def _emit_tflite(graph: Graph, profile: TargetProfile, vectors, input_dtype: str
 
     inputs = file_ports(graph, graph.inputs, "tflite", input_dtype or profile.io)
     outputs = file_ports(graph, graph.outputs, "tflite", profile.io)
-    model = write_tflite(graph, io=profile.io, input_io=input_dtype, weights=weights)
+    model = write_tflite(graph, io=profile.io, input_io=input_dtype, weights=weights,
+                         integer_only=profile.integer_only)
     return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 

@@ -41,13 +41,14 @@ IO = ("int8", "uint8", "float32")
 
 
 def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
-                 weights: str = "float32") -> bytes:
+                 weights: str = "float32", integer_only: bool = False) -> bytes:
     """The bytes of a .tflite file.
 
     io: dtype of a quantized graph's inputs and outputs: "int8", "uint8" (zero point 128 higher) or "float32";
         the outer tensors keep the graph's names. A float graph has its own whatever `io` says.
     input_io: of the inputs, where that is another one
     weights:  of a float graph: "float32", "float16", or "int8" (dynamic range quantization)
+    integer_only: in a quantized graph, compute on reals only where LiteRT has no integer kernel
     The graph's metadata becomes TFLite Metadata in the file, and labels.txt in a zip archive behind it.
     Raises Unsupported, listing every op that the format cannot hold.
     """
@@ -60,7 +61,7 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
         raise BadInput(f"{graph.name}: weights={weights!r}: a float graph's are one of "
                        f"{', '.join(map(repr, FORMATS))}, a quantized graph's are as they are")
     lowered = with_border(with_border(graph, input_io or io, graph.inputs), io, graph.outputs)
-    lowered = with_islands(with_unsigned_codes(lowered))
+    lowered = with_islands(with_unsigned_codes(lowered), integer_only)
     for rewrite in (expanded, with_pads, in_wide_tiles):
         lowered = rewritten(lowered, rewrite)
     if weights != "float32":
