@@ -128,7 +128,7 @@ def celu(call: Call) -> str:
 
 
 def erf(call: Call) -> str:
-    """To 1.5e-7: for x above 0 it is 1 - (a1 t + a2 t^2 + ... + a5 t^5) exp(-x^2), t = 1 / (1 + p x); it is odd
+    """To 1.5e-7: for x above 0 it is 1 - (a1 t + a2 t^2 + ... + a5 t^5) exp(-x^2), t = 1 / (1 + p x); odd
     (Abramowitz and Stegun 1964, 7.1.26)."""
     x = call.activation()
     one = call.fresh("one", np.ones((1,) * call.rank(x), np.float32))

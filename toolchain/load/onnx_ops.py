@@ -8,6 +8,7 @@ plain name.
 from collections.abc import Mapping
 
 from toolchain.load.onnx_call import Rule
+from toolchain.load.onnx_einsum import EINSUM
 from toolchain.load.onnx_math import MATH
 from toolchain.load.onnx_matrix import MATRIX
 from toolchain.load.onnx_moves import MOVES
@@ -16,7 +17,7 @@ from toolchain.load.onnx_pool import POOL
 from toolchain.load.onnx_qdq import QDQ
 from toolchain.load.onnx_resize import RESIZE
 
-RULES: Mapping[str, Rule] = {**MATRIX, **POOL, **NORMALIZE, **MATH, **MOVES, **RESIZE, **QDQ}
+RULES: Mapping[str, Rule] = {**MATRIX, **POOL, **NORMALIZE, **MATH, **MOVES, **RESIZE, **QDQ, **EINSUM}
 
 _CONTROL = "control flow is not read: export the branch that is used, or unroll the loop"
 _BY_VALUE = "its shape depends on the values: leave it out of the export and do it in the application"
