@@ -1,0 +1,28 @@
+"""The flow as a whole, where stages meet."""
+
+import numpy as np
+import pytest
+
+from toolchain.ir.build import Builder
+from toolchain.ir.quant import QuantParams
+from toolchain.lower.tflite import write_tflite
+from toolchain.pipeline import build_model
+from toolchain.profile import load_target
+from toolchain.recipe import Recipe
+
+
+@pytest.mark.oracle
+@pytest.mark.emulated
+def test_a_quantized_file_with_reals_between_codes_becomes_c(tmp_path):
+    """Float inputs and outputs, and a hard swish on reals: all of it is integers on a microcontroller."""
+    b, quant = Builder("net"), QuantParams(0.05, -20)
+    weight = b.constant("w", np.arange(-6, 6, dtype=np.int8).reshape(2, 1, 2, 3), QuantParams(0.1, 0))
+    bias = b.constant("b", np.array([3, -4], np.int32), QuantParams(np.float32(0.05) * np.float32(0.1), 0,
+                                                                     dtype="int32"))
+    x = b.op("conv2d", [b.input("x", (1, 3, 4, 3), "int8", quant), weight, bias], "conv", quant=quant)
+    graph = b.graph(b.op("hard_swish", [x], "y", quant=quant))
+    path = tmp_path / "net.tflite"
+    path.write_bytes(write_tflite(graph, io="float32"))
+    artifact = build_model(str(path), load_target("cortex_m4_qemu"), Recipe(), None)
+    assert artifact.manifest.scheme == "int8"
+    assert [port.dtype for port in artifact.manifest.inputs["c"]] == ["int8"]
