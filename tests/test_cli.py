@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.board import PROFILE
+from tests.load.onnx_models import model_of, node
 from toolchain.artifact import read_artifact
 from toolchain.cli import app
 from toolchain.ir.build import Builder
@@ -147,6 +148,14 @@ def test_a_truncated_model_is_named_and_leaves_nothing(model, data, tmp_path, cu
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(model.read_bytes()[:cut])
     build_fails(2, "broken", broken, data, tmp_path / "out")
+
+
+def test_inspect_of_what_is_unsupported_is_one_message(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model_of([node("Det", "x", "y")], {"x": (1, 3, 4, 4)}))
+    fails(4, "net.onnx: 1 unsupported:\n  Det at y: no row in the op table", "inspect", path)
+    code, stdout, _ = edge("inspect", path, "--json")
+    assert code == 4 and json.loads(stdout)["unsupported"] == ["Det at y: no row in the op table"]
 
 
 @pytest.mark.parametrize("verb", ["inspect", "bench"])
@@ -334,9 +343,9 @@ def test_samples_that_are_normalized_already_are_no_frames(model, data, tmp_path
 def test_int16_activations_go_into_the_format_that_has_them(model, data, tmp_path):
     recipe, out = tmp_path / "recipe.toml", tmp_path / "out"
     recipe.write_text('[quantize]\nscheme = "int16x8"\n')
-    code, _, _ = edge("build", model, "--target", "host", "--recipe", recipe, "--data", data, "--out", out, "-q")
+    built = edge("build", model, "--target", "host", "--recipe", recipe, "--data", data, "--out", out, "-q")
     manifest = read_artifact(out).manifest
-    assert (code, manifest.scheme, manifest.formats) == (0, "int16x8", ("tflite",))
+    assert (built[0], manifest.scheme, manifest.formats) == (0, "int16x8", ("tflite",))
     assert "model.onnx is left out: int16 activations have a form in .tflite only" in manifest.notes
     assert [port.dtype for port in manifest.inputs["tflite"]] == ["int16"]
     assert not (out / "model.onnx").exists() and edge("bench", out, "--seconds", 0.05)[0] == 0

@@ -125,7 +125,8 @@ def inspect(model: Model, target: Annotated[list[str] | None, typer.Option(
     from toolchain.inspection import inspect_model, inspection_table
 
     found = inspect_model(model, target or (), shapes_of(shape), checkpoint)
-    show(json, found, inspection_table(found))
+    if json or not found.unsupported:
+        show(json, found, inspection_table(found))
     if found.unsupported:
         raise Unsupported.listing(model, found.unsupported)
 
