@@ -246,6 +246,8 @@ REFUSED = {
     "depends_on_values": (lambda m, x: x[:, torch.tensor([True, False, True])] + 1, (1, 3),
                           "a shape that depends on values; pick by fixed positions"),
     "written_into": (_write_into_a_part, (1, 4), r"copy_.default .*use torch.cat or torch.where"),
+    "error_function": (lambda m, x: x * torch.erf(x), (1, 3), "for erf use GELU"),
+    "nearly_gelu": (lambda m, x: x * (1 + torch.erf(x / 2)) / 2, (1, 3), "for erf use GELU"),
     "volume": (nn.Conv3d(1, 2, 1), (1, 1, 3, 3, 3), "has 3 spatial axes; only 1 or 2 have a row"),
     "volume_averaged": (nn.AvgPool3d(2), (1, 1, 4, 4, 4), "has 3 spatial axes; only 1 or 2 have a row"),
     "volume_normalized": (nn.BatchNorm3d(1), (1, 1, 3, 3, 3), "only 1 or 2 spatial axes have a row"),

@@ -1,11 +1,13 @@
 """Every call of the ATen table computes what PyTorch computes."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.load.torch_nets import Network, load_checked, network, seeded
+from tests.load.torch_nets import Network, kinds, load_checked, network, seeded
 
 IMAGE, FEATURES, SEQUENCE = (1, 4, 6, 8), (1, 6), (1, 4, 8)
 
@@ -126,6 +128,13 @@ ACTIVATIONS = {
     "soft_shrink": (nn.Softshrink(), FEATURES),
     "softmin": (nn.Softmin(1), FEATURES),
     "rrelu": (nn.RReLU(), IMAGE),
+    "dropped_out": (nn.Sequential(nn.FeatureAlphaDropout(), nn.AlphaDropout(), nn.Dropout2d(), nn.ReLU()),
+                    IMAGE),
+    "gelu_written_out": (lambda m, x: 0.5 * x * (1 + torch.erf(x / math.sqrt(2))), IMAGE),
+    "gelu_written_out_halved_last": (lambda m, x: x * (1 + torch.erf(x * 0.70711)) / 2, IMAGE),
+    "gelu_of_a_constant": (lambda m, x: x + (lambda c: 0.5 * c * (1 + torch.erf(c / math.sqrt(2))))(
+        torch.linspace(-1, 1, 8)), IMAGE),
+    "gelu_written_out_as_cdf": (lambda m, x: x * (0.5 * (torch.erf(x / 1.4142135) + 1)), IMAGE),
     "glu": (nn.GLU(1), IMAGE),
     "glu_last": (nn.GLU(), FEATURES),
     "log_softmax": (nn.LogSoftmax(1), FEATURES),
@@ -313,6 +322,12 @@ CALLS = {f"{theme}_{name}": case for theme, cases in (
     ("conv", CONVOLUTIONS), ("matrix", MATRICES), ("math", ARITHMETIC), ("act", ACTIVATIONS), ("norm", NORMS),
     ("pool", POOLS), ("reduce", REDUCTIONS), ("resize", RESIZES), ("pad", PADS), ("part", PARTS),
     ("first", FIRST_AXES), ("shape", SHAPES)) for name, case in cases.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if "gelu_written_out" in name])
+def test_gelu_is_one_op_however_it_is_written(name):
+    made, shape = CALLS[name]
+    assert kinds(load_checked(network(made), *shape)) == ["gelu"]
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -27,8 +27,9 @@ RULES: Mapping[str, Rule] = {
                   aten_resize, aten_shape, aten_slice)
     for name, rule in theme.RULES.items()}
 
-IDENTITY = frozenset({"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "detach", "alias",
-                      "to", "_to_copy", "type_as", "lift_fresh_copy", "expand", "expand_as"})
+IDENTITY = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",
+                      "contiguous", "clone", "detach", "alias", "to", "_to_copy", "type_as",
+                      "lift_fresh_copy", "expand", "expand_as"})
 """Dropped where dtype and shape stay as they are and, for the dropouts, train is False."""
 
 COPIES = frozenset({"clone", "_to_copy", "lift_fresh_copy"})

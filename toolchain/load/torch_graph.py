@@ -13,6 +13,7 @@ from toolchain.ir.check import PLAIN
 from toolchain.ir.graph import Graph, Source
 from toolchain.load.aten import BROADCASTING, COPIES, HINTS, IDENTITY, OF_SHAPE, RULES
 from toolchain.load.aten_call import Call, Constant
+from toolchain.load.fx_gelu import written_gelus
 from toolchain.load.fx_names import TensorNames, is_aten, op_name
 from toolchain.load.torch_program import Program, dtype_for_bytes, dtype_name, is_fixed
 
@@ -41,6 +42,8 @@ class _Walk:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.names = TensorNames(program.graph, module)
+        self.gelus = written_gelus(program.graph)
+        self.skipped = {node for gelu in self.gelus.values() for node in gelu.insides}
         self.order = {node: index for index, node in enumerate(program.graph.nodes)}
 
     def graph(self, source: Source) -> Graph:
@@ -51,7 +54,7 @@ class _Walk:
                 self.problems.append(f"{node.target} at {self.names.where(node)}: gives a shape that depends "
                                      f"on values; pick by fixed positions, or do it after the network")
                 break
-            elif node.op != "output":
+            elif node.op != "output" and node not in self.skipped:
                 self.visit(node)
         names, outputs = self.outputs() if not self.problems else ([], [])
         if self.problems:
@@ -125,9 +128,15 @@ class _Walk:
         if op_name(node)[1] and isinstance(self.values[self.storage[node.args[0]]], torch.Tensor):
             if self.storage[node.args[0]].op == "placeholder":
                 raise Unsupported("changes a parameter or buffer; keep no state between inferences")
+        if node in self.gelus:
+            return self.gelu(node, self.values[self.gelus[node].x])
         if self.is_foldable(node):
             return self.fold(node)
         return self.apply(node)
+
+    def gelu(self, node: torch.fx.Node, x: str | torch.Tensor) -> str | torch.Tensor:
+        known = isinstance(x, torch.Tensor)
+        return torch.nn.functional.gelu(x) if known else self.build.op("gelu", [x], self.names[node])
 
     def item(self, node: torch.fx.Node) -> Value:
         source, index = node.args
