@@ -8,7 +8,9 @@ import pytest
 from toolchain.conversion import WRITE, convert_model
 from toolchain.device.local import open_session
 from toolchain.errors import BadInput, BadSamples
+from toolchain.ir.build import Builder
 from toolchain.ir.passes import canonical
+from toolchain.ir.quant import QuantParams
 from toolchain.load import load, open_source
 from toolchain.lower.tflite import write_tflite
 
@@ -76,6 +78,24 @@ def test_bytes_go_in_as_bytes(suffix, tmp_path):
     assert worst(convert_model(str(source), made, check=True)) <= 0.01
     port, = open_session(suffix, made.read_bytes()).inputs
     assert port.dtype == {"onnx": "float32", "tflite": "uint8"}[suffix]
+
+
+@pytest.mark.oracle
+def test_a_layer_of_several_rows_in_codes_comes_back(tmp_path):
+    """A .tflite file has one operator for it, which LiteRT requantizes in float."""
+    rng, b = np.random.default_rng(0), Builder("rows")
+    rows, steps = QuantParams(0.05, 3), QuantParams(rng.uniform(0.001, 0.01, 64).astype(np.float32),
+                                                    np.zeros(64, np.int32), 0)
+    x = b.input("x", (1, 48, 32), "int8", rows)
+    x = b.op("reshape", [x], "rows", quant=rows, shape=(48, 32))
+    weight = b.constant("w", rng.integers(-127, 128, (64, 32), np.int8), steps)
+    sums = QuantParams(rows.scale * steps.scale, steps.zero_point, 0, "int32")
+    bias = b.constant("b", rng.integers(-999, 999, 64, np.int32), sums)
+    y = b.op("fully_connected", [x, weight, bias], "fc", quant=QuantParams(0.04, -5))
+    graph = b.graph(b.op("reshape", [y], "y", quant=QuantParams(0.04, -5), shape=(1, 48, 64)))
+    (tmp_path / "rows.tflite").write_bytes(write_tflite(graph))
+    made = convert_model(str(tmp_path / "rows.tflite"), tmp_path / "rows.onnx", check=True)
+    assert worst(made) <= 0.01
 
 
 @pytest.mark.oracle

@@ -224,3 +224,14 @@ def test_a_constant_that_the_file_quantizes_as_it_runs():
     graph = load_onnx(model_of(nodes, {"x": (1, 6)}, constants), "net")
     got = reference.run(graph, {"x": np.zeros((1, 6), np.float32)})["y"]
     np.testing.assert_allclose(got, 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_codes_are_padded_with_a_code(dtype, tmp_path):
+    """As our own files pad with their zero point where a runtime's kernel has no such padding."""
+    nodes = [node("QuantizeLinear", "x s z", "xq"), node("Pad", "xq pads z", "p"),
+             node("DequantizeLinear", "p s z", "y")]
+    constants = {"s": np.float32(0.05), "z": dtype(100), "pads": np.array([0, 0, 1, 0, 0, 0, 0, 1])}
+    (tmp_path / "net.onnx").write_bytes(model_of(nodes, {"x": SHAPE}, constants))
+    graph = load(tmp_path / "net.onnx")
+    assert [op.attrs["value"] for op in graph.ops if op.kind == "pad"] == [0.0]

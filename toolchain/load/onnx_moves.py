@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from toolchain.ir.quant import dequantize
 from toolchain.load.onnx_call import Call, Rule, Value, to_image
 
 Bounds = list[tuple[int, int]]
@@ -44,8 +45,12 @@ def _pairs(call: Call, x: str) -> Bounds:
 
 
 def _constant(call: Call, x: str, pads) -> str:
-    value = call.setting("value", 2)
+    """The value of codes is a code."""
+    value, quant = call.setting("value", 2), call.build.tensors[x].quant
     value = value[0] if isinstance(value, tuple) else value
+    if quant is not None:
+        call.require(value is not None, "codes are padded without a value; give one")
+        value = dequantize(value - (128 if call.input(2).dtype == np.uint8 else 0), quant)
     return call.emit("pad", [x], pads=pads, value=float(value or 0))
 
 
