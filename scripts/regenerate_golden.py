@@ -12,6 +12,19 @@ sys.path.insert(0, str(ROOT))
 
 from tests.golden.net import files  # noqa: E402
 
+
+def write_module(path: Path) -> None:
+    """A small network as torch.export saves it."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, groups=1), nn.BatchNorm2d(4), nn.GELU(), nn.Flatten(),
+                        nn.Linear(64, 3)).eval()
+    torch.export.save(torch.export.export(net, (torch.randn(1, 3, 4, 4),)), path)
+
+
+write_module(ROOT / "tests" / "golden" / "module.pt2")
 with tempfile.TemporaryDirectory() as folder:
     for name, data in files(Path(folder)).items():
         (ROOT / "tests" / "golden" / name).write_bytes(data)

@@ -25,7 +25,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
-SUFFIXES = ("tflite", "onnx")
+SUFFIXES = ("tflite", "onnx", "pt2")
 SECONDS = 10
 MEMORY_BYTES = 2 << 30
 START_SECONDS = 120

@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors", "ir tomlfile atomic", "profile recipe data metric measurement", "artifact preprocess", "runtime",
-          "load", "prune quantize", "train", "lower", "device", "report",
+FLOORS = ("errors", "ir tomlfile atomic", "profile recipe data metric measurement", "artifact preprocess",
+          "runtime", "load", "prune quantize", "train", "lower", "device", "report",
           "suitability", "pipeline deploy inspection conversion doctor", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
@@ -28,8 +28,8 @@ HOME = {
     "onnxruntime": {"runtime/onnxruntime.py"},
     "tflite_micro": {"runtime/tflm.py"},
     "torch": {"load/torch.py", "load/torch_graph.py", "load/torch_program.py", "load/torch_archive.py",
-              "load/torch_weights.py", "runtime/torch_module.py", "runtime/torch_forward.py", "prune", "quantize",
-              "train"},
+              "load/torch_weights.py", "runtime/torch_module.py", "runtime/torch_forward.py", "prune",
+              "quantize", "train"},
     "tensorflow": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},
     "h5py": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},
     "serial": {"device"},

@@ -52,6 +52,16 @@ def conv2d(net: Net) -> Graph:
                    activation=str(net.rng.choice(["relu", "relu6"])))
 
 
+def grouped(net: Net) -> Graph:
+    x = net.input(1, 6, 7, 4)
+    return net.out("conv2d", [x, *net.weights(x, (6, 3, 3, 2), 0)], net.params(), stride=(2, 1))
+
+
+def transpose_conv2d(net: Net) -> Graph:
+    x = net.input(1, 4, 5, 3)
+    return net.out("transpose_conv2d", [x, *net.weights(x, (4, 3, 3, 3), 0)], net.params(), stride=(2, 2))
+
+
 def depthwise_conv2d(net: Net) -> Graph:
     x = net.input(1, 6, 7, 3)
     return net.out("depthwise_conv2d", [x, *net.weights(x, (1, 3, 3, 6), 3)], net.params(), multiplier=2)
@@ -92,6 +102,8 @@ def mean(net: Net) -> Graph:
 
 CASES: Mapping[str, Callable[[Net], Graph]] = {
     "conv2d": conv2d,
+    "grouped": grouped,
+    "transpose_conv2d": transpose_conv2d,
     "depthwise_conv2d": depthwise_conv2d,
     "fully_connected": fully_connected,
     "add": binary("add"),

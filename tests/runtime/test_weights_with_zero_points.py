@@ -1,4 +1,4 @@
-"""Weights that have a zero point: sums of (x - zero point of x) * (w - zero point of w), against plain loops."""
+"""Weights with a zero point: sums of (x - zero point of x) * (w - zero point of w), against plain loops."""
 
 from itertools import product
 

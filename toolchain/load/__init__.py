@@ -46,8 +46,10 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
 
 def open_source(source: str | Path, shapes: Shapes | None = None,
                 checkpoint: str | Path | None = None) -> tuple[Graph, Oracle]:
-    """The model as its door gives it, with inputs and outputs as its file has them, and what runs it there, to
-    be compared with what became of it. Raises as `load` does."""
+    """The model as its door gives it, with inputs and outputs as its file has them, and what runs it there.
+
+    To be compared with what became of it. Raises as `load` does.
+    """
     with about(source), redirect_stdout(sys.stderr):
         _, door = _door(str(source), shapes or {}, checkpoint)
         return door()

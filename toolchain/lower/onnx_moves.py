@@ -54,7 +54,12 @@ def _slice(writer: OnnxWriter, op: Op) -> None:
 
 
 def _gather(writer: OnnxWriter, op: Op) -> None:
-    writer.move(op, "Gather", axis=op.attrs["axis"])
+    """From a constant table reals are picked: codes that no QuantizeLinear made say nothing of their grid."""
+    table, indices = op.inputs
+    if writer.graph.tensors[table].is_constant:
+        writer.compute(op, "Gather", [writer.real(table), writer.raw(indices)], axis=op.attrs["axis"])
+    else:
+        writer.move(op, "Gather", axis=op.attrs["axis"])
 
 
 def _tile(writer: OnnxWriter, op: Op) -> None:

@@ -13,8 +13,8 @@ from toolchain.ir.graph import Op
 from toolchain.ir.quant import QuantParams, clamp_range, dequantize, fixed_point, quantize, requantize
 from toolchain.runtime import kernels_float, multipliers, tables_int16
 from toolchain.runtime.codes import expect_output, expect_same, finish
-from toolchain.runtime.kernels_int8 import Kernel
-from toolchain.runtime.windows import pad_spatial, patches, taps, window_sizes
+from toolchain.runtime.kernels_int8 import INT8, Kernel
+from toolchain.runtime.windows import convolution, overlap_add, pad_spatial, taps, window_sizes
 
 SUM_SHIFT = 15
 """Bits that add and sub put below the point (add_common.cc)."""
@@ -42,9 +42,15 @@ def _finish_weighted(accumulator: np.ndarray, op: Op, bias: np.ndarray, quants, 
 def conv2d(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/conv.h ConvPerChannel of int16; sums stay exact in float64."""
     x, weight, bias = codes
-    rows = patches(pad_spatial(x, op.attrs["pads"], 0), weight.shape[1:3], op.attrs)
-    flat = weight.reshape(len(weight), -1).astype(np.float64)
-    return _finish_weighted(rows.astype(np.float64) @ flat.T, op, bias, quants, out)
+    padded = pad_spatial(x.astype(np.float64), op.attrs["pads"], 0)
+    return _finish_weighted(convolution(padded, weight.astype(np.float64), op.attrs), op, bias, quants, out)
+
+
+def transpose_conv2d(op, codes, quants, out) -> np.ndarray:
+    """reference/integer_ops/transpose_conv.h TransposeConv of int16."""
+    x, weight, bias = codes
+    total = overlap_add(x.astype(np.float64), weight.astype(np.float64), op.attrs)
+    return _finish_weighted(total, op, bias, quants, out)
 
 
 def depthwise_conv2d(op, codes, quants, out) -> np.ndarray:
@@ -154,19 +160,16 @@ def mean(op, codes, quants, out) -> np.ndarray:
     return finish(total, 0, *multipliers.average(quants[0], out, count), out)
 
 
-def move(op, codes, quants, out) -> np.ndarray:
-    """Codes are handed on as they are; padding is 0, the zero point."""
-    expect_same(op, quants[:len(codes)] if op.kind == "concat" else quants[:1], out)
-    return kernels_float.FLOAT[op.kind](op, *codes)
-
-
-MOVES: tuple[str, ...] = ("pad", "mirror_pad", "concat", "slice", "gather", "tile", "reshape", "transpose",
-                          "resize_nearest", "depth_to_space", "space_to_depth", "reduce_max", "reduce_min")
+ON_ANY_CODES: tuple[str, ...] = (
+    "pad", "mirror_pad", "concat", "slice", "gather", "tile", "reshape", "transpose", "resize_nearest",
+    "depth_to_space", "space_to_depth", "reduce_max", "reduce_min", "minimum", "maximum", "select", "argmax")
+"""Kinds whose int8 kernel takes codes of any width."""
 
 INT16: Mapping[str, Kernel] = {
     **dict.fromkeys(kernels_float.FLOAT, by_float),
     "conv2d": conv2d,
     "depthwise_conv2d": depthwise_conv2d,
+    "transpose_conv2d": transpose_conv2d,
     "fully_connected": fully_connected,
     "add": add_or_sub,
     "sub": add_or_sub,
@@ -180,5 +183,5 @@ INT16: Mapping[str, Kernel] = {
     "average_pool2d": average_pool2d,
     "max_pool2d": max_pool2d,
     "mean": mean,
-    **dict.fromkeys(MOVES, move),
+    **{kind: INT8[kind] for kind in ON_ANY_CODES},
 }
