@@ -71,7 +71,7 @@ def test_tflite_micro_gives_the_codes_written_down():
     from toolchain.lower.tflite import write_tflite
     from toolchain.runtime.tflm import run_models
 
-    jobs = [(write_tflite(one_op(*row[:3])), [feeds(row[3])]) for row in DECIDED_BY_DOUBLE]
+    jobs = [(write_tflite(one_op(*row[:3]), integer_only=True), [feeds(row[3])]) for row in DECIDED_BY_DOUBLE]
     jobs += [(write_tflite(fully_connected()), [feeds([0])]), (write_tflite(mean_of_three()), [THREE])]
     found = [int(outputs[0]["y"].item()) for outputs in run_models(jobs)]
     assert found == [row[4] for row in DECIDED_BY_DOUBLE] + [106, 79]
