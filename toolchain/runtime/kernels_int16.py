@@ -12,9 +12,9 @@ import numpy as np
 from toolchain.ir.graph import Op
 from toolchain.ir.quant import QuantParams, clamp_range, dequantize, fixed_point, quantize, requantize
 from toolchain.runtime import kernels_float, multipliers, tables_int16
-from toolchain.runtime.codes import expect_output, expect_same, finish
+from toolchain.runtime.codes import expect_output, finish
 from toolchain.runtime.kernels_int8 import INT8, Kernel
-from toolchain.runtime.windows import convolution, overlap_add, pad_spatial, taps, window_sizes
+from toolchain.runtime.windows import convolution, overlap_add, pad_spatial, taps
 
 SUM_SHIFT = 15
 """Bits that add and sub put below the point (add_common.cc)."""
@@ -135,23 +135,6 @@ def by_float(op, codes, quants, out) -> np.ndarray:
 
 # Reductions and moves ---------------------------------------------------------------------------------------
 
-def average_pool2d(op, codes, quants, out) -> np.ndarray:
-    """reference/integer_ops/pooling.h AveragePool of int16: halves away from zero."""
-    expect_same(op, quants, out)
-    padded = pad_spatial(codes[0].astype(np.int64), op.attrs["pads"], 0)
-    total = sum(view for _, _, view in taps(padded, op.attrs["kernel"], op.attrs))
-    sizes = window_sizes(codes[0].shape[1:3], op.attrs)[..., None]
-    y = np.sign(total) * ((np.abs(total) + sizes // 2) // sizes)
-    return np.clip(y, *clamp_range(op.attrs["activation"], out)).astype(np.int16)
-
-
-def max_pool2d(op, codes, quants, out) -> np.ndarray:
-    """reference/integer_ops/pooling.h MaxPool of int16."""
-    expect_same(op, quants, out)
-    y = kernels_float.max_of_windows(op, codes[0], -32768)
-    return np.clip(y, *clamp_range(op.attrs["activation"], out)).astype(np.int16)
-
-
 def mean(op, codes, quants, out) -> np.ndarray:
     """reference/reduce.h QuantizedMeanOrSum."""
     axes = op.attrs["axes"]
@@ -161,8 +144,8 @@ def mean(op, codes, quants, out) -> np.ndarray:
 
 
 ON_ANY_CODES: tuple[str, ...] = (
-    "pad", "mirror_pad", "concat", "slice", "gather", "tile", "reshape", "transpose", "resize_nearest",
-    "depth_to_space", "space_to_depth", "reduce_max", "reduce_min", "minimum", "maximum", "select", "argmax")
+    "average_pool2d", "max_pool2d", "pad", "mirror_pad", "concat", "slice", "gather", "tile", "reshape",
+    "transpose", "resize_nearest", "depth_to_space", "space_to_depth", "reduce_max", "reduce_min", "minimum", "maximum", "select", "argmax")
 """Kinds whose int8 kernel takes codes of any width."""
 
 INT16: Mapping[str, Kernel] = {
@@ -180,8 +163,6 @@ INT16: Mapping[str, Kernel] = {
     "logistic": logistic,
     "tanh": tanh,
     "softmax": softmax,
-    "average_pool2d": average_pool2d,
-    "max_pool2d": max_pool2d,
     "mean": mean,
     **{kind: INT8[kind] for kind in ON_ANY_CODES},
 }

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from toolchain.ir.graph import Op
-from toolchain.ir.quant import QuantParams, clamp_range, dequantize, quantize
+from toolchain.ir.quant import RANGE, QuantParams, clamp_range, dequantize, quantize
 from toolchain.runtime import (
     curves_int8,
     kernels_float,
@@ -35,18 +35,18 @@ Kernel = Callable[[Op, Sequence[np.ndarray], Sequence[Params], Params], np.ndarr
 def average_pool2d(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/pooling.h AveragePool: raw codes, padding left out, halves away from zero."""
     expect_same(op, quants, out)
-    padded = pad_spatial(codes[0].astype(np.int32), op.attrs["pads"], 0)
+    padded = pad_spatial(codes[0].astype(np.int32 if out.dtype == "int8" else np.int64), op.attrs["pads"], 0)
     total = sum(view for _, _, view in taps(padded, op.attrs["kernel"], op.attrs))
     sizes = window_sizes(codes[0].shape[1:3], op.attrs)[..., None]
     y = np.sign(total) * ((np.abs(total) + sizes // 2) // sizes)
-    return np.clip(y, *clamp_range(op.attrs["activation"], out)).astype(np.int8)
+    return np.clip(y, *clamp_range(op.attrs["activation"], out)).astype(out.dtype)
 
 
 def max_pool2d(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/pooling.h MaxPool."""
     expect_same(op, quants, out)
-    y = kernels_float.max_of_windows(op, codes[0], -128)
-    return np.clip(y, *clamp_range(op.attrs["activation"], out)).astype(np.int8)
+    y = kernels_float.max_of_windows(op, codes[0], RANGE[out.dtype][0])
+    return np.clip(y, *clamp_range(op.attrs["activation"], out)).astype(out.dtype)
 
 
 def mean(op, codes, quants, out) -> np.ndarray:
