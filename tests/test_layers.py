@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors", "ir tomlfile atomic", "profile recipe data metric measurement", "artifact preprocess",
+FLOORS = ("errors", "ir tomlfile atomic npz", "profile recipe data metric measurement", "artifact preprocess",
           "runtime", "load", "prune quantize", "train", "lower", "device", "report",
           "suitability", "pipeline deploy inspection conversion doctor", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}

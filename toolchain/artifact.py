@@ -13,10 +13,10 @@ import zipfile
 import msgspec
 import numpy as np
 
-from toolchain.data import read_npz
 from toolchain.errors import BadInput
 from toolchain.ir.graph import Frames
 from toolchain.ir.quant import QuantParams, dequantize, quantize
+from toolchain.npz import read_npz
 from toolchain.profile import Format, TargetProfile
 
 MANIFEST = "manifest.json"

@@ -8,11 +8,8 @@ pickles are taken, hashes and shapes are checked.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 import hashlib
-import io
 from pathlib import Path
 from typing import Annotated, Literal, get_args
-import zipfile
-import zlib
 
 import msgspec
 import numpy as np
@@ -20,15 +17,13 @@ import numpy as np
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import PLAIN
+from toolchain.npz import read_npz
 from toolchain.tomlfile import decode_toml
 
 SETS = Path(__file__).resolve().parent.parent / "calibration_data"
 MANIFEST = "manifest.toml"
 Split = Literal["train", "calibration", "selection", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
-UNREADABLE = (OSError, ValueError, EOFError, MemoryError, TypeError, RuntimeError, zipfile.BadZipFile,
-              zlib.error)
-"""What zipfile and numpy raise for an .npz that is none, or is damaged."""
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -296,21 +291,3 @@ def _check_lengths(path: Path, samples: Samples) -> None:
 def _with_samples(path: Path) -> dict[str, np.ndarray]:
     """Every array with a sample axis. Raises BadSamples."""
     return {key: array for key, array in read_npz(path).items() if array.ndim}
-
-
-def read_npz(source: Path | io.BytesIO, name: str = "") -> dict[str, np.ndarray]:
-    """Every array. Raises BadSamples, naming `name` or the path, where it is none, damaged or pickled."""
-    name = name or str(source)
-    try:
-        with zipfile.ZipFile(source) as archive:
-            return {file.removesuffix(".npy"): _read_array(archive, file) for file in archive.namelist()}
-    except FileNotFoundError:
-        raise BadSamples(f"{name}: no such file") from None
-    except UNREADABLE as error:
-        raise BadSamples(f"{name}: not a readable .npz without pickles: {error}; "
-                         f"write it with numpy.savez") from None
-
-
-def _read_array(archive: zipfile.ZipFile, member: str) -> np.ndarray:
-    with archive.open(member) as stream:
-        return np.lib.format.read_array(stream, allow_pickle=False)

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
 from toolchain.atomic import replacing
-from toolchain.data import SPLITS, Preprocessing, Samples, load_samples, read_npz
+from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.local import RUNTIME, Session, format_of, open_session
 from toolchain.device.measure import measure
 from toolchain.device.qemu import open_device
@@ -16,6 +16,7 @@ from toolchain.errors import BadInput, BadSamples, DeviceUnavailable, about
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.measurement import Evaluation, Measurement
 from toolchain.metric import METRIC, score
+from toolchain.npz import read_npz
 from toolchain.preprocess import frame_samples
 from toolchain.profile import Format, TargetProfile, load_target
 from toolchain.runtime.apart import apart

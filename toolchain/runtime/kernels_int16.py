@@ -145,7 +145,8 @@ def mean(op, codes, quants, out) -> np.ndarray:
 
 ON_ANY_CODES: tuple[str, ...] = (
     "average_pool2d", "max_pool2d", "pad", "mirror_pad", "concat", "slice", "gather", "tile", "reshape",
-    "transpose", "resize_nearest", "depth_to_space", "space_to_depth", "reduce_max", "reduce_min", "minimum", "maximum", "select", "argmax")
+    "transpose", "resize_nearest", "depth_to_space", "space_to_depth", "reduce_max", "reduce_min",
+    "minimum", "maximum", "select", "argmax")
 """Kinds whose int8 kernel takes codes of any width."""
 
 INT16: Mapping[str, Kernel] = {
