@@ -12,7 +12,7 @@ def test_damaged_files_are_refused_or_right(suffix):
     found = soak.soak(suffix, COUNT)
     assert found.outcomes.total() == COUNT
     assert found.failures == []
-    assert len(found.outcomes) > 2  # some are refused for this, some for that, some still load
+    assert len(found.outcomes) > 1  # most are refused, some still load
 
 
 def test_a_mutation_is_the_same_on_every_run():

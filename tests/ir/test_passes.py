@@ -380,3 +380,16 @@ def test_a_constant_may_stand_first():
     folded = canonical(graph)
     assert [op.kind for op in folded.ops] == ["conv2d"] and folded.outputs == ("add",)
     same_function(graph, folded)
+
+
+def test_a_prelu_with_one_slope_is_a_leaky_relu():
+    b = Builder("slopes")
+    x = b.input("x", (1, 3, 4))
+    one, each = b.constant("one", np.float32([0.25])), b.constant("each", np.arange(4, dtype=np.float32))
+    graph = b.graph(b.op("prelu", [b.op("prelu", [x, one], "first"), each], "second"))
+    lowered = canonical(graph)
+    assert [op.kind for op in lowered.ops] == ["leaky_relu", "prelu"]
+    assert lowered.ops[0].attrs["alpha"] == 0.25
+    feeds = {"x": np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)}
+    expected, got = (reference.run(each, feeds)["second"] for each in (graph, lowered))
+    np.testing.assert_array_equal(got, expected)

@@ -1,9 +1,10 @@
-"""relu and relu6 become part of the op whose result they clamp."""
+"""Activations: relu and relu6 become part of the op whose result they clamp, prelu a leaky relu where it is
+one."""
 
 from dataclasses import replace
 
 from toolchain.ir.graph import Graph, Op, unique_name
-from toolchain.ir.ops import OPS
+from toolchain.ir.ops import OPS, make
 from toolchain.ir.rewriting import rewired, sole_pairs, until_nothing_folds
 
 CLAMPING = frozenset({"relu", "relu6", *(kind for kind, row in OPS.items() if "activation" in row.attrs)})
@@ -52,3 +53,14 @@ def _clamped(op: Op, relu: Op) -> Op:
         return replace(relu, kind="relu6" if "relu6" in (op.kind, relu.kind) else "relu", inputs=op.inputs)
     clamp = "relu6" if "relu6" in (op.attrs["activation"], relu.kind) else "relu"
     return replace(op, outputs=relu.outputs, attrs={**op.attrs, "activation": clamp})
+
+
+def lower_prelu(graph: Graph) -> Graph:
+    """A prelu whose constant slope is one number is a leaky relu, which every runtime runs fast."""
+    def lowered(op: Op) -> Op:
+        alpha = graph.tensors[op.inputs[1]].data if op.kind == "prelu" else None
+        if alpha is None or alpha.size != 1:
+            return op
+        return make("leaky_relu", op.inputs[:1], op.name, alpha=alpha.item())
+
+    return rewired(graph, list(map(lowered, graph.ops)))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.errors import Unsupported
-from toolchain.ir.activation import fuse_activation, hoist_activation
+from toolchain.ir.activation import fuse_activation, hoist_activation, lower_prelu
 from toolchain.ir.check import WEIGHTED, changes_nothing, check, level_of
 from toolchain.ir.gathering import fold_gather
 from toolchain.ir.graph import Graph, Op, Shape, Tensor, constant
@@ -281,6 +281,7 @@ CANONICAL: tuple[Pass, ...] = (
     fold_affine,       # before fuse_activation: the activation sits behind the batch norm
     lower_batch_norm,  # what is left
     fold_affine,       # again: what stood behind a batch norm
+    lower_prelu,
     hoist_activation,
     fuse_activation,
     fold_pad,

@@ -28,7 +28,7 @@ from toolchain.load.tflite_schema import (
 )
 from toolchain.lower.metadata import tflite_metadata, with_labels_file
 from toolchain.lower.tflite_border import with_border
-from toolchain.lower.tflite_expand import EXPANSIONS, expanded
+from toolchain.lower.tflite_expand import EXPANSIONS, expanded, with_slopes
 from toolchain.lower.tflite_file import TFLiteModel
 from toolchain.lower.tflite_islands import with_islands
 from toolchain.lower.tflite_rewrite import rewritten
@@ -62,7 +62,7 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
                        f"{', '.join(map(repr, FORMATS))}, a quantized graph's are as they are")
     lowered = with_border(with_border(graph, input_io or io, graph.inputs), io, graph.outputs)
     lowered = with_islands(with_unsigned_codes(lowered), integer_only)
-    for rewrite in (expanded, with_pads, in_wide_tiles):
+    for rewrite in (expanded, with_pads, in_wide_tiles, with_slopes):
         lowered = rewritten(lowered, rewrite)
     if weights != "float32":
         lowered = with_float16(lowered) if weights == "float16" else with_int8(lowered)

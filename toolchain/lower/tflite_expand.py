@@ -1,4 +1,4 @@
-"""Kinds of op that TFLite has no operator for, as float operators that it has."""
+"""Kinds of op that TFLite has no operator for, or that some runtime gets wrong, as operators that it has."""
 
 from collections.abc import Callable, Mapping
 
@@ -54,4 +54,18 @@ def expanded(rewriting: Rewriting, op: Op) -> bool:
     if op.kind not in EXPANSIONS:
         return False
     EXPANSIONS[op.kind](rewriting, op)
+    return True
+
+
+def with_slopes(rewriting: Rewriting, op: Op) -> bool:
+    """prelu with one slope for all channels gets one for each: tflite-runtime 2.14 reads beyond a single
+    one."""
+    if op.kind != "prelu":
+        return False
+    x, alpha = (rewriting.tensors[name] for name in op.inputs)
+    channels = x.shape[-1]
+    if not alpha.is_constant or alpha.shape[-1:] != (1,) or channels == 1:
+        return False
+    slopes = np.broadcast_to(alpha.data, (*alpha.shape[:-1], channels))
+    rewriting.last("prelu", [x.name, rewriting.constant(alpha.name, slopes, alpha.quant)], op.name)
     return True
