@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from toolchain.errors import Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.quant import QuantParams
 from toolchain.lower.tflite import write_tflite
@@ -26,3 +27,14 @@ def test_a_quantized_file_with_reals_between_codes_becomes_c(tmp_path):
     artifact = build_model(str(path), load_target("cortex_m4_qemu"), Recipe(), None)
     assert artifact.manifest.scheme == "int8"
     assert [port.dtype for port in artifact.manifest.inputs["c"]] == ["int8"]
+
+
+def test_a_computed_exponent_between_codes_stays_on_reals_and_c_says_so(tmp_path):
+    b, quant = Builder("net"), QuantParams(0.05, -128)
+    x = b.input("x", (1, 4), "int8", quant)
+    reals = b.op("dequantize", [x], "x.float")
+    power = b.op("pow", [reals, b.op("exp", [reals], "e")], "power")
+    path = tmp_path / "net.tflite"
+    path.write_bytes(write_tflite(b.graph(b.op("quantize", [power], "y", quant=quant, dtype="int8"))))
+    with pytest.raises(Unsupported, match="power.*C is integer only"):
+        build_model(str(path), load_target("cortex_m4_qemu"), Recipe(), None)

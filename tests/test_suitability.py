@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from toolchain.ir.build import Builder
+from toolchain.ir.quant import QuantParams
 from toolchain.load import load
 from toolchain.profile import load_target
 from toolchain.suitability import suitability, suitability_text
@@ -29,7 +30,16 @@ def test_what_cannot_run_is_named_with_what_would():
     assert any("power" in item for item in found.cannot_run)
     assert found.instead["pow"] == "mul for squares, sqrt for roots"
     on_host = suitability(b.graph(y), load_target("host"))
-    assert not on_host.cannot_run and on_host.in_float == ("power.float: pow",)
+    assert not on_host.cannot_run and on_host.in_float == ("e: exp", "power.float: pow")
+
+
+def test_reals_between_the_codes_of_a_quantized_model_are_integers_in_c():
+    b, quant = Builder("net"), QuantParams(0.05, -20)
+    x = b.input("x", (1, 4), "int8", quant)
+    reals = b.op("gelu", [b.op("dequantize", [x], "x.float")], "y.float")
+    graph = b.graph(b.op("quantize", [reals], "y", quant=quant, dtype="int8"))
+    assert not suitability(graph, M4).cannot_run
+    assert suitability(graph, load_target("host")).in_float == ("y.float: gelu",)
 
 
 def test_what_does_not_fit_says_by_how_much():

@@ -31,7 +31,15 @@ class Finding(msgspec.Struct, frozen=True):
 
 def findings() -> list[Finding]:
     """Everything that the toolchain can use, present or not."""
-    return [*map(_tool, SYSTEM), *map(_package, PACKAGES)]
+    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _tensorflow()]
+
+
+def _tensorflow() -> Finding:
+    """The environment of its own that reads Keras models."""
+    from toolchain.load.keras import INSTALL, PYTHON
+
+    found = PYTHON.is_file()
+    return Finding("tensorflow", found, False, str(PYTHON) if found else f"reads Keras models; {INSTALL}")
 
 
 def _tool(name: str) -> Finding:

@@ -17,7 +17,7 @@ from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
-from toolchain.load.absorb import absorbed
+from toolchain.load.absorb import integers_for
 from toolchain.lower import lower, require_known_kinds, with_files
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, pixel_codes, with_labels
 from toolchain.profile import TargetProfile
@@ -37,14 +37,12 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
     """From a model file or module and a set of samples to an artefact for one target.
 
     checkpoint: the module's weights, instead of the recipe's
-    C has no floats: what a quantized model computes on reals between codes is taken into integer ops there.
     """
     require_known_kinds(profile)
     samples = load_samples(data) if data else None
     say(f"loading {model}")
     graph = load(model, shapes=recipe.shapes, checkpoint=checkpoint or recipe.checkpoint)
-    if "c" in profile.formats and level_of(graph) == "QUANTIZED":
-        graph = absorbed(graph)
+    graph = integers_for(graph, profile.formats)
     prepared = prepare(graph, recipe, samples, profile.channel_multiple, say)
     return build(prepared, profile, recipe, samples, say)
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import msgspec
 
 from toolchain.errors import DoesNotFit, Unsupported
-from toolchain.ir.check import level_of
-from toolchain.ir.graph import Graph
+from toolchain.ir.check import CONVERSIONS, level_of
+from toolchain.ir.graph import Graph, Op
 from toolchain.ir.passes import canonical
+from toolchain.load.absorb import integers_for
 from toolchain.lower import lower
 from toolchain.profile import TargetProfile
 from toolchain.quantize.observers import TensorStats
@@ -52,7 +53,7 @@ def suitability(graph: Graph, profile: TargetProfile) -> Suitability:
     found = Suitability(target=profile.name, scheme="int8", formats=profile.formats,
                         has={"flash": profile.flash_bytes, "ram": profile.ram_bytes})
     try:
-        codes = _in_codes(graph)
+        codes = _in_codes(integers_for(graph, profile.formats))
         needs = lower(codes, profile, {}).manifest.static_bytes
     except Unsupported as error:
         items = error.items or (str(error),)
@@ -60,7 +61,7 @@ def suitability(graph: Graph, profile: TargetProfile) -> Suitability:
     except DoesNotFit as error:
         return msgspec.structs.replace(found, does_not_fit=str(error))
     return msgspec.structs.replace(found, needs={kind: needs[kind] for kind in ("flash", "ram")},
-                                   in_float=_in_float(codes))
+                                   in_float=_in_float(codes, profile))
 
 
 def _in_codes(graph: Graph) -> Graph:
@@ -71,10 +72,19 @@ def _in_codes(graph: Graph) -> Graph:
     return quantize(graph, {name: TensorStats(-1.0, 1.0, 1) for name in observed(graph)})
 
 
-def _in_float(graph: Graph) -> tuple[str, ...]:
-    """Ops that compute on reals though something before or after them is in codes."""
-    return tuple(f"{op.name}: {op.kind}" for op in graph.ops if op.kind not in ("quantize", "dequantize")
-                 and graph.tensors[op.name].dtype == "float32")
+def _in_float(graph: Graph, profile: TargetProfile) -> tuple[str, ...]:
+    """Ops that compute on reals though something before or after them is in codes: in every format, or in
+    .tflite, where LiteRT has no integer kernel or a slow one."""
+    from toolchain.lower.tflite_islands import FASTER_ON_REALS, on_island
+
+    faster = frozenset() if profile.integer_only else FASTER_ON_REALS
+
+    def on_reals(op: Op) -> bool:
+        return graph.tensors[op.name].dtype == "float32" or (
+            "tflite" in profile.formats and on_island(graph, op, faster))
+
+    return tuple(f"{op.name}: {op.kind}" for op in graph.ops
+                 if op.kind not in CONVERSIONS and on_reals(op))
 
 
 def _instead(graph: Graph, items: tuple[str, ...]) -> dict[str, str]:

@@ -206,11 +206,10 @@ def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
                        f"{x.name} and {weight.name}")
 
 
-def asymmetric(graph: Graph) -> list[Op]:
-    """Ops whose integer weights have a zero point other than 0, as TFLite's uint8 networks have."""
-    weighted = (op for op in graph.ops if op.kind in WEIGHTED)
-    return [op for op in weighted if (quant := graph.tensors[op.inputs[1]].quant) is not None
-            and quant.zero_point.any()]
+def asymmetric(graph: Graph, op: Op) -> bool:
+    """Whether the op's integer weights have a zero point other than 0, as TFLite's uint8 networks have."""
+    quant = graph.tensors[op.inputs[1]].quant if op.kind in WEIGHTED else None
+    return quant is not None and bool(quant.zero_point.any())
 
 
 def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:

@@ -3,13 +3,13 @@
 What is left computes on reals between codes, as it came.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from toolchain.errors import SelfCheckFailed, ToolchainError, Unsupported
-from toolchain.ir.check import BIAS, WEIGHTED, check
+from toolchain.ir.check import BIAS, WEIGHTED, check, level_of
 from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops
 from toolchain.ir.ops import APART, OPS
 from toolchain.ir.quant import QuantParams, dequantize, quantize
@@ -38,6 +38,12 @@ def absorbed(graph: Graph) -> Graph:
         raise Unsupported.listing(graph.name, absorbing.problems)
     _check_steps(graph, inner)
     return check(_plain_constants(_borders(inner)), "QUANTIZED")
+
+
+def integers_for(graph: Graph, formats: Sequence[str]) -> Graph:
+    """The graph as the files of a target can hold it: C has no reals, so what a quantized graph computes on
+    them between its codes is absorbed there."""
+    return absorbed(graph) if "c" in formats and level_of(graph) == "QUANTIZED" else graph
 
 
 def _quantized_once(graph: Graph) -> Graph:
@@ -208,6 +214,8 @@ class _Absorbing:
     def tried(self, op: Op) -> Op | None:
         """The op if the reference runs it on codes: its kernels say which parameters they take."""
         inputs = tuple(dict.fromkeys(n for n in op.inputs if not self.tensors[n].is_constant))
+        if op.kind == "pow" and op.inputs[1] in inputs:  # a table has one exponent
+            return None
         used = {name: self.tensors[name] for name in (*op.inputs, *op.outputs)}
         small = Graph(op.name, used, (op,), inputs, op.outputs)
         try:

@@ -21,7 +21,7 @@ def with_unsigned_codes(graph: Graph) -> Graph:
 
     Raises Unsupported listing weights that uint8 kernels cannot take.
     """
-    if not asymmetric(graph):
+    if not any(asymmetric(graph, op) for op in graph.ops):
         return graph
     if problems := list(_problems(graph)):
         raise Unsupported.listing(f"{graph.name} as .tflite in uint8, as weights with zero points ask for",

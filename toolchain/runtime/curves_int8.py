@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from toolchain.errors import Unsupported
 from toolchain.ir.graph import Op
 from toolchain.ir.quant import (
     BEYOND,
@@ -89,7 +90,12 @@ def softplus(op, codes, quants, out) -> np.ndarray:
 
 
 def power(op, codes, quants, out) -> np.ndarray:
-    """No TFLite kernel: dequantize, pow by the one exponent, quantize. What is no number gets the lowest."""
+    """No TFLite kernel: dequantize, pow by the one exponent, quantize. What is no number gets the lowest.
+
+    Raises Unsupported for several exponents.
+    """
+    if codes[1].size != 1:
+        raise Unsupported(f"{op.name}: int8 pow by {codes[1].size} exponents; a table has one")
     (exponent,) = dequantize(codes[1], quants[1]).ravel()
 
     def every_code(every):

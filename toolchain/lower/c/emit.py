@@ -181,6 +181,6 @@ def _require_codes(graph: Graph, op: Op) -> None:
         raise Unsupported(f"{op.name}: {op.kind} over a batch of {tensors[0].shape[0]}; C takes one sample")
     if op.kind in WEIGHTED and not all(t.is_constant for t in graph.of(op)[1:]):
         raise Unsupported(f"{op.name}: {op.kind} with weights that are computed; C takes constants")
-    if op in asymmetric(graph):
+    if asymmetric(graph, op):
         raise Unsupported(f"{op.name}: {op.kind} with a zero point of its weights, as TFLite's uint8 "
                           f"networks have; C takes 0: quantize the float network again")
