@@ -19,7 +19,8 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
 from toolchain.lower import lower, require_known_kinds, with_files
-from toolchain.preprocess import fold_frames, frame_samples, network_samples, pixel_codes, with_labels
+from toolchain.post_training import quantized
+from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
@@ -76,7 +77,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Ma
     if recipe.quantize.float_weights:
         return Prepared(float_graph, float_graph)
     seen = samples_for(float_graph, recipe, samples)
-    return Prepared(float_graph, _quantized(float_graph, recipe, seen, say))
+    return Prepared(float_graph, quantized(float_graph, recipe, seen, say))
 
 
 def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Samples | None:
@@ -124,39 +125,6 @@ def _tuned(graph: Graph, teacher: Graph, recipe: Recipe, samples: Samples | None
     graph = fit(graph, recipe.train, train, teacher, recipe.seed, recipe.metric,
                 lambda epoch, loss: say(f"epoch {epoch}: loss {loss:.4f}"))
     return check(graph, "FLOAT")
-
-
-def _quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Say) -> Graph:
-    from toolchain.quantize.calibrate import calibrate
-    from toolchain.quantize.quantize import CODES, quantize
-
-    if samples is None:
-        raise BadSamples(f"{graph.name}: INT8 needs calibration samples; give --data SET_OR_NPZ, "
-                         f'or leave it in float (recipe: [quantize] scheme = "float32")')
-    calibration = samples.split("calibration").fit_to(graph)
-    count = min(len(calibration), recipe.calibrate.samples)
-    say(f"calibrating with {count} samples ({recipe.calibrate.observer})")
-    stats = calibrate(graph, recipe.calibrate, calibration, onnx_runner(graph))
-    frames = graph.metadata.frames if recipe.input.takes_frames else {}
-    pinned = {name: pixel_codes(frame, CODES[recipe.quantize.scheme]) for name, frame in frames.items()}
-    return check(quantize(graph, stats, recipe.quantize, pinned), "QUANTIZED")
-
-
-def onnx_runner(graph: Graph):
-    """The float graph in ONNX Runtime, which is faster than the reference: (feeds, names) -> activations."""
-    from toolchain.lower.onnx import write_onnx
-    from toolchain.quantize.rules import observed
-    from toolchain.runtime.onnxruntime import OnnxRuntime
-
-    names = [name for name in observed(graph) if name not in graph.inputs]
-    session = OnnxRuntime(write_onnx(graph, keep=names))
-
-    def run(feeds: Mapping[str, np.ndarray], wanted) -> Mapping[str, np.ndarray]:
-        moved = {name: value.transpose(graph.permutations[name]) if name in graph.permutations else value
-                 for name, value in feeds.items()}
-        return {**feeds, **session.run(moved)}
-
-    return run
 
 
 def vectors_of(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:

@@ -59,14 +59,20 @@ class TrainConfig(Section):
 class CalibrateConfig(Section):
     """How activation ranges are found.
 
-    observer:   a key of quantize.observers.OBSERVER
+    observer:   what becomes of the values seen: "minmax" = all in range; "moving_average" = of each sample's
+                extremes; "percentile" = without the outermost; "entropy" = least Kullback-Leibler divergence;
+                "mse" = least squared error
     percentile: share of the values, in percent, that the percentile observer keeps in range
+    smoothing:  share of the moving average that stays when the next sample comes
     samples:    how many calibration samples at most
+    runtime:    what runs the float graph; "fastest" takes the first that can of the others, in this order
     """
 
-    observer: Literal["minmax", "percentile"] = "minmax"
+    observer: Literal["minmax", "moving_average", "percentile", "entropy", "mse"] = "minmax"
     percentile: Annotated[float, msgspec.Meta(gt=50, le=100)] = 99.99
+    smoothing: Fraction = 0.9
     samples: Positive = 100
+    runtime: Literal["fastest", "litert", "onnxruntime", "reference"] = "fastest"
 
 
 class QuantSpec(Section):
@@ -76,9 +82,23 @@ class QuantSpec(Section):
             activations; "float32" = leave it in float; "float16" = in float, with float16 weights (in
             .onnx arithmetic too); "dynamic" = in float, with int8 weights in .tflite, for which LiteRT
             quantizes activations as it runs
+    equalise:        scale channels between layers so that they share their range (Nagel et al. 2019; Xiao et
+                     al. 2023 after norms)
+    bias_correction: take the mean error that rounding makes out of biases, "analytic" from batch-norm
+                     statistics or "empirical" on calibration samples
+    rounding:        of weights: "nearest", or chosen on calibration samples layer by layer: "gptq"
+                     (Frantar et al. 2023) or "adaround" (Nagel et al. 2020)
+    islands:         op name, or a pattern of names -> what these ops compute in instead
+    accuracy_drop:   most that the metric may lose to float, in percent points on selection samples:
+                     treatments are added until it holds
     """
 
     scheme: Literal["int8", "int16x8", "float32", "float16", "dynamic"] = "int8"
+    equalise: bool = False
+    bias_correction: Literal["none", "analytic", "empirical"] = "none"
+    rounding: Literal["nearest", "gptq", "adaround"] = "nearest"
+    islands: dict[str, Literal["float32", "int16"]] = {}
+    accuracy_drop: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
 
     @property
     def float_weights(self) -> str | None:

@@ -44,23 +44,26 @@ def test_the_statistics_do_not_depend_on_the_batches(monkeypatch):
 def test_no_more_samples_than_asked_for_are_run_and_progress_is_told():
     graph, ran, told = small_net(), [], []
 
-    def run(feeds, names):
-        ran.append(len(feeds["x"]))
-        return reference.run(graph, feeds, keep=names)
+    def open_watch(graph, names):
+        def watch(feeds):
+            ran.append(len(feeds["x"]))
+            return reference.run(graph, feeds, keep=names)
+        return watch
 
-    calibrate(graph, CalibrateConfig(samples=10), samples_of(graph), run, lambda *done: told.append(done))
+    calibrate(graph, CalibrateConfig(samples=10), samples_of(graph), open_watch,
+              lambda *done: told.append(done))
     assert sum(ran) == 10 and told[-1] == (10, 10)
 
 
 def test_only_what_is_needed_is_asked_of_the_runtime():
     graph, asked = small_net(), set()
 
-    def run(feeds, names):
+    def open_watch(graph, names):
         asked.update(names)
-        return reference.run(graph, feeds, keep=names)
+        return lambda feeds: reference.run(graph, feeds, keep=names)
 
-    calibrate(graph, CalibrateConfig(), samples_of(graph), run)
-    assert asked == {"conv", "dense"}
+    calibrate(graph, CalibrateConfig(), samples_of(graph), open_watch)
+    assert asked == {"x", "conv", "dense"}
 
 
 def test_an_activation_that_overflows_is_named_with_its_sample():

@@ -13,41 +13,47 @@ from toolchain.quantize.rules import observed
 from toolchain.recipe import CalibrateConfig
 from toolchain.runtime import reference
 
-Run = Callable[[Mapping[str, np.ndarray], Sequence[str]], Mapping[str, np.ndarray]]
-"""(feeds, names) -> the tensors of those names, for a batch."""
+Watch = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
+"""Feeds of some samples -> the tensors that it was opened to watch; the next call may overwrite them."""
+OpenWatch = Callable[[Graph, Sequence[str]], Watch]
+"""(graph, names of tensors) -> what runs the graph and shows them, in the graph's layout."""
 BATCH_BYTES = 1 << 24
 """Activations held at a time, at most; a single sample may be larger."""
 
 
-def calibrate(graph: Graph, config: CalibrateConfig, samples: Samples, run: Run | None = None,
+def calibrate(graph: Graph, config: CalibrateConfig, samples: Samples,
+              open_watch: OpenWatch | None = None,
               progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, TensorStats]:
     """Statistics of every tensor whose range the rules ask for. Its memory does not grow with the samples.
 
     graph:    canonical, so that the tensor observed is the tensor stored
     samples:  of the calibration split; at most config.samples of them are used
-    run:      runs the graph; the reference by default
+    open_watch: opens what runs the graph; the reference by default
     progress: called with (samples done, all)
     Raises BadSamples where there are none, or where an activation becomes NaN or Inf.
     """
     samples = samples.fit_to(graph).take(config.samples)
     if not len(samples):
         raise BadSamples(f"{samples.name}: no samples to calibrate {graph.name} with")
-    run = run or (lambda feeds, names: reference.run(graph, feeds, keep=names))
     names = observed(graph)
-    wanted = [name for name in names if name not in graph.inputs]
+    watch = (open_watch or _reference)(graph, names)
     stats: dict[str, TensorStats] = {}
     done = 0
     for feeds in samples.batches(_batch_size(graph, names)):
-        seen = {**feeds, **run(feeds, wanted)}
+        seen = watch(feeds)
         for name in names:
             new = OBSERVER[config.observer](seen[name], config)
             if not math.isfinite(new.low + new.high):
                 raise _not_finite(name, seen[name], samples, done)
             stats[name] = stats[name].merge(new) if name in stats else new
-        done += len(seen[graph.inputs[0]])
+        done += len(next(iter(feeds.values())))
         progress(done, len(samples))
         del seen  # before the next batch makes its own
     return stats
+
+
+def _reference(graph: Graph, names: Sequence[str]) -> Watch:
+    return lambda feeds: reference.run(graph, feeds, keep=names)
 
 
 def _batch_size(graph: Graph, names: Sequence[str]) -> int:
