@@ -1,0 +1,34 @@
+"""A quantized graph seen in reals."""
+
+import numpy as np
+
+from tests.quantize.nets import Net, samples_of
+from toolchain.ir.quant import dequantize, quantize
+from toolchain.quantize.calibrate import calibrate
+from toolchain.quantize.quantize import quantize as quantize_graph
+from toolchain.quantize.reals import watch_reals
+from toolchain.recipe import CalibrateConfig
+from toolchain.runtime import reference
+
+
+def by_reference(graph, names):
+    return lambda feeds: reference.run(graph, feeds, keep=names)
+
+
+def test_codes_are_made_of_what_goes_in_and_reals_of_what_comes_out():
+    net = Net()
+    graph = net.graph(net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv"))
+    samples = samples_of(graph)
+    coded = quantize_graph(graph, calibrate(graph, CalibrateConfig(), samples))
+    x, conv = (coded.tensors[name].quant for name in ("x", "conv"))
+    expected = dequantize(reference.run(coded, {"x": quantize(samples.x["x"], x)})["conv"], conv)
+    shown = watch_reals(coded, ("conv",), by_reference)(samples.x)
+    np.testing.assert_array_equal(shown["conv"], expected)
+
+
+def test_a_float_graph_is_watched_as_it_is():
+    net = Net()
+    graph = net.graph(net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv"))
+    x = samples_of(graph).x
+    np.testing.assert_array_equal(watch_reals(graph, ("conv",), by_reference)(x)["conv"],
+                                  reference.run(graph, x)["conv"])
