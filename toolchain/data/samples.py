@@ -1,0 +1,140 @@
+"""Samples: what a model is calibrated, fine-tuned, selected and evaluated with.
+
+Arrays keep the dtype they are stored in and become float32 batch by batch, tokens and masks what the graph
+reads.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from toolchain.data.manifest import Preprocessing, Split
+from toolchain.errors import BadSamples
+from toolchain.ir.graph import Graph
+from toolchain.ir.ops import PLAIN
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """N samples for each input, with or without labels.
+
+    x:             input name ("x" until `fit_to`) -> (N, ...), in the dtype they are stored in
+    y:             (N,) class indices or (N, ...) targets, None without
+    splits:        (N,) split names, None where the source has none
+    rows:          (N,) position of each sample in its file, for messages
+    layout:        "channels_last", or None where the source does not say
+    channels:      their names as the set has them, () where it has not
+    axes:          input name -> how a stored batch is transposed into the graph's layout; set by `fit_to`
+    numbers:       input name -> dtype, of inputs that are no reals (tokens, masks); set by `fit_to`
+    """
+
+    name: str
+    x: Mapping[str, np.ndarray]
+    y: np.ndarray | None
+    splits: np.ndarray | None
+    rows: np.ndarray
+    preprocessing: Preprocessing = Preprocessing()
+    layout: Literal["channels_last"] | None = None
+    classes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def split(self, name: Split) -> "Samples":
+        """The samples of one split. Samples without splits serve as any.
+
+        Raises BadSamples where there are splits but not this one: none borrows from another.
+        """
+        if self.splits is None:
+            return self
+        if not (chosen := np.flatnonzero(self.splits == name)).size:
+            there = ", ".join(np.unique(self.splits))
+            raise BadSamples(f"{self.name}: no samples for '{name}', only for {there}; "
+                             f"use a set that has them, or an .npz of such samples without 'split'")
+        return self._pick(chosen)
+
+    def take(self, count: int) -> "Samples":
+        """At most `count` samples, evenly spaced, because files are often sorted by class."""
+        if count >= len(self):
+            return self
+        return self._pick(np.arange(count) * len(self) // count)
+
+    def _pick(self, index: np.ndarray) -> "Samples":
+        x = {key: array[index] for key, array in self.x.items()}
+        y, splits = (None if array is None else array[index] for array in (self.y, self.splits))
+        return replace(self, x=x, y=y, splits=splits, rows=self.rows[index])
+
+    def feeds(self, index: slice | np.ndarray) -> dict[str, np.ndarray]:
+        """{input name: (n, ...) float32} at `index`, preprocessed; numbers in their own dtype.
+
+        Raises BadSamples on NaN, Inf, and on what is no number of that dtype.
+        """
+        return {key: self._converted(key, index) for key in self.x}
+
+    def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
+        """Feeds of `size` samples at a time, in order; the last may hold fewer."""
+        for start in range(0, len(self), size):
+            yield self.feeds(slice(start, start + size))
+
+    def _converted(self, key: str, index: slice | np.ndarray) -> np.ndarray:
+        if key in self.numbers:
+            return self._numbers(key, index)
+        with np.errstate(over="ignore"):
+            x = self.x[key][index].astype(np.float32)
+        if self.preprocessing != Preprocessing():
+            x -= np.asarray(self.preprocessing.mean, np.float32)
+            x /= np.asarray(self.preprocessing.scale, np.float32)
+        bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        if bad.any():
+            row = self.rows[index][bad][0]
+            raise BadSamples(f"{self.name}: sample {row} of '{key}' holds NaN or Inf; repair it or drop it")
+        return np.ascontiguousarray(x.transpose(self.axes[key])) if key in self.axes else x
+
+    def _numbers(self, key: str, index: slice | np.ndarray) -> np.ndarray:
+        """Tokens, masks: never preprocessed, in the dtype that the graph reads."""
+        x = self.x[key][index]
+        numbers = x.astype(self.numbers[key])
+        if not np.array_equal(numbers, x):
+            value = x[numbers != x][0]
+            raise BadSamples(f"{self.name}: '{key}' holds {value}, but takes {self.numbers[key]}")
+        return numbers.transpose(self.axes[key]) if key in self.axes else numbers
+
+    def fit_to(self, graph: Graph) -> "Samples":
+        """The same samples keyed by the graph's input names and fed in its layout.
+
+        They may be stored in the graph's own layout or in its source's (`graph.permutations`), images also
+        channels last. Where both have the same shape and the set does not state its layout, it is the
+        source's. Raises BadSamples where a key is missing or a shape is neither.
+        """
+        x = self._inputs_of(graph)
+        axes = {key: self._axes_for(graph, key, array.shape[1:]) for key, array in x.items()}
+        dtypes = {key: graph.tensors[key].dtype for key in x}
+        return replace(self, x=x, axes={key: perm for key, perm in axes.items() if perm},
+                       numbers={key: dtype for key, dtype in dtypes.items() if dtype in PLAIN - {"float32"}})
+
+    def _inputs_of(self, graph: Graph) -> dict[str, np.ndarray]:
+        if set(graph.inputs) <= set(self.x):
+            return {key: self.x[key] for key in graph.inputs}
+        if "x" in self.x and len(graph.inputs) == 1:
+            return {graph.inputs[0]: self.x["x"]}
+        raise BadSamples(f"{self.name}: has arrays {', '.join(self.x)} but {graph.name} takes "
+                         f"{', '.join(graph.inputs)}; name one array after each input")
+
+    def _axes_for(self, graph: Graph, key: str, got: tuple[int, ...]) -> tuple[int, ...] | None:
+        """None where samples of shape `got` are in the graph's layout, else the transposition of a batch."""
+        shape = graph.tensors[key].shape
+        perm = graph.permutations.get(key, tuple(range(len(shape))))
+        inner, source = shape[1:], tuple(shape[axis] for axis in perm)[1:]
+        if got == inner and (self.layout == "channels_last" or got != source):
+            return None
+        if got == source:
+            return tuple(int(axis) for axis in np.argsort(perm)) if key in graph.permutations else None
+        if len(got) == 3 and (got[2], *got[:2]) == inner:  # images, for a graph that takes channels first
+            return (0, 3, 1, 2)
+        expected = f"{inner}" if inner == source else f"{inner}, or {source} as its source lays it out"
+        raise BadSamples(f"{self.name}: '{key}' holds samples of shape {got}; {graph.name} takes {expected}")

@@ -1,0 +1,124 @@
+"""Samples of a set's folder (format: calibration_data/README.md) or of an .npz.
+
+Others wrote what is read: no pickles are taken, hashes and shapes are checked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from toolchain.data.manifest import MANIFEST, SPLITS, SetManifest
+from toolchain.data.samples import Samples
+from toolchain.errors import BadSamples
+from toolchain.npz import read_npz
+from toolchain.tomlfile import decode_toml
+
+SETS = Path(__file__).resolve().parents[2] / "calibration_data"
+
+
+def load_samples(source: str | Path) -> Samples:
+    """Samples of a set (its name, or a path to its folder) or of an .npz, all splits.
+
+    An .npz holds one array per input, (N, ...), keyed by the input's name or "x"; optionally "y" and "split"
+    (names from SPLITS). Beside "x", arrays that are no input are left alone. Raises BadSamples, or BadConfig
+    where the manifest is at fault.
+    """
+    path = _find(source)
+    samples = _load_set(path) if path.is_dir() else _load_npz(path)
+    if not len(samples):
+        raise BadSamples(f"{path}: holds no samples")
+    return samples
+
+
+def _find(source: str | Path) -> Path:
+    named = SETS / source
+    path = named if (named / MANIFEST).is_file() else Path(source)
+    if path.is_file() or (path / MANIFEST).is_file():
+        return path
+    if path.is_dir():
+        raise BadSamples(f"{path}: no {MANIFEST}; calibration_data/README.md says what a set's folder holds")
+    sets = sorted(p.parent.name for p in SETS.glob(f"*/{MANIFEST}"))
+    raise BadSamples(f"{source}: neither a file nor a sample set; sets here: {', '.join(sets) or 'none'} "
+                     f"(`make data` makes those that are not committed)")
+
+
+def _load_npz(path: Path) -> Samples:
+    arrays = _with_samples(path)
+    y, splits = arrays.pop("y", None), arrays.pop("split", None)
+    if "x" in arrays:
+        count = len(arrays["x"])
+        arrays = {key: a for key, a in arrays.items() if a.dtype.kind in "fiub" and len(a) == count}
+    samples = Samples(path.name, arrays, y, splits, np.arange(_count(path, arrays)))
+    _check_lengths(path, samples)
+    if splits is not None and (wrong := sorted(set(map(str, splits.ravel())) - set(SPLITS))):
+        raise BadSamples(f"{path}: 'split' holds {wrong[0]!r}; names are {', '.join(SPLITS)}")
+    return samples
+
+
+def _load_set(folder: Path) -> Samples:
+    manifest = decode_toml(folder / MANIFEST, SetManifest)
+    path = folder / manifest.file
+    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        raise BadSamples(f"{folder / MANIFEST}: file '{manifest.file}' is not in the folder")
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != manifest.sha256:
+        raise BadSamples(f"{path}: sha256 is {digest[:12]}... but {MANIFEST} says {manifest.sha256[:12]}...; "
+                         f"make it again")
+    arrays = _with_samples(path)
+    promised = {"x", "split", manifest.split.by, *(["y"] if manifest.task == "classification" else [])}
+    if missing := promised - set(arrays):
+        raise BadSamples(f"{path}: no array {', '.join(sorted(missing))}, which {MANIFEST} promises")
+    x = arrays["x"]
+    samples = Samples(manifest.name, {"x": x}, arrays.get("y"), arrays["split"], np.arange(len(x)),
+                      manifest.preprocessing, manifest.layout, manifest.classes, manifest.channels)
+    _check_lengths(path, samples)
+    _check_set(path, samples, manifest, arrays[manifest.split.by])
+    return replace(samples, splits=np.array(manifest.split.names)[samples.splits])
+
+
+def _check_set(path: Path, samples: Samples, manifest: SetManifest, by: np.ndarray) -> None:
+    """What the manifest states of channels, classes and splits holds in the arrays."""
+    channels = samples.x["x"].shape[-1]
+    if channels != len(manifest.channels):
+        raise BadSamples(f"{path}: 'x' has {channels} channels but {MANIFEST} names {len(manifest.channels)}")
+    for key in ("mean", "scale"):
+        value = getattr(manifest.preprocessing, key)
+        if isinstance(value, tuple) and len(value) != channels:
+            raise BadSamples(f"{path.parent / MANIFEST}: preprocessing.{key} has {len(value)} numbers "
+                             f"for {channels} channels")
+    if manifest.task == "classification":
+        _check_index(path, "y", samples.y, len(manifest.classes), "classes")
+    _check_index(path, "split", samples.splits, len(manifest.split.names), "split.names")
+    for value in np.unique(by):
+        if len(np.unique(samples.splits[by == value])) > 1:
+            raise BadSamples(f"{path}: {manifest.split.by} {value} is in more than one split: samples leak")
+
+
+def _check_index(path: Path, key: str, index: np.ndarray, size: int, what: str) -> None:
+    if index.dtype.kind not in "iu" or index.ndim != 1 or index.min() < 0 or index.max() >= size:
+        raise BadSamples(f"{path}: '{key}' must hold whole numbers in 0..{size - 1}, as {what} says")
+
+
+def _count(path: Path, arrays: Mapping[str, np.ndarray]) -> int:
+    if not arrays:
+        raise BadSamples(f"{path}: no array of samples; it holds one per input, named after it or 'x'")
+    return len(next(iter(arrays.values())))
+
+
+def _check_lengths(path: Path, samples: Samples) -> None:
+    """Every array is numeric and has one entry per sample."""
+    arrays = {**samples.x, "y": samples.y, "split": samples.splits}
+    for key, array in arrays.items():
+        if array is not None and len(array) != len(samples):
+            raise BadSamples(f"{path}: '{key}' has {len(array)} entries for {len(samples)} samples")
+        if array is not None and key != "split" and array.dtype.kind not in "fiub":
+            raise BadSamples(f"{path}: '{key}' holds {array.dtype}; it must hold numbers")
+
+
+def _with_samples(path: Path) -> dict[str, np.ndarray]:
+    """Every array with a sample axis. Raises BadSamples."""
+    return {key: array for key, array in read_npz(path).items() if array.ndim}
