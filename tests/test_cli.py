@@ -342,10 +342,10 @@ def test_samples_that_are_normalized_already_are_no_frames(model, data, tmp_path
 
 def test_int16_activations_go_into_the_format_that_has_them(model, data, tmp_path):
     recipe, out = tmp_path / "recipe.toml", tmp_path / "out"
-    recipe.write_text('[quantize]\nscheme = "int16x8"\n')
+    recipe.write_text('[quantize]\nscheme = "static_wi8_ai16"\n')
     built = edge("build", model, "--target", "host", "--recipe", recipe, "--data", data, "--out", out, "-q")
     manifest = read_artifact(out).manifest
-    assert (built[0], manifest.scheme, manifest.formats) == (0, "int16x8", ("tflite",))
+    assert (built[0], manifest.scheme, manifest.formats) == (0, "static_wi8_ai16", ("tflite",))
     assert "model.onnx is left out: int16 activations have a form in .tflite only" in manifest.notes
     assert [port.dtype for port in manifest.inputs["tflite"]] == ["int16"]
     assert not (out / "model.onnx").exists() and edge("bench", out, "--seconds", 0.05)[0] == 0

@@ -11,8 +11,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors", "ir tomlfile atomic npz scheme", "profile recipe data metric paired measurement",
-          "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower", "execution", "post_training", "device",
-          "report", "suitability", "pipeline deploy inspection conversion doctor", "cli")
+          "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower", "execution",
+          "post_training", "device", "report", "suitability", "pipeline deploy inspection conversion doctor",
+          "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.

@@ -25,7 +25,7 @@ def test_a_quantized_file_with_reals_between_codes_becomes_c(tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(write_tflite(graph, io="float32"))
     artifact = build_model(str(path), load_target("cortex_m4_qemu"), Recipe(), None)
-    assert artifact.manifest.scheme == "int8"
+    assert artifact.manifest.scheme == "static_wi8_ai8"
     assert [port.dtype for port in artifact.manifest.inputs["c"]] == ["int8"]
 
 

@@ -43,7 +43,7 @@ def pixels(x: np.ndarray = PIXELS, **more) -> Samples:
     return Samples("pixels", {"x": x}, None, None, np.arange(len(x)), **more)
 
 
-def recipe(scheme: str = "int8", **keys) -> Recipe:
+def recipe(scheme: str = "static_wi8_ai8", **keys) -> Recipe:
     return Recipe(input=InputConfig(**keys), quantize=QuantSpec(scheme=scheme),
                   calibrate=CalibrateConfig(samples=16))
 
@@ -73,23 +73,23 @@ def test_a_whole_mean_costs_nothing_pixels_are_codes():
     ({"mean": 127, "std": 128, "colour": "bgr"}, []),
     ({"mean": 127, "std": 128, "layout": "channels_first"}, ["transpose"]),
     ({"mean": 127, "std": 128, "dtype": "float32"}, ["depthwise_conv2d"])])
-@pytest.mark.parametrize("scheme", ["int8", "float32"])
+@pytest.mark.parametrize("scheme", ["static_wi8_ai8", "float32"])
 def test_frames_give_what_normalizing_by_hand_gives(keys, front, scheme):
     """Float to rounding, INT8 to a few codes."""
     wanted = recipe(scheme, **keys)
     prepared = prepare(network(), wanted, pixels())
     graph = prepared.graph
-    if scheme == "int8":
+    if scheme == "static_wi8_ai8":
         assert kinds(graph) == front + kinds(network())
     mean, std = (np.asarray(keys.get(key, default), np.float32) for key, default in (("mean", 0), ("std", 1)))
     real = PIXELS[..., ::-1] if keys.get("colour") == "bgr" else PIXELS
     expected = reference.run(network(), {"x": keys.get("scale", 1) * (real - mean) / std})["classes"]
     seen = vectors_of(graph, samples_for(graph, wanted, pixels()), seed=0)
     got, span = seen["output/classes"], np.ptp(expected)
-    if scheme == "int8":
+    if scheme == "static_wi8_ai8":
         assert np.array_equal(np.int16(seen["input/x"]) + 128, frames_of(graph)[:4])
         got = dequantize(got, graph.tensors["classes"].quant)
-    assert np.abs(got - expected[:4]).max() <= (0.05 if scheme == "int8" else 1e-5) * span
+    assert np.abs(got - expected[:4]).max() <= (0.05 if scheme == "static_wi8_ai8" else 1e-5) * span
 
 
 def frames_of(graph: Graph) -> np.ndarray:
@@ -150,14 +150,14 @@ def test_a_quantized_network_takes_what_it_takes():
 
 
 @pytest.mark.parametrize("scheme, own", [
-    ("float32", "float32"), ("dynamic", "float32"), ("int16x8", "int16")])
+    ("float32", "float32"), ("dynamic_wi8_afp32", "float32"), ("static_wi8_ai16", "int16")])
 def test_uint8_for_another_network_than_int8_is_refused(scheme, own):
     with pytest.raises(BadConfig, match=rf'\[input\] dtype = "uint8" needs INT8, .* the input is {own};'):
         prepare(network(), recipe(scheme, mean=127, std=128, dtype="uint8"), pixels())
 
 
 def test_pixels_are_int16_codes_too():
-    wanted = recipe("int16x8", mean=127, std=128)
+    wanted = recipe("static_wi8_ai16", mean=127, std=128)
     graph = prepare(network(), wanted, pixels()).graph
     seen = vectors_of(graph, samples_for(graph, wanted, pixels()), seed=0)
     assert seen["input/x"].dtype == np.int16 and np.array_equal(seen["input/x"], PIXELS[:4])

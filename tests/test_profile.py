@@ -60,13 +60,16 @@ def test_a_recipe_has_sections_with_defaults(tmp_path):
     path.write_text("seed = 3\n[prune]\nratio = 0.4\n[calibrate]\nobserver = 'percentile'\n")
     recipe = load_recipe(path)
     assert recipe.prune == PruneConfig(ratio=0.4) and recipe.train is None
-    assert (recipe.calibrate.percentile, recipe.quantize.scheme, recipe.seed) == (99.99, "int8", 3)
+    assert (recipe.calibrate.percentile, recipe.quantize.scheme, recipe.seed) == (99.99, "static_wi8_ai8", 3)
 
 
 @pytest.mark.parametrize("text, message", [
     ("[prune]\nratoi = 0.4\n", r"unknown key 'prune\.ratoi'; did you mean 'prune\.ratio'\?"),
     ("[prune]\nratio = 1.0\n", r"prune\.ratio: expected float < 1"),
     ("[calibrate]\nobserver = 'kl'\n", r"calibrate\.observer: invalid enum value 'kl'"),
+    ("[quantize]\nscheme = 'int8'\n", r'recipe\.toml: .* "int8": no such .* mean "static_wi8_ai8"\?'),
+    ("[quantize]\nscheme = 'statik_wi8_ai16'\n", r'"statik_wi8_ai16": no such .* mean "static_wi8_ai16"\?'),
+    ("[quantize]\nscheme = 'int1'\n", r'"int1": no such scheme; known are static_wi8_ai8, .*float32'),
 ])
 def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
     path = tmp_path / "recipe.toml"

@@ -68,7 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """manifest.json, written last: a folder without it is not an artefact.
 
     profile:      the target's facts as they were when this was built; None for a bare file
-    scheme:       as the recipe calls it ("int8", "float32" ...); "as it came" for a bare file
+    scheme:       as the recipe calls it ("static_wi8_ai8", "float32" ...); "as it came" for a bare file
     inputs, outputs: format -> ports of that format's file, in its own layout; "graph" -> those of the Graph
     static_bytes: "flash" and "ram" that the target needs, known before it is deployed
     weight_bytes: the constants' share of the flash

@@ -9,8 +9,9 @@ from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
 from toolchain.preprocess import pixel_codes
 from toolchain.quantize.calibrate import OpenWatch, calibrate
-from toolchain.quantize.quantize import CODES, quantize
+from toolchain.quantize.quantize import quantize
 from toolchain.recipe import Recipe
+from toolchain.scheme import scheme_of
 
 
 def quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Callable[[str], None]) -> Graph:
@@ -27,7 +28,8 @@ def quantized(graph: Graph, recipe: Recipe, samples: Samples | None, say: Callab
     say(f"calibrating with {count} samples ({recipe.calibrate.observer})")
     stats = calibrate(graph, recipe.calibrate, calibration, watching(recipe))
     frames = graph.metadata.frames if recipe.input.takes_frames else {}
-    pinned = {name: pixel_codes(frame, CODES[recipe.quantize.scheme]) for name, frame in frames.items()}
+    codes = scheme_of(recipe.quantize.scheme).activations
+    pinned = {name: pixel_codes(frame, codes) for name, frame in frames.items()}
     return check(quantize(graph, stats, recipe.quantize, pinned), "QUANTIZED")
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from toolchain.errors import BadConfig
+from toolchain.errors import BadConfig, about
+from toolchain.scheme import scheme_of
 from toolchain.tomlfile import decode_toml
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -78,10 +79,10 @@ class CalibrateConfig(Section):
 class QuantSpec(Section):
     """What numbers become.
 
-    scheme: "int8" = static post-training INT8 (TFLite specification); "int16x8" = the same with int16
-            activations; "float32" = leave it in float; "float16" = in float, with float16 weights (in
-            .onnx arithmetic too); "dynamic" = in float, with int8 weights in .tflite, for which LiteRT
-            quantizes activations as it runs
+    scheme: a key of scheme.SCHEMES: "static_wi8_ai8" = static post-training INT8 (TFLite specification);
+            "static_wi8_ai16" = the same with int16 activations; "float32" = leave it in float; "float16" =
+            in float, with float16 weights (in .onnx arithmetic too); "dynamic_wi8_afp32" = in float, with
+            int8 weights in .tflite, for which LiteRT quantizes activations as it runs
     equalise:        scale channels between layers so that they share their range (Nagel et al. 2019; Xiao et
                      al. 2023 after norms)
     bias_correction: take the mean error that rounding makes out of biases, "analytic" from batch-norm
@@ -93,17 +94,21 @@ class QuantSpec(Section):
                      treatments are added until it holds
     """
 
-    scheme: Literal["int8", "int16x8", "float32", "float16", "dynamic"] = "int8"
+    scheme: str = "static_wi8_ai8"
     equalise: bool = False
     bias_correction: Literal["none", "analytic", "empirical"] = "none"
     rounding: Literal["nearest", "gptq", "adaround"] = "nearest"
     islands: dict[str, Literal["float32", "int16"]] = {}
     accuracy_drop: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
 
+    def __post_init__(self):
+        scheme_of(self.scheme)
+
     @property
     def float_weights(self) -> str | None:
         """What a network that stays in float stores its weights in; None where the scheme quantizes it."""
-        return {"float32": "float32", "float16": "float16", "dynamic": "int8"}.get(self.scheme)
+        scheme = scheme_of(self.scheme)
+        return None if scheme.method == "static" else scheme.weights
 
 
 class ResizeConfig(Section):
@@ -168,7 +173,8 @@ class Recipe(Section):
         wanted, scheme = self.input.dtype, self.quantize.scheme
         if not self.input.takes_frames:
             return None
-        own = "int16" if scheme == "int16x8" else "float32" if self.quantize.float_weights else "uint8"
+        activations = scheme_of(scheme).activations
+        own = "uint8" if activations == "int8" else activations
         if own != "uint8" and wanted in ("uint8", "int8"):
             raise BadConfig(f'[input] dtype = "{wanted}" needs INT8, but with [quantize] scheme = "{scheme}" '
                             f'the input is {own}; leave dtype out: pixels go in as {own} numbers')
@@ -188,7 +194,8 @@ def with_shapes(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> Recipe
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.toml, and the labels file that it names. Raises BadConfig."""
-    recipe = decode_toml(path, Recipe)
+    with about(path):
+        recipe = decode_toml(path, Recipe)
     if recipe.checkpoint:
         recipe = msgspec.structs.replace(recipe, checkpoint=str(path.parent / recipe.checkpoint))
     labels = recipe.input.labels

@@ -50,7 +50,7 @@ class Suitability(msgspec.Struct, frozen=True, kw_only=True):
 
 def suitability(graph: Graph, profile: TargetProfile) -> Suitability:
     """Of a model in INT8, or as it came if it is quantized."""
-    found = Suitability(target=profile.name, scheme="int8", formats=profile.formats,
+    found = Suitability(target=profile.name, scheme="static_wi8_ai8", formats=profile.formats,
                         has={"flash": profile.flash_bytes, "ram": profile.ram_bytes})
     try:
         codes = _in_codes(integers_for(graph, profile.formats))

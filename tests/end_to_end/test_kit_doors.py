@@ -57,7 +57,7 @@ def test_int8_models(kit, name):
 def test_int8_models_as_c(kit, name):
     """C is emitted as they came: same quantization of inputs and outputs."""
     artifact = built(kit, name, "cortex_m4_qemu")
-    assert b"_invoke(" in artifact.model("c") and artifact.manifest.scheme == "int8"
+    assert b"_invoke(" in artifact.model("c") and artifact.manifest.scheme == "static_wi8_ai8"
     for have, want in zip(artifact.manifest.inputs["graph"], artifact.manifest.inputs["c"]):
         codes = artifact.vectors[f"input/{have.name}"]
         np.testing.assert_array_equal(convert(codes, have, want), codes)

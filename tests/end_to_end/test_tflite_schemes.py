@@ -46,7 +46,7 @@ def built(tmp_path, scheme: str):
 @pytest.mark.parametrize("scheme, stored, error", [
     ("float32", {"conv.w": "float32", "head.w": "float32"}, 1e-5),
     ("float16", {"conv.w.float16": "float16", "fc.w.float16": "float16", "head.w": "float32"}, 2e-3),
-    ("dynamic", {"conv.w.int8": "int8", "depth.w.int8": "int8", "fc.w.int8": "int8"}, 2e-2),
+    ("dynamic_wi8_afp32", {"conv.w.int8": "int8", "depth.w.int8": "int8", "fc.w.int8": "int8"}, 2e-2),
 ])
 def test_weights_are_stored_as_the_scheme_says(tmp_path, scheme, stored, error):
     result = built(tmp_path, scheme)
@@ -67,7 +67,7 @@ def test_the_file_shrinks_with_its_weights(tmp_path):
 
 
 def test_a_format_without_such_weights_says_so(tmp_path):
-    assert built(tmp_path, "dynamic").exit_code == 0
+    assert built(tmp_path, "dynamic_wi8_afp32").exit_code == 0
     notes = read_artifact(tmp_path / "out").manifest.notes
     assert notes == ("model.onnx keeps float32 weights: int8 ones under float activations have a form in "
                      ".tflite only",)

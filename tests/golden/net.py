@@ -102,9 +102,9 @@ def files(folder) -> dict[str, bytes]:
         "s8s8.onnx": write_onnx(graph, activations="int8"),
         "modern.tflite": write_tflite(modern_graph()),
         "modern.onnx": write_onnx(modern_graph()),
-        "modern_int8.tflite": write_tflite(coded(modern_graph(), "int8")),
-        "modern_int16.tflite": write_tflite(coded(modern_graph(), "int16x8")),
-        "modern_u8s8.onnx": write_onnx(coded(modern_graph(), "int8")),
+        "modern_int8.tflite": write_tflite(coded(modern_graph(), "static_wi8_ai8")),
+        "modern_int16.tflite": write_tflite(coded(modern_graph(), "static_wi8_ai16")),
+        "modern_u8s8.onnx": write_onnx(coded(modern_graph(), "static_wi8_ai8")),
         "model.c": c["model.c"],
         "model.h": c["model.h"],
     }

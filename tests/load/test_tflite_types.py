@@ -78,7 +78,7 @@ def quantized(graph: Graph, scheme: str) -> Graph:
 @pytest.mark.oracle
 @pytest.mark.parametrize("seed", range(4))
 def test_int16_activations_go_out_and_come_back(tmp_path, seed):
-    graph = quantized(random_net(seed), "int16x8")
+    graph = quantized(random_net(seed), "static_wi8_ai16")
     path = tmp_path / "net.tflite"
     path.write_bytes(write_tflite(graph))
     loaded = load(path)
@@ -91,7 +91,7 @@ def test_int16_activations_go_out_and_come_back(tmp_path, seed):
 
 @pytest.mark.oracle
 def test_int16_files_have_float_borders_if_asked():
-    graph = quantized(random_net(1), "int16x8")
+    graph = quantized(random_net(1), "static_wi8_ai16")
     ports = LiteRT(write_tflite(graph, io="float32"))
     assert {port.dtype for port in (*ports.inputs, *ports.outputs)} == {"float32"}
 

@@ -72,11 +72,11 @@ def ranked(scores: np.ndarray) -> list[str]:
 
 
 @pytest.mark.parametrize("keys, scheme", [
-    ({"mean": 127, "std": 128}, "int8"),
-    ({"mean": 127, "std": 128, "dtype": "int8"}, "int8"),
-    ({"mean": 127, "std": 128, "dtype": "float32"}, "int8"),
-    ({"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375), "colour": "bgr"}, "int8"),
-    ({"mean": 127, "std": 128, "layout": "channels_first"}, "int8"),
+    ({"mean": 127, "std": 128}, "static_wi8_ai8"),
+    ({"mean": 127, "std": 128, "dtype": "int8"}, "static_wi8_ai8"),
+    ({"mean": 127, "std": 128, "dtype": "float32"}, "static_wi8_ai8"),
+    ({"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375), "colour": "bgr"}, "static_wi8_ai8"),
+    ({"mean": 127, "std": 128, "layout": "channels_first"}, "static_wi8_ai8"),
     ({"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}, "float32")])
 @pytest.mark.parametrize("snippet, fmt", [("usage.py", "tflite"), ("usage_onnx.py", "onnx")])
 def test_python_names_what_is_in_a_photo(tmp_path, keys, scheme, snippet, fmt):
@@ -172,8 +172,9 @@ def test_c_gives_each_class_its_score(tmp_path, keys):
     assert short.returncode == 1
 
 
-@pytest.mark.parametrize("keys, scheme", [({"mean": 127, "std": 128}, "int8"), ({}, "int8"),
-                                          ({"mean": 127, "std": 128, "dtype": "int8"}, "int8"),
+@pytest.mark.parametrize("keys, scheme", [({"mean": 127, "std": 128}, "static_wi8_ai8"),
+                                          ({}, "static_wi8_ai8"),
+                                          ({"mean": 127, "std": 128, "dtype": "int8"}, "static_wi8_ai8"),
                                           ({"mean": 127, "std": 128}, "float32"), ({}, "float32")])
 def test_c_for_a_tflite_file_compiles(tmp_path, keys, scheme):
     out, header = tmp_path / "out", tmp_path / "tensorflow/lite/c/c_api.h"
@@ -189,14 +190,15 @@ def test_c_for_a_tflite_file_compiles(tmp_path, keys, scheme):
 # Kotlin ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("keys, scheme, shown", [
-    ({"mean": 127, "std": 128}, "int8",
+    ({"mean": 127, "std": 128}, "static_wi8_ai8",
      ["fun run(frame: Bitmap)", "allocateDirect(192)", "IntArray(64)", "0, 8, 0, 0, 8, 8)",
       "intArrayOf(16, 8, 0)", "x.put(((p shr shift and 0xFF)).toByte())", "real = 0.0078125 * (code - 127)"]),
-    ({"mean": 127, "std": 128, "dtype": "int8", "colour": "bgr"}, "int8",
+    ({"mean": 127, "std": 128, "dtype": "int8", "colour": "bgr"}, "static_wi8_ai8",
      ["intArrayOf(0, 8, 16)", "and 0xFF) - 128).toByte()"]),
     ({"mean": 127, "std": 128}, "float32",
      ["allocateDirect(768)", "x.putFloat(((p shr shift and 0xFF)).toFloat())", "y.getFloat(it * 4)"]),
-    ({}, "int8", ["fun run(values: FloatArray)", ".roundToInt() + (", "coerceIn(-128, 127).toByte()"])])
+    ({}, "static_wi8_ai8",
+     ["fun run(values: FloatArray)", ".roundToInt() + (", "coerceIn(-128, 127).toByte()"])])
 def test_kotlin_has_the_files_names_sizes_and_numbers(tmp_path, keys, scheme, shown):
     made = artifact(tmp_path / "out", recipe(scheme, **keys))
     text = made.files["Usage.kt"].decode()

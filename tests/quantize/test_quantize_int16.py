@@ -1,4 +1,4 @@
-"""int16x8: the same rewrite with 16-bit activations."""
+"""static_wi8_ai16: the same rewrite with 16-bit activations."""
 
 import numpy as np
 import pytest
@@ -36,13 +36,13 @@ def test_sixteen_bits_are_far_closer_to_float_than_eight():
     samples = samples_of(graph)
     exact = reference.run(graph, samples.x)["probability"]
     errors = {scheme: np.abs(run_quantized(quantized(graph, samples, scheme), samples.x)["probability"]
-                             - exact).max() for scheme in ("int8", "int16x8")}
-    assert errors["int16x8"] < errors["int8"] / 2 and errors["int16x8"] < 0.02
+                             - exact).max() for scheme in ("static_wi8_ai8", "static_wi8_ai16")}
+    assert errors["static_wi8_ai16"] < errors["static_wi8_ai8"] / 2 and errors["static_wi8_ai16"] < 0.02
 
 
 def test_activations_are_int16_and_symmetric_and_biases_int64():
     graph = small_net()
-    codes = quantized(graph, samples_of(graph), "int16x8")
+    codes = quantized(graph, samples_of(graph), "static_wi8_ai16")
     assert {t.dtype for t in codes.activations} == {"int16"}
     assert not any(t.quant.zero_point for t in codes.activations)
     assert {t.dtype for t in codes.constants} == {"int8", "int64"}
@@ -52,7 +52,7 @@ def test_activations_are_int16_and_symmetric_and_biases_int64():
 def test_the_file_gives_tflite_micro_and_litert_the_same_codes():
     graph = small_net()
     samples = samples_of(graph)
-    codes = quantized(graph, samples, "int16x8")
+    codes = quantized(graph, samples, "static_wi8_ai16")
     feeds = {"x": codes_of(samples.x["x"][:4], codes.tensors["x"].quant)}
     ours, model = reference.run(codes, feeds)["probability"], write_tflite(codes)
     theirs = run_tflm(model, [{"x": feeds["x"][i:i + 1]} for i in range(4)])

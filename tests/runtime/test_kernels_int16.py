@@ -1,4 +1,4 @@
-"""int16x8: the 16-bit kernels against TFLite Micro, bit for bit, and LiteRT's reference kernels."""
+"""static_wi8_ai16: the 16-bit kernels against TFLite Micro, bit for bit, and LiteRT's reference kernels."""
 
 from collections.abc import Callable, Mapping
 

@@ -72,7 +72,7 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
 
 def _formats(graph: Graph, profile: TargetProfile) -> tuple[Format, ...]:
     """Those of the profile; of a graph with int16 activations .tflite alone, where the profile has it."""
-    narrow = _scheme(graph, "float32") != "int16x8" or "tflite" not in profile.formats
+    narrow = _scheme(graph, "float32") != "static_wi8_ai16" or "tflite" not in profile.formats
     return profile.formats if narrow else ("tflite",)
 
 
@@ -159,7 +159,7 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | No
 
     if level_of(graph) != "QUANTIZED" or input_dtype == "float32":
         raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
-                          f'quantize it (recipe: [quantize] scheme = "int8") and give it codes')
+                          f'quantize it (recipe: [quantize] scheme = "static_wi8_ai8") and give it codes')
     inputs, outputs = (file_ports(graph, names, "c", io) for names, io in
                        ((graph.inputs, input_dtype), (graph.outputs, None)))
     own = {f"input/{have.name}": convert(vectors[f"input/{have.name}"], have, want)
@@ -182,8 +182,8 @@ def require_known_kinds(profile: TargetProfile) -> None:
 def _scheme(graph: Graph, weights: str) -> str:
     """Name of what the numbers became, as the recipe calls it."""
     if level_of(graph) == "FLOAT":
-        return "dynamic" if weights == "int8" else weights
-    return "int16x8" if any(t.dtype == "int16" for t in graph.activations) else "int8"
+        return "dynamic_wi8_afp32" if weights == "int8" else weights
+    return "static_wi8_ai16" if any(t.dtype == "int16" for t in graph.activations) else "static_wi8_ai8"
 
 
 def _weight_notes(graph: Graph, profile: TargetProfile, weights: str) -> tuple[str, ...]:

@@ -17,10 +17,9 @@ from toolchain.quantize.rules import FLOAT, PLAIN, SAME, data_inputs, require_ru
 from toolchain.quantize.scales import activation_scales
 from toolchain.quantize.weights import quantize_weights
 from toolchain.recipe import QuantSpec
+from toolchain.scheme import scheme_of
 
 Scales = Mapping[str, QuantParams]
-CODES = {"int8": "int8", "int16x8": "int16"}
-"""Scheme -> dtype of the activations' codes."""
 MULTIPLIER_LIMIT = 2.0**30
 """What `fixed_point` can hold."""
 RESCALED = frozenset({"relu", "leaky_relu", "prelu", "abs", "neg", "mean", "sum"})
@@ -37,7 +36,7 @@ CalculateInputRadius gives 0)."""
 def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = QuantSpec(),
              pinned: Scales | None = None) -> Graph:
     """The QUANTIZED graph: int8 activations, inputs and outputs included, int8 weights, int32 biases. Scheme
-    "int16x8": int16 activations, int64 biases.
+    "static_wi8_ai16": int16 activations, int64 biases.
 
     graph: canonical; stats: what `calibrate` returned for it
     pinned: inputs whose parameters are known beforehand, from what their codes are
@@ -50,7 +49,7 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
     if spec.float_weights:
         return graph
     require_rules(check(graph, "CANONICAL"))
-    scales = activation_scales(graph, stats, pinned, CODES[spec.scheme])
+    scales = activation_scales(graph, stats, pinned, scheme_of(spec.scheme).activations)
     return check(_Rewriting(graph, scales).run(), "QUANTIZED")
 
 

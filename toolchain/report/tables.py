@@ -35,8 +35,13 @@ def cells(row: Row) -> tuple[str, ...]:
     m = row.measurement
     quality = "; ".join(map(quality_text, row.quality)) or "-"
     sizes = map(_bytes, (row.size_bytes, row.flash_bytes, row.ram_bytes))
-    return (row.model, row.target, f"{row.format} {row.scheme}".strip(), *sizes, quality,
+    return (row.model, row.target, f"{row.format} {scheme_text(row.scheme)}".strip(), *sizes, quality,
             row.note or _speed(m), _parity(m), _device(m))
+
+
+def scheme_text(scheme: str) -> str:
+    """A scheme's name, short for a table's cell: what is int8 alone, or with int16 activations."""
+    return {"static_wi8_ai8": "int8", "static_wi8_ai16": "int16x8"}.get(scheme, scheme)
 
 
 def _bytes(count: int | None) -> str:
