@@ -10,7 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors", "ir tomlfile atomic npz scheme", "profile recipe data metric paired measurement",
+FLOORS = ("errors", "ir tomlfile atomic npz python_file scheme",
+          "profile recipe data metric paired measurement",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower", "execution",
           "post_training", "device", "report", "suitability", "pipeline deploy inspection conversion doctor",
           "cli")

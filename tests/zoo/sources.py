@@ -31,7 +31,7 @@ def _onnx(entry: Entry, feeds: Arrays) -> tuple[list[np.ndarray], int]:
 def _torch(entry: Entry, feeds: Arrays) -> tuple[list[np.ndarray], int]:
     import torch
 
-    from toolchain.load.python_file import call_function
+    from toolchain.python_file import call_function
 
     network, _ = call_function(entry.open())
     with torch.no_grad(), _counting() as counter:

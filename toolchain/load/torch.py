@@ -11,7 +11,6 @@ from torch.utils import _pytree as pytree
 
 from toolchain.errors import BadInput, BadModel, Unsupported
 from toolchain.ir.graph import Graph, Source
-from toolchain.load.python_file import call_function
 from toolchain.load.selfcheck import Arrays, Oracle
 from toolchain.load.torch_graph import graph_of
 from toolchain.load.torch_program import (
@@ -22,6 +21,7 @@ from toolchain.load.torch_program import (
     tensor_of,
 )
 from toolchain.load.torch_weights import fill
+from toolchain.python_file import call_function
 
 FED = frozenset({torch.float32, torch.int32, torch.int64, torch.uint8, torch.bool})
 """dtypes of inputs."""
