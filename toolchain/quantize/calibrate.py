@@ -8,7 +8,7 @@ import numpy as np
 from toolchain.data import Samples
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
-from toolchain.quantize.observers import OBSERVER, TensorStats
+from toolchain.quantize.observers import Accumulator, TensorStats
 from toolchain.quantize.rules import observed
 from toolchain.recipe import CalibrateConfig
 from toolchain.runtime import reference
@@ -37,19 +37,19 @@ def calibrate(graph: Graph, config: CalibrateConfig, samples: Samples,
         raise BadSamples(f"{samples.name}: no samples to calibrate {graph.name} with")
     names = observed(graph)
     watch = (open_watch or _reference)(graph, names)
-    stats: dict[str, TensorStats] = {}
+    stats = {name: Accumulator(config) for name in names}
     done = 0
     for feeds in samples.batches(_batch_size(graph, names)):
         seen = watch(feeds)
+        count = len(next(iter(feeds.values())))
         for name in names:
-            new = OBSERVER[config.observer](seen[name], config)
-            if not math.isfinite(new.low + new.high):
+            stats[name].add(seen[name], samples.rows[done:done + count])
+            if not math.isfinite(stats[name].low + stats[name].high):
                 raise _not_finite(name, seen[name], samples, done)
-            stats[name] = stats[name].merge(new) if name in stats else new
-        done += len(next(iter(feeds.values())))
+        done += count
         progress(done, len(samples))
         del seen  # before the next batch makes its own
-    return stats
+    return {name: accumulator.stats() for name, accumulator in stats.items()}
 
 
 def _reference(graph: Graph, names: Sequence[str]) -> Watch:

@@ -1,84 +1,157 @@
-"""What calibration keeps of a tensor's values: exact extremes and, for percentiles, exact counts in bins.
+"""What calibration keeps of a tensor's values, and the range that an observer makes of it.
 
-A bin holds the float32 values whose top 16 bits (sign, exponent, 7 bits of mantissa) agree: 65,536 bins,
-0.8 % wide, for which no range has to be known. So statistics of parts merge into the statistics of the whole,
-bit for bit, in any order.
+Exact extremes and, as the observer needs, exact counts in bins or the extremes of each sample: all of it
+merges into the statistics of the whole, bit for bit, in any order.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from toolchain.quantize.counting import Counter, row_extremes
+from toolchain.quantize.histogram import Filled, filled
+from toolchain.quantize.ranges import Range, moving_average_range, percentile_range
 from toolchain.recipe import CalibrateConfig
 
-BINS = 1 << 16
-ASCENDING = np.concatenate([np.arange(BINS - 1, BINS // 2 - 1, -1), np.arange(BINS // 2)])
-"""Bins from the most negative values to the most positive: above 0x7FFF the sign bit is set."""
-BLOCK = 1 << 18
-"""Values counted at a time; what stays in the processor's cache is counted a quarter faster."""
+
+class RowExtremes(NamedTuple):
+    """Extremes of each sample.
+
+    rows:      int64 (n,), ascending, each once
+    low, high: float32 (n,)
+    """
+
+    rows: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class TensorStats:
     """What was seen of one tensor.
 
-    low, high: smallest and largest value
+    low, high: smallest and largest value; NaN in both where one was NaN
     count:     how many values
     histogram: int64 (BINS,), or None where the observer needs none
-    keep:      percent of the values that `range` must hold; 100 = all
+    by_row:    extremes of each sample, or None where the observer needs none
+    config:    the observer whose `range` this is, and its settings
     """
 
     low: float
     high: float
     count: int
     histogram: np.ndarray | None = None
-    keep: float = 100.0
+    by_row: RowExtremes | None = None
+    config: CalibrateConfig = CalibrateConfig()
 
     def merge(self, other: "TensorStats") -> "TensorStats":
         """Statistics of both parts; associative and commutative. Raises ValueError for unlike observers."""
-        if self.keep != other.keep or (self.histogram is None) != (other.histogram is None):
+        if settings(self.config) != settings(other.config) or self.keeps != other.keeps:
             raise ValueError("statistics of different observers cannot be merged")
-        histogram = None if self.histogram is None else self.histogram + other.histogram
-        low, high = min(self.low, other.low), max(self.high, other.high)
-        return TensorStats(low, high, self.count + other.count, histogram, self.keep)
+        return replace(
+            self, low=float(np.minimum(self.low, other.low)), high=float(np.maximum(self.high, other.high)),
+            count=self.count + other.count,
+            histogram=None if self.histogram is None else self.histogram + other.histogram,
+            by_row=None if self.by_row is None else united([self.by_row, other.by_row]))
 
     @property
-    def range(self) -> tuple[float, float]:
-        """The interval to quantize: all values, or without the (100 - keep) / 2 percent at either end.
+    def keeps(self) -> frozenset[str]:
+        """Which of the optional fields are there."""
+        return frozenset(name for name in ("histogram", "by_row") if getattr(self, name) is not None)
 
-        Its ends are bin edges within 0.8 % outwards of the percentiles, never beyond `low` and `high`.
+    def seen_by(self, config: CalibrateConfig) -> "TensorStats":
+        """The same statistics through another observer.
+
+        Raises ValueError where what it needs was not kept.
         """
-        if self.histogram is None:
-            return self.low, self.high
-        cut = int(self.count * (100 - self.keep) / 200)
-        upto = np.cumsum(self.histogram[ASCENDING])
-        first, last = ASCENDING[np.searchsorted(upto, [cut, self.count - 1 - cut], "right")]
-        return max(self.low, min(_edges(int(first)))), min(self.high, max(_edges(int(last))))
+        if missing := OBSERVER[config.observer].needs - self.keeps:
+            raise ValueError(f"observer {config.observer} needs {NEEDED[min(missing)]}, which observer "
+                             f"{self.config.observer} does not keep; calibrate with {config.observer}")
+        return replace(self, config=config)
+
+    @cached_property
+    def bins(self) -> Filled:
+        """The filled bins of the histogram."""
+        return filled(self.histogram, self.low, self.high)
+
+    @cached_property
+    def range(self) -> Range:
+        """The interval to quantize, within the extremes."""
+        return OBSERVER[self.config.observer].range(self)
 
 
-def _edges(index: int) -> tuple[float, float]:
-    """The two extreme values of a bin."""
-    near, far = np.array([index << 16, index << 16 | 0xFFFF], np.uint32).view(np.float32)
-    return float(near), float(far)
+class Observer(NamedTuple):
+    """needs: the optional fields of TensorStats that `range` reads."""
+
+    needs: frozenset[str]
+    range: Callable[[TensorStats], Range]
 
 
-def observe_extremes(values: np.ndarray, config: CalibrateConfig) -> TensorStats:
-    """Min-max: NaN shows in both extremes, Inf in one."""
-    return TensorStats(float(values.min()) + 0.0, float(values.max()) + 0.0, values.size)
-
-
-def observe_histogram(values: np.ndarray, config: CalibrateConfig) -> TensorStats:
-    """Min-max, and how many values each bin holds."""
-    extremes = observe_extremes(values, config)
-    flat = np.ascontiguousarray(values, np.float32).reshape(-1).view(np.uint32)
-    blocks = (flat[start:start + BLOCK] >> 16 for start in range(0, flat.size, BLOCK))
-    histogram = reduce(np.add, (np.bincount(block, minlength=BINS) for block in blocks))
-    return TensorStats(extremes.low, extremes.high, extremes.count, histogram, config.percentile)
-
-
-OBSERVER: Mapping[str, Callable[[np.ndarray, CalibrateConfig], TensorStats]] = {
-    "minmax": observe_extremes,
-    "percentile": observe_histogram,
+NEEDED = {"histogram": "counts in bins", "by_row": "the extremes of each sample"}
+COUNTS, ROWS = frozenset({"histogram"}), frozenset({"by_row"})
+OBSERVER: Mapping[str, Observer] = {
+    "minmax": Observer(frozenset(), lambda stats: (stats.low, stats.high)),
+    "moving_average": Observer(ROWS, lambda stats: moving_average_range(
+        zip(stats.by_row.low.tolist(), stats.by_row.high.tolist()), stats.config.smoothing)),
+    "percentile": Observer(COUNTS, lambda stats: percentile_range(stats.bins, stats.config.percentile)),
 }
+SETTING = {"percentile": "percentile", "moving_average": "smoothing"}
+"""The field of CalibrateConfig that an observer reads beside its name."""
+
+
+ZERO = np.float32(0)
+"""Added, it makes 0.0 of -0.0, of which the order of values would decide."""
+
+
+def settings(config: CalibrateConfig) -> dict[str, str | float]:
+    """What of `config` a range depends on."""
+    names = ["observer", *([SETTING[config.observer]] if config.observer in SETTING else [])]
+    return {name: getattr(config, name) for name in names}
+
+
+def united(parts: list[RowExtremes]) -> RowExtremes:
+    """Extremes of the rows of all parts; those of a row in several are its outermost."""
+    rows, place = np.unique(np.concatenate([part.rows for part in parts]), return_inverse=True)
+    low, high = (np.full(rows.shape, end, np.float32) for end in (np.inf, -np.inf))
+    with np.errstate(invalid="ignore"):  # NaN stays NaN
+        np.minimum.at(low, place, np.concatenate([part.low for part in parts]))
+        np.maximum.at(high, place, np.concatenate([part.high for part in parts]))
+    return RowExtremes(rows, low, high)
+
+
+class Accumulator:
+    """The statistics of one tensor while its batches come.
+
+    low, high, count: so far, as in TensorStats
+    """
+
+    def __init__(self, config: CalibrateConfig):
+        self.config = config
+        self.low, self.high, self.count = np.inf, -np.inf, 0
+        needs = OBSERVER[config.observer].needs
+        self._counter = Counter() if "histogram" in needs else None
+        self._parts: list[RowExtremes] | None = [] if "by_row" in needs else None
+
+    def add(self, values: np.ndarray, rows: np.ndarray) -> None:
+        """Take in floats, which may be overwritten afterwards: (n, ...), or what makes n equal parts.
+
+        rows: int64 (n,), each sample's row in its set
+        """
+        flat = np.ascontiguousarray(values, np.float32).reshape(len(rows), -1)
+        low, high = row_extremes(flat) if self._counter is None else self._counter.add(flat)
+        self.low = float(np.minimum(self.low, low.min() + ZERO))
+        self.high = float(np.maximum(self.high, high.max() + ZERO))
+        self.count += flat.size
+        if self._parts is not None:
+            self._parts.append(RowExtremes(np.array(rows, np.int64), low + ZERO, high + ZERO))
+
+    def stats(self) -> TensorStats:
+        """What was seen so far. Raises ValueError where nothing was."""
+        if not self.count:
+            raise ValueError("nothing was observed")
+        return TensorStats(self.low, self.high, self.count,
+                           None if self._counter is None else self._counter.counts(),
+                           None if self._parts is None else united(self._parts), self.config)
