@@ -60,16 +60,16 @@ def rows_of(job: Job) -> Iterator[Row]:
     graph = load(EXAMPLES / job.model)
     test = samples.split("test")
     untouched = Recipe(metric=recipe.metric, quantize=QuantSpec(scheme="float32"))
-    baseline = build(prepare(graph, untouched, None), load_target("host"), untouched, samples)
+    baseline = build(prepare(graph, untouched, None), load_target("host"), samples)
     truth = test.y if job.metric == "top1" else outputs_of(baseline, "onnx", load_target("host"), test)
     yield from measured(job, baseline, load_target("host"), test, truth, OUT / job.name / "float32")
     prepared: dict[tuple, Prepared] = {}
     for profile in map(load_target, target_names()):
         key = tuple(sorted(profile.channel_multiple.items()))
         if key not in prepared:
-            prepared[key] = prepare(graph, recipe, samples, profile.channel_multiple, say)
+            prepared[key] = prepare(graph, recipe, samples, profile, say)
         try:
-            artifact = build(prepared[key], profile, recipe, samples, say)
+            artifact = build(prepared[key], profile, samples, say)
         except DoesNotFit as error:
             shortfall = str(error).split(". ")[0]
             yield Row(model=job.name, target=profile.name, format=profile.formats[0],

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 FLOORS = ("errors", "ir tomlfile atomic npz python_file scheme",
           "profile recipe data metric paired measurement",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower", "execution",
-          "post_training", "device", "report", "suitability", "pipeline deploy inspection conversion doctor",
+          "accuracy_control", "post_training", "device", "report", "suitability", "pipeline deploy inspection conversion doctor",
           "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 

@@ -45,6 +45,12 @@ class DoesNotFit(ToolchainError):
     exit_code = 3
 
 
+class GateFailed(ToolchainError):
+    """A bound that the user set does not hold."""
+
+    exit_code = 3
+
+
 class Unsupported(ToolchainError):
     """An op, attribute, shape, dtype or target that the toolchain has no row for."""
 

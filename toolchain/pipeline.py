@@ -19,7 +19,7 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
 from toolchain.lower import lower, require_known_kinds, with_files
-from toolchain.post_training import quantized
+from toolchain.post_training import PostTraining, controlled
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe
@@ -44,8 +44,8 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
     say(f"loading {model}")
     graph = load(model, shapes=recipe.shapes, checkpoint=checkpoint or recipe.checkpoint)
     graph = integers_for(graph, profile.formats)
-    prepared = prepare(graph, recipe, samples, profile.channel_multiple, say)
-    return build(prepared, profile, recipe, samples, say)
+    prepared = prepare(graph, recipe, samples, profile, say)
+    return build(prepared, profile, samples, say)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,30 +54,40 @@ class Prepared:
 
     float_graph: canonical, pruned and fine-tuned if the recipe says so; on raw frames if it has [input]
     graph:       what is deployed: quantized, or float_graph itself
+    recipe:      what leads here; what accuracy control had to find is decided in it
     """
 
     float_graph: Graph
     graph: Graph
+    recipe: Recipe
 
 
-def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int] | None = None,
+def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None = None,
             say: Say = quiet) -> Prepared:
-    """Everything that does not depend on a target's format. A quantized graph is taken as it is."""
+    """Everything that does not depend on a target's format. A quantized graph is taken as it is.
+
+    profile: of a target whose channels pruning minds, and whose numbers accuracy control may widen to
+    """
     graph = with_labels(graph, recipe.input.labels, samples)
     if level_of(graph) == "QUANTIZED":
         if recipe.prune or recipe.train or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
-        return Prepared(fixed, fixed)
-    float_graph = canonical(_smaller(graph, recipe, samples, multiples or {}, say))
+        return Prepared(fixed, fixed, recipe)
+    multiples = profile.channel_multiple if profile else {}
+    float_graph = canonical(_smaller(graph, recipe, samples, multiples, say))
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
         check(float_graph, "CANONICAL")
     if recipe.quantize.float_weights:
-        return Prepared(float_graph, float_graph)
+        return Prepared(float_graph, float_graph, recipe)
     seen = samples_for(float_graph, recipe, samples)
-    return Prepared(float_graph, quantized(float_graph, recipe, seen, say))
+    stages = PostTraining(float_graph, seen, say)
+    if recipe.quantize.accuracy_drop is None:
+        return Prepared(float_graph, stages.quantized(recipe), recipe)
+    found = controlled(stages, recipe, integer_only=profile is not None and "c" in profile.formats)
+    return Prepared(float_graph, found.graph, found.recipe)
 
 
 def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Samples | None:
@@ -161,9 +171,9 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], frames: Frames | No
     return (pixels - np.float32(frames.mean[0])) / np.float32(frames.std[0])
 
 
-def build(prepared: Prepared, profile: TargetProfile, recipe: Recipe, samples: Samples | None,
-          say: Say = quiet) -> Artifact:
+def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, say: Say = quiet) -> Artifact:
     """Lower for one target, with firmware for C. Raises DoesNotFit, Unsupported, DeviceUnavailable."""
+    recipe = prepared.recipe
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
     vectors = vectors_of(prepared.graph, seen, recipe.seed)

@@ -1,4 +1,4 @@
-"""TOML files that a user writes, decoded straight into frozen msgspec structs.
+"""TOML files that a user writes, decoded straight into frozen msgspec structs; and the way back.
 
 Errors say where and what to do.
 """
@@ -35,6 +35,29 @@ def decode_toml(path: Path, kind: type[T]) -> T:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise BadConfig(f"{path}: {_in_words(str(error))}") from None
+
+
+def encode_toml(record: msgspec.Struct) -> str:
+    """What differs from the defaults, as TOML that `decode_toml` makes the same record of."""
+    import tomli_w
+
+    return tomli_w.dumps(_stated(record))
+
+
+def _stated(record: msgspec.Struct) -> dict:
+    """The fields that are not at their default, sections as dicts."""
+    stated = {}
+    for field in msgspec.structs.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, msgspec.Struct) and value != _default(field):
+            stated[field.name] = _stated(value)
+        elif value is not None and value != _default(field):
+            stated[field.name] = msgspec.to_builtins(value)
+    return stated
+
+
+def _default(field: msgspec.structs.FieldInfo):
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _unknown_key(raw: dict, kind: type, prefix: str = "") -> str | None:

@@ -49,7 +49,7 @@ def graph():
 @pytest.fixture(scope="module")
 def artifact(graph) -> Artifact:
     recipe, samples, host = load_recipe(EXAMPLE / "recipe.toml"), load_samples("photos"), load_target("host")
-    return build(prepare(graph, recipe, samples, host.channel_multiple), host, recipe, samples)
+    return build(prepare(graph, recipe, samples, host), host, samples)
 
 
 def test_raw_photographs_are_named_as_the_float_network_names_them(graph, artifact, photos):

@@ -55,7 +55,7 @@ def artifact(folder: Path, wanted: Recipe, graph: Graph | None = None,
     """Built for the host, written to `folder`; labels are the samples' classes."""
     samples = samples or replace(pixels(), classes=CLASSES)
     prepared = prepare(graph or network(), wanted, samples)
-    made = build(prepared, load_target("host"), wanted, samples)
+    made = build(prepared, load_target("host"), samples)
     made.write(folder)
     return made
 
