@@ -9,7 +9,7 @@ import pytest
 
 from tests.prune.nets import RandomNet
 from toolchain.ir.build import Builder
-from toolchain.prune.groups import channel_groups, components
+from toolchain.prune.groups import channel_groups
 
 
 def zeros(b, *shape):
@@ -98,19 +98,6 @@ def test_groups_partition_the_channels(seed, blocks):
         if op.kind in ("conv2d", "fully_connected"):
             rows = {(op.inputs[1], 0, i) for i in range(graph.tensors[op.inputs[1]].shape[0])}
             assert (op.name in grouping.fixed) != (rows <= taken)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.lists(
-    st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=80))))
-def test_components_are_the_connected_ones(case):
-    count, edges = case
-    expected = list(range(count))
-    for _ in range(count):
-        for a, b in edges:
-            expected[a] = expected[b] = min(expected[a], expected[b])
-    left, right = (np.array([edge[side] for edge in edges], np.int64) for side in (0, 1))
-    assert components(count, left, right).tolist() == expected
 
 
 @pytest.mark.parametrize("depth", [53])

@@ -125,7 +125,7 @@ def test_a_wrong_channel_rule_is_caught(monkeypatch):
     graph = net.build.graph(net.conv(parts, 4))
     prune(graph, PruneConfig(ratio=0.5), {})
     monkeypatch.setattr(ops, "OPS", {**ops.OPS, "concat": replace(ops.OPS["concat"], channels=swapped)})
-    monkeypatch.setattr("toolchain.prune.groups.OPS", ops.OPS)
+    monkeypatch.setattr("toolchain.ir.elements.OPS", ops.OPS)
     with pytest.raises(SelfCheckFailed, match="is a bug in a channel rule"):
         prune(graph, PruneConfig(ratio=0.5), {})
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.ir.elements import links_of
 from toolchain.ir.graph import Graph, Op, Tensor, constant
 from toolchain.ir.ops import make, output_shape
-from toolchain.prune.groups import Group, links_of
+from toolchain.prune.groups import Group
 
 Kept = Mapping[tuple[str, int], np.ndarray]
 """(tensor, axis) -> which of its elements stay, bool."""

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.ir.elements import FREE, Elements, components, edges, links_of, obstacles
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import OPS
-
-FREE = np.iinfo(np.int64).max
-"""No obstacle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,106 +52,28 @@ class Grouping:
 
 def channel_groups(graph: Graph) -> Grouping:
     """Every group of channels that can be cut, and why the others cannot."""
-    elements = _Elements(graph)
-    left, right = _edges(graph, elements)
-    labels = components(elements.count, left, right)
-    obstacles, reasons = _obstacles(graph, elements)
+    elements, links = Elements(graph), {op.name: links_of(graph, op) for op in graph.ops}
+    labels = components(elements.count, *edges(elements, links))
+    found, reasons = obstacles(graph, elements, links)
     worst = np.full(elements.count, FREE)
-    np.minimum.at(worst, labels, obstacles)
+    np.minimum.at(worst, labels, found)
     fixed = {}
     for op in graph.ops:
         if "weight" in OPS[op.kind].inputs:
             first = worst[labels[elements.span(op.name, len(graph.tensors[op.name].shape) - 1)]].min()
             if first != FREE:
-                fixed[op.name] = reasons[first]
+                fixed[op.name] = _why(graph, *reasons[first])
     return Grouping(_groups(graph, elements, labels, worst[labels] == FREE), fixed)
 
 
-class _Elements:
-    """Numbers the coordinates of all axes one after the other, as the ops meet the tensors."""
-
-    def __init__(self, graph: Graph):
-        met = dict.fromkeys(name for op in graph.ops for name in (*op.inputs, *op.outputs))
-        self.start: dict[tuple[str, int], int] = {}
-        self.count = 0
-        for name in met:
-            for axis, size in enumerate(graph.tensors[name].shape):
-                self.start[name, axis] = self.count
-                self.count += size
-        self.axes = list(self.start)
-        self.starts = np.array(list(self.start.values()), np.int64)
-        self.sizes = np.diff(np.append(self.starts, self.count))
-
-    def span(self, tensor: str, axis: int) -> slice:
-        start = self.start[tensor, axis]
-        return slice(start, start + int(self.sizes[self.axis_id(start)]))
-
-    def axis_id(self, element):
-        """Position in `axes` of the axis that an element lies on."""
-        return np.searchsorted(self.starts, element, side="right") - 1
+def _why(graph: Graph, tensor: str, op: Op | None) -> str:
+    """A reason of `obstacles` in words."""
+    if op is not None:
+        return f"{op.name} ({op.kind}) needs all channels of {tensor}"
+    return f"{tensor} is an {'output' if tensor in graph.outputs else 'input'} of the network"
 
 
-def links_of(graph: Graph, op: Op) -> list:
-    """The op table's links for this op, with the graph's shapes."""
-    names = (*op.inputs, *op.outputs)
-    return OPS[op.kind].channels(op, {name: graph.tensors[name].shape for name in names})
-
-
-def _edges(graph: Graph, elements: _Elements) -> tuple[np.ndarray, np.ndarray]:
-    """Two arrays of elements that are the same channel, pairwise."""
-    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for op in graph.ops:
-        for link in links_of(graph, op):
-            slots = [elements.start[slot.tensor, slot.axis] + slot.index for slot in link]
-            left += slots[:-1]
-            right += slots[1:]
-    return np.concatenate(left), np.concatenate(right)
-
-
-def components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Label of each of `count` elements: the smallest one it is connected with through left[k] - right[k].
-
-    Hooking and pointer jumping (Shiloach & Vishkin 1982), whole arrays at a time.
-    """
-    labels = np.arange(count)
-    while True:
-        before = labels.copy()
-        low = np.minimum(labels[left], labels[right])
-        for side in (left, right):
-            np.minimum.at(labels, before[side], low)
-        while not np.array_equal(jumped := labels[labels], labels):
-            labels = jumped
-        if np.array_equal(labels, before):
-            return labels
-
-
-def _obstacles(graph: Graph, elements: _Elements) -> tuple[np.ndarray, list[str]]:
-    """For each element the number of the first reason why it must stay, or FREE; and the reasons."""
-    obstacles, reasons = np.full(elements.count, FREE), []
-
-    def block(tensor: str, reason: str, linked: Mapping[int, np.ndarray]) -> None:
-        for axis in range(len(graph.tensors[tensor].shape)):
-            span = elements.span(tensor, axis)
-            stays = np.ones(span.stop - span.start, bool)
-            stays[linked.get(axis, slice(0, 0))] = False
-            obstacles[span] = np.where(stays, np.minimum(obstacles[span], len(reasons)), obstacles[span])
-        reasons.append(reason)
-
-    for name in graph.outputs:
-        block(name, f"{name} is an output of the network", {})
-    for name in (n for n in graph.inputs if graph.consumers[n]):
-        block(name, f"{name} is an input of the network", {})
-    for op in graph.ops:
-        linked: dict[str, dict[int, list]] = {name: {} for name in (*op.inputs, *op.outputs)}
-        for slot in (slot for link in links_of(graph, op) for slot in link):
-            linked[slot.tensor].setdefault(slot.axis, []).append(slot.index)
-        for name, by_axis in linked.items():
-            indices = {axis: np.concatenate(parts) for axis, parts in by_axis.items()}
-            block(name, f"{op.name} ({op.kind}) needs all channels of {name}", indices)
-    return obstacles, reasons
-
-
-def _groups(graph: Graph, elements: _Elements, labels: np.ndarray, free: np.ndarray) -> tuple[Group, ...]:
+def _groups(graph: Graph, elements: Elements, labels: np.ndarray, free: np.ndarray) -> tuple[Group, ...]:
     """Components that may be cut, gathered by the axes that they lie on."""
     element = np.flatnonzero(free)
     axis = elements.axis_id(element)
@@ -175,7 +95,7 @@ def _groups(graph: Graph, elements: _Elements, labels: np.ndarray, free: np.ndar
     return tuple(sorted(groups, key=lambda group: made[group.name]))
 
 
-def _group(graph: Graph, elements: _Elements, element, axis, channel, channels: int) -> Group:
+def _group(graph: Graph, elements: Elements, element, axis, channel, channels: int) -> Group:
     members = []
     for axis_id in np.unique(axis).tolist():
         on = axis == axis_id
