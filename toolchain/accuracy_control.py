@@ -101,8 +101,8 @@ class Ladder:
             if trial.judgement.drop <= limit:
                 return self.thinned(start, trial, ranked[:count], limit)
             best, count = min((best, trial), key=lambda trial: trial.judgement.drop), 2 * count
-        raise GateFailed(f"{start.graph.name}: no treatment keeps the drop within {limit:g}; the nearest has "
-                         f"{best.judgement}; allow a larger [quantize] accuracy_drop, or leave it in float")
+        raise GateFailed(f"no treatment keeps the drop within {limit:g}; the nearest has {best.judgement}; "
+                         f"allow a larger [quantize] accuracy_drop, or leave the network in float")
 
     def islanded(self, start: Trial, names: Sequence[str]) -> Trial:
         islands = {**start.recipe.quantize.islands, **dict.fromkeys(names, self.island)}

@@ -24,6 +24,7 @@ from toolchain.preprocess import fold_frames, frame_samples, network_samples, wi
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
+from toolchain.tomlfile import encode_toml
 
 VECTORS = 4
 Say = Callable[[str], None]
@@ -181,8 +182,14 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
                      recipe.quantize.float_weights or "float32")
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric,
                                        takes_frames=recipe.input.takes_frames)
-    artifact = replace(artifact, manifest=manifest)
+    artifact = with_files(replace(artifact, manifest=manifest), _stated(recipe), {})
     return _with_firmware(artifact, profile) if "c" in profile.formats else artifact
+
+
+def _stated(recipe: Recipe) -> dict[str, bytes]:
+    """The recipe that leads here, for whoever wants to build this again."""
+    text = encode_toml(recipe.portable)
+    return {"recipe.toml": text.encode()} if text else {}
 
 
 def _with_firmware(artifact: Artifact, profile: TargetProfile) -> Artifact:

@@ -181,10 +181,14 @@ class Recipe(Section):
         return wanted or (None if own == "int16" else own)
 
     @property
+    def portable(self) -> "Recipe":
+        """The same anywhere: of a checkpoint its name, not its folder."""
+        return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name)
+
+    @property
     def digest(self) -> str:
-        """sha256 of the decided values, defaults included; of a checkpoint its name, not its folder."""
-        decided = msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name)
-        return hashlib.sha256(msgspec.json.encode(decided, order="deterministic")).hexdigest()
+        """sha256 of the decided values, defaults included."""
+        return hashlib.sha256(msgspec.json.encode(self.portable, order="deterministic")).hexdigest()
 
 
 def with_shapes(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> Recipe:
