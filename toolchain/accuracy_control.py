@@ -16,9 +16,9 @@ from toolchain.data import Samples
 from toolchain.errors import BadSamples, GateFailed
 from toolchain.ir.graph import Graph
 from toolchain.metric import METRIC
-from toolchain.paired import sqnr_db
 from toolchain.quantize.calibrate import OpenWatch
 from toolchain.quantize.reals import watch_reals
+from toolchain.quantize.sensitivity import logits, mean_sqnr_db
 from toolchain.recipe import CalibrateConfig, Recipe
 
 BATCH = 16
@@ -32,7 +32,7 @@ class Judgement:
 
     drop:           of the metric, in percent points; of "mse", in percent of the expected values' mean square
     standard_error: of the drop, from the differences sample by sample
-    sqnr_db:        of the first output, mean over samples
+    sqnr_db:        of the first output before its softmax, mean over samples
     """
 
     drop: float
@@ -60,14 +60,14 @@ class Ladder:
 
     treat:  a recipe -> the network quantized by it
     judge:  a quantized network -> how good it is
-    rank:   a quantized network -> its ops, the most sensitive first
+    rank:   a trial -> its ops, the most sensitive first
     costs:  op -> multiply-accumulates; of the islands that hold the bound, costly ones are given up first
     island: what ops compute in where 8 bits are too coarse
     """
 
     treat: Callable[[Recipe], Graph]
     judge: Callable[[Graph], Judgement]
-    rank: Callable[[Graph], Sequence[str]]
+    rank: Callable[[Trial], Sequence[str]]
     costs: Mapping[str, int]
     island: Literal["int16", "float32"]
     say: Callable[[str], None]
@@ -94,7 +94,7 @@ class Ladder:
 
     def with_islands(self, start: Trial, limit: float) -> Trial:
         """The most sensitive ops in islands, twice as many until that holds, then as few as hold."""
-        ranked = [name for name in self.rank(start.graph) if name not in start.recipe.quantize.islands]
+        ranked = [name for name in self.rank(start) if name not in start.recipe.quantize.islands]
         best, count = start, 1
         while count < 2 * len(ranked):
             trial = self.islanded(start, ranked[:count])
@@ -162,8 +162,8 @@ def judge_of(graph: Graph, metric: str, samples: Samples,
 
     Raises BadSamples where the metric needs labels and there are none.
     """
-    output = graph.outputs[0]
-    exact = _outputs(graph, output, samples, open_watch)
+    names = graph.outputs[0], logits(graph)[0]
+    exact, exact_logits = _tensors(graph, names, samples, open_watch)
     row = METRIC[metric]
     if row.expected == "labels" and samples.y is None:
         raise BadSamples(f"{samples.name}: {metric} needs labels for [quantize] accuracy_drop; give 'y', or "
@@ -174,15 +174,16 @@ def judge_of(graph: Graph, metric: str, samples: Samples,
     of_float = row.per_sample(exact, expected)
 
     def judge(quantized: Graph) -> Judgement:
-        found = _outputs(quantized, output, samples, open_watch)
+        found, found_logits = _tensors(quantized, names, samples, open_watch)
         lost = scale * (of_float - row.per_sample(found, expected))
         error = float(lost.std(ddof=1) / np.sqrt(len(lost))) if len(lost) > 1 else 0.0
-        return Judgement(float(lost.mean()), error, float(sqnr_db(exact, found).mean()), len(lost))
+        return Judgement(float(lost.mean()), error, mean_sqnr_db(exact_logits, found_logits), len(lost))
 
     return judge
 
 
-def _outputs(graph: Graph, name: str, samples: Samples, open_watch: OpenWatch) -> np.ndarray:
-    watch = watch_reals(graph, (name,), open_watch)
-    return np.concatenate([watch(feeds)[name].copy() for feeds in samples.batches(BATCH)])
+def _tensors(graph: Graph, names: Sequence[str], samples: Samples, open_watch: OpenWatch) -> list[np.ndarray]:
+    watch = watch_reals(graph, names, open_watch)
+    parts = [[shown[name].copy() for name in names] for shown in map(watch, samples.batches(BATCH))]
+    return [np.concatenate(column) for column in zip(*parts)]
 

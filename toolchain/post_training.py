@@ -15,6 +15,7 @@ from toolchain.preprocess import pixel_codes
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.quantize import quantize
+from toolchain.quantize.sensitivity import sensitivity
 from toolchain.recipe import CalibrateConfig, Recipe
 from toolchain.scheme import scheme_of
 
@@ -66,12 +67,10 @@ def controlled(stages: PostTraining, recipe: Recipe, integer_only: bool) -> Tria
     if stages.samples is None or stages.samples.splits is None:
         raise BadSamples(f"{stages.graph.name}: [quantize] accuracy_drop selects on samples that calibrate "
                          f"nothing; give a set, or an .npz whose 'split' names calibration and selection")
-    from toolchain.quantize.sensitivity import sensitivity
-
     graph, selection = stages.graph, stages.split("selection")
     ladder = Ladder(
         treat=stages.quantized, judge=judge_of(graph, recipe.metric, selection, watch),
-        rank=lambda quantized: [s.name for s in sensitivity(graph, quantized, selection, watch)],
+        rank=lambda trial: [row.name for row in sensitivity(graph, trial.graph, selection, watch)],
         costs={op.name: op_macs(graph, op) for op in graph.ops},
         island="int16" if integer_only else "float32", say=stages.say)
     return ladder.climb(recipe)
