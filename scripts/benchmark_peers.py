@@ -80,7 +80,7 @@ def images(network: Network, split: str, count: int) -> np.ndarray:
 
     Shuffled, with a seed: litert-quantizer's ranges are a moving average, which sorted images would mislead.
     """
-    crops = load_samples("photos").split(split).x["x"]
+    crops = np.asarray(load_samples("photos").split(split).x["x"])
     factor = crops.shape[1] // network.side
     blocks = crops.reshape(len(crops), network.side, factor, network.side, factor, 3)
     small = blocks.mean(axis=(2, 4)).round().astype(np.uint8)

@@ -5,10 +5,11 @@ is its own code. What that cannot hold goes into the first weights, or stands in
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from toolchain.data import Preprocessing, Samples
+from toolchain.data import Array, Preprocessing, Samples, mapped, value_range
 from toolchain.errors import BadConfig, BadSamples, Unsupported
 from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.preprocess import input_layout, normalize_input, resize_input
@@ -163,7 +164,8 @@ def _normalized(samples: Samples, stored: str, wanted: str, mean: tuple[float, .
     named = next((order for order, names in COLOUR.items() if names == samples.channels), stored)
     x = samples.x
     if {named, wanted} == set(COLOUR):
-        x = {key: np.flip(array, -1 if array.shape[-1] == 3 else 1) for key, array in x.items()}
+        x = {key: mapped(array, partial(np.flip, axis=-1 if array.shape[-1] == 3 else 1))
+             for key, array in x.items()}
     return replace(samples, x=x, channels=COLOUR.get(wanted, samples.channels),
                    preprocessing=Preprocessing(mean, std))
 
@@ -175,10 +177,10 @@ def _require_channels_last(samples: Samples, channels: int) -> None:
                              f"std of {channels} numbers store them channels last")
 
 
-def _require_pixels(samples: Samples, key: str, x: np.ndarray) -> None:
+def _require_pixels(samples: Samples, key: str, x: Array) -> None:
     if x.dtype == np.uint8:
         return
-    low, high = float(x.min()), float(x.max())
+    low, high = value_range(x)
     if low < 0 or high > 255 or (high <= 1 and x.dtype.kind == "f"):
         raise BadSamples(f"{samples.name}: '{key}' holds {x.dtype} values in {low:g}..{high:g}, normalized "
                          f"already by the look of them, but the recipe's [input] takes raw frames, 0..255; "

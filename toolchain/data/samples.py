@@ -1,16 +1,17 @@
 """Samples: what a model is calibrated, fine-tuned, selected and evaluated with.
 
 Arrays keep the dtype they are stored in and become float32 batch by batch, tokens and masks what the graph
-reads.
+reads. Rows stay where they are until a batch is asked for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from toolchain.data.manifest import Preprocessing, Split
+from toolchain.data.rows import Array, Rows, pick, reshaped
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import PLAIN
@@ -20,7 +21,8 @@ from toolchain.ir.ops import PLAIN
 class Samples:
     """N samples for each input, with or without labels.
 
-    x:             input name ("x" until `fit_to`) -> (N, ...), in the dtype they are stored in
+    x:             input name ("x" until `fit_to`) -> (N, ...), in the dtype they are stored in; Rows of it
+                   are read when they are indexed
     y:             (N,) class indices or (N, ...) targets, None without
     splits:        (N,) split names, None where the source has none
     rows:          (N,) position of each sample in its file, for messages
@@ -28,10 +30,13 @@ class Samples:
     channels:      their names as the set has them, () where it has not
     axes:          input name -> how a stored batch is transposed into the graph's layout; set by `fit_to`
     numbers:       input name -> dtype, of inputs that are no reals (tokens, masks); set by `fit_to`
+    files:         what the source calls each of its samples, by position; () where they have no names
+    notes:         what the source holds and was left out, in words
+    remedy:        what to write where samples are no shape that a graph takes
     """
 
     name: str
-    x: Mapping[str, np.ndarray]
+    x: Mapping[str, Array]
     y: np.ndarray | None
     splits: np.ndarray | None
     rows: np.ndarray
@@ -41,6 +46,9 @@ class Samples:
     channels: tuple[str, ...] = ()
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     numbers: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
+    remedy: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -65,9 +73,13 @@ class Samples:
         return self._pick(np.arange(count) * len(self) // count)
 
     def _pick(self, index: np.ndarray) -> "Samples":
-        x = {key: array[index] for key, array in self.x.items()}
+        x = {key: pick(array, index) for key, array in self.x.items()}
         y, splits = (None if array is None else array[index] for array in (self.y, self.splits))
         return replace(self, x=x, y=y, splits=splits, rows=self.rows[index])
+
+    def called(self, row: int) -> str:
+        """A sample's position in its source, and its name where it has one."""
+        return f"{row} ({self.files[row]})" if self.files else str(row)
 
     def feeds(self, index: slice | np.ndarray) -> dict[str, np.ndarray]:
         """{input name: (n, ...) float32} at `index`, preprocessed; numbers in their own dtype.
@@ -91,8 +103,9 @@ class Samples:
             x /= np.asarray(self.preprocessing.scale, np.float32)
         bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
         if bad.any():
-            row = self.rows[index][bad][0]
-            raise BadSamples(f"{self.name}: sample {row} of '{key}' holds NaN or Inf; repair it or drop it")
+            sample = self.called(self.rows[index][bad][0])
+            raise BadSamples(f"{self.name}: sample {sample} of '{key}' holds NaN or Inf; "
+                             f"repair it or drop it")
         return np.ascontiguousarray(x.transpose(self.axes[key])) if key in self.axes else x
 
     def _numbers(self, key: str, index: slice | np.ndarray) -> np.ndarray:
@@ -108,33 +121,53 @@ class Samples:
         """The same samples keyed by the graph's input names and fed in its layout.
 
         They may be stored in the graph's own layout or in its source's (`graph.permutations`), images also
-        channels last. Where both have the same shape and the set does not state its layout, it is the
-        source's. Raises BadSamples where a key is missing or a shape is neither.
+        channels last; axes of 1 may be there or not. Where both layouts have the same shape and the set does
+        not state its own, it is the source's. Samples of any length are padded or cut. Raises BadSamples
+        where a key is missing or a shape is neither.
         """
-        x = self._inputs_of(graph)
-        axes = {key: self._axes_for(graph, key, array.shape[1:]) for key, array in x.items()}
-        dtypes = {key: graph.tensors[key].dtype for key in x}
-        return replace(self, x=x, axes={key: perm for key, perm in axes.items() if perm},
+        fitted = {key: self._fitted(graph, key, array) for key, array in self._inputs_of(graph).items()}
+        dtypes = {key: graph.tensors[key].dtype for key in fitted}
+        return replace(self, x={key: array for key, (array, _) in fitted.items()},
+                       axes={key: perm for key, (_, perm) in fitted.items() if perm},
                        numbers={key: dtype for key, dtype in dtypes.items() if dtype in PLAIN - {"float32"}})
 
-    def _inputs_of(self, graph: Graph) -> dict[str, np.ndarray]:
-        if set(graph.inputs) <= set(self.x):
-            return {key: self.x[key] for key in graph.inputs}
+    def _inputs_of(self, graph: Graph) -> dict[str, Array]:
+        """The arrays by the graph's names, by its source's, or in the order of its inputs."""
+        for names in (graph.inputs, tuple(dict(graph.source.ports).get(key, key) for key in graph.inputs),
+                      tuple(map(in_order, range(len(graph.inputs))))):
+            if set(names) <= set(self.x):
+                return {key: self.x[name] for key, name in zip(graph.inputs, names)}
         if "x" in self.x and len(graph.inputs) == 1:
             return {graph.inputs[0]: self.x["x"]}
         raise BadSamples(f"{self.name}: has arrays {', '.join(self.x)} but {graph.name} takes "
                          f"{', '.join(graph.inputs)}; name one array after each input")
 
-    def _axes_for(self, graph: Graph, key: str, got: tuple[int, ...]) -> tuple[int, ...] | None:
-        """None where samples of shape `got` are in the graph's layout, else the transposition of a batch."""
+    def _fitted(self, graph: Graph, key: str, array: Array) -> tuple[Array, tuple[int, ...] | None]:
+        """The samples of an input, and how a batch of them is transposed into the graph's layout."""
         shape = graph.tensors[key].shape
         perm = graph.permutations.get(key, tuple(range(len(shape))))
         inner, source = shape[1:], tuple(shape[axis] for axis in perm)[1:]
+        got = array.shape[1:]
+        if isinstance(array, Rows) and array.resized and (resized := array.resized(inner)):
+            return resized, None
         if got == inner and (self.layout == "channels_last" or got != source):
-            return None
+            return array, None
         if got == source:
-            return tuple(int(axis) for axis in np.argsort(perm)) if key in graph.permutations else None
+            return array, tuple(int(axis) for axis in np.argsort(perm)) if key in graph.permutations else None
         if len(got) == 3 and (got[2], *got[:2]) == inner:  # images, for a graph that takes channels first
-            return (0, 3, 1, 2)
+            return array, (0, 3, 1, 2)
+        for one in ((inner, source) if self.layout == "channels_last" else (source, inner)):
+            if _without_ones(got) == _without_ones(one):
+                return self._fitted(graph, key, reshaped(array, one))
         expected = f"{inner}" if inner == source else f"{inner}, or {source} as its source lays it out"
-        raise BadSamples(f"{self.name}: '{key}' holds samples of shape {got}; {graph.name} takes {expected}")
+        raise BadSamples(f"{self.name}: '{key}' holds samples of shape {got}; {graph.name} takes {expected}"
+                         f"{self.remedy and '; '}{self.remedy}")
+
+
+def in_order(position: int) -> str:
+    """The key of an array that has no name, only a place among a model's inputs."""
+    return f"input {position}"
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)

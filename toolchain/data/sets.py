@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from toolchain.data.archives import open_archive, open_array
 from toolchain.data.manifest import MANIFEST, SPLITS, SetManifest
+from toolchain.data.rows import Array
 from toolchain.data.samples import Samples
 from toolchain.errors import BadSamples
-from toolchain.npz import read_npz
 from toolchain.tomlfile import decode_toml
 
 SETS = Path(__file__).resolve().parents[2] / "calibration_data"
@@ -47,7 +48,8 @@ def _find(source: str | Path) -> Path:
 
 def _load_npz(path: Path) -> Samples:
     arrays = _with_samples(path)
-    y, splits = arrays.pop("y", None), arrays.pop("split", None)
+    y, splits = (None if array is None else np.asarray(array)
+                 for array in (arrays.pop(key, None) for key in ("y", "split")))
     if "x" in arrays:
         count = len(arrays["x"])
         arrays = {key: a for key, a in arrays.items() if a.dtype.kind in "fiub" and len(a) == count}
@@ -73,10 +75,12 @@ def _load_set(folder: Path) -> Samples:
     if missing := promised - set(arrays):
         raise BadSamples(f"{path}: no array {', '.join(sorted(missing))}, which {MANIFEST} promises")
     x = arrays["x"]
-    samples = Samples(manifest.name, {"x": x}, arrays.get("y"), arrays["split"], np.arange(len(x)),
-                      manifest.preprocessing, manifest.layout, manifest.classes, manifest.channels)
+    y, split, by = (None if array is None else np.asarray(array)
+                    for array in map(arrays.get, ("y", "split", manifest.split.by)))
+    samples = Samples(manifest.name, {"x": x}, y, split, np.arange(len(x)), manifest.preprocessing,
+                      manifest.layout, manifest.classes, manifest.channels)
     _check_lengths(path, samples)
-    _check_set(path, samples, manifest, arrays[manifest.split.by])
+    _check_set(path, samples, manifest, by)
     return replace(samples, splits=np.array(manifest.split.names)[samples.splits])
 
 
@@ -103,7 +107,7 @@ def _check_index(path: Path, key: str, index: np.ndarray, size: int, what: str) 
         raise BadSamples(f"{path}: '{key}' must hold whole numbers in 0..{size - 1}, as {what} says")
 
 
-def _count(path: Path, arrays: Mapping[str, np.ndarray]) -> int:
+def _count(path: Path, arrays: Mapping[str, Array]) -> int:
     if not arrays:
         raise BadSamples(f"{path}: no array of samples; it holds one per input, named after it or 'x'")
     return len(next(iter(arrays.values())))
@@ -119,6 +123,7 @@ def _check_lengths(path: Path, samples: Samples) -> None:
             raise BadSamples(f"{path}: '{key}' holds {array.dtype}; it must hold numbers")
 
 
-def _with_samples(path: Path) -> dict[str, np.ndarray]:
-    """Every array with a sample axis. Raises BadSamples."""
-    return {key: array for key, array in read_npz(path).items() if array.ndim}
+def _with_samples(path: Path) -> dict[str, Array]:
+    """Every array with a sample axis; that of an .npy is called x. Raises BadSamples."""
+    arrays = {"x": open_array(path)} if path.suffix == ".npy" else open_archive(path)
+    return {key: array for key, array in arrays.items() if array.ndim}
