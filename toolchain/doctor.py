@@ -31,7 +31,15 @@ class Finding(msgspec.Struct, frozen=True):
 
 def findings() -> list[Finding]:
     """Everything that the toolchain can use, present or not."""
-    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _tensorflow()]
+    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _counting(), _tensorflow()]
+
+
+def _counting() -> Finding:
+    """The C that calibration counts values with."""
+    from toolchain.quantize.counting import compiled
+
+    remedy = "counts values in calibration, which takes numpy ten times as long; get it with: make setup"
+    return Finding("counting.c", compiled() is not None, False, str(compiled() or remedy))
 
 
 def _tensorflow() -> Finding:
