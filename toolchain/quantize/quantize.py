@@ -2,36 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-import math
 
 import numpy as np
 
-from toolchain.errors import BadSamples
-from toolchain.ir.check import WEIGHTED, check
+from toolchain.ir.check import CONVERSIONS, WEIGHTED, check
 from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops, unique_name
 from toolchain.ir.ops import make
 from toolchain.ir.quant import RANGE, QuantParams, weight_params
 from toolchain.ir.quant import quantize as codes_of
+from toolchain.quantize.islands import Numbers, notes_of, numbers_of
+from toolchain.quantize.limits import check_multiplier, check_scales, products
 from toolchain.quantize.observers import TensorStats
-from toolchain.quantize.rules import FLOAT, PLAIN, SAME, data_inputs, require_rules, rule_of
+from toolchain.quantize.rules import PLAIN, SAME, data_inputs, require_rules, rule_of
 from toolchain.quantize.scales import activation_scales
 from toolchain.quantize.weights import quantize_weights
 from toolchain.recipe import QuantSpec
 from toolchain.scheme import scheme_of
 
 Scales = Mapping[str, QuantParams]
-MULTIPLIER_LIMIT = 2.0**30
-"""What `fixed_point` can hold."""
-RESCALED = frozenset({"relu", "leaky_relu", "prelu", "abs", "neg", "mean", "sum"})
-"""Kinds whose kernels multiply codes of one scale to another."""
-FINEST = {"int8": {"add": 2.0**-19, "sub": 2.0**-19, "hard_swish": 2.0**-7},
-          "int16": {"add": 2.0**-14, "sub": 2.0**-14}}
-"""Output scale by the coarsest input's; from there down, TFLite Micro aborts (add_common.cc) or refuses
-(hard_swish_common.cc)."""
-COARSEST_SIGMOID = 8.0
-"""Input scale of logistic and tanh; from here on TFLite Micro takes even 0 as saturated (kernel_util.h
-CalculateInputRadius gives 0)."""
-
 
 def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = QuantSpec(),
              pinned: Scales | None = None) -> Graph:
@@ -41,80 +29,109 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
     graph: canonical; stats: what `calibrate` returned for it
     pinned: inputs whose parameters are known beforehand, from what their codes are
     Whole numbers and truth values stay as they are. An op that has to compute on reals (rule FLOAT) stands
-    between dequantize and quantize ops; `source.notes` names it.
+    between dequantize and quantize ops, and so do those of islands (islands.py); `source.notes` names them.
     A scheme that leaves the network in float returns the graph as it is. Raises Unsupported listing every op
-    without an INT8 form, BadSamples where statistics are missing or a range was observed that cannot be told
-    in codes.
+    without an INT8 form, BadConfig for an island that is none of its ops, BadSamples where statistics are
+    missing or a range was observed that cannot be told in codes.
     """
     if spec.float_weights:
         return graph
     require_rules(check(graph, "CANONICAL"))
-    scales = activation_scales(graph, stats, pinned, scheme_of(spec.scheme).activations)
-    return check(_Rewriting(graph, scales).run(), "QUANTIZED")
+    numbers = numbers_of(graph, scheme_of(spec.scheme).activations, spec.islands)
+    widths = {numbers.base, *({"int16"} & set(numbers.computes.values()))}
+    scales = {dtype: activation_scales(graph, stats, pinned, dtype, numbers) for dtype in widths}
+    return check(_Rewriting(graph, numbers, scales).run(), "QUANTIZED")
 
 
 class _Rewriting:
     """The integer graph in the making.
 
+    scales:  dtype of codes -> parameters of each activation that is held in codes, if it were in these
     tensors: of the new graph; an activation in codes keeps its name
-    reals:   tensors in codes -> the name of their float32 twin
-    islands: ops that compute on reals
+    copies:  (tensor in codes, other numbers) -> the name of its twin in them
+    on_real: ops that compute on reals
     """
 
-    def __init__(self, graph: Graph, scales: Scales):
-        self.graph, self.scales = graph, scales
+    def __init__(self, graph: Graph, numbers: Numbers, scales: Mapping[str, Scales]):
+        self.graph, self.numbers, self.scales = graph, numbers, scales
         self.tensors = {t.name: self._held(t) for t in graph.activations}
         self.ops: list[Op] = []
-        self.reals: dict[str, str] = {}
-        self.islands: list[Op] = []
+        self.copies: dict[tuple[str, str], str] = {}
+        self.on_real: list[Op] = []
 
     def _held(self, tensor: Tensor) -> Tensor:
-        quant = self.scales.get(tensor.name)
-        return tensor if quant is None else replace(tensor, dtype=quant.dtype, quant=quant)
+        if not self.in_codes(tensor.name):
+            return tensor
+        quant = self.scales[self.numbers.held[tensor.name]][tensor.name]
+        return replace(tensor, dtype=quant.dtype, quant=quant)
+
+    def in_codes(self, name: str) -> bool:
+        return name in self.scales[self.numbers.base]
+
+    def quant(self, name: str, number: str) -> QuantParams:
+        """Parameters of a tensor's codes as an op on `number` reads them, whatever it is held in: int8 codes
+        widen to int16 ones by a shift of 7 bits, exactly."""
+        if self.numbers.held.get(name, number) == "int8" != number:
+            return QuantParams(self.scales["int8"][name].scale / 128, 0, dtype=number)
+        return self.scales[number][name]
 
     def run(self) -> Graph:
         for op in self.graph.ops:
             self.rewrite(op)
-        source = self.graph.source
-        notes = tuple(f"{op.name} ({op.kind}) computes in float" for op in self.islands)
+        source, ops = self.graph.source, live_ops(self.ops, self.graph.outputs)
+        notes = notes_of(self.graph, self.numbers, self.on_real, sum(op.kind in CONVERSIONS for op in ops))
         graph = replace(self.graph, tensors=self.tensors, source=replace(source, notes=source.notes + notes))
-        return graph.with_ops(live_ops(self.ops, graph.outputs))
+        return graph.with_ops(ops)
 
     def rewrite(self, op: Op) -> None:
-        output = rule_of(self.graph, op).output
+        output, number = rule_of(self.graph, op).output, self.numbers.computes.get(op.name)
         if output == PLAIN:
             self.ops.append(replace(op, inputs=tuple(map(self.as_it_is, op.inputs))))
-        elif output == FLOAT or (op.kind == "div" and self.may_divide_by_zero(op)):
+        elif number == "float32" or (op.kind == "div" and self.may_divide_by_zero(op, number)):
             self.on_reals(op)
         elif op.kind in WEIGHTED:
-            self.weighted(op)
+            self.weighted(op, number)
         elif output == SAME:
-            self.moved(op)
+            self.moved(op, number)
         else:
-            self.computed(op)
+            self.computed(op, number)
 
-    def weighted(self, op: Op) -> None:
+    def weighted(self, op: Op, number: str) -> None:
         """A convolution or matrix product with its own codes for weight and bias."""
         x, weight, bias = self.graph.of(op)
-        weight, bias = quantize_weights(op, self.scales[x.name], weight, bias)
-        _check_multiplier(self.graph, op, bias.quant.scale, self.scales[op.name].scale)
-        self.ops.append(replace(op, inputs=(x.name, self.placed(weight), self.placed(bias))))
+        weight, bias = quantize_weights(op, self.quant(x.name, number), weight, bias)
+        check_multiplier(self.graph, op, bias.quant.scale, self.scales[number][op.name].scale)
+        inputs = self.codes(x.name, number), self.placed(weight), self.placed(bias)
+        self.give(replace(op, inputs=inputs), number)
 
-    def computed(self, op: Op) -> None:
+    def computed(self, op: Op, number: str) -> None:
         """An op that brings its inputs to its output's scale itself, or gives numbers."""
-        if op.name in self.scales:
-            scales = [float(self.scales[t.name].scale) for t in data_inputs(self.graph, op)]
-            _check_multiplier(self.graph, op, _products(op, scales), self.scales[op.name].scale)
-            _check_scales(self.graph, op, max(scales), self.scales[op.name])
-        inputs = [self.operand(op, name) for name in op.inputs]
+        if self.in_codes(op.name):
+            scales, out = self.data_scales(op, number), self.scales[number][op.name]
+            check_multiplier(self.graph, op, products(op, scales), out.scale)
+            check_scales(self.graph, op, max(scales), out)
+        inputs = [self.operand(op, name, number) for name in op.inputs]
         if op.kind == "div":
             inputs[1] = self.beside_zero(inputs[1])
-        self.ops.append(replace(op, inputs=tuple(inputs)))
+        self.give(replace(op, inputs=tuple(inputs)), number)
 
-    def may_divide_by_zero(self, op: Op) -> bool:
+    def data_scales(self, op: Op, number: str) -> list[float]:
+        return [float(self.quant(t.name, number).scale) for t in data_inputs(self.graph, op)]
+
+    def give(self, op: Op, number: str) -> None:
+        """An op on codes of dtype `number`, whose output is rounded to what it is held in."""
+        if not self.in_codes(op.name) or self.numbers.held[op.name] == number:
+            self.ops.append(op)
+            return
+        quant = self.scales[number][op.name]
+        wide = unique_name(f"{op.name}.{number}", self.tensors)
+        self.tensors[wide] = replace(self.tensors[op.name], name=wide, dtype=number, quant=quant)
+        self.ops += [replace(op, outputs=(wide,)), make("quantize", (wide,), op.name)]
+
+    def may_divide_by_zero(self, op: Op, number: str) -> bool:
         """Whether a division's codes may hold a 0 that `beside_zero` cannot take away: they lie on both sides
         of it, or are known."""
-        divisor, quant = self.graph.of(op)[1], self.scales[op.inputs[1]]
+        divisor, quant = self.graph.of(op)[1], self.quant(op.inputs[1], number)
         if divisor.is_constant:
             return bool((codes_of(divisor.data, quant) == quant.zero_point).any())
         return int(quant.zero_point) not in RANGE[quant.dtype]
@@ -134,36 +151,47 @@ class _Rewriting:
         self.ops.append(make(kind, (name, limit), output))
         return output
 
-    def moved(self, op: Op) -> None:
+    def moved(self, op: Op, number: str) -> None:
         """An op that hands codes on: inputs at other parameters than its output's are requantized for it."""
-        out, inputs = self.scales[op.name], []
+        out, inputs = self.scales[number][op.name], []
         data = {t.name for t in data_inputs(self.graph, op)}
         for name in op.inputs:
-            operand = self.operand(op, name)
-            if name in data and not self.scales[name].same_as(out):
+            held = name in data and not self.graph.tensors[name].is_constant
+            operand = name if held else self.operand(op, name, number)
+            if name in data and not self.tensors[operand].quant.same_as(out):
                 operand = self.converted("quantize", operand, f"{op.name}.{name}", out.dtype, out)
             inputs.append(operand)
-        self.ops.append(replace(op, inputs=tuple(inputs)))
+        self.give(replace(op, inputs=tuple(inputs)), number)
 
     def on_reals(self, op: Op) -> None:
         """An op in float32, its inputs dequantized and, where others need its codes, its output quantized."""
-        self.islands.append(op)
+        self.on_real.append(op)
         inputs = tuple(map(self.real, op.inputs))
-        if op.name not in self.scales:
+        if not self.in_codes(op.name):
             self.ops.append(replace(op, inputs=inputs))
             return
-        self.reals[op.name] = unique_name(f"{op.name}.float", self.tensors)
-        self.tensors[self.reals[op.name]] = replace(self.graph.tensors[op.name], name=self.reals[op.name])
-        self.ops += [replace(op, inputs=inputs, outputs=(self.reals[op.name],)),
-                     make("quantize", (self.reals[op.name],), op.name)]
+        real = unique_name(f"{op.name}.float", self.tensors)
+        self.copies[op.name, "float32"] = real
+        self.tensors[real] = replace(self.graph.tensors[op.name], name=real)
+        self.ops += [replace(op, inputs=inputs, outputs=(real,)), make("quantize", (real,), op.name)]
 
     def real(self, name: str) -> str:
         """The tensor with the plain numbers of `name`."""
-        if self.graph.tensors[name].is_constant or name not in self.scales:
+        if self.graph.tensors[name].is_constant or not self.in_codes(name):
             return self.as_it_is(name)
-        if name not in self.reals:
-            self.reals[name] = self.converted("dequantize", name, f"{name}.float", "float32", None)
-        return self.reals[name]
+        return self.copy("dequantize", name, "float32", None)
+
+    def codes(self, name: str, number: str) -> str:
+        """The activation `name` in codes of dtype `number`."""
+        if self.tensors[name].dtype == number:
+            return name
+        return self.copy("quantize", name, number, self.quant(name, number))
+
+    def copy(self, kind: str, name: str, number: str, quant: QuantParams | None) -> str:
+        if (name, number) not in self.copies:
+            suffix = "float" if number == "float32" else number
+            self.copies[name, number] = self.converted(kind, name, f"{name}.{suffix}", number, quant)
+        return self.copies[name, number]
 
     def converted(self, kind: str, name: str, output: str, dtype: str, quant: QuantParams | None) -> str:
         output = unique_name(output, self.tensors)
@@ -171,12 +199,14 @@ class _Rewriting:
         self.ops.append(make(kind, (name,), output))
         return output
 
-    def operand(self, op: Op, name: str) -> str:
+    def operand(self, op: Op, name: str, number: str) -> str:
         """The name under which an op on codes reads an input: constants in place of data become codes."""
         source = self.graph.tensors[name]
-        if not source.is_constant or all(t is not source for t in data_inputs(self.graph, op)):
+        if all(t is not source for t in data_inputs(self.graph, op)):
             return self.as_it_is(name)
-        quant = weight_params(source.data, None) if op.kind == "batch_matmul" else self.scales[name]
+        if not source.is_constant:
+            return self.codes(name, number)
+        quant = weight_params(source.data, None) if op.kind == "batch_matmul" else self.quant(name, number)
         return self.placed(constant(name, codes_of(source.data, quant), quant))
 
     def as_it_is(self, name: str) -> str:
@@ -196,30 +226,3 @@ class _Rewriting:
 def _same_codes(a: Tensor, b: Tensor) -> bool:
     same_quant = a.quant is b.quant or (a.quant is not None and a.quant.same_as(b.quant))
     return same_quant and a.dtype == b.dtype and np.array_equal(a.data, b.data)
-
-
-def _products(op: Op, scales: list[float]) -> float:
-    """The scale, by the input scales, that the op's kernel multiplies to the output's; 0 for tables."""
-    if op.kind in ("mul", "batch_matmul"):
-        return math.prod(scales)
-    if op.kind == "div":
-        return scales[0] / scales[1]
-    return max(scales) if op.kind in RESCALED else 0.0
-
-
-def _check_multiplier(graph: Graph, op: Op, products, out: np.ndarray) -> None:
-    if float(np.max(products)) / float(out) >= MULTIPLIER_LIMIT:
-        raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale {float(out):.3g} "
-                         f"is 2**30 times finer than its products'; give samples like its training data")
-
-
-def _check_scales(graph: Graph, op: Op, coarsest: float, out: QuantParams) -> None:
-    finest = FINEST[out.dtype].get(op.kind, 0)
-    if float(out.scale) <= finest * coarsest:
-        raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale "
-                         f"{float(out.scale):.3g} is {round(1 / finest):,} times finer than its inputs'; "
-                         f"give samples like its training data")
-    if op.kind in ("logistic", "tanh") and coarsest >= COARSEST_SIGMOID and out.dtype == "int8":
-        raise BadSamples(f"{graph.name}: {op.name} ({op.kind}) reads values over {255 * coarsest:,.0f} wide, "
-                         f"which INT8 cannot tell apart near 0; look at the preprocessing, or leave it in "
-                         f'float ([quantize] scheme = "float32")')

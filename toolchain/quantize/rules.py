@@ -150,11 +150,6 @@ def data_inputs(graph: Graph, op: Op) -> list[Tensor]:
     return [tensor for role, tensor in _roles(graph, op) if role not in APART]
 
 
-def on_codes(rule: Rule) -> bool:
-    """Whether an op of this rule reads codes."""
-    return rule.output not in (FLOAT, PLAIN)
-
-
 def require_rules(graph: Graph) -> None:
     """Raise Unsupported, listing every op without an INT8 form."""
     if without := [f"{op.name}: {op.kind} has no INT8 rule" for op in graph.ops if not rule_of(graph, op)]:

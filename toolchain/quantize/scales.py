@@ -4,54 +4,83 @@ from collections.abc import Iterator, Mapping
 import math
 
 from toolchain.errors import BadSamples
-from toolchain.ir.graph import Graph
+from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.quant import RANGE, QuantParams, activation_params
+from toolchain.quantize.islands import Numbers, numbers_of
 from toolchain.quantize.observers import TensorStats
-from toolchain.quantize.rules import SAME, at_width, data_inputs, observed, on_codes, rule_of
+from toolchain.quantize.rules import SAME, at_width, data_inputs, observed, rule_of
 
 Range = tuple[float, float]
 
 
 def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
                       pinned: Mapping[str, QuantParams] | None = None,
-                      dtype: str = "int8") -> dict[str, QuantParams]:
+                      dtype: str = "int8", numbers: Numbers | None = None) -> dict[str, QuantParams]:
     """QuantParams of every activation that is held in codes, and of every constant that is read as one.
 
-    pinned: inputs whose parameters are known beforehand
-    dtype:  of the codes, "int8" or "int16"
-    Tensors that a SAME rule ties together share the union of their ranges. An output whose parameters are
-    fixed, and a pinned input, keeps them; where others are tied to it, its codes have to be requantized for
-    their op. Raises BadSamples where a range that is needed was not observed.
+    pinned:  inputs whose parameters are known beforehand
+    dtype:   of the codes, "int8" or "int16"
+    numbers: of a network with islands; what they hold in reals has no parameters
+    Tensors that a SAME rule ties together share the union of their ranges, if they are held in the same
+    numbers. An output whose parameters are fixed, and a pinned input, keeps them; where others are tied to
+    it, its codes have to be requantized for their op. Raises BadSamples where a range that is needed was not
+    observed.
     """
+    numbers = numbers or numbers_of(graph, dtype, {})
     outputs = {op.name: rule_of(graph, op).output for op in graph.ops}
     fixed = {name: at_width(params, dtype) for name, params in outputs.items()
              if isinstance(params, QuantParams)}
-    fixed |= pinned or {}
-    ranges = _own_ranges(graph, stats)
-    return {name: fixed.get(name, shared) for group in same_scale_groups(graph)
+    fixed |= {name: params for name, params in (pinned or {}).items() if params.dtype == dtype}
+    groups = same_scale_groups(graph, numbers)
+    ranges = _with_handed(_handed(graph, numbers), groups, fixed, _own_ranges(graph, stats))
+    return {name: fixed.get(name, shared) for group in groups
             for shared in [_shared(group, fixed, ranges, dtype)] for name in group}
 
 
-def in_codes(graph: Graph) -> list[str]:
+def in_codes(graph: Graph, numbers: Numbers) -> list[str]:
     """Reals that are held in codes: inputs and outputs of the graph, and what an op on codes reads or makes.
 
     What only ops on reals hand to each other stays in float.
     """
     names = {name: None for name in (*graph.inputs, *graph.outputs)}
     for op in graph.ops:
-        if on_codes(rule_of(graph, op)):
+        if numbers.on_codes(op):
             names |= dict.fromkeys((*(t.name for t in data_inputs(graph, op)), op.name))
-    return [name for name in names if graph.tensors[name].dtype == "float32"]
+    return [name for name in names if graph.tensors[name].dtype == "float32"
+            and numbers.held.get(name) != "float32"]
 
 
-def same_scale_groups(graph: Graph) -> list[list[str]]:
+def same_scale_groups(graph: Graph, numbers: Numbers) -> list[list[str]]:
     """Activations and constants in their place, parted into sets that the SAME rules tie together."""
-    group = {name: [name] for name in in_codes(graph)}
-    for op in graph.ops:
-        if rule_of(graph, op).output == SAME:
-            for tensor in data_inputs(graph, op):
-                _unite(group, tensor.name, op.name)
+    group = {name: [name] for name in in_codes(graph, numbers)}
+    for tensor, output in _ties(graph, numbers):
+        if tensor.is_constant or numbers.held[tensor.name] == numbers.held[output]:
+            _unite(group, tensor.name, output)
     return list({id(members): members for members in group.values()}.values())
+
+
+def _ties(graph: Graph, numbers: Numbers) -> Iterator[tuple[Tensor, str]]:
+    """(input, output) of each op that hands codes on."""
+    for op in graph.ops:
+        if rule_of(graph, op).output == SAME and numbers.on_codes(op):
+            yield from ((tensor, op.name) for tensor in data_inputs(graph, op))
+
+
+def _handed(graph: Graph, numbers: Numbers) -> list[tuple[str, str]]:
+    """The ties from a tensor to one that is held in other numbers: its values come, its scale does not."""
+    return [(tensor.name, output) for tensor, output in _ties(graph, numbers)
+            if not tensor.is_constant and numbers.held[tensor.name] != numbers.held[output]]
+
+
+def _with_handed(ties: list[tuple[str, str]], groups: list[list[str]], fixed: Mapping[str, QuantParams],
+                 ranges: dict[str, Range]) -> dict[str, Range]:
+    """Ranges that hold what comes through these ties too, along chains of them."""
+    group = {name: members for members in groups for name in members}
+    for _ in ties:
+        for source, output in ties:
+            reach = [*_reaches(group[source], fixed, ranges), *_reaches([output], {}, ranges)]
+            ranges[output] = min(low for low, _ in reach), max(high for _, high in reach)
+    return ranges
 
 
 def _unite(group: dict[str, list[str]], a: str, b: str) -> None:
@@ -88,8 +117,14 @@ def _shared(group: list[str], fixed: Mapping[str, QuantParams], ranges: Mapping[
     own = [ranges[name] for name in group if name in ranges and name not in fixed]
     if pinned and not own and all(params.same_as(pinned[0]) for params in pinned):
         return pinned[0]
-    lows, highs = zip(*own, *map(_reals, pinned))
+    lows, highs = zip(*_reaches(group, fixed, ranges))
     return activation_params(min(lows), max(highs), dtype)
+
+
+def _reaches(group: list[str], fixed: Mapping[str, QuantParams], ranges: Mapping[str, Range]) -> list[Range]:
+    """Of each member that has one, the reals that it holds."""
+    return [_reals(fixed[name]) if name in fixed else ranges[name]
+            for name in group if name in fixed or name in ranges]
 
 
 def _reals(params: QuantParams) -> Range:

@@ -1,4 +1,4 @@
-"""The op table on 16-bit codes with 8-bit weights (static_wi8_ai16), as TensorFlow Lite Micro's reference kernels.
+"""The op table on 16-bit codes with 8-bit weights (static_wi8_ai16), as TensorFlow Lite Micro's kernels.
 
 Codes are symmetric: every zero point is 0. Sums of weighted ops are int64, and requantized once, by a
 multiplier of 16 bits. Kernels as in kernels_int8.py, with the same way of naming their sources.
@@ -167,3 +167,5 @@ INT16: Mapping[str, Kernel] = {
     "mean": mean,
     **{kind: INT8[kind] for kind in ON_ANY_CODES},
 }
+INTEGER_KINDS = frozenset(kind for kind, kernel in INT16.items() if kernel is not by_float)
+"""Kinds with arithmetic of their own on 16-bit codes."""
