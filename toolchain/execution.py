@@ -1,67 +1,155 @@
 """Run a graph of any level here and watch any of its tensors, as calibration, correction and diagnosis do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from toolchain.errors import Unsupported
-from toolchain.ir.graph import Graph
-from toolchain.quantize.calibrate import Watch
+from toolchain.errors import BadModel, Unsupported
+from toolchain.ir.graph import Graph, Tensor, live_ops
+from toolchain.ir.quant import dequantize, quantize
+from toolchain.quantize.calibrate import Watch, batch_size
 from toolchain.runtime import reference
+from toolchain.runtime.batched import batched, can_batch
+from toolchain.runtime.feeds import sample_count
+
+Arrays = Mapping[str, np.ndarray]
+Run = Callable[[Arrays], Arrays]
+"""Feeds of exactly the graph's shapes -> the watched activations, which may be views that the next run
+overwrites."""
+OpenRun = Callable[[Graph], Run]
+"""A graph, whose outputs are what is watched -> what runs it."""
 
 
-def watch(graph: Graph, names: Sequence[str], runtime: str = "fastest") -> Watch:
-    """What runs `graph` and returns the tensors of those names, inputs among them, in the graph's layout.
+def watch(graph: Graph, names: Sequence[str], runtime: str = "fastest", batch: int | None = None) -> Watch:
+    """What runs `graph` and returns the tensors of those names, inputs among them, in the graph's layout and
+    dtype: of a quantized graph codes go in and come out. The arrays may be read-only views of the runtime's
+    memory, good until the next call.
 
-    runtime: a key of OPEN, or "fastest": the first of them that has a form for every op
-    Raises Unsupported where the runtime has none.
+    runtime: a key of OPEN, or "fastest": the first of them that has a form for every op and takes it
+    batch:   how many samples run together at most, where the graph allows; by default `batch_size`
+    Raises Unsupported where the runtime has no form for it, BadModel where it does not take that.
     """
     if runtime != "fastest":
-        return OPEN[runtime](graph, names)
-    for open_runtime in OPEN.values():
+        return OPEN[runtime](graph, names, batch)
+    *runtimes, last = OPEN.values()
+    for open_runtime in runtimes:
         try:
-            return open_runtime(graph, names)
-        except Unsupported:
-            if open_runtime is OPEN["reference"]:
-                raise
+            return open_runtime(graph, names, batch)
+        except (Unsupported, BadModel):
+            continue
+    return last(graph, names, batch)
 
 
-def _litert(graph: Graph, names: Sequence[str]) -> Watch:
+class InBatches:
+    """A Watch on a runtime that takes as many samples at a time as it was opened for.
+
+    It is opened for one sample, which tells whether the runtime takes the graph at all, and again as more
+    come together; fewer are filled up.
+    """
+
+    def __init__(self, open_run: OpenRun, graph: Graph, names: Sequence[str], batch: int | None):
+        self._open, self._graph = open_run, graph
+        self._names = tuple(dict.fromkeys(names))
+        self._most = (batch or batch_size(graph, names)) if can_batch(graph) else 1
+        self._size, self._run = 1, self._opened(1)
+
+    def __call__(self, feeds: Arrays) -> Arrays:
+        count = sample_count([self._graph.tensors[name] for name in self._graph.inputs], feeds)
+        self._make_room(min(count, self._most))
+        if count <= self._size:
+            return self._shown(feeds, count)
+        return _joined(self._shown(_rows(feeds, start, self._size), min(self._size, count - start))
+                       for start in range(0, count, self._size))
+
+    def _opened(self, size: int) -> Run:
+        """Of the graph as far as the last op that is watched."""
+        made = tuple(name for name in self._names if name not in self._graph.inputs)
+        if not made:
+            return lambda feeds: {}
+        ending = replace(self._graph, outputs=made).with_ops(live_ops(self._graph.ops, made))
+        return self._open(batched(ending, size))
+
+    def _make_room(self, size: int) -> None:
+        """Open the runtime for that many samples, unless it has room; stay as it is where it refuses."""
+        if size <= self._size:
+            return
+        try:
+            self._run, self._size = self._opened(size), size
+        except (Unsupported, BadModel):
+            self._most = self._size
+
+    def _shown(self, feeds: Arrays, count: int) -> Arrays:
+        """What is watched, of up to as many samples as the runtime is open for."""
+        spare = self._size - count
+        full = {name: np.concatenate([x, np.repeat(x[:1], spare, axis=0)]) for name, x in feeds.items()} \
+            if spare else feeds
+        shown = {**feeds, **self._run(full)}
+        return {name: shown[name] if name in feeds else shown[name][:len(shown[name]) * count // self._size]
+                for name in self._names}
+
+
+def _rows(feeds: Arrays, start: int, count: int) -> Arrays:
+    return {name: x[start:start + count] for name, x in feeds.items()}
+
+
+def _joined(shown: Iterator[Arrays]) -> Arrays:
+    """The arrays of all parts, each copied before the next part is made."""
+    whole: dict[str, list[np.ndarray]] = {}
+    for part in shown:
+        for name, values in part.items():
+            whole.setdefault(name, []).append(values.copy())
+    return {name: np.concatenate(parts) for name, parts in whole.items()}
+
+
+def _litert(graph: Graph) -> Run:
     from toolchain.lower.tflite import write_tflite
     from toolchain.runtime.litert import LiteRT
 
-    made = [name for name in dict.fromkeys(names) if name not in graph.inputs]
-    shown = replace(graph, outputs=(*graph.outputs, *(name for name in made if name not in graph.outputs)))
-    session = LiteRT(write_tflite(shown, integer_only=True))
-    return lambda feeds: {**feeds, **session.run(feeds)}
+    return LiteRT(write_tflite(graph, integer_only=True)).run_whole
 
 
-def _onnxruntime(graph: Graph, names: Sequence[str]) -> Watch:
+def _onnxruntime(graph: Graph) -> Run:
+    """The file takes and gives reals where the graph has codes; what it hands out lies as the file has it."""
     from toolchain.lower.onnx import write_onnx
     from toolchain.runtime.onnxruntime import OnnxRuntime
 
-    session = OnnxRuntime(write_onnx(graph, keep=[name for name in names if name not in graph.inputs]))
+    session = OnnxRuntime(write_onnx(replace(graph, outputs=()), keep=graph.outputs))
+    to_graph = session.permutations
+    to_file = {name: np.argsort(axes) for name, axes in to_graph.items()}
 
-    def run(feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        moved = {name: value.transpose(graph.permutations[name]) if name in graph.permutations else value
-                 for name, value in feeds.items()}
-        return {**feeds, **session.run(moved)}
+    def run(feeds: Arrays) -> Arrays:
+        reals = {name: _reals(graph.tensors[name], x) for name, x in feeds.items()}
+        given = {name: x.transpose(to_file[name]) if name in to_file else x for name, x in reals.items()}
+        shown = session.run_whole(given)
+        turned = {name: x.transpose(to_graph[name]) if name in to_graph else x for name, x in shown.items()}
+        return {name: _codes(graph.tensors[name], turned[name]) for name in graph.outputs}
 
     return run
 
 
-def _reference(graph: Graph, names: Sequence[str]) -> Watch:
+def _reals(tensor: Tensor, values: np.ndarray) -> np.ndarray:
+    return values if tensor.quant is None else dequantize(values, tensor.quant)
+
+
+def _codes(tensor: Tensor, values: np.ndarray) -> np.ndarray:
+    return values if tensor.quant is None else quantize(values, tensor.quant)
+
+
+def _in_batches(open_run: OpenRun) -> Callable[[Graph, Sequence[str], int | None], Watch]:
+    return lambda graph, names, batch: InBatches(open_run, graph, names, batch)
+
+
+def _reference(graph: Graph, names: Sequence[str], batch: int | None) -> Watch:
     """One sample at a time, so that batches change no bit."""
-    def run(feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        count = len(next(iter(feeds.values())))
-        rows = [reference.run(graph, {name: value[i:i + 1] for name, value in feeds.items()}, keep=names)
-                for i in range(count)]
+    def run(feeds: Arrays) -> Arrays:
+        count = sample_count([graph.tensors[name] for name in graph.inputs], feeds)
+        rows = [reference.run(graph, _rows(feeds, i, 1), keep=names) for i in range(count)]
         return {name: np.concatenate([row[name] for row in rows]) for name in names}
 
     return run
 
 
-OPEN: Mapping[str, Callable[[Graph, Sequence[str]], Watch]] = {
-    "litert": _litert, "onnxruntime": _onnxruntime, "reference": _reference}
-"""Fastest first."""
+OPEN: Mapping[str, Callable[[Graph, Sequence[str], int | None], Watch]] = {
+    "litert": _in_batches(_litert), "onnxruntime": _in_batches(_onnxruntime), "reference": _reference}
+"""Fastest first, for small networks and for large ones, one sample at a time or several."""

@@ -36,7 +36,7 @@ def test_the_statistics_do_not_depend_on_the_batches(monkeypatch):
     graph = small_net()
     config = CalibrateConfig(observer="percentile", percentile=99.0)
     whole = calibrate(graph, config, samples_of(graph))
-    monkeypatch.setattr(module, "BATCH_BYTES", 1)
+    monkeypatch.setattr(module, "BATCH", 1)
     single = calibrate(graph, config, samples_of(graph))
     assert {n: s.range for n, s in whole.items()} == {n: s.range for n, s in single.items()}
 

@@ -64,15 +64,16 @@ class Samples:
             there = ", ".join(np.unique(self.splits))
             raise BadSamples(f"{self.name}: no samples for '{name}', only for {there}; "
                              f"use a set that has them, or an .npz of such samples without 'split'")
-        return self._pick(chosen)
+        return self.pick(chosen)
 
     def take(self, count: int) -> "Samples":
         """At most `count` samples, evenly spaced, because files are often sorted by class."""
         if count >= len(self):
             return self
-        return self._pick(np.arange(count) * len(self) // count)
+        return self.pick(np.arange(count) * len(self) // count)
 
-    def _pick(self, index: np.ndarray) -> "Samples":
+    def pick(self, index: np.ndarray) -> "Samples":
+        """The samples at those positions, in that order."""
         x = {key: pick(array, index) for key, array in self.x.items()}
         y, splits = (None if array is None else array[index] for array in (self.y, self.splits))
         return replace(self, x=x, y=y, splits=splits, rows=self.rows[index])

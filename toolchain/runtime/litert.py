@@ -39,11 +39,24 @@ class LiteRT:
         columns = map(np.concatenate, zip(*rows, strict=True))
         return dict(zip(names, columns, strict=True))
 
+    def run_whole(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name of one run on feeds of the inputs' own shapes: read-only views of the interpreter's
+        memory, which the next run overwrites. Raises BadModel where LiteRT gives up on the way."""
+        try:
+            self._invoke(feeds)
+        except (ValueError, RuntimeError) as error:
+            raise BadModel(f"LiteRT cannot run this model: {_one_line(error)}") from None
+        return {port.name: np.asarray(_Lent(self._interpreter, index))
+                for port, index in zip(self.outputs, self._output_indexes, strict=True)}
+
     def _run_one(self, feeds: Mapping[str, np.ndarray], sample: int) -> list[np.ndarray]:
-        for index, port in zip(self._input_indexes, self.inputs, strict=True):
-            self._interpreter.set_tensor(index, feeds[port.name][sample:sample + 1])
-        self._interpreter.invoke()
+        self._invoke({port.name: feeds[port.name][sample:sample + 1] for port in self.inputs})
         return [self._interpreter.get_tensor(index) for index in self._output_indexes]
+
+    def _invoke(self, feeds: Mapping[str, np.ndarray]) -> None:
+        for index, port in zip(self._input_indexes, self.inputs, strict=True):
+            self._interpreter.set_tensor(index, feeds[port.name])
+        self._interpreter.invoke()
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every named tensor's value after the last sample that ran; needs `preserve_all`."""
@@ -51,6 +64,18 @@ class LiteRT:
             raise ValueError("tensors() needs LiteRT(..., preserve_all=True)")
         return {detail["name"]: self._interpreter.get_tensor(detail["index"])
                 for detail in self._interpreter.get_tensor_details() if detail["name"]}
+
+
+class _Lent:
+    """A tensor's memory for numpy to look at (NumPy's array interface), which keeps the interpreter alive.
+
+    The interpreter's own views forbid it to run for as long as one of them is around.
+    """
+
+    def __init__(self, interpreter, index: int):
+        self._interpreter = interpreter
+        described = interpreter.tensor(index)().__array_interface__
+        self.__array_interface__ = {**described, "data": (described["data"][0], True)}
 
 
 def _interpreter(model: bytes, threads: int, reference_kernels: bool, preserve_all: bool):
@@ -67,9 +92,13 @@ def _interpreter(model: bytes, threads: int, reference_kernels: bool, preserve_a
                                   experimental_preserve_all_tensors=preserve_all)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        why = " ".join(str(error).split())
-        raise BadModel(f"LiteRT does not take this model ({len(model):,} bytes): {why}") from None
+        raise BadModel(f"LiteRT does not take this model ({len(model):,} bytes): "
+                       f"{_one_line(error)}") from None
     return interpreter
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _port(detail: dict) -> Port:

@@ -42,16 +42,15 @@ class OnnxRuntime:
 
         Raises BadSamples, or BadModel where ONNX Runtime gives up on the way.
         """
-        names = [port.name for port in self.outputs]
-        rows = [self._run_one(names, {name: value[i:i + 1] for name, value in feeds.items()})
+        rows = [self.run_whole({name: value[i:i + 1] for name, value in feeds.items()})
                 for i in range(sample_count(self.inputs, feeds))]
-        if len(rows) == 1:  # nothing to stack: a copy of every activation would cost calibration a fifth
-            return dict(zip(names, rows[0], strict=True))
-        return {name: np.concatenate(column) for name, column in zip(names, zip(*rows), strict=True)}
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
-    def _run_one(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def run_whole(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name of one run on feeds of the inputs' own shapes. Raises BadModel, as `run` does."""
+        names = [port.name for port in self.outputs]
         try:
-            return self._session.run(names, feeds)
+            return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
         except Exception as error:  # its classes share no base but Exception
             raise BadModel(f"ONNX Runtime cannot run this model: {_one_line(error)}") from None
 
