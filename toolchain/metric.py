@@ -76,3 +76,24 @@ def _check_labels(labels: np.ndarray, classes: int) -> None:
     if wrong.any():
         raise BadSamples(f"label {labels[wrong][0]} of sample {np.argmax(wrong)}: labels must be whole "
                          f"numbers in 0..{classes - 1}, one for each output")
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error: how far confidence is from accuracy (Guo et al. 2017, eq. 3).
+
+    probabilities: (N, classes); the confidence is the largest. Bins are of equal width, open at their lower
+    end. Raises BadSamples where labels do not fit.
+    """
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
+        raise BadSamples(f"calibration error takes probabilities (N, classes) and N labels, got shapes "
+                         f"{probabilities.shape} and {labels.shape}")
+    confidence = np.asarray(probabilities, np.float64).max(axis=1)
+    gap = top1_hits(probabilities, labels) - confidence
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return float(np.abs(np.bincount(index, gap, bins)).sum() / len(labels))
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, in float64."""
+    powers = np.exp(np.asarray(logits, np.float64) - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

@@ -7,6 +7,7 @@ The layer-wise analysis of Nagel et al. 2021, "A White Paper on Neural Network Q
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 import math
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -27,6 +28,8 @@ SQUASHING = frozenset({"softmax", "log_softmax", "logistic"})
 HANDS_ON = frozenset(kind for kind, rule in RULES.items() if rule.output == SAME) \
     - {"average_pool2d", "resize_bilinear"}
 """Kinds that choose among codes and compute none."""
+Part = Literal["weights", "codes"]
+WEIGHTS, CODES = PARTS = get_args(Part)
 INPUT = "input"
 """Stands for the kind of an op where the row is about an input of the graph."""
 
@@ -59,34 +62,45 @@ def sensitivity(float_graph: Graph, quantized_graph: Graph, samples: Samples, op
     What hands codes on at its input's scale (relu6, reshape, most concats) adds none and has no row. Outputs
     are judged before a last softmax. The cost is a float inference for each op and sample.
     """
-    samples = samples.fit_to(float_graph).take(count)
-    judged = logits(float_graph)
-    truth = _outputs(float_graph, judged, samples, open_watch)
-    rows, todo = [], list(_noisy(float_graph, quantized_graph, judged, inputs))
+    cost, rows = costing(float_graph, samples.fit_to(float_graph).take(count), open_watch), []
+    todo = list(_noisy(float_graph, quantized_graph, logits(float_graph), inputs))
     for done, (name, kind) in enumerate(todo, 1):
-        alone = only_quantized(float_graph, quantized_graph, {name})
-        got = _outputs(alone, judged, samples, open_watch)
-        rows.append(Sensitivity(name, kind, min(mean_sqnr_db(truth[out], got[out]) for out in judged)))
+        rows.append(Sensitivity(name, kind, cost(only_quantized(float_graph, quantized_graph, {name}))))
         progress(done, len(todo))
     return tuple(sorted(rows, key=lambda row: row.sqnr_db))
 
 
-def only_quantized(float_graph: Graph, quantized_graph: Graph, names: Container[str]) -> Graph:
+def costing(float_graph: Graph, samples: Samples, open_watch: OpenWatch) -> Callable[[Graph], float]:
+    """What tells how far another float graph's output is from this one's, in dB: the worst of the outputs,
+    before a last softmax."""
+    judged = logits(float_graph)
+    truth = _outputs(float_graph, judged, samples, open_watch)
+
+    def cost(graph: Graph) -> float:
+        got = _outputs(graph, judged, samples, open_watch)
+        return min(mean_sqnr_db(truth[name], got[name]) for name in judged)
+
+    return cost
+
+
+def only_quantized(float_graph: Graph, quantized_graph: Graph, names: Container[str],
+                   parts: Container[Part] = PARTS) -> Graph:
     """The float graph, but the ops (and inputs) of `names` as they are quantized: float weights that are
     multiples of their scale, and an output that goes to codes and back.
 
     names: ops by their outputs, and inputs; what has no codes in `quantized_graph` stays as it is
+    parts: of them, what is quantized: WEIGHTS (and biases), CODES of outputs
     """
     tensors, ops, told = dict(float_graph.tensors), [], {}
     for name in filter(names.__contains__, float_graph.inputs):
-        if _quant(quantized_graph, name):
+        if CODES in parts and _quant(quantized_graph, name):
             told[name] = unique_name(f"{name}:back", tensors)
             ops += _to_codes_and_back(name, told[name], quantized_graph.tensors[name], tensors)
     for op in float_graph.ops:
         op = replace(op, inputs=tuple(told.get(name, name) for name in op.inputs))
-        if op.name in names:
+        if op.name in names and WEIGHTS in parts:
             op = _with_coded_weights(op, quantized_graph, tensors)
-        if op.name in names and _quant(quantized_graph, op.name):
+        if op.name in names and CODES in parts and _quant(quantized_graph, op.name):
             real = unique_name(f"{op.name}:real", tensors)
             tensors[real] = replace(tensors[op.name], name=real)
             ops += [replace(op, outputs=(real,)),
