@@ -152,7 +152,7 @@ class _AlignedBuilder(flatbuffers.Builder):
     """A flatbuffer builder whose byte vectors start at multiples of ALIGNMENT."""
 
     def CreateNumpyVector(self, x):
-        content = little_endian(x)
+        content = memoryview(np.ascontiguousarray(x, x.dtype.newbyteorder("<")).reshape(-1).view(np.uint8))
         self.StartVector(x.itemsize, x.size, ALIGNMENT if x.dtype == np.uint8 else x.dtype.alignment)
         self.head -= len(content)
         self.Bytes[self.head:self.head + len(content)] = content
@@ -164,7 +164,7 @@ def packed(model: schema.ModelT) -> bytes:
     constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
     builder = _AlignedBuilder(constants + 65536)
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head():])
 
 
 def little_endian(array: np.ndarray) -> bytes:

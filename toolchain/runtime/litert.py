@@ -31,6 +31,7 @@ class LiteRT:
         self.inputs, self.outputs = tuple(map(_port, inputs)), tuple(map(_port, outputs))
         self._input_indexes = [detail["index"] for detail in inputs]
         self._output_indexes = [detail["index"] for detail in outputs]
+        self._lent = self._lend_for_good()
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name for one sample or N, stacked along axis 0. Raises BadSamples."""
@@ -46,6 +47,17 @@ class LiteRT:
             self._invoke(feeds)
         except (ValueError, RuntimeError) as error:
             raise BadModel(f"LiteRT cannot run this model: {_one_line(error)}") from None
+        return dict(self._lent or self._lend())
+
+    def _lend_for_good(self) -> dict[str, np.ndarray]:
+        """What `_lend` gives, before anything ran; empty where the size of an output is only known then, and
+        its memory is another each time."""
+        try:
+            return self._lend()
+        except ValueError:
+            return {}
+
+    def _lend(self) -> dict[str, np.ndarray]:
         return {port.name: np.asarray(_Lent(self._interpreter, index))
                 for port, index in zip(self.outputs, self._output_indexes, strict=True)}
 
