@@ -1,6 +1,6 @@
-"""Static INT8 (QDQ, U8S8, per channel, min-max) by onnxruntime's quantizer. A child of benchmark_peers.py.
+"""Static INT8 (QDQ, U8S8, per channel) by onnxruntime's quantizer. A child of benchmark_peers.py.
 
-quantize_onnx.py FLOAT.onnx SAMPLES.npz OUT.onnx
+quantize_onnx.py FLOAT.onnx SAMPLES.npz OUT.onnx [MinMax|Entropy|Percentile]
 """
 
 from pathlib import Path
@@ -23,14 +23,14 @@ class Images(ort.CalibrationDataReader):
         return next(self._feeds, None)
 
 
-def main(source: str, samples: str, target: str) -> None:
+def main(source: str, samples: str, target: str, method: str = "MinMax") -> None:
     name = onnxruntime.InferenceSession(source).get_inputs()[0].name
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         ort.quant_pre_process(source, prepared)
         ort.quantize_static(prepared, target, Images(name, source_floats(samples)), ort.QuantFormat.QDQ,
                             per_channel=True, activation_type=ort.QuantType.QUInt8,
-                            weight_type=ort.QuantType.QInt8, calibrate_method=ort.CalibrationMethod.MinMax)
+                            weight_type=ort.QuantType.QInt8, calibrate_method=ort.CalibrationMethod[method])
 
 
 if __name__ == "__main__":

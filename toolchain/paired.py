@@ -17,7 +17,7 @@ ALPHA = 0.05
 
 
 class McNemar(NamedTuple):
-    """only_first, only_second: samples that just one of the two has right;  p: that chance splits so unevenly"""
+    """only_first, only_second: samples that just one of the two has right;  p: that chance does as much"""
 
     only_first: int
     only_second: int
