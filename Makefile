@@ -39,7 +39,7 @@ help:  ## what you can make
 # (of pyproject.toml without the [tool] tables)
 digest = $(shell sed -s '/^\[tool/,$$d' $(1) | sha256sum | cut -c1-16)
 READY        := .venv/ready-$(call digest,pyproject.toml setup.py toolchain/quantize/counting.c requirements/constraints.txt \
-                  requirements/no-deps.txt)
+                 requirements/no-deps.txt)
 READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
 READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requirements/no-deps.txt)
 READY_TENSORFLOW := .venv-tensorflow/ready-$(call digest,requirements/tensorflow.txt)

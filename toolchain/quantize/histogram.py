@@ -17,7 +17,7 @@ ASCENDING = np.concatenate([np.arange(BINS - 1, BINS // 2 - 1, -1), np.arange(BI
 class Filled:
     """The bins that hold anything, from the most negative to the most positive.
 
-    low, high: float64 (n,), smallest and largest value that a bin can hold, within the extremes of the data
+    low, high: float64 (n,), ends of each bin, within the extremes of the data; neighbours share them
     count:     int64 (n,), > 0
     """
 
@@ -30,5 +30,5 @@ def filled(histogram: np.ndarray, low: float, high: float) -> Filled:
     """The filled bins of an int64 (BINS,) histogram of values in [low, high]."""
     bins = ASCENDING[np.flatnonzero(histogram[ASCENDING])]
     near = (bins << 16).astype(np.uint32)
-    ends = np.stack([near, near | 0xFFFF]).view(np.float32).astype(np.float64)
-    return Filled(np.clip(ends.min(axis=0), low, high), np.clip(ends.max(axis=0), low, high), histogram[bins])
+    ends = np.clip(np.stack([near, near + 0x10000]).view(np.float32).astype(np.float64), low, high)
+    return Filled(ends.min(axis=0), ends.max(axis=0), histogram[bins])

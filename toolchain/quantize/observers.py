@@ -14,6 +14,8 @@ import numpy as np
 from toolchain.quantize.counting import Counter, row_extremes
 from toolchain.quantize.histogram import Filled, filled
 from toolchain.quantize.ranges import Range, moving_average_range, percentile_range
+from toolchain.quantize.ranges_entropy import entropy_range
+from toolchain.quantize.ranges_mse import mse_range
 from toolchain.recipe import CalibrateConfig
 
 
@@ -97,6 +99,8 @@ OBSERVER: Mapping[str, Observer] = {
     "moving_average": Observer(ROWS, lambda stats: moving_average_range(
         zip(stats.by_row.low.tolist(), stats.by_row.high.tolist()), stats.config.smoothing)),
     "percentile": Observer(COUNTS, lambda stats: percentile_range(stats.bins, stats.config.percentile)),
+    "entropy": Observer(COUNTS, lambda stats: entropy_range(stats.bins, stats.low, stats.high)),
+    "mse": Observer(COUNTS, lambda stats: mse_range(stats.bins, stats.low, stats.high)),
 }
 SETTING = {"percentile": "percentile", "moving_average": "smoothing"}
 """The field of CalibrateConfig that an observer reads beside its name."""
