@@ -234,3 +234,33 @@ def report(artifacts: Annotated[list[Path], typer.Argument(help="Artefacts, or f
     if markdown:
         markdown.write_text(as_markdown(found), encoding="utf-8")
     show(json, found, terminal(found))
+
+
+@verb
+def diagnose(model: Model, data: Annotated[str, typer.Option(help="A set or .npz; labelled, if it can be.")],
+             recipe: Annotated[Path | None, typer.Option(help="A recipe.toml.")] = None,
+             target: Annotated[str | None, typer.Option(help="What INT8 is for; see `edge targets`.")] = None,
+             against: Annotated[Path | None, typer.Option(
+                 help="An INT8 .tflite or .onnx made elsewhere, instead of quantizing here.")] = None,
+             samples: Annotated[int, typer.Option(min=1, help="At most so many samples judge.")] = 256,
+             device: Annotated[str | None, typer.Option(
+                 help="Run the target's artefact there too, as the last rung.")] = None,
+             markdown: Annotated[Path | None, typer.Option(help="Write it as Markdown here too.")] = None,
+             shape: ShapeOption = None, checkpoint: Checkpoint = None, json: Json = False,
+             quiet: Quiet = False) -> None:
+    """Say where INT8 loses accuracy, why, and what to try."""
+    from toolchain.profile import load_target
+    from toolchain.recipe import Recipe, load_recipe, with_shapes
+
+    profile, wanted = load_target(target) if target else None, load_recipe(recipe) if recipe else Recipe()
+    from toolchain.diagnose.tables import markdown as as_markdown
+    from toolchain.diagnose.tables import terminal
+    from toolchain.diagnosis import Subject
+    from toolchain.diagnosis import diagnose as diagnosed
+
+    wanted = with_shapes(wanted, shapes_of(shape))
+    subject = Subject(model, data, wanted, profile, device, against, checkpoint)
+    found = diagnosed(subject, samples, say=speaker(quiet))
+    if markdown:
+        markdown.write_text(as_markdown(found), encoding="utf-8")
+    show(json, found, terminal(found))
