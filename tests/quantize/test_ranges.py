@@ -59,3 +59,8 @@ def test_a_moving_average_forgets_and_an_outlier_moves_it_little():
     x[0], x[20] = 7, 100
     assert observe("moving_average", x, smoothing=0.5).range == pytest.approx((1, 1), abs=1e-6)
     assert observe("moving_average", x[:21], smoothing=0.9).range[1] == pytest.approx(10.9 + 0.9**20 * 6)
+
+
+def test_the_average_of_equal_extremes_is_that_extreme():
+    x = np.full((50, 1), 0.7, np.float32)
+    assert observe("moving_average", x, smoothing=0.9).range == (x.min(), x.max())

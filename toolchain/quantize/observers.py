@@ -97,7 +97,7 @@ COUNTS, ROWS = frozenset({"histogram"}), frozenset({"by_row"})
 OBSERVER: Mapping[str, Observer] = {
     "minmax": Observer(frozenset(), lambda stats: (stats.low, stats.high)),
     "moving_average": Observer(ROWS, lambda stats: moving_average_range(
-        zip(stats.by_row.low.tolist(), stats.by_row.high.tolist()), stats.config.smoothing)),
+        stats.by_row.low.tolist(), stats.by_row.high.tolist(), stats.config.smoothing)),
     "percentile": Observer(COUNTS, lambda stats: percentile_range(stats.bins, stats.config.percentile)),
     "entropy": Observer(COUNTS, lambda stats: entropy_range(stats.bins, stats.low, stats.high)),
     "mse": Observer(COUNTS, lambda stats: mse_range(stats.bins, stats.low, stats.high)),

@@ -1,6 +1,6 @@
 """From what was seen of a tensor to the interval that its codes cover: the rules that take no search."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,15 +22,15 @@ def percentile_range(bins: Filled, percentile: float) -> Range:
     return float(bins.low[first]), float(bins.high[last])
 
 
-def moving_average_range(extremes: Iterable[Range], smoothing: float) -> Range:
+def moving_average_range(lows: Sequence[float], highs: Sequence[float], smoothing: float) -> Range:
     """Exponential moving average of the samples' extremes, in their order; the first counts in full.
 
     average = smoothing * average + (1 - smoothing) * next, as litert-quantizer's
-    qsv_utils.moving_average_update does sample by sample (there smoothing = 0.95).
+    qsv_utils.moving_average_update does sample by sample (there smoothing = 0.95). Never beyond all extremes,
+    where rounding would take it.
     """
-    ordered = iter(extremes)
-    low, high = next(ordered)
-    for next_low, next_high in ordered:
+    low, high = lows[0], highs[0]
+    for next_low, next_high in zip(lows[1:], highs[1:]):
         low = smoothing * low + (1 - smoothing) * next_low
         high = smoothing * high + (1 - smoothing) * next_high
-    return low, high
+    return max(low, min(lows)), min(high, max(highs))
