@@ -1,7 +1,9 @@
 """Post-training quantization of a canonical graph, as a recipe says: the flow of the stages in `quantize`."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
+
+import msgspec
 
 from toolchain.accuracy_control import Ladder, Trial, judge_of
 from toolchain.data import Samples
@@ -12,9 +14,12 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.ops import op_macs
 from toolchain.ir.quant import QuantParams
 from toolchain.preprocess import pixel_codes
-from toolchain.quantize.calibrate import calibrate
-from toolchain.quantize.observers import TensorStats
+from toolchain.quantize.bias import correct_biases
+from toolchain.quantize.calibrate import OpenWatch, calibrate
+from toolchain.quantize.equalise import Equalised, equalised
+from toolchain.quantize.observers import OBSERVER, TensorStats
 from toolchain.quantize.quantize import quantize
+from toolchain.quantize.rounding import rounded
 from toolchain.quantize.sensitivity import sensitivity
 from toolchain.recipe import CalibrateConfig, Recipe
 from toolchain.scheme import scheme_of
@@ -29,21 +34,49 @@ class PostTraining:
 
     def __init__(self, graph: Graph, samples: Samples | None, say: Callable[[str], None]):
         self.graph, self.samples, self.say = graph, samples, say
-        self._stats: dict[CalibrateConfig, Mapping[str, TensorStats]] = {}
+        self._stats: dict[tuple[bool, CalibrateConfig], Mapping[str, TensorStats]] = {}
 
     def quantized(self, recipe: Recipe) -> Graph:
         """The QUANTIZED graph. Raises BadSamples where there are no samples, and what the stages raise."""
-        stats = self.statistics(recipe.calibrate)
-        return check(quantize(self.graph, stats, recipe.quantize, self.pinned(recipe)), "QUANTIZED")
+        spec, graph, open_watch = recipe.quantize, self.float_graph(recipe), watching(recipe.calibrate)
+        codes = quantize(graph, self.statistics(recipe), spec, self.pinned(recipe))
+        samples = self.split("calibration").take(recipe.calibrate.samples)
+        if spec.rounding != "nearest":
+            self.say(f"choosing the rounding of weights ({spec.rounding})")
+            codes = rounded(graph, codes, samples, open_watch, spec.rounding)
+        if spec.bias_correction == "empirical":
+            self.say("correcting biases")
+            codes = correct_biases(graph, codes, samples, open_watch)
+        return check(codes, "QUANTIZED")
 
-    def statistics(self, config: CalibrateConfig) -> Mapping[str, TensorStats]:
-        if config not in self._stats:
-            samples = self.split("calibration")
-            count = min(len(samples), config.samples)
-            self.say(f"calibrating with {count} samples ({config.observer})")
-            self._stats[config] = calibrate(self.graph, config, samples,
-                                            partial(watch, runtime=config.runtime))
-        return self._stats[config]
+    def float_graph(self, recipe: Recipe) -> Graph:
+        """What is quantized: the network, its channels equalised if the recipe says so."""
+        return self._equalised.graph if recipe.quantize.equalise else self.graph
+
+    @cached_property
+    def _equalised(self) -> Equalised:
+        self.say("equalising channels")
+        return equalised(self.graph, self.split("calibration"), watch)
+
+    def statistics(self, recipe: Recipe) -> Mapping[str, TensorStats]:
+        """What calibration saw of the graph that the recipe quantizes."""
+        key = recipe.quantize.equalise, recipe.calibrate
+        if key not in self._stats:
+            self._stats[key] = self._seen_before(*key) or self._calibrated(recipe)
+        return self._stats[key]
+
+    def _seen_before(self, equalise: bool, config: CalibrateConfig) -> Mapping[str, TensorStats] | None:
+        """Statistics of the same run, where another observer kept what this one needs."""
+        for (other_equalise, other), stats in self._stats.items():
+            same_run = msgspec.structs.replace(config, observer=other.observer) == other
+            if equalise == other_equalise and same_run and keeps_enough(stats, config):
+                return {name: seen.seen_by(config) for name, seen in stats.items()}
+        return None
+
+    def _calibrated(self, recipe: Recipe) -> Mapping[str, TensorStats]:
+        graph, samples, config = self.float_graph(recipe), self.split("calibration"), recipe.calibrate
+        self.say(f"calibrating with {min(len(samples), config.samples)} samples ({config.observer})")
+        return calibrate(graph, config, samples, watching(config))
 
     def split(self, name: str) -> Samples:
         if self.samples is None:
@@ -58,6 +91,16 @@ class PostTraining:
         return {name: pixel_codes(frame, codes) for name, frame in frames.items()}
 
 
+def keeps_enough(stats: Mapping[str, TensorStats], config: CalibrateConfig) -> bool:
+    """Whether another observer kept what that of `config` needs."""
+    return all(OBSERVER[config.observer].needs <= seen.keeps for seen in stats.values())
+
+
+def watching(config: CalibrateConfig) -> OpenWatch:
+    """Opens graphs in the runtime that is to calibrate."""
+    return partial(watch, runtime=config.runtime)
+
+
 def controlled(stages: PostTraining, recipe: Recipe, integer_only: bool) -> Trial:
     """The cheapest treatment that keeps the metric's drop within the recipe's `accuracy_drop`.
 
@@ -68,9 +111,13 @@ def controlled(stages: PostTraining, recipe: Recipe, integer_only: bool) -> Tria
         raise BadSamples(f"{stages.graph.name}: [quantize] accuracy_drop selects on samples that calibrate "
                          f"nothing; give a set, or an .npz whose 'split' names calibration and selection")
     graph, selection = stages.graph, stages.split("selection")
+
+    def rank(trial: Trial) -> list[str]:
+        rows = sensitivity(stages.float_graph(trial.recipe), trial.graph, selection, watch)
+        return [row.name for row in rows]
+
     ladder = Ladder(
         treat=stages.quantized, judge=judge_of(graph, recipe.metric, selection, watch),
-        rank=lambda trial: [row.name for row in sensitivity(graph, trial.graph, selection, watch)],
-        costs={op.name: op_macs(graph, op) for op in graph.ops},
+        rank=rank, costs={op.name: op_macs(graph, op) for op in graph.ops},
         island="int16" if integer_only else "float32", say=stages.say)
     return ladder.climb(recipe)

@@ -1,0 +1,98 @@
+"""The flow of post-training quantization: which stages a recipe runs, and what is done once."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from tests.breaking_net import breaking_net
+from toolchain.accuracy_control import judge_of
+from toolchain.errors import BadSamples
+from toolchain.execution import watch
+from toolchain.ir.check import level_of
+from toolchain.ir.passes import canonical
+from toolchain.ir.quant import RANGE
+from toolchain.post_training import PostTraining, controlled
+from toolchain.recipe import CalibrateConfig, QuantSpec, Recipe
+
+
+@pytest.fixture(scope="module")
+def net():
+    source, samples, planted = breaking_net()
+    return canonical(source), samples, planted
+
+
+def stages_of(net) -> tuple[PostTraining, list[str]]:
+    told = []
+    return PostTraining(net[0], net[1], told.append), told
+
+
+@pytest.mark.parametrize("spec, said", [
+    (QuantSpec(), []),
+    (QuantSpec(equalise=True), ["equalising channels"]),
+    (QuantSpec(rounding="gptq"), ["choosing the rounding of weights (gptq)"]),
+    (QuantSpec(bias_correction="empirical"), ["correcting biases"]),
+], ids=["nothing", "equalise", "gptq", "bias"])
+def test_a_recipe_runs_its_stages_and_no_others(net, spec, said):
+    stages, told = stages_of(net)
+    graph = stages.quantized(Recipe(quantize=spec))
+    calibrating = [line for line in told if line.startswith("calibrating with 64 samples (minmax)")]
+    assert level_of(graph) == "QUANTIZED" and len(calibrating) == 1
+    assert [line for line in told if line not in calibrating] == said
+    plain = stages.quantized(Recipe())
+    assert (graph.digest == plain.digest) == (not said)
+
+
+def test_observers_that_count_share_one_run(net):
+    stages, told = stages_of(net)
+    recipes = [Recipe(calibrate=CalibrateConfig(observer=name)) for name in ("percentile", "entropy", "mse")]
+    shared = [stages.quantized(recipe).digest for recipe in recipes]
+    assert told == ["calibrating with 64 samples (percentile)"] and len(set(shared)) == 3
+    assert shared == [stages_of(net)[0].quantized(recipe).digest for recipe in recipes]
+
+
+def test_other_samples_are_another_run(net):
+    stages, told = stages_of(net)
+    for count in (8, 16):
+        stages.quantized(Recipe(calibrate=CalibrateConfig(observer="mse", samples=count)))
+    assert len(told) == 2
+
+
+# Accuracy control on a network that default INT8 breaks -----------------------------------------------------
+
+def drop_on_test(net, recipe: Recipe) -> float:
+    judge = judge_of(net[0], "top1", net[1].split("test"), watch)
+    return judge(PostTraining(net[0], net[1], lambda line: None).quantized(recipe)).drop
+
+
+def test_the_bound_is_kept_on_samples_that_nothing_was_chosen_on(net):
+    assert drop_on_test(net, Recipe()) > 20
+    found = controlled(stages_of(net)[0], Recipe(quantize=QuantSpec(accuracy_drop=0.5)), integer_only=False)
+    assert found.judgement.drop <= 0.5 and drop_on_test(net, found.recipe) <= 1.0
+
+
+@pytest.mark.parametrize("integer_only, island", [(True, "int16"), (False, "float32")])
+def test_islands_repair_what_nothing_else_may(net, integer_only, island, monkeypatch):
+    """Without the rungs that cost nothing, a few of the most sensitive ops get wider numbers."""
+    for rung in ("observers", "equalised", "bias_corrected", "rounded"):
+        monkeypatch.setattr(f"toolchain.accuracy_control.{rung}", lambda recipe: iter(()))
+    found = controlled(stages_of(net)[0], Recipe(quantize=QuantSpec(accuracy_drop=1.0)), integer_only)
+    islands = found.recipe.quantize.islands
+    assert net[2] in islands and set(islands.values()) == {island} and len(islands) <= 3
+    assert drop_on_test(net, found.recipe) <= 2.0
+    dtypes = {t.dtype for t in found.graph.activations}
+    assert ("int16" in dtypes) == integer_only and dtypes <= {*RANGE, "float32"}
+
+
+@pytest.mark.parametrize("samples", [None, "unsplit"])
+def test_selection_needs_samples_of_its_own(net, samples):
+    stages = PostTraining(net[0], samples and replace(net[1], splits=None), lambda line: None)
+    with pytest.raises(BadSamples, match="accuracy_drop selects on samples that calibrate nothing"):
+        controlled(stages, Recipe(quantize=QuantSpec(accuracy_drop=1.0)), integer_only=False)
+
+
+def test_the_found_recipe_makes_the_same_network_again(net):
+    recipe = Recipe(quantize=QuantSpec(accuracy_drop=0.5))
+    found = controlled(stages_of(net)[0], recipe, integer_only=False)
+    again = msgspec.convert(msgspec.to_builtins(found.recipe), Recipe)
+    assert stages_of(net)[0].quantized(again).digest == found.graph.digest
