@@ -80,7 +80,7 @@ def _normalised(clip: np.ndarray, config: Audio) -> np.ndarray:
 
 
 def _spectrum(clip: np.ndarray, config: Audio) -> np.ndarray:
-    """Magnitudes (frames, fft // 2 + 1) float32 of whole frames under a periodic Hann window (tf.signal.stft)."""
+    """Magnitudes (frames, fft // 2 + 1) float32 of whole frames, periodic Hann window, as tf.signal.stft."""
     frames = np.lib.stride_tricks.sliding_window_view(clip, config.frame)[::config.step]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.frame) / config.frame)
     return np.abs(np.fft.rfft(frames * window.astype(np.float32), config.fft)).astype(np.float32)

@@ -24,15 +24,15 @@ class Rows:
     dtype:   of what `read` gives
     read:    how samples at given positions of the source are read
     at:      (N,) int64, position of each sample in the source
-    resized: shape of a sample -> the same samples padded or cut to it, None where it has no way to be that;
-             only of sources whose samples may have any length
+    resized: shape of a sample -> how samples are read padded or cut to it, None where they cannot be; only of
+             sources whose samples may have any length
     """
 
     one: tuple[int, ...]
     dtype: np.dtype
     read: Read
     at: np.ndarray
-    resized: Callable[[tuple[int, ...]], "Rows | None"] | None = None
+    resized: Callable[[tuple[int, ...]], Read | None] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -100,24 +100,25 @@ def file_rows(stream: BinaryIO, offset: int, shape: tuple[int, ...], dtype: np.d
     They are read, not mapped: pages of a mapped file would count as this process's memory.
     name: of the file, for messages
     """
-    start = np.arange(shape[0], dtype=np.int64)
-    return strided_rows(stream, offset, shape[1:], dtype, start, name)
-
-
-def strided_rows(stream: BinaryIO, offset: int, one: tuple[int, ...], dtype: np.dtype, at: np.ndarray,
-                 name: str) -> Rows:
-    """Samples of shape `one`, of which the i-th begins at offset + at[i] * (bytes of a sample)."""
-    size = int(np.prod(one, dtype=np.int64)) * dtype.itemsize
+    size = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
 
     def read(at: np.ndarray) -> np.ndarray:
-        found = np.empty((len(at), *one), dtype)
+        found = np.empty((len(at), *shape[1:]), dtype)
         flat = memoryview(found.reshape(-1).view(np.uint8))
         runs = np.flatnonzero(np.diff(at, prepend=at[:1] - 2) != 1)
         for first, last in zip(runs, (*runs[1:], len(at))):
             _fill(stream, flat[first * size:last * size], offset + int(at[first]) * size, name)
         return found
 
-    return Rows(one, dtype, read, at)
+    return Rows(shape[1:], dtype, read, np.arange(shape[0], dtype=np.int64))
+
+
+def windows(rows: Rows, starts: np.ndarray, length: int) -> Rows:
+    """`length` neighbours at each of `starts`, (N, length, ...)."""
+    def read(at: np.ndarray) -> np.ndarray:
+        return rows.read((at[:, None] + np.arange(length)).reshape(-1)).reshape(-1, length, *rows.one)
+
+    return Rows((length, *rows.one), rows.dtype, read, starts)
 
 
 def _fill(stream: BinaryIO, target: memoryview, offset: int, name: str) -> None:
@@ -140,6 +141,10 @@ class Spool:
         """One sample of shape `one`."""
         self._stream.write(np.ascontiguousarray(sample, self.dtype).data)
         self.count += 1
+
+    @property
+    def nbytes(self) -> int:
+        return self.count * int(np.prod(self.one, dtype=np.int64)) * self.dtype.itemsize
 
     def write(self, data: bytes) -> None:
         """The bytes of some more samples."""

@@ -149,8 +149,8 @@ class Samples:
         perm = graph.permutations.get(key, tuple(range(len(shape))))
         inner, source = shape[1:], tuple(shape[axis] for axis in perm)[1:]
         got = array.shape[1:]
-        if isinstance(array, Rows) and array.resized and (resized := array.resized(inner)):
-            return resized, None
+        if isinstance(array, Rows) and array.resized and (read := array.resized(inner)):
+            return replace(array, one=inner, read=read, resized=None), None
         if got == inner and (self.layout == "channels_last" or got != source):
             return array, None
         if got == source:

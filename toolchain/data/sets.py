@@ -1,4 +1,4 @@
-"""Samples of a set's folder (format: calibration_data/README.md) or of an .npz.
+"""Samples by name: of a set's folder (format: calibration_data/README.md), an .npz, and all else people have.
 
 Others wrote what is read: no pickles are taken, hashes and shapes are checked.
 """
@@ -11,36 +11,70 @@ from pathlib import Path
 import numpy as np
 
 from toolchain.data.archives import open_archive, open_array
-from toolchain.data.manifest import MANIFEST, SPLITS, SetManifest
+from toolchain.data.folders import kind_of, load_files, manifest_beside
+from toolchain.data.iterables import from_iterable
+from toolchain.data.manifest import (
+    MANIFEST,
+    SPLITS,
+    FilesManifest,
+    SetManifest,
+    read_manifest,
+    require_per_channel,
+)
 from toolchain.data.rows import Array
 from toolchain.data.samples import Samples
-from toolchain.errors import BadSamples
-from toolchain.tomlfile import decode_toml
+from toolchain.errors import BadInput, BadSamples
+from toolchain.python_file import blaming, named_in
 
 SETS = Path(__file__).resolve().parents[2] / "calibration_data"
 
 
 def load_samples(source: str | Path) -> Samples:
-    """Samples of a set (its name, or a path to its folder) or of an .npz, all splits.
+    """All splits of what `source` names:
 
-    An .npz holds one array per input, (N, ...), keyed by the input's name or "x"; optionally "y" and "split"
-    (names from SPLITS). Beside "x", arrays that are no input are left alone. Raises BadSamples, or BadConfig
-    where the manifest is at fault.
+    a set of calibration_data/, or a path to its folder
+    an .npz: one array per input, (N, ...), keyed by the input's name or "x"; optionally "y" and "split"
+      (names from SPLITS); beside "x", arrays that are no input are left alone. An .npy is one array "x"
+    a folder of images or clips, a CSV, a text: with a manifest in it or beside it where one is needed
+    file.py:name of the user's own, which runs: see `from_iterable`; a file.py alone means its
+      get_calibration_data()
+    Raises BadSamples, BadConfig where a manifest is at fault, BadInput where the user's own code is.
     """
+    if (code := str(source).rpartition(":")[0] or str(source)).endswith(".py"):
+        return _from_python(str(source) if code != str(source) else f"{source}:get_calibration_data")
     path = _find(source)
-    samples = _load_set(path) if path.is_dir() else _load_npz(path)
+    samples = _load(path)
     if not len(samples):
         raise BadSamples(f"{path}: holds no samples")
     return samples
 
 
+def _load(path: Path) -> Samples:
+    kind, place = kind_of(path), manifest_beside(path)
+    if path.is_file() and kind is None:
+        return _load_npz(path)
+    manifest = FilesManifest(kind=kind) if place is None else read_manifest(place)
+    if isinstance(manifest, FilesManifest):
+        return load_files(path, manifest, place or path)
+    return _load_set(path, manifest)
+
+
+def _from_python(spec: str) -> Samples:
+    with named_in(spec) as found, blaming(spec):
+        if found is None:
+            file, _, name = spec.rpartition(":")
+            raise BadInput(f"{file}: has no '{name}'; name what gives samples, file.py:name")
+        return from_iterable(found, spec)
+
+
 def _find(source: str | Path) -> Path:
     named = SETS / source
     path = named if (named / MANIFEST).is_file() else Path(source)
-    if path.is_file() or (path / MANIFEST).is_file():
+    if path.is_file() or (path.is_dir() and (manifest_beside(path) or kind_of(path))):
         return path
     if path.is_dir():
-        raise BadSamples(f"{path}: no {MANIFEST}; calibration_data/README.md says what a set's folder holds")
+        raise BadSamples(f"{path}: neither {MANIFEST} nor images, clips, tables or texts in it; "
+                         f"docs/own-data.md says what a folder may hold")
     sets = sorted(p.parent.name for p in SETS.glob(f"*/{MANIFEST}"))
     raise BadSamples(f"{source}: neither a file nor a sample set; sets here: {', '.join(sets) or 'none'} "
                      f"(`make data` makes those that are not committed)")
@@ -60,8 +94,7 @@ def _load_npz(path: Path) -> Samples:
     return samples
 
 
-def _load_set(folder: Path) -> Samples:
-    manifest = decode_toml(folder / MANIFEST, SetManifest)
+def _load_set(folder: Path, manifest: SetManifest) -> Samples:
     path = folder / manifest.file
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
         raise BadSamples(f"{folder / MANIFEST}: file '{manifest.file}' is not in the folder")
@@ -89,11 +122,7 @@ def _check_set(path: Path, samples: Samples, manifest: SetManifest, by: np.ndarr
     channels = samples.x["x"].shape[-1]
     if channels != len(manifest.channels):
         raise BadSamples(f"{path}: 'x' has {channels} channels but {MANIFEST} names {len(manifest.channels)}")
-    for key in ("mean", "scale"):
-        value = getattr(manifest.preprocessing, key)
-        if isinstance(value, tuple) and len(value) != channels:
-            raise BadSamples(f"{path.parent / MANIFEST}: preprocessing.{key} has {len(value)} numbers "
-                             f"for {channels} channels")
+    require_per_channel(manifest.preprocessing, channels, path.parent / MANIFEST)
     if manifest.task == "classification":
         _check_index(path, "y", samples.y, len(manifest.classes), "classes")
     _check_index(path, "split", samples.splits, len(manifest.split.names), "split.names")
