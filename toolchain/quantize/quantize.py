@@ -100,7 +100,7 @@ class _Rewriting:
         """A convolution or matrix product with its own codes for weight and bias."""
         x, weight, bias = self.graph.of(op)
         weight, bias = quantize_weights(op, self.quant(x.name, number), weight, bias)
-        check_multiplier(self.graph, op, bias.quant.scale, self.scales[number][op.name].scale)
+        check_multiplier(self.graph, op, bias.quant.scale, self.scales[number][op.name])
         inputs = self.codes(x.name, number), self.placed(weight), self.placed(bias)
         self.give(replace(op, inputs=inputs), number)
 
@@ -108,7 +108,7 @@ class _Rewriting:
         """An op that brings its inputs to its output's scale itself, or gives numbers."""
         if self.in_codes(op.name):
             scales, out = self.data_scales(op, number), self.scales[number][op.name]
-            check_multiplier(self.graph, op, products(op, scales), out.scale)
+            check_multiplier(self.graph, op, products(op, scales), out)
             check_scales(self.graph, op, max(scales), out)
         inputs = [self.operand(op, name, number) for name in op.inputs]
         if op.kind == "div":

@@ -5,12 +5,21 @@ multiplier of 16 bits. Kernels as in kernels_int8.py, with the same way of namin
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 import math
 
 import numpy as np
 
 from toolchain.ir.graph import Op
-from toolchain.ir.quant import QuantParams, clamp_range, dequantize, fixed_point, quantize, requantize
+from toolchain.ir.quant import (
+    QuantParams,
+    clamp_range,
+    dequantize,
+    fixed_point,
+    quantize,
+    requantize,
+    round_half_away,
+)
 from toolchain.runtime import kernels_float, multipliers, tables_int16
 from toolchain.runtime.codes import expect_output, finish
 from toolchain.runtime.kernels_int8 import INT8, Kernel
@@ -18,6 +27,10 @@ from toolchain.runtime.windows import convolution, overlap_add, pad_spatial, tap
 
 SUM_SHIFT = 15
 """Bits that add and sub put below the point (add_common.cc)."""
+GATE_BITS, MOST_LIFT = 26, 40
+"""Of hard_swish: bits that tell 6, and how many of them are below a step at most."""
+SOFTMAX_STEP = 10.0 / 65535.0
+"""Scale of what softmax looks exponentials up by."""
 
 
 # Weighted ---------------------------------------------------------------------------------------------------
@@ -28,10 +41,15 @@ def requantize_once(accumulator: np.ndarray, multiplier, shift) -> np.ndarray:
     kernels/internal/common.cc MultiplyByQuantizedMultiplier of an int64: the multiplier is first rounded to
     16 bits.
     """
+    factor, total = reduced(multiplier, shift)
+    return (accumulator * factor + (np.int64(1) << (total - 1))) >> total
+
+
+def reduced(multiplier, shift) -> tuple[np.ndarray, np.ndarray]:
+    """A multiplier rounded to 16 bits, and how far its product is shifted to the right; int64."""
     multiplier = np.asarray(multiplier, np.int64)
-    reduced = np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF)
-    total = 15 - np.asarray(shift, np.int64)
-    return (accumulator * reduced + (np.int64(1) << (total - 1))) >> total
+    factor = np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF)
+    return factor, 15 - np.asarray(shift, np.int64)
 
 
 def _finish_weighted(accumulator: np.ndarray, op: Op, bias: np.ndarray, quants, out: QuantParams):
@@ -97,6 +115,32 @@ def relu(op, codes, quants, out) -> np.ndarray:
     return finish(codes[0], 0, *multipliers.ratio(quants[0], out), out, op.kind)
 
 
+@dataclass(frozen=True)
+class HardSwish:
+    """lift: bits that the gate relu6(x + 3) has below a step of x's scale, so that 6 has GATE_BITS at least
+    three, six: in those bits;  pair: from x's scale squared, with those bits and times 6, to the output's
+    """
+
+    lift: int
+    three: int
+    six: int
+    pair: multipliers.Pair
+
+
+def hard_swish_integers(x: QuantParams, out: QuantParams) -> HardSwish:
+    scale = float(x.scale)
+    lift = min(max(GATE_BITS - math.frexp(6 / scale)[1], 0), MOST_LIFT)
+    three, six = (int(round_half_away(number * 2.0**lift / scale)) for number in (3.0, 6.0))
+    return HardSwish(lift, three, six, fixed_point(scale * scale / (6 * float(out.scale) * 2.0**lift)))
+
+
+def hard_swish(op, codes, quants, out) -> np.ndarray:
+    """x * relu6(x + 3) / 6 in whole steps, rounded once; TFLite has no 16-bit kernel (Howard et al. 2019)."""
+    integers, x = hard_swish_integers(quants[0], out), codes[0].astype(np.int64)
+    gate = np.clip((x << integers.lift) + integers.three, 0, integers.six)
+    return np.clip(requantize_once(x * gate, *integers.pair), -32768, 32767).astype(np.int16)
+
+
 def logistic(op, codes, quants, out) -> np.ndarray:
     """reference/integer_ops/logistic.h of int16."""
     expect_output(op, out, 1 / 32768, 0)
@@ -112,7 +156,7 @@ def tanh(op, codes, quants, out) -> np.ndarray:
 def softmax(op, codes, quants, out) -> np.ndarray:
     """reference/softmax.h SoftmaxInt16: exp and reciprocal by interpolated tables of 513 entries."""
     expect_output(op, out, 1 / 32768, 0)
-    scale = float(quants[0].scale) * float(np.float32(op.attrs["beta"])) / (10.0 / 65535.0)
+    scale = float(quants[0].scale) * float(np.float32(op.attrs["beta"])) / SOFTMAX_STEP
     steps = codes[0].astype(np.int64) - codes[0].max(axis=-1, keepdims=True)
     exps = tables_int16.exp(requantize(steps, *fixed_point(scale)) + 32767)
     total = exps.sum(axis=-1, keepdims=True)
@@ -161,6 +205,7 @@ INT16: Mapping[str, Kernel] = {
     "relu": relu,
     "relu6": relu,
     "leaky_relu": leaky_relu,
+    "hard_swish": hard_swish,
     "logistic": logistic,
     "tanh": tanh,
     "softmax": softmax,

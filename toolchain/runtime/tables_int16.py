@@ -37,12 +37,12 @@ def _interpolated(function: Callable[[np.ndarray], np.ndarray], low: float, high
 
 
 @cache
-def _exp_table() -> np.ndarray:
+def exp_table() -> np.ndarray:
     return _interpolated(np.exp, -10.0, 0.0)
 
 
 @cache
-def _reciprocal_table() -> np.ndarray:
+def reciprocal_table() -> np.ndarray:
     return _interpolated(lambda x: np.float32(1) / (np.float32(1) + x), 0.0, 1.0)
 
 
@@ -56,16 +56,17 @@ def _look_up(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 def exp(codes: np.ndarray) -> np.ndarray:
     """exp(x) in Q15 for codes that run over [-10, 0]."""
-    return _look_up(codes, _exp_table())
+    return _look_up(codes, exp_table())
 
 
 def reciprocal(codes: np.ndarray) -> np.ndarray:
     """1 / (1 + x) in Q15 for codes that run over [0, 1]."""
-    return _look_up(codes, _reciprocal_table())
+    return _look_up(codes, reciprocal_table())
 
 
 @cache
-def _sigmoid_table() -> np.ndarray:
+def sigmoid_table() -> np.ndarray:
+    """sigmoid(i / STEPS_PER_UNIT) in Q16."""
     x = np.arange(CURVE_ENTRIES) / STEPS_PER_UNIT
     table = np.minimum(round_half_away(65536 / (1 + np.exp(-x))), 65535).astype(np.int64)
     table[list(ONE_ABOVE)] += 1
@@ -73,18 +74,24 @@ def _sigmoid_table() -> np.ndarray:
 
 
 def _curve(codes: np.ndarray, scale: float) -> np.ndarray:
-    """x in steps of 1 / (3 * 4096), by a multiplier of 15 bits; exactly, where the scale is 1 / 4096."""
+    """x in steps of 1 / (3 * 4096)."""
+    multiplier, shift = curve_pair(scale)
+    return (codes * multiplier + ((1 << shift) >> 1)) >> shift
+
+
+def curve_pair(scale: float) -> tuple[int, int]:
+    """Multiplier, of 15 bits, and shift to the right from a scale to 1 / (3 * 4096); exact at 1 / 4096."""
     if scale == 2.0**-12:
-        return codes * 3
+        return 3, 0
     multiplier, shift = scale * 4096 * 3, 0
     while multiplier <= 32767 / 2 and shift <= 30:
         multiplier, shift = 2 * multiplier, shift + 1
-    return (codes * int(multiplier) + ((1 << shift) >> 1)) >> shift
+    return int(multiplier), shift
 
 
 def _between(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """(table at |x| >> bits, interpolated, in steps of 2**-bits; whether |x| is beyond the table)."""
-    table, at = _sigmoid_table(), np.abs(x) >> bits
+    table, at = sigmoid_table(), np.abs(x) >> bits
     index = np.minimum(at, CURVE_ENTRIES - 2)
     rest = np.abs(x) & ((1 << bits) - 1)
     return (table[index] << bits) + rest * (table[index + 1] - table[index]), at >= CURVE_ENTRIES - 1

@@ -155,8 +155,8 @@ def test_all_that_is_unsupported_is_in_one_error():
         write_c(build.graph("y"))
     assert str(caught.value).splitlines() == [
         "mixed in C: 5 unsupported:",
-        "  x: the input is float32; in C it can be int8, uint8, bool, int32",
-        "  y: the output is float32; in C it can be int8, uint8, int32",
+        "  x: the input is float32; in C it can be int8, uint8, int16, bool, int32",
+        "  y: the output is float32; in C it can be int8, uint8, int16, int32",
         "  codes: quantize: x is float32; C is integer only: quantize to int8, inputs and outputs too",
         "  wide: int8 concat hands codes on as they are, but codes has scale 0.10000000149011612, zero "
         "point 0 and the output 0.20000000298023224, 0. Put a quantize op between",

@@ -7,8 +7,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-C_TYPE = {"int8": "int8_t", "uint8": "uint8_t", "bool": "uint8_t", "uint16": "uint16_t", "int32": "int32_t"}
-PER_LINE = {"int8": 20, "uint8": 20, "bool": 20, "uint16": 15, "int32": 8}
+C_TYPE = {"int8": "int8_t", "uint8": "uint8_t", "bool": "uint8_t", "int16": "int16_t", "uint16": "uint16_t",
+          "int32": "int32_t", "int64": "int64_t"}
+PER_LINE = {"int8": 20, "uint8": 20, "bool": 20, "int16": 15, "uint16": 15, "int32": 8, "int64": 6}
+SUFFIX = {"int8": "s8", "int16": "s16"}
+"""dtype of codes -> how kernels on them are called."""
 
 
 @dataclass(frozen=True, eq=False)

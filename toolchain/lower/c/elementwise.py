@@ -7,10 +7,12 @@ import numpy as np
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.quant import QuantParams
+from toolchain.lower.c import curves
 from toolchain.lower.c.axes import broadcast_strides, collapse, columns
-from toolchain.lower.c.call import Array, Call
+from toolchain.lower.c.call import SUFFIX, Array, Call
+from toolchain.lower.c.curves import curve, require_16_bit_kernel
 from toolchain.lower.c.pack import code_range
-from toolchain.runtime import multipliers
+from toolchain.runtime import kernels_int16, multipliers
 from toolchain.runtime.codes import expect_output, expect_same
 from toolchain.runtime.kernels_int8 import INT8
 from toolchain.runtime.multipliers import Pair
@@ -18,11 +20,12 @@ from toolchain.runtime.pairs_int8 import prelu_pairs, quotient_pair
 
 SOFTMAX_DEPTH = 4096
 """From here on, the sum of exponentials no longer fits its 12 integer bits."""
+SUM_SHIFT = {"int8": multipliers.SUM_SHIFT, "int16": kernels_int16.SUM_SHIFT}
 NONE, ONE = (0, 0), (2**30, 1)
 """Multipliers that are unused; 1.0."""
 TERMS: Mapping[str, Callable[[QuantParams, QuantParams, QuantParams], tuple[Pair, Pair, Pair]]] = {
-    "add": multipliers.sum_terms,
-    "sub": multipliers.sum_terms,
+    "add": lambda a, b, out: multipliers.sum_terms(a, b, out, SUM_SHIFT[out.dtype]),
+    "sub": lambda a, b, out: multipliers.sum_terms(a, b, out, SUM_SHIFT[out.dtype]),
     "mul": lambda a, b, out: (NONE, NONE, multipliers.product(a, b, out)),
     "div": lambda a, b, out: (quotient_pair(a, b, out), NONE, ONE),
     "prelu": lambda a, b, out: (*prelu_pairs(a, b, out), ONE),
@@ -38,39 +41,50 @@ def binary(graph: Graph, op: Op) -> Call:
     shape, a_stride, b_stride = columns(op, axes, 4, 2)
     terms = TERMS[op.kind](a.quant, b.quant, out.quant)
     (a_multiplier, a_shift), (b_multiplier, b_shift), (multiplier, shift) = terms
-    return Call(f"tk_{op.kind}_s8", op.inputs, {
+    ends = code_range(out.quant, op.attrs.get("activation"))
+    zeros = {"a_zero_point": int(a.quant.zero_point), "b_zero_point": int(b.quant.zero_point), **ends}
+    if out.dtype == "int16":
+        require_16_bit_kernel(op)
+        zeros = {side: ends[side] for side in ("low", "high")}
+    return Call(f"tk_{op.kind}_{SUFFIX[out.dtype]}", op.inputs, {
         "shape": shape, "a_stride": a_stride, "b_stride": b_stride,
-        "a_zero_point": int(a.quant.zero_point), "a_multiplier": a_multiplier, "a_shift": a_shift,
-        "b_zero_point": int(b.quant.zero_point), "b_multiplier": b_multiplier, "b_shift": b_shift,
-        "multiplier": multiplier, "shift": shift, **code_range(out.quant, op.attrs.get("activation"))},
-        struct="tk_binary_s8_params")
+        "a_multiplier": a_multiplier, "a_shift": a_shift, "b_multiplier": b_multiplier, "b_shift": b_shift,
+        "multiplier": multiplier, "shift": shift, **zeros},
+        struct=f"tk_binary_{SUFFIX[out.dtype]}_params")
 
 
 def pair(graph: Graph, op: Op) -> Call:
     """minimum, maximum."""
     shape, a_stride, b_stride = _broadcast(graph, op)
-    return Call(f"tk_{op.kind}_s8", op.inputs, {"shape": shape, "a_stride": a_stride, "b_stride": b_stride},
-                struct="tk_pair_s8_params")
+    suffix = SUFFIX[graph.tensors[op.name].dtype]
+    return Call(f"tk_{op.kind}_{suffix}", op.inputs,
+                {"shape": shape, "a_stride": a_stride, "b_stride": b_stride},
+                struct=f"tk_pair_{suffix}_params")
 
 
 def select(graph: Graph, op: Op) -> Call:
-    """By a condition that is known, or comes in."""
-    shape, *steps = _broadcast(graph, op)
+    """By a condition that is known, or comes in. It chooses bytes."""
+    shape, *steps = _broadcast(graph, op, np.dtype(graph.tensors[op.name].dtype).itemsize)
     names = ("condition_stride", "a_stride", "b_stride")
     return Call("tk_select_s8", op.inputs, {"shape": shape, **dict(zip(names, steps, strict=True))})
 
 
-def _broadcast(graph: Graph, op: Op) -> tuple[tuple[int, ...], ...]:
-    """Sizes of the four axes that are walked, and each operand's strides; codes are handed on."""
+def _broadcast(graph: Graph, op: Op, width: int = 1) -> tuple[tuple[int, ...], ...]:
+    """Sizes of the four axes that are walked, and each operand's strides; codes are handed on, in `width`
+    pieces, but for what is no code."""
     operands, out = graph.of(op), graph.tensors[op.name]
     expect_same(op, [t.quant for t in operands], out.quant)
-    axes = collapse(out.shape, *(broadcast_strides(t.shape, out.shape) for t in operands))
+    shapes = [(*t.shape, 1 if t.quant is None else width) for t in operands]
+    walked = (*out.shape, width)
+    axes = collapse(walked, *(broadcast_strides(shape, walked) for shape in shapes))
     return columns(op, axes, 4, len(operands))
 
 
 def lookup(graph: Graph, op: Op) -> Call:
     """Every function of one code: the reference's answer for each of the 256; pow with its exponent."""
     (x, *others), y = graph.of(op), graph.tensors[op.name]
+    if "int16" in (x.dtype, y.dtype):
+        return curve(graph, op)
     if not all(t.is_constant and t.size == 1 for t in others):
         raise Unsupported(f"{op.name}: {op.kind} by {others[0].name} {list(others[0].shape)}; C takes one "
                           f"constant exponent")
@@ -88,10 +102,12 @@ def binary_or_lookup(graph: Graph, op: Op) -> Call:
 
 def softmax(graph: Graph, op: Op) -> Call:
     """Over the last axis."""
-    x = graph.of(op)[0]
+    x, y = graph.of(op)[0], graph.tensors[op.name]
+    if x.dtype == "int16":
+        return curves.softmax(op, x, y)
     depth = x.shape[-1]
     require_short_softmax(op, depth)
-    expect_output(op, graph.tensors[op.name].quant, 1 / 256, -128)
+    expect_output(op, y.quant, 1 / 256, -128)
     exps = Array("exp", multipliers.softmax_exps(x.quant, op.attrs["beta"]).astype(np.int32))
     return Call("tk_softmax_s8", op.inputs, {"rows": x.size // depth, "depth": depth, "exp": exps})
 

@@ -69,13 +69,13 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "transpose": movement.transpose,
     "select": elementwise.select,
 }
-NOT_INT8: Mapping[tuple[str, str], frozenset[str]] = {
-    ("quantize", "x"): frozenset({"uint8"}), ("quantize", "out"): frozenset({"uint8"}),
+NOT_CODES: Mapping[tuple[str, str], frozenset[str]] = {
+    ("quantize", "x"): frozenset({"int8", "uint8"}), ("quantize", "out"): frozenset({"int8", "uint8"}),
     ("argmax", "out"): frozenset({"int32"}), ("gather", "indices"): frozenset({"int32"}),
     ("select", "condition"): frozenset({"bool"}),
     ("reshape", "x"): frozenset({"int32", "bool"}), ("reshape", "out"): frozenset({"int32", "bool"})}
-"""(kind, role of an input or "out") -> dtypes besides int8."""
-PORTS = {"input": ("int8", "uint8", "bool", "int32"), "output": ("int8", "uint8", "int32")}
+"""(kind, role of an input or "out") -> dtypes besides those of the op's codes."""
+PORTS = {"input": ("int8", "uint8", "int16", "bool", "int32"), "output": ("int8", "uint8", "int16", "int32")}
 """dtypes of what C takes and gives."""
 
 
@@ -165,13 +165,15 @@ def _not_codes(graph: Graph, op: Op) -> list[Tensor]:
     is its kernel's matter."""
     roles = OPS[op.kind].inputs
     full = (*roles, *roles[-1:] * (len(op.inputs) - len(roles)), "out")
-    return [tensor for role, tensor in zip(full, (*graph.of(op), graph.tensors[op.name]), strict=True)
+    tensors = *graph.of(op), graph.tensors[op.name]
+    codes = "int16" if any(t.dtype == "int16" for t in tensors) else "int8"
+    return [tensor for role, tensor in zip(full, tensors, strict=True)
             if not (tensor.is_constant and role in APART)
-            and tensor.dtype not in NOT_INT8.get((op.kind, role), ()) and tensor.dtype != "int8"]
+            and tensor.dtype not in NOT_CODES.get((op.kind, role), ()) and tensor.dtype != codes]
 
 
 def _require_codes(graph: Graph, op: Op) -> None:
-    """int8 all through, but for what NOT_INT8 says; weights known at build time."""
+    """int8 or int16 all through, but for what NOT_CODES says; weights known at build time."""
     tensors = graph.of(op)
     wrong = ", ".join(f"{t.name} is {t.dtype}" for t in _not_codes(graph, op))
     if wrong or op.kind not in CALLS:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.graph import Graph, Op, Shape, Tensor
 
 ALIGNMENT = 16
 
@@ -99,6 +99,11 @@ def lifetimes(graph: Graph, owners: Mapping[str, str]) -> list[Buffer]:
 def byte_size(tensor: Tensor) -> int:
     """Of RAM for the tensor's value."""
     return tensor.size * np.dtype(tensor.dtype).itemsize
+
+
+def in_bytes(tensor: Tensor) -> Shape:
+    """The shape of the tensor's bytes: those of a code are the last axis."""
+    return (*tensor.shape, np.dtype(tensor.dtype).itemsize)
 
 
 def _scratch_buffers(graph: Graph, scratch: Mapping[str, int]) -> list[Buffer]:

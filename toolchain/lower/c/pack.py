@@ -7,18 +7,21 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import Shape
 from toolchain.ir.quant import QuantParams, clamp_range
-from toolchain.lower.c.call import Array, Call, Value
+from toolchain.lower.c.call import SUFFIX, Array, Call, Value
+from toolchain.runtime.kernels_int16 import reduced
 from toolchain.runtime.multipliers import folded_bias, weighted
 
-LONGEST_SUM = 2**17
-"""int8 products that are too many for a 32-bit accumulator."""
+LONGEST_SUM = {"int8": 2**17, "int16": 2**23}
+"""dtype of the input -> products with int8 weights that are too many for the accumulator, of 32 bits or of
+the 46 that the multiplier leaves of 64."""
 
 
 def fully_connected(graph: Graph, op: Op) -> Call:
     """Rows times a matrix."""
     weight = graph.tensors[op.inputs[1]].data
     rows = graph.tensors[op.name].size // len(weight)
-    return Call("tk_fully_connected_s8", op.inputs[:1], {"rows": rows, "matrix": _matrix(graph, op, weight)})
+    kernel = _kernel(graph, op, "fully_connected")
+    return Call(kernel, op.inputs[:1], {"rows": rows, "matrix": _matrix(graph, op, weight)})
 
 
 def conv2d(graph: Graph, op: Op) -> Call:
@@ -41,12 +44,14 @@ def depthwise_conv2d(graph: Graph, op: Op) -> Call:
 
 def _depthwise(graph: Graph, op: Op, weight: np.ndarray, multiplier: int) -> Call:
     """weight: [1, kh, kw, channels * multiplier]"""
-    several, taps = {"multiplier": multiplier} if multiplier > 1 else {}, weight.shape[1] * weight.shape[2]
-    require_short_sum(op, taps)
-    params = {"window": _window(graph, op), **several, "weight": Array("weight", weight),
+    x, taps = graph.of(op)[0], weight.shape[1] * weight.shape[2]
+    sizes = {"multiplier": multiplier} if multiplier > 1 else {}
+    kind = "depthwise_multiplier_conv2d" if sizes else "depthwise_conv2d"
+    if x.dtype == "int16":
+        kind, sizes = "depthwise_conv2d", {"channels": x.shape[-1], "multiplier": multiplier}
+    params = {"window": _window(graph, op), **sizes, "weight": Array("weight", weight),
               "output": _folded_output(graph, op)}
-    kernel = "tk_depthwise_multiplier_conv2d_s8" if several else "tk_depthwise_conv2d_s8"
-    return Call(kernel, op.inputs[:1], params, scratch_bytes=taps * graph.of(op)[0].shape[-1])
+    return _windowed(graph, op, kind, params, taps, taps * x.shape[-1])
 
 
 def _grouped(graph: Graph, op: Op, weight: np.ndarray) -> Call:
@@ -56,44 +61,55 @@ def _grouped(graph: Graph, op: Op, weight: np.ndarray) -> Call:
     groups = channels // depth
     if depth == 1:
         return _depthwise(graph, op, np.ascontiguousarray(weight.transpose(3, 1, 2, 0)), outputs // groups)
-    require_short_sum(op, height * width * depth)
-    return Call("tk_grouped_conv2d_s8", op.inputs[:1], {
-        "window": _window(graph, op), "groups": groups, "depth": depth, "outputs": outputs // groups,
-        "weight": Array("weight", weight), "output": _folded_output(graph, op)},
-        scratch_bytes=height * width * channels)
+    params = {"window": _window(graph, op), "groups": groups, "depth": depth, "outputs": outputs // groups,
+              "weight": Array("weight", weight), "output": _folded_output(graph, op)}
+    return _windowed(graph, op, "grouped_conv2d", params, height * width * depth, height * width * channels)
+
+
+def _windowed(graph: Graph, op: Op, kind: str, params: dict[str, Value], products: int, patch: int) -> Call:
+    """A call that lays `patch` codes out for each pixel and sums `products` for each output."""
+    dtype = graph.of(op)[0].dtype
+    require_short_sum(op, products, LONGEST_SUM[dtype])
+    return Call(_kernel(graph, op, kind), op.inputs[:1], params,
+                scratch_bytes=patch * np.dtype(dtype).itemsize)
+
+
+def _kernel(graph: Graph, op: Op, kind: str) -> str:
+    return f"tk_{kind}_{SUFFIX[graph.of(op)[0].dtype]}"
 
 
 def transpose_conv2d(graph: Graph, op: Op) -> Call:
     """As it is: centred codes have 9 bits, so that half as many products fit."""
     x, weight, bias = graph.of(op)
     y, (outputs, height, width, channels) = graph.tensors[op.name], weight.shape
-    require_short_sum(op, height * width * channels, LONGEST_SUM // 2)
+    require_short_sum(op, height * width * channels, LONGEST_SUM[x.dtype] // 2)
+    centre = {"input_zero_point": int(x.quant.zero_point)} if x.dtype == "int8" else {}
     (stride_height, stride_width), pads = op.attrs["stride"], op.attrs["pads"]
-    return Call("tk_transpose_conv2d_s8", op.inputs[:1], {
+    return Call(_kernel(graph, op, "transpose_conv2d"), op.inputs[:1], {
         "input_height": x.shape[1], "input_width": x.shape[2], "channels": channels,
         "output_height": y.shape[1], "output_width": y.shape[2], "outputs": outputs,
         "kernel_height": height, "kernel_width": width,
         "stride_height": stride_height, "stride_width": stride_width,
-        "pad_top": pads[0], "pad_left": pads[2], "input_zero_point": int(x.quant.zero_point),
+        "pad_top": pads[0], "pad_left": pads[2], **centre,
         "weight": Array("weight", weight.data), "output": _output(graph, op, bias.data)})
 
 
 def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:
     matrix = _matrix(graph, op, weight)
-    return Call("tk_conv2d_s8", op.inputs[:1], {"window": _window(graph, op), "matrix": matrix},
-                scratch_bytes=matrix["depth"])
+    params = {"window": _window(graph, op), "matrix": matrix}
+    return _windowed(graph, op, "conv2d", params, matrix["depth"], matrix["depth"])
 
 
 def _matrix(graph: Graph, op: Op, weight: np.ndarray) -> dict[str, Value]:
-    """tk_matrix_s8_params of weights [O, ...]."""
+    """tk_matrix_s8_params or tk_matrix_s16_params of weights [O, ...]."""
     rows = np.ascontiguousarray(weight).reshape(len(weight), -1)
-    require_short_sum(op, rows.shape[1])
+    require_short_sum(op, rows.shape[1], LONGEST_SUM[graph.of(op)[0].dtype])
     return {"channels": rows.shape[0], "depth": rows.shape[1], "weight": Array("weight", rows),
             "output": _folded_output(graph, op)}
 
 
-def require_short_sum(op: Op, products: int, most: int = LONGEST_SUM) -> None:
-    """Raises Unsupported where sums of so many products do not fit 32 bits."""
+def require_short_sum(op: Op, products: int, most: int) -> None:
+    """Raises Unsupported where sums of so many products may not fit the accumulator."""
     if products >= most:
         raise Unsupported(f"{op.name}: {op.kind} adds {products:,} products, C takes fewer than "
                           f"{most:,}; split it")
@@ -106,10 +122,18 @@ def _folded_output(graph: Graph, op: Op) -> dict[str, Value]:
 
 
 def _output(graph: Graph, op: Op, offset: np.ndarray) -> dict[str, Value]:
-    """tk_output_s8_params: what is added per channel, multiplier and shift, and the range of codes."""
+    """tk_output_s8_params: what is added per channel, multiplier and shift, and the range of codes; or
+    tk_output_s16_params."""
     x, weight, _ = graph.of(op)
     out = graph.tensors[op.name].quant
     multiplier, shift = weighted(x.quant, weight.quant, out)
+    if out.dtype == "int16":
+        multiplier, shift = reduced(multiplier, shift)
+        low, high = clamp_range(op.attrs["activation"], out)
+        return {"bias": Array("bias", offset.astype(np.int64)),
+                "multiplier": Array("multiplier", np.broadcast_to(multiplier, offset.shape).astype(np.int16)),
+                "shift": Array("shift", np.broadcast_to(shift, offset.shape).astype(np.int8)),
+                "low": low, "high": high}
     return {"bias": Array("bias", offset.astype(np.int32)),
             "multiplier": Array("multiplier", np.broadcast_to(multiplier, offset.shape).astype(np.int32)),
             "shift": Array("shift", np.broadcast_to(shift, offset.shape).astype(np.int8)),
@@ -123,9 +147,10 @@ def code_range(out: QuantParams, activation: str | None = None) -> dict[str, int
 
 
 def _window(graph: Graph, op: Op) -> dict[str, int]:
-    """tk_patch_s8_params."""
+    """tk_patch_s8_params, whose channels are bytes."""
     x, weight, _ = graph.of(op)
-    return {**window_sizes(x.shape, graph.tensors[op.name].shape, weight.shape[1:3], op),
+    shape = (*x.shape[:3], x.shape[3] * np.dtype(x.dtype).itemsize)
+    return {**window_sizes(shape, graph.tensors[op.name].shape, weight.shape[1:3], op),
             "dilation_height": op.attrs["dilation"][0], "dilation_width": op.attrs["dilation"][1],
             "zero_point": int(x.quant.zero_point)}
 

@@ -114,9 +114,14 @@ class _Printer:
     def _place(self, name: str) -> str:
         """The expression for a tensor's first byte."""
         if self.graph.tensors[name].is_constant:
-            return f"{self.symbols.of(name)}_data"
+            wide = self.graph.tensors[name].dtype == "int16"  # kernels that move bytes take no int16_t
+            return f"{'(const void *)' if wide else ''}{self._data(name)}"
         owner = self.owners[name]
         return self.outside.get(owner) or f"memory + {self.plan.offsets[owner]}"
+
+    def _data(self, name: str) -> str:
+        """What a constant operand is called."""
+        return f"{self.symbols.of(name)}_data"
 
     def _step(self, op: Op) -> Step:
         calls, symbol = self.calls[op.name], self.symbols.of(op.name)
@@ -131,7 +136,7 @@ class _Printer:
         for name in (name for call in calls for name in call.operands):
             if self.graph.tensors[name].is_constant and name not in self.printed:
                 self.printed.add(name)
-                yield _array(self._place(name), self.graph.tensors[name].data)
+                yield _array(self._data(name), self.graph.tensors[name].data)
 
     def _call(self, call: Call, op: Op, number: int) -> PrintedCall:
         symbol = self.symbols.of(op.name)

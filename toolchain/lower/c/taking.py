@@ -9,11 +9,12 @@ from toolchain.errors import BadModel, Unsupported
 from toolchain.ir.graph import Graph, Op, Shape
 from toolchain.lower.c.axes import strides
 from toolchain.lower.c.call import Array, Call
+from toolchain.lower.c.memory import in_bytes
 from toolchain.runtime.codes import expect_same
 from toolchain.runtime.resize import nearest
 
 Walk = list[np.ndarray]
-"""Per axis of the output, outermost first: distance in x from the start to each of its places, in codes."""
+"""Per axis of the output, outermost first: distance in x from the start to each of its places, in bytes."""
 TABLES = 3
 REACH = 2**16
 """Indices that a table's uint16 can tell apart."""
@@ -23,8 +24,9 @@ def take(graph: Graph, op: Op) -> Call:
     """Tables for what is not one run of codes in x and in the output."""
     expect_same(op, [x.quant for x in graph.of(op)], graph.tensors[op.name].quant)
     x, *others = graph.of(op)
-    places = PLACES[op.kind](op, x.shape, *(t.data for t in others))
-    steps = strides(x.shape)
+    shape = in_bytes(x)
+    places = [*PLACES[op.kind](op, x.shape, *(t.data for t in others)), np.arange(shape[-1])]
+    steps = strides(shape)
     walk, run = _runs([place.ravel() * step for place, step in zip(places, steps, strict=True)])
     offset, walk = sum(int(table.min()) for table in walk), [table - table.min() for table in walk]
     walk = _merged([table for table in walk if len(table) > 1])
@@ -45,7 +47,7 @@ def gather(graph: Graph, op: Op) -> Call:
     expect_same(op, [x.quant, None], graph.tensors[op.name].quant)
     axis = op.attrs["axis"]
     return Call("tk_gather_s8", op.inputs, {
-        "rows": prod(x.shape[:axis]), "size": x.shape[axis], "run": prod(x.shape[axis + 1:]),
+        "rows": prod(x.shape[:axis]), "size": x.shape[axis], "run": prod(in_bytes(x)[axis + 1:]),
         "count": indices.size})
 
 

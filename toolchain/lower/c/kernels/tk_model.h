@@ -5,8 +5,8 @@
  * an invocation overwrites the inputs there. Or it hands in buffers of its own, which invoke reads and
  * writes instead.
  *
- * What goes in and out: codes, a byte each, with SCALE and ZERO_POINT in model.h; bool, a byte each, 0 or 1;
- * int32 for whole numbers such as the index of an argmax, in a buffer aligned to 4.
+ * What goes in and out: codes, a byte each or int16 in a buffer aligned to 2, with SCALE and ZERO_POINT in
+ * model.h; bool, a byte each, 0 or 1; int32 for whole numbers such as the index of an argmax, aligned to 4.
  *
  * invoke is reentrant: two arenas, two invocations at a time. It allocates nothing and calls memcpy and
  * memset only.

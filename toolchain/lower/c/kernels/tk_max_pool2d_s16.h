@@ -1,0 +1,15 @@
+/* tk_max_pool2d_s16.h - largest int16 code of each window; padding does not count.
+ *
+ * x    [input_height][input_width][channels]    int16
+ * out  [output_height][output_width][channels]  int16, same scale; may not overlap x
+ * Windows and parameters: tk_pool2d_s8.h, whose sizes are in codes.
+ * Source: TensorFlow Lite reference/integer_ops/pooling.h. Reentrant; no memory, no libc.
+ */
+#ifndef TK_MAX_POOL2D_S16_H
+#define TK_MAX_POOL2D_S16_H
+
+#include "tk_pool2d_s8.h"
+
+void tk_max_pool2d_s16(const tk_pool2d_s8_params *p, const void *x, void *out);
+
+#endif

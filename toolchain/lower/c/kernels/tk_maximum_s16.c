@@ -1,0 +1,9 @@
+#include "tk_maximum_s16.h"
+
+static int16_t larger(int16_t a, int16_t b) {
+    return a > b ? a : b;
+}
+
+void tk_maximum_s16(const tk_pair_s16_params *restrict p, const void *a, const void *b, void *out) {
+    tk_pair_s16(p, a, b, larger, out);
+}

@@ -1,0 +1,12 @@
+/* tk_reduce_max_s16.h - the largest code along any axes.
+ *
+ * Operands and parameters: tk_extreme_s16.h. Reentrant; no memory, no libc.
+ */
+#ifndef TK_REDUCE_MAX_S16_H
+#define TK_REDUCE_MAX_S16_H
+
+#include "tk_extreme_s16.h"
+
+void tk_reduce_max_s16(const tk_extreme_s16_params *restrict p, const void *x, void *out);
+
+#endif
