@@ -150,6 +150,36 @@ def convert(model: Model, out: Annotated[Path, typer.Argument(help="The .tflite 
 
 
 @verb
+def calibrate(model: Model, data: Annotated[str, typer.Option(help="What to run it on: as `edge build`.")],
+              out: Annotated[Path, typer.Option(help="The statistics file to write.")],
+              observer: Annotated[Literal["minmax", "moving_average", "percentile", "entropy", "mse"] | None,
+                                  typer.Option(help="How ranges are found; default minmax.")] = None,
+              percentile: Annotated[float | None, typer.Option(
+                  min=50, max=100, help="Percent of the values to keep; default 99.99.")] = None,
+              samples: Annotated[int | None, typer.Option(
+                  min=1, help="At most so many; default 100, with --until-stable all.")] = None,
+              runtime: Annotated[Literal["fastest", "litert", "onnxruntime", "reference"] | None,
+                                 typer.Option(help="What runs the model.")] = None,
+              workers: Annotated[int, typer.Option(min=1, help="Processes that share the samples.")] = 1,
+              resume: Annotated[Path | None, typer.Option(
+                  help="A statistics file, perhaps partial, to go on from.")] = None,
+              until_stable: Annotated[bool, typer.Option(
+                  "--until-stable", help="Stop when the ranges stop moving.")] = False,
+              batch: Annotated[int | None, typer.Option(min=1, help="Samples that run together.")] = None,
+              shape: ShapeOption = None, checkpoint: Checkpoint = None, json: Json = False,
+              quiet: Quiet = False) -> None:
+    """Run a model on samples and write what its activations were, for `edge build --stats`."""
+    from toolchain.calibration import calibrate_model, calibration_text, config_of
+
+    config = config_of(until_stable, observer=observer, percentile=percentile, samples=samples,
+                       runtime=runtime)
+    made = calibrate_model(model, data, out, config, workers=workers, resume=resume,
+                           until_stable=until_stable, batch=batch, shapes=shapes_of(shape),
+                           checkpoint=checkpoint, quiet=quiet)
+    show(json, made, calibration_text(made))
+
+
+@verb
 def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targets`.")],
           out: Annotated[Path, typer.Option(help="Folder for the artefact.")], data: Data = None,
           recipe: Annotated[Path | None, typer.Option(help="A recipe.toml.")] = None,

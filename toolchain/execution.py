@@ -1,7 +1,9 @@
 """Run a graph of any level here and watch any of its tensors, as calibration, correction and diagnosis do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 
@@ -32,13 +34,25 @@ def watch(graph: Graph, names: Sequence[str], runtime: str = "fastest", batch: i
     """
     if runtime != "fastest":
         return OPEN[runtime](graph, names, batch)
-    *runtimes, last = OPEN.values()
-    for open_runtime in runtimes:
-        try:
-            return open_runtime(graph, names, batch)
-        except (Unsupported, BadModel):
-            continue
-    return last(graph, names, batch)
+    return _fastest(graph, names, batch)[1]
+
+
+def fastest(graph: Graph, names: Sequence[str]) -> str:
+    """The runtime that `watch` takes for them by default: a key of OPEN."""
+    return _fastest(graph, names, None)[0]
+
+
+def _fastest(graph: Graph, names: Sequence[str], batch: int | None) -> tuple[str, Watch]:
+    *runtimes, last = OPEN
+    for runtime in runtimes:
+        with suppress(Unsupported, BadModel):
+            return runtime, OPEN[runtime](graph, names, batch)
+    return last, OPEN[last](graph, names, batch)
+
+
+def version_of(runtime: str) -> str:
+    """Of the package that `OPEN[runtime]` runs in."""
+    return version(DISTRIBUTION[runtime])
 
 
 class InBatches:
@@ -153,3 +167,4 @@ def _reference(graph: Graph, names: Sequence[str], batch: int | None) -> Watch:
 OPEN: Mapping[str, Callable[[Graph, Sequence[str], int | None], Watch]] = {
     "litert": _in_batches(_litert), "onnxruntime": _in_batches(_onnxruntime), "reference": _reference}
 """Fastest first, for small networks and for large ones, one sample at a time or several."""
+DISTRIBUTION = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime", "reference": "edge-toolchain"}
