@@ -66,6 +66,45 @@ def test_what_cannot_be_is_one_message_and_exit_code_2(files, arguments, told):
     assert done.exit_code == 2 and told in done.stderr
 
 
+def built(*arguments):
+    done = CliRunner().invoke(app, ["build", *map(str, arguments), "--target", "raspberry_pi_4", "--json"])
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_build_takes_the_statistics_instead_of_calibrating(files, tmp_path):
+    """With the observer that they were collected by; then --data is not needed."""
+    (tmp_path / "recipe.toml").write_text('[calibrate]\nobserver = "mse"\n', encoding="utf-8")
+    assert call(*files, "--observer", "mse").exit_code == 0
+    model, _, data, _, stats = files
+    whole = built(model, "--data", data, "--recipe", tmp_path / "recipe.toml", "--out", tmp_path / "a")
+    given = built(model, "--stats", stats, "--out", tmp_path / "b")
+    first, second = ((tmp_path / name / "model.tflite").read_bytes() for name in "ab")
+    assert whole["files"] == given["files"] and first == second
+
+
+@pytest.mark.parametrize("recipe, told", [
+    ('[calibrate]\nobserver = "entropy"\n', "observer entropy needs counts in bins, which observer minmax"),
+    ("[quantize]\nequalise = true\n", "equalise = true changes it"),
+])
+def test_statistics_that_do_not_serve_the_recipe_are_refused(files, tmp_path, recipe, told):
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    assert call(*files).exit_code == 0
+    done = CliRunner().invoke(app, ["build", files[0], "--target", "raspberry_pi_4", "--stats", files[-1],
+                                    "--recipe", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "a")])
+    assert done.exit_code == 2 and told in done.stderr
+
+
+def test_statistics_of_another_model_are_refused(files, tmp_path):
+    assert call(*files).exit_code == 0
+    other = tmp_path / "other.tflite"
+    net = Net(seed=1)
+    other.write_bytes(write_tflite(net.graph(net.dense(net.input("x", (1, 6)), 3, "dense"))))
+    done = CliRunner().invoke(app, ["build", str(other), "--target", "raspberry_pi_4", "--stats", files[-1],
+                                    "--out", str(tmp_path / "a")])
+    assert done.exit_code == 2 and "these statistics are of graph net" in done.stderr
+
+
 def test_the_script_does_the_same(files, tmp_path):
     assert call(*files).exit_code == 0
     first = (tmp_path / "s.json").read_bytes()

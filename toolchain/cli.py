@@ -183,6 +183,8 @@ def calibrate(model: Model, data: Annotated[str, typer.Option(help="What to run 
 def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targets`.")],
           out: Annotated[Path, typer.Option(help="Folder for the artefact.")], data: Data = None,
           recipe: Annotated[Path | None, typer.Option(help="A recipe.toml.")] = None,
+          stats: Annotated[Path | None, typer.Option(
+              help="What `edge calibrate` wrote of this model, instead of calibrating.")] = None,
           shape: ShapeOption = None, checkpoint: Checkpoint = None, json: Json = False,
           quiet: Quiet = False) -> None:
     """Turn a trained network into files for a target: prune, calibrate, quantize and lower by a recipe."""
@@ -196,7 +198,7 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
     require_place(out)
 
     artifact = build_model(model, profile, with_shapes(wanted, shapes_of(shape)), data, say=speaker(quiet),
-                           checkpoint=checkpoint)
+                           checkpoint=checkpoint, stats=stats)
     artifact.write(out)
     static, files = artifact.manifest.static_bytes, sorted(artifact.files)
     record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"],

@@ -19,9 +19,10 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
 from toolchain.lower import lower, require_known_kinds, with_files
-from toolchain.post_training import PostTraining, controlled
+from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
+from toolchain.quantize.stats_file import StatsFile, read_stats
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
 from toolchain.tomlfile import encode_toml
@@ -35,17 +36,21 @@ def quiet(message: str) -> None:
 
 
 def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None, say: Say = quiet,
-                checkpoint: Path | None = None) -> Artifact:
+                checkpoint: Path | None = None, stats: Path | None = None) -> Artifact:
     """From a model file or module and a set of samples to an artefact for one target.
 
     checkpoint: the module's weights, instead of the recipe's
+    stats:      what `edge calibrate` wrote of the same model, instead of calibrating; with its observer,
+                unless the recipe asks for another
     """
     require_known_kinds(profile)
+    seen = read_stats(stats) if stats else None
+    recipe = with_observer(recipe, seen) if seen else recipe
     samples = load_samples(data) if data else None
     say(f"loading {model}")
     graph = load(model, shapes=recipe.shapes, checkpoint=checkpoint or recipe.checkpoint)
     graph = integers_for(graph, profile.formats)
-    prepared = prepare(graph, recipe, samples, profile, say)
+    prepared = prepare(graph, recipe, samples, profile, say, seen)
     return build(prepared, profile, samples, say)
 
 
@@ -64,10 +69,11 @@ class Prepared:
 
 
 def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None = None,
-            say: Say = quiet) -> Prepared:
+            say: Say = quiet, stats: StatsFile | None = None) -> Prepared:
     """Everything that does not depend on a target's format. A quantized graph is taken as it is.
 
     profile: of a target whose channels pruning minds, and whose numbers accuracy control may widen to
+    stats:   of the canonical float graph, if it was calibrated before
     """
     graph = with_labels(graph, recipe.input.labels, samples)
     if level_of(graph) == "QUANTIZED":
@@ -85,6 +91,8 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
         return Prepared(float_graph, float_graph, recipe)
     seen = samples_for(float_graph, recipe, samples)
     stages = PostTraining(float_graph, seen, say)
+    if stats:
+        stages.take_statistics(stats, recipe)
     if recipe.quantize.accuracy_drop is None:
         return Prepared(float_graph, stages.quantized(recipe), recipe)
     found = controlled(stages, recipe, integer_only=profile is not None and "c" in profile.formats)

@@ -7,7 +7,7 @@ import msgspec
 
 from toolchain.accuracy_control import Ladder, Trial, judge_of
 from toolchain.data import Samples
-from toolchain.errors import BadSamples
+from toolchain.errors import BadInput, BadSamples
 from toolchain.execution import watch
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
@@ -17,10 +17,11 @@ from toolchain.preprocess import pixel_codes
 from toolchain.quantize.bias import correct_biases
 from toolchain.quantize.calibrate import OpenWatch, calibrate
 from toolchain.quantize.equalise import Equalised, equalised
-from toolchain.quantize.observers import OBSERVER, TensorStats
+from toolchain.quantize.observers import OBSERVER, TensorStats, settings
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.rounding import rounded
 from toolchain.quantize.sensitivity import sensitivity
+from toolchain.quantize.stats_file import StatsFile
 from toolchain.recipe import CalibrateConfig, Recipe
 from toolchain.scheme import scheme_of
 
@@ -40,14 +41,27 @@ class PostTraining:
         """The QUANTIZED graph. Raises BadSamples where there are no samples, and what the stages raise."""
         spec, graph, open_watch = recipe.quantize, self.float_graph(recipe), watching(recipe.calibrate)
         codes = quantize(graph, self.statistics(recipe), spec, self.pinned(recipe))
-        samples = self.split("calibration").take(recipe.calibrate.samples)
         if spec.rounding != "nearest":
             self.say(f"choosing the rounding of weights ({spec.rounding})")
-            codes = rounded(graph, codes, samples, open_watch, spec.rounding)
+            codes = rounded(graph, codes, self.taken(recipe), open_watch, spec.rounding)
         if spec.bias_correction == "empirical":
             self.say("correcting biases")
-            codes = correct_biases(graph, codes, samples, open_watch)
+            codes = correct_biases(graph, codes, self.taken(recipe), open_watch)
         return check(codes, "QUANTIZED")
+
+    def take_statistics(self, file: StatsFile, recipe: Recipe) -> None:
+        """What `edge calibrate` saw of the network, so that it need not be calibrated.
+
+        Raises BadInput where it is another network's, or lacks what the recipe's observer needs.
+        """
+        if recipe.quantize.equalise:
+            raise BadInput(f"{self.graph.name}: statistics are of the network as it came, and the recipe's "
+                           f"[quantize] equalise = true changes it; give --data instead of --stats")
+        self._stats[False, recipe.calibrate] = file.stats_for(self.graph, recipe.calibrate)
+
+    def taken(self, recipe: Recipe) -> Samples:
+        """The samples that the recipe calibrates with."""
+        return self.split("calibration").take(recipe.calibrate.samples)
 
     def float_graph(self, recipe: Recipe) -> Graph:
         """What is quantized: the network, its channels equalised if the recipe says so."""
@@ -99,6 +113,16 @@ def keeps_enough(stats: Mapping[str, TensorStats], config: CalibrateConfig) -> b
 def watching(config: CalibrateConfig) -> OpenWatch:
     """Opens graphs in the runtime that is to calibrate."""
     return partial(watch, runtime=config.runtime)
+
+
+def with_observer(recipe: Recipe, file: StatsFile) -> Recipe:
+    """The recipe with the observer of a statistics file, where it asks for none but the default."""
+    asked, given = recipe.calibrate, file.config
+    if settings(asked) != settings(CalibrateConfig()):
+        return recipe
+    calibrate = msgspec.structs.replace(asked, observer=given.observer, percentile=given.percentile,
+                                        smoothing=given.smoothing)
+    return msgspec.structs.replace(recipe, calibrate=calibrate)
 
 
 def controlled(stages: PostTraining, recipe: Recipe, integer_only: bool) -> Trial:
