@@ -9,6 +9,7 @@ from tests.quantize.nets import Net, run_quantized, samples_of, stats_of
 from toolchain.errors import BadConfig, Unsupported
 from toolchain.ir.quant import dequantize
 from toolchain.ir.quant import quantize as codes_of
+from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.islands import numbers_of
@@ -16,6 +17,7 @@ from toolchain.quantize.quantize import quantize
 from toolchain.recipe import CalibrateConfig, QuantSpec
 from toolchain.runtime import reference
 from toolchain.runtime.litert import LiteRT
+from toolchain.runtime.onnxruntime import OnnxRuntime
 from toolchain.runtime.tflm import run_tflm
 
 
@@ -145,5 +147,8 @@ def test_mixed_files_run_as_the_reference_does(islands):
     unit = 1e-5 if ours.dtype == np.float32 else 1
     micro = np.concatenate([sample["probability"] for sample in theirs])
     assert np.abs(micro.astype(np.float64) - ours[:4]).max() <= (unit if "float32" in islands.values() else 0)
+    exact = ours if ours.dtype == np.float32 else dequantize(ours, codes.tensors["probability"].quant)
+    onnx = OnnxRuntime(write_onnx(codes, activations="int8")).run(x)["probability"]
+    assert np.abs(onnx - exact).max() <= 10 / 256
     lite = LiteRT(model, reference_kernels=True).run(feeds)["probability"].astype(np.float64)
     assert np.abs(lite - ours).max() <= 6 * unit  # a code of the logits is several of a probability

@@ -1,6 +1,6 @@
 """Doors out: a Graph and a target's profile become an Artifact."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -43,7 +43,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
     vectors:     "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
     weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
-    int16 activations go into .tflite alone; a note says which formats are left out.
+    A network of int16 activations has no .onnx form: where there are other formats, a note says that it is
+    left out. 16-bit islands are on reals in .onnx, as another note says.
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall.
     """
     _require_ops(graph, profile)
@@ -61,8 +62,7 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
         static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
         notes=(*graph.source.notes, *_weight_notes(graph, profile, weights),
-               *(f"{MODEL_FILE[fmt]} is left out: int16 activations have a form in .tflite only"
-                 for fmt in profile.formats if fmt not in formats)),
+               *_wide_notes(graph, profile, formats)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     require_fit(static_bytes, profile, graph.name, first.plan.peak)
     files = {name: data for e in emitted.values() for name, data in e.files.items()}
@@ -71,9 +71,19 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray
 
 
 def _formats(graph: Graph, profile: TargetProfile) -> tuple[Format, ...]:
-    """Those of the profile; of a graph with int16 activations .tflite alone, where the profile has it."""
-    narrow = _scheme(graph, "float32") != "static_wi8_ai16" or "tflite" not in profile.formats
-    return profile.formats if narrow else ("tflite",)
+    """Those of the profile; of a graph with int16 activations all but .onnx, where there are others."""
+    wide = _scheme(graph, "float32") == "static_wi8_ai16"
+    others = tuple(fmt for fmt in profile.formats if fmt != "onnx")
+    return others if wide and others else profile.formats
+
+
+def _wide_notes(graph: Graph, profile: TargetProfile, formats: tuple[Format, ...]) -> Iterator[str]:
+    """What becomes of 16-bit activations where a format has none."""
+    for fmt in profile.formats:
+        if fmt not in formats:
+            yield f"{MODEL_FILE[fmt]} is left out: a network of int16 activations has no form in it"
+        elif fmt == "onnx" and any(t.dtype == "int16" for t in graph.activations):
+            yield f"{MODEL_FILE[fmt]} computes its 16-bit islands in float, with their int8 weights"
 
 
 def _for_people(graph: Graph, emitted: Mapping[Format, Emitted]) -> Files:
@@ -183,7 +193,8 @@ def _scheme(graph: Graph, weights: str) -> str:
     """Name of what the numbers became, as the recipe calls it."""
     if level_of(graph) == "FLOAT":
         return "dynamic_wi8_afp32" if weights == "int8" else weights
-    return "static_wi8_ai16" if any(t.dtype == "int16" for t in graph.activations) else "static_wi8_ai8"
+    wide = {t.dtype for t in graph.activations if t.quant is not None} == {"int16"}
+    return "static_wi8_ai16" if wide else "static_wi8_ai8"
 
 
 def _weight_notes(graph: Graph, profile: TargetProfile, weights: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from toolchain.ir.ops import PLAIN, make
 from toolchain.lower.metadata import onnx_metadata
 from toolchain.lower.onnx_half import in_float16, require_float
 from toolchain.lower.onnx_ops import EMIT
+from toolchain.lower.onnx_wide import with_reals
 from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
 from toolchain.lower.tflite_unsigned import with_signed_codes
 from toolchain.runtime.onnxruntime import PERMUTATIONS
@@ -41,10 +42,10 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
                  transposed, where they differ. Of a quantized graph they come dequantized
     input_io:    dtype of a quantized graph's inputs: "float32", or "uint8" or "int8" codes
     weights:     of a float graph: "float32", or "float16", in which the file then computes too
-    Raises Unsupported listing everything that has no ONNX form here.
+    16-bit islands are on reals. Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)
-    graph = with_signed_codes(graph)
+    graph = with_reals(with_signed_codes(graph))
     _check(graph, activations, keep)
     if weights not in WEIGHTS:
         raise BadInput(f"weights={weights!r}: must be one of {', '.join(map(repr, WEIGHTS))}")
