@@ -23,6 +23,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load, open_source
 from toolchain.pipeline import Prepared, build, prepare, samples_for
+from toolchain.post_training import PostTraining
 from toolchain.profile import Format, TargetProfile
 from toolchain.quantize.reals import watch_reals
 from toolchain.quantize.sensitivity import COUNT, costing, logits, sensitivity
@@ -32,7 +33,7 @@ from toolchain.runtime import reference
 JUDGING = ("selection", "test", "calibration")
 """Splits whose samples judge, the first that is there: what is tried because of a diagnosis has then not seen
 the test samples."""
-SAMPLES = 256
+SAMPLES, LAYER_SAMPLES = 256, 64
 ON_LADDER = 4
 """Samples that every rung runs."""
 BATCH = 32
@@ -68,7 +69,7 @@ def diagnose(subject: Subject, count: int = SAMPLES, say: Say = lambda message: 
     judged = judged.fit_to(graph).take(count)
     say(f"judging by {len(judged)} samples ({split})")
     ranking = sensitivity(graph, quantized, judged, watch, inputs=True)
-    layers = layer_figures(graph, quantized, judged, watch, ranking)
+    layers = layer_figures(graph, quantized, judged.take(LAYER_SAMPLES), watch, ranking)
     island = "int16" if subject.profile and "c" in subject.profile.formats else "float32"
     blamed = suspects(graph, quantized, layers, ranking, costing(graph, judged.take(COUNT), watch),
                       subject.recipe, island)
@@ -84,7 +85,7 @@ def diagnose(subject: Subject, count: int = SAMPLES, say: Say = lambda message: 
 def judging(samples: Samples) -> tuple[str, Samples]:
     """(name of the split, its samples): the first of JUDGING that is there, or all where there are none."""
     if samples.splits is None:
-        return "all; they calibrate too, which flatters INT8", samples
+        return "in no split: the same that calibrate", samples
     there = next((name for name in JUDGING if (samples.splits == name).any()), None)
     if there is None:
         raise BadSamples(f"{samples.name}: no samples to judge by; give some for 'selection' or 'test'")
@@ -119,9 +120,18 @@ def _open(subject: Subject, samples: Samples, say: Say) -> Opened:
                        f'float; take a static one, such as "static_wi8_ai8"')
     prepared = prepare(loaded, recipe, samples, subject.profile, say)
     activations = subject.profile.onnx_activations if subject.profile else "int8"
-    networks = Networks(source, prepared.float_graph, prepared.graph, why_not, activations=activations)
+    float_graph = _quantized_from(prepared, samples)
+    networks = Networks(source, float_graph, prepared.graph, why_not, activations=activations)
     return Opened(networks, lambda few: _device_rungs(subject, prepared, samples, few, say),
                   prepared.graph.source.notes)
+
+
+def _quantized_from(prepared: Prepared, samples: Samples) -> Graph:
+    """The float graph that was quantized: with its channels equalised, if the recipe says so."""
+    if not prepared.recipe.quantize.equalise:
+        return prepared.float_graph
+    seen = samples_for(prepared.float_graph, prepared.recipe, samples)
+    return PostTraining(prepared.float_graph, seen, lambda message: None).float_graph(prepared.recipe)
 
 
 def _changed(recipe: Recipe) -> str:
@@ -145,7 +155,8 @@ def _elsewhere(subject: Subject, loaded: Graph, source) -> Opened:
     float_graph = canonical(loaded)
     found = matched(float_graph, theirs)
     networks = Networks(source, float_graph, found.graph)
-    return Opened(networks, lambda few: [_file_rung(subject.against, networks, few)], (str(found),))
+    notes = (str(found), "what to try is for quantizing here, without --against")
+    return Opened(networks, lambda few: [_file_rung(subject.against, networks, few)], notes)
 
 
 def _file_rung(path: Path, networks: Networks, few: Samples) -> Rung:

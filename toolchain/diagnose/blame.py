@@ -8,6 +8,7 @@ import math
 from toolchain.diagnose.findings import Layer, Remedy, Suspect
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph
+from toolchain.quantize.rules import SAME, rule_of
 from toolchain.quantize.sensitivity import CODES, INPUT, WEIGHTS, Sensitivity, only_quantized
 from toolchain.recipe import Recipe
 
@@ -17,6 +18,7 @@ HARMLESS_DB = 40.0
 """An op that alone leaves more than this of the output's signal (noise 1/10,000 of its power) is none."""
 LEAST = 0.01
 """Share of all noise at the output below which an op is not blamed."""
+NEAR_DB = 6.0
 OUTLIER = 8.0
 """Times the median channel's range: the others are left 5 of 8 bits."""
 TAIL = 12.0
@@ -37,14 +39,26 @@ class Case:
     graph: Graph
     layer: Layer
     weights_db: float | None
-    codes_db: float | None
+    codes_db: float
     recipe: Recipe
     island: str = "float32"
 
     @property
     def weights_matter(self) -> bool:
-        """Whether the weights alone cost at least as much as the output's codes."""
-        return self.weights_db is not None and self.weights_db <= (self.codes_db or math.inf)
+        """Whether weights alone cost the output a quarter of what codes alone do, or more."""
+        return self.weights_db is not None and self.weights_db <= self.codes_db + NEAR_DB
+
+    @property
+    def codes_matter(self) -> bool:
+        """The other way round."""
+        return self.weights_db is None or self.codes_db <= self.weights_db + NEAR_DB
+
+    @property
+    def handed_on(self) -> str:
+        """The tensor whose scale the op's kind must take over, "" where its range is its own."""
+        op = self.graph.producers.get(self.layer.name)
+        rule = None if op is None else rule_of(self.graph, op)
+        return op.inputs[0] if rule is not None and rule.output == SAME else ""
 
     @property
     def outlier(self) -> bool:
@@ -66,20 +80,14 @@ def suspects(float_graph: Graph, quantized: Graph, layers: Sequence[Layer], rank
         share = powers[row.name] / total if math.isfinite(powers[row.name]) else 1.0
         if row.sqnr_db > HARMLESS_DB or share < LEAST:
             break
-        weights_db, codes_db = (_part(float_graph, quantized, row, part, cost) for part in (WEIGHTS, CODES))
+        weights_db, codes_db = (cost(only_quantized(float_graph, quantized, {row.name}, (part,)))
+                                for part in (WEIGHTS, CODES))
+        weights_db = weights_db if row.kind in WEIGHTED else None
         case = Case(float_graph, by_name[row.name], weights_db, codes_db, recipe, island)
         found.append(Suspect(name=row.name, kind=row.kind, output_db=row.sqnr_db, share=share,
                              weights_db=weights_db, codes_db=codes_db, causes=tuple(causes(case)),
                              remedies=tuple(remedies(case))))
     return tuple(found)
-
-
-def _part(float_graph: Graph, quantized: Graph, row: Sensitivity, part: str,
-          cost: Callable[[Graph], float]) -> float | None:
-    """The output's dB when only this part of the op is quantized; None for weights of an op that has none."""
-    if part == WEIGHTS and row.kind not in WEIGHTED:
-        return None
-    return cost(only_quantized(float_graph, quantized, {row.name}, (part,)))
 
 
 def causes(case: Case) -> Iterator[str]:
@@ -99,7 +107,7 @@ def _not_finite(case: Case) -> str:
 
 def _clipped(case: Case) -> str:
     layer = case.layer
-    if layer.saturated < CLIPPED:
+    if layer.saturated < CLIPPED or not case.codes_matter:
         return ""
     return (f"{100 * layer.saturated:.2g} % of its values are clipped: they reach {layer.low:.3g}.."
             f"{layer.high:.3g}, the codes {layer.code_low:.3g}..{layer.code_high:.3g}")
@@ -107,7 +115,7 @@ def _clipped(case: Case) -> str:
 
 def _outlier(case: Case) -> str:
     layer = case.layer
-    if not case.outlier:
+    if not (case.outlier and case.codes_matter):
         return ""
     left = f"; {100 * layer.starved:.0f} % of the {layer.channels} channels get fewer than 16 codes"
     return (f"channel {layer.widest} is {layer.spread:.3g} times as wide as the median one and takes the "
@@ -115,7 +123,7 @@ def _outlier(case: Case) -> str:
 
 
 def _tail(case: Case) -> str:
-    if case.layer.tail < TAIL or case.outlier:
+    if case.layer.tail < TAIL or case.outlier or not case.codes_matter:
         return ""
     return (f"a long tail: its outermost value lies {case.layer.tail:.3g} standard deviations out, and the "
             f"range follows it")
@@ -123,8 +131,11 @@ def _tail(case: Case) -> str:
 
 def _sparse(case: Case) -> str:
     layer = case.layer
-    if layer.codes_used >= SPARSE or case.outlier or layer.channels == layer.dead:
+    if layer.codes_used >= SPARSE or case.outlier or not case.codes_matter:
         return ""
+    if case.handed_on:
+        return (f"it has to keep the scale of {short(case.handed_on)}, of whose codes its values reach only "
+                f"{100 * layer.codes_used:.0f} %")
     return (f"only {100 * layer.codes_used:.0f} % of its codes occur, over {100 * layer.range_used:.0f} % of "
             f"their reach")
 
@@ -133,8 +144,8 @@ def _weights(case: Case) -> str:
     layer = case.layer
     if not case.weights_matter or layer.weight_db is None:
         return ""
-    return (f"its weights: {layer.weight_db:.3g} dB are left of them, least of output channel "
-            f"{layer.worst_weight}")
+    return (f"its weights: quantized they keep {layer.weight_db:.3g} dB, output channel {layer.worst_weight} "
+            f"the least")
 
 
 def _bias(case: Case) -> str:
@@ -161,7 +172,21 @@ def remedies(case: Case) -> Iterator[Remedy]:
             yield remedy
     if case.layer.kind != INPUT:
         yield Remedy(f"leave it out of INT8: {case.island}, at some cost in speed",
-                     f"[quantize.islands]\n{json.dumps(case.layer.name)} = \"{case.island}\"")
+                     f"[quantize.islands]\n{json.dumps(_pattern(case))} = \"{case.island}\"")
+
+
+def short(name: str) -> str:
+    """The first of the names that TFLite's converter strings together for an op that it fused."""
+    first = name.split(";", 1)[0]
+    return name if first == name else f"{first};..."
+
+
+def _pattern(case: Case) -> str:
+    """The op's name as `islands` takes it; of a long one its beginning, where that names no other op."""
+    pattern = case.layer.name.split(";", 1)[0] + ";*"
+    plain = not set("*?[") & set(case.layer.name)
+    alone = plain and sum(op.name.startswith(pattern[:-1]) for op in case.graph.ops) == 1
+    return pattern if alone else case.layer.name
 
 
 def _may_equalise(case: Case) -> bool:
@@ -175,15 +200,18 @@ def _may_equalise(case: Case) -> bool:
 
 def _narrower_may_help(case: Case) -> bool:
     wide = case.layer.tail >= TAIL or case.layer.codes_used < SPARSE
-    return wide and not case.outlier and case.recipe.calibrate.observer in ("minmax", "moving_average")
+    own = case.codes_matter and not (case.outlier or case.handed_on)
+    return wide and own and case.recipe.calibrate.observer in ("minmax", "moving_average")
 
 
 def _was_cut(case: Case) -> bool:
-    return case.layer.saturated >= CLIPPED and case.recipe.calibrate.observer not in ("minmax",)
+    clipped = case.layer.saturated >= CLIPPED and case.codes_matter
+    return clipped and case.recipe.calibrate.observer != "minmax"
 
 
 def _saw_too_little(case: Case) -> bool:
-    return case.layer.saturated >= CLIPPED and case.recipe.calibrate.observer == "minmax"
+    clipped = case.layer.saturated >= CLIPPED and case.codes_matter
+    return clipped and case.recipe.calibrate.observer == "minmax"
 
 
 REMEDIES: tuple[tuple[Callable[[Case], bool], Remedy], ...] = (

@@ -49,7 +49,7 @@ def climb(rungs: Sequence[Rung], say: Callable[[str], None] = lambda message: No
         try:
             results[rung.name] = rung.run()
         except ToolchainError as error:
-            steps.append(Step(rung=rung.name, against=rung.against, note=_first_line(error)))
+            steps.append(Step(rung=rung.name, against=rung.against, note=_one_line(error)))
             continue
         steps.append(_judged(rung, results))
     return tuple(steps)
@@ -66,8 +66,10 @@ def _judged(rung: Rung, results: Mapping[str, Arrays]) -> Step:
     return msgspec.structs.replace(step, rung=rung.name, against=rung.against, note=note)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def _one_line(error: Exception) -> str:
+    """The first line, and with a list what it begins with."""
+    first, *items = map(str.strip, str(error).splitlines())
+    return f"{first} {items[0]}{', ...' if items[1:] else ''}" if items else first
 
 
 # Judges ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import math
 
+from toolchain.diagnose.blame import short
 from toolchain.diagnose.findings import Diagnosis, Layer, Quality, Step, Suspect
 from toolchain.metric import Score
 
@@ -31,9 +32,10 @@ def sections(found: Diagnosis) -> Iterator[Section]:
     for number, suspect in enumerate(found.suspects, 1):
         yield from _blame(number, suspect)
     yield Section("Parity ladder", _where(found.ladder), STEP_COLUMNS, tuple(map(_step_row, found.ladder)))
-    if found.quality.classes:
+    losing = [drop for drop in found.quality.classes if drop.quantized_top1 < drop.float_top1]
+    if losing:
         yield Section("Classes that lose most", (), ("class", "n", "float", "INT8", "drop"),
-                      tuple(map(_class_row, found.quality.classes[:MOST_CLASSES])))
+                      tuple(map(_class_row, losing[:MOST_CLASSES])))
     yield _layers(found.layers)
 
 
@@ -57,7 +59,7 @@ def _blame(number: int, suspect: Suspect) -> Iterator[Section]:
     detail = ", ".join(f"{name} {_db(value)}" for name, value in parts.items() if value is not None)
     lines = (f"quantizing it alone leaves {_db(suspect.output_db)} at the output ({detail}), "
              f"{100 * suspect.share:.3g} % of all noise there", *map("why: {}".format, suspect.causes))
-    yield Section(f"{number}. {suspect.name} ({suspect.kind})", lines)
+    yield Section(f"{number}. {short(suspect.name)} ({suspect.kind})", lines)
     for remedy in suspect.remedies:
         yield Section("", (f"try: {remedy.text}",), toml=remedy.toml)
 
@@ -100,7 +102,7 @@ def _layers(layers: Sequence[Layer]) -> Section:
 
 def _layer_row(layer: Layer) -> tuple[str, ...]:
     figures = (layer.output_db, layer.local_db, layer.sqnr_db)
-    return (layer.name, layer.kind, *("-" if value is None else f"{value:.1f}" for value in figures),
+    return (short(layer.name), layer.kind, *("-" if value is None else f"{value:.1f}" for value in figures),
             f"{layer.cosine:.4f}", "-" if layer.weight_db is None else f"{layer.weight_db:.1f}",
             f"{100 * layer.codes_used:.0f} %", f"{100 * layer.saturated:.2g} %",
             f"{layer.dead} of {layer.channels}", f"{layer.spread:.3g}")
