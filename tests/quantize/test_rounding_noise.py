@@ -75,7 +75,17 @@ def test_stats_of_parts_are_those_of_the_whole():
         np.testing.assert_allclose(getattr(merged, field), getattr(whole, field), rtol=1e-12)
     flat = x.reshape(-1, 4).astype(np.float64)
     np.testing.assert_allclose(whole.energy, (flat**2).mean(axis=0), rtol=1e-6)
-    np.testing.assert_array_equal(whole.reach, np.maximum(flat.max(0), 0) - np.minimum(flat.min(0), 0))
+    width = np.maximum(flat.max(0), 0) - np.minimum(flat.min(0), 0)
+    np.testing.assert_allclose(whole.reach, np.maximum(width, 4 * np.sqrt(whole.energy)))
+
+
+def test_few_values_reach_as_far_as_their_deviation_says():
+    """4 root mean squares at least, whatever few extremes say; a long tail keeps its own end."""
+    few, many = (np.random.default_rng(0).uniform(-1, 1, (n, 1)).astype(np.float32) for n in (4, 40_000))
+    assert ChannelStats.of(few).reach == pytest.approx(4 * np.sqrt(np.mean(few.astype(float)**2)))
+    assert ChannelStats.of(many).reach == pytest.approx(4 * np.sqrt(1 / 3), rel=0.01)
+    long_tailed = np.random.default_rng(0).standard_exponential((40_000, 1), np.float32)
+    assert ChannelStats.of(long_tailed).reach == pytest.approx(float(long_tailed.max()))
 
 
 def test_a_tensor_inherits_the_rounding_of_those_before_it():

@@ -21,6 +21,7 @@ from toolchain.ir.graph import Graph, Op
 from toolchain.quantize.channels import Group, makes, peaks, reads, spread
 
 ACTIVATION_STEPS, WEIGHT_STEPS = 255, 127
+DEVIATIONS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,10 @@ class ChannelStats:
 
     @property
     def reach(self) -> np.ndarray:
-        """Width of each channel's range with 0 in it."""
-        return np.maximum(self.high, 0) - np.minimum(self.low, 0)
+        """Width of each channel's range with 0 in it, and no less than `DEVIATIONS` times its root mean
+        square: the extremes of a few values say little of what is to come."""
+        width = np.maximum(self.high, 0) - np.minimum(self.low, 0)
+        return np.maximum(width, DEVIATIONS * np.sqrt(self.energy))
 
 
 @dataclass(frozen=True, eq=False)
