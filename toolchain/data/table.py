@@ -30,10 +30,11 @@ DELIMITERS = ",;\t"
 
 @dataclass(frozen=True)
 class Run:
-    """Readings begin..end-1, one behind the other in one file, of one label, group and split."""
+    """Readings begin..end-1, one behind the other in a file, of one label, group and split."""
 
     begin: int
     end: int
+    file: str
     label: str
     group: str
     split: str
@@ -63,6 +64,7 @@ def load_table(files: list[Path], manifest: FilesManifest, about: Path) -> Sampl
     require_per_channel(steps, len(channels), about)
     return Samples(files[0].name, {"x": x}, y, splits, np.arange(len(starts)),
                    Preprocessing(steps.mean, steps.scale), "channels_last", classes, channels,
+                   groups=[run.group or run.file for run in owners],
                    remedy="write [table] columns and window in its manifest")
 
 
@@ -79,7 +81,7 @@ def _parsed(files: list[Path], config: Table) -> tuple[Spool, tuple[str, ...], l
             begin = spool.count
             for _, reading in readings:
                 spool.append(reading)
-            runs.append(Run(begin, spool.count, *keys))
+            runs.append(Run(begin, spool.count, lines.file.name, *keys))
     return spool, channels, runs
 
 
