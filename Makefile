@@ -42,13 +42,15 @@ READY        := .venv/ready-$(call digest,pyproject.toml setup.py toolchain/quan
                  requirements/no-deps.txt)
 READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
 READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requirements/no-deps.txt)
+READY_NNCF   := .venv-nncf/ready-$(call digest,requirements/peers-nncf.txt)
 READY_TENSORFLOW := .venv-tensorflow/ready-$(call digest,requirements/tensorflow.txt)
 
-.PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers
+.PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers setup-nncf
 setup: $(READY)  ## system packages and .venv/ with .venv/bin/edge
 setup-tflite-runtime: $(READY_TFLITE)  ## a second environment, with the runtime that older devices have
 setup-tensorflow: $(READY_TENSORFLOW)  ## a third, 1.6 GB, that reads Keras models and SavedModels
 setup-peers: $(READY_PEERS)  ## a fourth, with the converter and quantizer that we are compared with
+setup-nncf: $(READY_NNCF)  ## a fifth, with NNCF, that we are compared with too
 
 # torch goes in first, by its exact version: asked for as a range, or by another package, pip takes the newest.
 $(READY):
@@ -80,6 +82,12 @@ $(READY_PEERS):
 	.venv-peers/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/no-deps.txt
 	@rm -f .venv-peers/ready-* && touch $@
 
+$(READY_NNCF):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv-nncf
+	.venv-nncf/bin/pip install --quiet --requirement requirements/peers-nncf.txt
+	@rm -f .venv-nncf/ready-* && touch $@
+
 PHOTOS := calibration_data/photos/manifest.toml
 .PHONY: data
 data: $(PHOTOS)  ## the sample sets that are not committed
@@ -87,7 +95,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -112,6 +120,9 @@ benchmark-onnx: setup data  ## its .onnx part alone, without the vendors' enviro
 
 benchmark-zoo: setup setup-peers data  ## the zoo's files beside the vendors'; QUICK=1: fewer runs; ONLY=name,name
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_zoo.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+benchmark-accuracy: setup setup-peers setup-nncf data  ## accuracy of INT8 beside the vendors' tools; needs the kit
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_accuracy.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 soak: setup  ## 10,000 damaged files of each format through its door; COUNT=500: fewer
 	$(BIN)/python scripts/soak.py $(if $(COUNT),--count $(COUNT))

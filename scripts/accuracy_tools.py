@@ -135,7 +135,7 @@ def vendor_file(at: Workplace) -> Path:
 
 
 def logits(at: Workplace, file: Path) -> np.ndarray:
-    """(N, classes) reals that a file answers to the test samples, kept beside it. In a child: it may crash."""
+    """(N, classes) reals that a file answers to the test samples, kept beside it; a child gives them"""
     samples = at.samples("test", file.suffix)
     kept = at.folder / f"{file.stem}-{digest_of(file, samples)}.npy"
     if not kept.exists():

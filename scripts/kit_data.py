@@ -19,7 +19,8 @@ CALIBRATION, SELECTION = 100, 500
 
 
 class Parts(NamedTuple):
-    """Disjoint samples, each (n, ...) float32 as the network reads them, channels last; labels (n,) int64."""
+    """Disjoint samples, each (n, ...) float32 as the network reads them, channels last; labels (n,) int64, or
+    (0,) where there are none."""
 
     calibration: np.ndarray
     selection: tuple[np.ndarray, np.ndarray]
@@ -82,12 +83,13 @@ def keywords() -> Parts:
 
 
 def persons() -> Parts:
-    """Photos at 96 x 96 in 0..1: those of ImageNet's calibrate; there are none with labels to choose by."""
-    photos = images([KIT / "imagenet_photos/photos224_0.npz"], (96, 96)).astype(np.float32) / 255
+    """Photos at 96 x 96 in 0..1: those of ImageNet's calibrate, and choose, without labels."""
+    photos, others = (images([KIT / f"imagenet_photos/photos224_{i}.npz"], (96, 96)).astype(np.float32) / 255
+                      for i in (0, 1))
     with np.load(KIT / "vww_coco/images96.npz") as blob:
         test = blob["x"].astype(np.float32) / 255, blob["y"].astype(np.int64)
     x = photos[shuffled(len(photos))][:CALIBRATION]
-    return Parts(x, (x[:0], np.zeros(0, np.int64)), test)
+    return Parts(x, (others, np.zeros(0, np.int64)), test)
 
 
 def photographs() -> Parts:
@@ -95,7 +97,7 @@ def photographs() -> Parts:
     test split choose (without labels); the kit's photos, of other things, are tested."""
     paths = [KIT / f"imagenet_photos/photos224_{i}.npz" for i in (0, 1)]
     crops = load_samples("photos")
-    calibration, selection = (crops.split(name).x["x"] for name in ("calibration", "test"))
+    calibration, selection = (np.asarray(crops.split(name).x["x"]) for name in ("calibration", "test"))
     calibration = np.concatenate([calibration, calibration[:, :, ::-1]])
     x, chosen, test = (_centred(part) for part in (calibration[shuffled(len(calibration))][:CALIBRATION],
                                                    selection, images(paths)))
