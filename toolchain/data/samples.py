@@ -31,6 +31,8 @@ class Samples:
     axes:          input name -> how a stored batch is transposed into the graph's layout; set by `fit_to`
     numbers:       input name -> dtype, of inputs that are no reals (tokens, masks); set by `fit_to`
     files:         what the source calls each of its samples, by position; () where they have no names
+    groups:        what each sample, by position, must share a split with: a subject, a recording; () where
+                   the source does not say
     notes:         what the source holds and was left out, in words
     remedy:        what to write where samples are no shape that a graph takes
     """
@@ -47,6 +49,7 @@ class Samples:
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     numbers: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[str] = ()
+    groups: Sequence[str] = ()
     notes: tuple[str, ...] = ()
     remedy: str = ""
 
@@ -94,14 +97,21 @@ class Samples:
         for start in range(0, len(self), size):
             yield self.feeds(slice(start, start + size))
 
-    def _converted(self, key: str, index: slice | np.ndarray) -> np.ndarray:
+    def values(self, key: str, stored: np.ndarray) -> np.ndarray:
+        """Stored samples of an input as the float32 that is fed; tokens and masks as they are."""
         if key in self.numbers:
-            return self._numbers(key, index)
+            return stored
         with np.errstate(over="ignore"):
-            x = self.x[key][index].astype(np.float32)
+            x = stored.astype(np.float32)
         if self.preprocessing != Preprocessing():
             x -= np.asarray(self.preprocessing.mean, np.float32)
             x /= np.asarray(self.preprocessing.scale, np.float32)
+        return x
+
+    def _converted(self, key: str, index: slice | np.ndarray) -> np.ndarray:
+        if key in self.numbers:
+            return self._numbers(key, index)
+        x = self.values(key, self.x[key][index])
         bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
         if bad.any():
             sample = self.called(self.rows[index][bad][0])
