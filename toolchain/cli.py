@@ -15,11 +15,14 @@ from toolchain.errors import BadInput, ToolchainError, Unsupported
 
 app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Put a trained network on a small device, and measure what it does there.")
+data_app = typer.Typer(no_args_is_help=True, help="Look at samples.")
+app.add_typer(data_app, name="data")
 
 Model = Annotated[str, typer.Argument(help="A .tflite, .onnx, .keras, .h5 or .pt2 file, a SavedModel's "
                                                "folder, or file.py:function for PyTorch.")]
 ArtifactPath = Annotated[Path, typer.Argument(help="A folder that `edge build` made, or a model file.")]
-Data = Annotated[str | None, typer.Option(help="A set in calibration_data/, a set's folder, or an .npz.")]
+Data = Annotated[str | None, typer.Option(
+    help="A set in calibration_data/, an .npz, .npy or .csv, a folder of images or clips, or file.py:name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Device = Annotated[str | None, typer.Option(help="host, or the target's own device (default).")]
@@ -31,7 +34,7 @@ Checkpoint = Annotated[Path | None, typer.Option(
 FormatOption = Annotated[str | None, typer.Option("--format", help="Which of the artefact's files.")]
 
 
-def verb(function):
+def verb(function, within: typer.Typer = app):
     """Register a command that turns the user's errors into one message and an exit code."""
     @functools.wraps(function)
     def guarded(*args, **options):
@@ -49,7 +52,7 @@ def verb(function):
             print("edge: interrupted", file=sys.stderr)
             raise typer.Exit(130) from None
 
-    return app.command(name=function.__name__)(guarded)
+    return within.command(name=function.__name__)(guarded)
 
 
 def out_of_reach(error: OSError | MemoryError) -> str:
@@ -296,3 +299,17 @@ def diagnose(model: Model, data: Annotated[str, typer.Option(help="A set or .npz
     if markdown:
         markdown.write_text(as_markdown(found), encoding="utf-8")
     show(json, found, terminal(found))
+
+
+@functools.partial(verb, within=data_app)
+def check(source: Annotated[str, typer.Argument(metavar="SET", help="What --data takes elsewhere.")],
+          model: Annotated[str | None, typer.Option(help="The network that is fed with them.")] = None,
+          shape: ShapeOption = None, checkpoint: Checkpoint = None, json: Json = False,
+          quiet: Quiet = False) -> None:
+    """Say what samples hold and what looks wrong with them; exit code 2 where something is an error."""
+    from toolchain.data_inspection import data_text, inspect_data
+
+    found = inspect_data(source, model, shapes_of(shape), checkpoint)
+    show(json, found, data_text(found))
+    if any(finding.severity == "error" for finding in found.summary.findings):
+        raise typer.Exit(BadInput.exit_code)
