@@ -1,6 +1,7 @@
 """The edge command as a script sees it: exit codes, streams, JSON, one clear message for each bad input."""
 
 from dataclasses import replace
+import hashlib
 import json
 from pathlib import Path
 import subprocess
@@ -133,6 +134,17 @@ def test_targets_and_help_start_without_heavy_imports():
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
     code, stdout, _ = edge("targets", "--json")
     assert code == 0 and "cortex_m4_qemu" in {t["name"] for t in json.loads(stdout)["targets"]}
+
+
+def test_samples_are_looked_at_alone_and_beside_a_model(model, data, tmp_path):
+    code, out, _ = edge("data", "check", data, "--model", model)
+    assert code == 0 and "samples.npz: 20 samples" in out and "input    " in out
+    code, out, _ = edge("data", "check", data, "--json")
+    assert code == 0 and json.loads(out)["sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
+    np.savez(tmp_path / "bad.npz", x=np.full((5, 4, 4, 2), np.nan))
+    code, out, _ = edge("data", "check", tmp_path / "bad.npz")
+    assert code == 2 and "error: x: 5 of 5 samples hold NaN or Inf, the first is 0" in out
+    fails(2, "nothing: neither a file nor a sample set", "data", "check", "nothing")
 
 
 def test_a_missing_model_is_named(tmp_path, data):
