@@ -88,10 +88,13 @@ def cross_layer_factors(made: np.ndarray, read: np.ndarray) -> np.ndarray:
 
 # With samples -----------------------------------------------------------------------------------------------
 
-def equalised(graph: Graph, samples: Samples | None, open_watch: OpenWatch) -> Equalised:
-    """The same function with channels scaled where INT8 is estimated to lose less for it.
+def equalised(graph: Graph, samples: Samples | None, open_watch: OpenWatch,
+              activations: str = "int8") -> Equalised:
+    """The same function with channels scaled where rounding is estimated to lose less for it.
 
-    graph:   CANONICAL;  samples: of the calibration split, None for cross-layer equalisation without data
+    graph:       CANONICAL
+    samples:     of the calibration split, None for cross-layer equalisation without data
+    activations: dtype of their codes, "int8" or "int16"
     Where a relu6 never comes near 6 on the samples and stands in the way, it becomes relu: inputs that go
     beyond are cut by the range of its codes instead.
     """
@@ -104,7 +107,7 @@ def equalised(graph: Graph, samples: Samples | None, open_watch: OpenWatch) -> E
     near = {op.name for op in _capped(graph) if stats[op.name].high.max() > 6 * CAP_MARGIN}
     relaxed = _without_caps(graph, keep=near)
     grouping = scalable_groups(relaxed)
-    chosen = {group.name: _chosen(relaxed, group, stats) for group in grouping.groups}
+    chosen = {group.name: _chosen(relaxed, group, stats, activations) for group in grouping.groups}
     accepted = [group for group in grouping.groups if chosen[group.name].gain > 0]
     result = relaxed
     for group in accepted:
@@ -144,11 +147,12 @@ class _Choice:
                 f"estimated noise {self.gain:.1f} dB lower")
 
 
-def _chosen(graph: Graph, group: Group, stats: Mapping[str, ChannelStats]) -> _Choice:
+def _chosen(graph: Graph, group: Group, stats: Mapping[str, ChannelStats], activations: str) -> _Choice:
     unit = np.ones(group.count)
     if not group.readers:
         return _Choice(unit, (0.0, 0.0), 0.0)
-    noise, read = GroupNoise(graph, group, stats, observed(graph)), column_peaks(graph, group)
+    noise = GroupNoise(graph, group, stats, observed(graph), activations)
+    read = column_peaks(graph, group)
     before, reach = noise(unit), noise.reach
     if not (before > 0 and reach.max() > 0 and read.max() > 0):
         return _Choice(unit, (0.0, 0.0), 0.0)

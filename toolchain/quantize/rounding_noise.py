@@ -20,7 +20,9 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op
 from toolchain.quantize.channels import Group, makes, peaks, reads, spread
 
-ACTIVATION_STEPS, WEIGHT_STEPS = 255, 127
+ACTIVATION_STEPS = {"int8": 255, "int16": 65534}
+"""dtype of activations -> steps over their range; weights have 127 to either side of 0."""
+WEIGHT_STEPS = 127
 DEVIATIONS = 4
 
 
@@ -81,11 +83,15 @@ class _Reader:
 
 
 class GroupNoise:
-    """The estimate for one group. stats: of its tensors and of what its readers read."""
+    """The estimate for one group.
+
+    stats:    of its tensors and of what its readers read
+    observed: tensors that are rounded to a range of their own;  activations: dtype of their codes
+    """
 
     def __init__(self, graph: Graph, group: Group, stats: Mapping[str, ChannelStats],
-                 observed: Iterable[str]):
-        self.group, self.stats = group, stats
+                 observed: Iterable[str], activations: str = "int8"):
+        self.group, self.stats, self.steps = group, stats, ACTIVATION_STEPS[activations]
         self.coded = {name for name in observed if name in group.channels}
         self.readers = [self._reader(graph, op) for op in group.readers]
 
@@ -119,7 +125,7 @@ class GroupNoise:
         """Of rounding to the codes of a tensor, whose range is the widest that its channels need."""
         stats, each = self.stats[name], spread(factors, self.group.channels[name])
         width = max((stats.high / each).max(), 0) - min((stats.low / each).min(), 0)
-        return float((width / ACTIVATION_STEPS)**2 / 12)
+        return float((width / self.steps)**2 / 12)
 
     def __call__(self, factors: np.ndarray) -> float:
         """The sum of the readers' shares."""
