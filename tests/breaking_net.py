@@ -4,9 +4,13 @@ It is trained on gratings, and then rescaled so that it computes the same: each 
 times a factor, the depthwise weights that read it by the same factor. One channel is an outlier; per tensor,
 all others share the few codes that it leaves them. Hard swishes stand around it, as in MobileNetV3 (Howard et
 al. 2019).
+
+`python -m tests.breaking_net FOLDER` writes it as breaking.onnx, and its samples as gratings.npz.
 """
 
 from functools import cache
+from pathlib import Path
+import sys
 
 import numpy as np
 
@@ -112,3 +116,18 @@ def _planted(graph: Graph) -> Graph:
 
 def _scaled(tensor: Tensor, factors: np.ndarray) -> Tensor:
     return constant(tensor.name, tensor.data * factors)
+
+
+def write(folder: Path) -> None:
+    """breaking.onnx and gratings.npz."""
+    from toolchain.ir.passes import canonical
+    from toolchain.lower.onnx import write_onnx
+
+    graph, samples, _ = breaking_net()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "breaking.onnx").write_bytes(write_onnx(canonical(graph)))
+    np.savez(folder / "gratings.npz", x=samples.x["x"], y=samples.y, split=samples.splits)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -10,14 +10,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests.breaking_net import breaking_net
+from tests.breaking_net import breaking_net, write
 from toolchain.cli import app
 from toolchain.diagnose.findings import Diagnosis
 from toolchain.diagnose.tables import terminal
 from toolchain.diagnosis import JUDGING, judging
 from toolchain.errors import BadSamples
 from toolchain.ir.passes import canonical
-from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
@@ -28,10 +27,9 @@ from toolchain.recipe import CalibrateConfig
 def folder(tmp_path_factory) -> Path:
     """breaking.onnx, its samples, and INT8 of it as a .tflite."""
     place = tmp_path_factory.mktemp("breaking")
+    write(place)
     graph, samples, _ = breaking_net()
     graph = canonical(graph)
-    (place / "breaking.onnx").write_bytes(write_onnx(graph))
-    np.savez(place / "gratings.npz", x=samples.x["x"], y=samples.y, split=samples.splits)
     coded = quantize(graph, calibrate(graph, CalibrateConfig(), samples.split("calibration")))
     (place / "theirs.tflite").write_bytes(write_tflite(coded, integer_only=True))
     return place
