@@ -35,7 +35,7 @@ def test_every_value_is_counted_and_the_extremes_are_numpys(kind, parts):
     counter, histogram = kind(), np.zeros(BINS, np.int64)
     for part in parts:
         values = part.view(np.float32)
-        low, high = counter.add(values)
+        low, high = counter.add(values).T
         histogram += expected_counts(values)
         assert low.dtype == high.dtype == np.float32
         np.testing.assert_array_equal(low, values.min(axis=1))
@@ -49,7 +49,7 @@ def test_blocks_of_any_size(kind, shape):
     values = np.maximum(np.random.default_rng(5).normal(size=shape), 0).astype(np.float32)
     values[-1, -1], values[0, 0] = 9, -9
     counter = kind()
-    low, high = counter.add(values)
+    low, high = counter.add(values).T
     np.testing.assert_array_equal(low, values.min(axis=1))
     np.testing.assert_array_equal(high, values.max(axis=1))
     np.testing.assert_array_equal(counter.counts(), expected_counts(values))
@@ -61,7 +61,7 @@ def test_blocks_of_any_size(kind, shape):
 def test_a_single_nan_or_infinity_is_seen_wherever_it_is(kind, place, bad):
     values = np.ones((1, 10_000), np.float32)
     values[0, place] = bad
-    low, high = kind().add(values)
+    low, high = kind().add(values).T
     np.testing.assert_array_equal([*low, *high], [values.min(), values.max()])
 
 

@@ -2,7 +2,7 @@
 
 from functools import reduce
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 import numpy as np
@@ -15,9 +15,9 @@ reals = st.floats(width=32, allow_nan=False, allow_infinity=False)
 batches = st.integers(1, 4).flatmap(lambda n: arrays(np.float32, (n, 5), elements=reals))
 
 
-def observe(observer: str, *parts: np.ndarray, rows: list | None = None, **settings) -> TensorStats:
+def observe(observer: str, *parts: np.ndarray, rows: list | None = None, **changed) -> TensorStats:
     """Statistics of batches of samples, which are numbered as they come."""
-    accumulator, done = Accumulator(CalibrateConfig(observer=observer, **settings)), 0
+    accumulator, done = Accumulator(CalibrateConfig(observer=observer, **changed)), 0
     for i, part in enumerate(parts):
         accumulator.add(part, np.arange(done, done + len(part)) if rows is None else rows[i])
         done += len(part)
@@ -33,6 +33,7 @@ def content(stats: TensorStats) -> tuple:
 
 
 @pytest.mark.parametrize("observer", OBSERVER)
+@settings(max_examples=40)
 @given(parts=st.lists(batches, min_size=1, max_size=5), order=st.randoms())
 def test_any_split_in_any_order_gives_the_same_statistics(observer, parts, order):
     whole = np.concatenate(parts)
@@ -54,6 +55,7 @@ def test_extremes_are_exact_and_minmax_keeps_them_all(x):
 
 
 @pytest.mark.parametrize("observer", OBSERVER)
+@settings(max_examples=40)
 @given(batches)
 def test_a_range_is_ordered_and_within_the_extremes(observer, x):
     low, high = observe(observer, x).range

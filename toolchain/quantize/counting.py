@@ -40,18 +40,17 @@ def _load():
 OBSERVE = _load()
 
 
-def row_extremes(values: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest value of each row of float32 (n, m), contiguous, as float32 (n,).
+def row_extremes(values: np.ndarray, lanes: int | None = None) -> np.ndarray:
+    """Smallest and largest value of each row of float32 (n, m), contiguous: float32 (n, 2).
 
     NaN shows in both.
-    counts: uint32 (BINS, LANES) that the values are counted into, in C
+    lanes: address of uint32 (BINS, LANES) that the values are counted into, in C
     """
     if OBSERVE is None:
-        return values.min(axis=1), values.max(axis=1)
+        return np.stack([values.min(axis=1), values.max(axis=1)], axis=1)
     extremes = np.empty((len(values), 2), np.float32)
-    OBSERVE(values.ctypes.data, *values.shape, extremes.ctypes.data,
-            None if counts is None else counts.ctypes.data)
-    return extremes[:, 0], extremes[:, 1]
+    OBSERVE(values.ctypes.data, *values.shape, extremes.ctypes.data, lanes)
+    return extremes
 
 
 class LaneCounter:
@@ -59,10 +58,11 @@ class LaneCounter:
 
     def __init__(self):
         self._lanes = np.zeros((BINS, LANES), np.uint32)
+        self._address = self._lanes.ctypes.data
         self._in_lanes = 0
         self._flushed: np.ndarray | None = None
 
-    def add(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def add(self, values: np.ndarray) -> np.ndarray:
         """Count float32 (n, m), contiguous; returns its `row_extremes`. Raises ValueError beyond CAPACITY."""
         if values.size > CAPACITY:
             raise ValueError(f"{values.size:,} values at a time; at most {CAPACITY:,} are counted")
@@ -70,7 +70,7 @@ class LaneCounter:
             self._flushed, self._in_lanes = self.counts(), 0
             self._lanes[:] = 0
         self._in_lanes += values.size
-        return row_extremes(values, self._lanes)
+        return row_extremes(values, self._address)
 
     def counts(self) -> np.ndarray:
         """int64 (BINS,), a copy."""
@@ -84,7 +84,7 @@ class NumpyCounter:
     def __init__(self):
         self._counts = np.zeros(BINS, np.int64)
 
-    def add(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def add(self, values: np.ndarray) -> np.ndarray:
         """Count float32 (n, m), contiguous; returns its `row_extremes`."""
         bits = values.reshape(-1).view(np.uint32)
         blocks = (bits[start:start + BLOCK] >> 16 for start in range(0, bits.size, BLOCK))

@@ -144,13 +144,18 @@ class Accumulator:
 
         rows: int64 (n,), each sample's row in its set
         """
-        flat = np.ascontiguousarray(values, np.float32).reshape(len(rows), -1)
-        low, high = row_extremes(flat) if self._counter is None else self._counter.add(flat)
-        self.low = float(np.minimum(self.low, low.min() + ZERO))
-        self.high = float(np.maximum(self.high, high.max() + ZERO))
+        parts = 1 if self._parts is None else len(rows)
+        flat = np.ascontiguousarray(values, np.float32).reshape(parts, -1)
+        ends = row_extremes(flat) if self._counter is None else self._counter.add(flat)
+        for low, high in ends.tolist():
+            if low < self.low or low != low:  # NaN comes in and stays: nothing is smaller
+                self.low = low + 0.0
+            if high > self.high or high != high:
+                self.high = high + 0.0
         self.count += flat.size
         if self._parts is not None:
-            self._parts.append(RowExtremes(np.array(rows, np.int64), low + ZERO, high + ZERO))
+            ends += ZERO
+            self._parts.append(RowExtremes(np.array(rows, np.int64), ends[:, 0], ends[:, 1]))
 
     def stats(self) -> TensorStats:
         """What was seen so far. Raises ValueError where nothing was."""
