@@ -91,3 +91,17 @@ def test_correlation_is_the_cosine_of_all_elements():
     a, b = np.array([1.0, 2.0]), np.array([2.0, -1.0])
     assert correlation(a, 3 * a) == pytest.approx(1) and correlation(a, b) == pytest.approx(0)
     assert correlation(a, np.ones(3)) == 0 and correlation(0 * a, 0 * a) == 1 and correlation(0 * a, a) == 0
+
+
+@pytest.mark.parametrize(("float_file", "int8_file", "ops"), [
+    ("kws_ref_model_float32", "kws_ref_model", 13), ("pretrainedResnet", "pretrainedResnet_quant", 16),
+    ("vww_96_float", "vww_96_int8", 31)])
+def test_vendors_files_are_matched_whole(kit, float_file, int8_file, ops):
+    graph, theirs = (canonical(load(kit / "models" / f"{name}.tflite")) for name in (float_file, int8_file))
+    found = matched(graph, theirs)
+    assert len(found.by_name) + len(found.by_structure) == ops and not found.missing
+    nameless = matched(graph, anonymous(theirs))
+    assert len(nameless.by_structure) == ops
+    for op in graph.ops:
+        one, other = (each.graph.tensors[op.name].quant for each in (found, nameless))
+        assert one.same_as(other)
