@@ -81,7 +81,8 @@ def _unnormalized(samples: Samples, graph: Graph, feeds: Mapping[str, np.ndarray
     if first_norms(graph) or samples.preprocessing != Preprocessing():
         return
     for name, x in feeds.items():
-        plain = name not in samples.numbers and name not in graph.metadata.frames
+        tensor = graph.tensors[name]
+        plain = name not in samples.numbers and name not in graph.metadata.frames and tensor.quant is None
         if plain and x.ndim == 4 and x.min() >= 0 and 2 < x.max() <= 255 and (x == np.round(x)).all():
             yield Finding("warning", name, f"values are whole numbers in {x.min():g}..{x.max():g}, pixels by "
                           f"the look of them: unless the network was trained on those, write [preprocessing] "

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+import tokenize
 import zipfile
 import zlib
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from toolchain.errors import BadSamples
 
-UNREADABLE = (OSError, ValueError, EOFError, MemoryError, TypeError, RuntimeError, zipfile.BadZipFile,
-              zlib.error)
+UNREADABLE = (OSError, ValueError, EOFError, MemoryError, TypeError, RuntimeError, SyntaxError,
+              tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 """What zipfile and numpy raise for an .npz that is none, or is damaged."""
 
 

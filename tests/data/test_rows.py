@@ -103,6 +103,13 @@ def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path):
         load_samples(tmp_path / "x.npy")
 
 
+@pytest.mark.parametrize("header", [b"{'descr': '|u1', (((((", b"{'descr': '<q9', 'shape': (9,)}", b"\0\xff"])
+def test_a_header_that_is_none_is_refused(tmp_path, header):
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(BadSamples, match="x.npy: not a readable .npy without pickles"):
+        load_samples(tmp_path / "x.npy")
+
+
 PEAK = r"""
 import pathlib, re, sys
 from toolchain.data import load_samples

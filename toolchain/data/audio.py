@@ -1,6 +1,7 @@
 """Clips as samples: read one by one when they are asked for, and turned into features as a manifest says."""
 
 from pathlib import Path
+import struct
 import wave
 
 import numpy as np
@@ -61,7 +62,9 @@ def _wav(path: Path) -> tuple[int, np.ndarray]:
         with wave.open(str(path)) as stream:
             width, channels = stream.getsampwidth(), stream.getnchannels()
             data, rate = stream.readframes(stream.getnframes()), stream.getframerate()
-    except (wave.Error, EOFError, OSError, RuntimeError) as error:
+            if width > 4:
+                raise wave.Error(f"{8 * width} bits a sample")
+    except (wave.Error, EOFError, OSError, RuntimeError, ValueError, struct.error) as error:
         raise BadSamples(f"{path}: not a readable .wav: {str(error) or 'it ends early'}; write it as "
                          f"PCM of 16 bits") from None
     usable = len(data) - len(data) % (width * channels)
