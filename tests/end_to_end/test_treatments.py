@@ -139,5 +139,5 @@ def test_biases_matter_most_where_activations_are_wide():
     bench = Bench(load(entry.open()), entry.draw(*CALIBRATION), entry.draw(*HELD_OUT))
     bench.spec = QuantSpec(scheme="static_wi8_ai16")
     plain, corrected = bench.figure(bench.graph), bench.figure(bench.graph, bench.empirically)
-    print(f"ds_cnn, int16 activations, n = {len(bench.test)}: plain {plain:.1f} dB, biases {corrected:.1f} dB")
+    print(f"int16 activations, n = {len(bench.test)}: plain {plain:.1f} dB, biases {corrected:.1f} dB")
     assert corrected > plain + 5

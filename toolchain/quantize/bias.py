@@ -16,14 +16,13 @@ from toolchain.data import Samples
 from toolchain.ir.check import INTEGER, WEIGHTED, check
 from toolchain.ir.graph import Graph, Op, Tensor, unique_name
 from toolchain.ir.quant import dequantize, round_half_away
-from toolchain.quantize.calibrate import OpenWatch
+from toolchain.quantize.calibrate import OpenWatch, batch_size
 from toolchain.quantize.stepwise import Codes, after_step, coded, holdable, steps_between
 from toolchain.quantize.weights import BIAS_LIMIT
 from toolchain.runtime.kernels_float import FLOAT
 
 SAMPLES = 128
 """Means settle sooner than ranges."""
-BATCH = 8
 
 
 def correct_biases(graph: Graph, quantized: Graph, samples: Samples, open_watch: OpenWatch) -> Graph:
@@ -113,7 +112,7 @@ def _float_means(graph: Graph, ops: list[Op], samples: Samples,
     """Mean over the samples of what each op reads, in float: op name -> an array of the input's shape."""
     names = list(dict.fromkeys(op.inputs[0] for op in ops))
     watch, totals = open_watch(graph, names), dict.fromkeys(names, 0.0)
-    for feeds in samples.batches(BATCH):
+    for feeds in samples.batches(batch_size(graph, names)):
         seen, count = watch(feeds), len(next(iter(feeds.values())))
         totals = {name: totals[name] + count * _mean(graph.tensors[name].shape, seen[name]) for name in names}
     return {op.name: totals[op.inputs[0]] / len(samples) for op in ops}

@@ -15,7 +15,7 @@ import numpy as np
 from toolchain.data import Samples
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph, Op
-from toolchain.quantize.calibrate import OpenWatch
+from toolchain.quantize.calibrate import OpenWatch, batch_size
 from toolchain.quantize.channels import (
     Group,
     Grouping,
@@ -36,7 +36,6 @@ WORTH = 0.8
 loses as often as it gains."""
 SAMPLES = 64
 """Samples looked at, at most: ranges of channels, not of the network, are all that is asked."""
-BATCH = 4
 DEAD = 1e-6
 """Share of the largest weight; what is left of a channel whose batch norm has died is far below."""
 CONVERGED, ROUNDS = 1e-4, 100
@@ -100,23 +99,29 @@ def equalised(graph: Graph, samples: Samples | None, open_watch: OpenWatch,
     """
     if samples is None:
         return cross_layer(graph)
-    relaxed = _without_caps(graph)
-    grouping = scalable_groups(relaxed)
-    names = _of_interest(graph, grouping)
-    stats = channel_stats(graph, names, samples, open_watch) if names else {}
-    near = {op.name for op in _capped(graph) if stats[op.name].high.max() > 6 * CAP_MARGIN}
-    relaxed = _without_caps(graph, keep=near)
-    grouping = scalable_groups(relaxed)
-    chosen = {group.name: _chosen(relaxed, group, stats, activations) for group in grouping.groups}
-    accepted = [group for group in grouping.groups if chosen[group.name].gain > 0]
+    relaxed, stats = _watched(graph, samples, open_watch)
+    grouping, coded = scalable_groups(relaxed), observed(relaxed)
+    groups = [group for group in grouping.groups if group.readers]
+    chosen = {group.name: _chosen(group, GroupNoise(relaxed, group, stats, coded, activations),
+                                  column_peaks(relaxed, group)) for group in groups}
+    accepted = [group for group in groups if chosen[group.name].gain]
     result = relaxed
     for group in accepted:
         result = rescaled(result, group, chosen[group.name].factors)
     result = _with_caps(result, graph, {name for group in accepted for name in group.channels})
     factors = _factors(accepted, {group.name: chosen[group.name].factors for group in accepted})
-    lines = [chosen[group.name].line(group) for group in grouping.groups]
+    lines = [chosen[group.name].line(group) for group in groups]
     lines += _uncapped_lines(graph, result, stats) + _pinned_lines(relaxed, grouping)
     return Equalised(check(result, "CANONICAL"), tuple(lines), factors)
+
+
+def _watched(graph: Graph, samples: Samples,
+             open_watch: OpenWatch) -> tuple[Graph, Mapping[str, ChannelStats]]:
+    """The graph with relu for each relu6 that no sample comes near, and what was seen of its channels."""
+    names = _of_interest(graph, scalable_groups(_without_caps(graph)))
+    stats = channel_stats(graph, names, samples, open_watch) if names else {}
+    near = {op.name for op in _capped(graph) if stats[op.name].high.max() > 6 * CAP_MARGIN}
+    return _without_caps(graph, keep=near), stats
 
 
 def smoothing_factors(reach: np.ndarray, read: np.ndarray, a: float, b: float) -> np.ndarray:
@@ -147,12 +152,9 @@ class _Choice:
                 f"estimated noise {self.gain:.1f} dB lower")
 
 
-def _chosen(graph: Graph, group: Group, stats: Mapping[str, ChannelStats], activations: str) -> _Choice:
+def _chosen(group: Group, noise: GroupNoise, read: np.ndarray) -> _Choice:
+    """read: `column_peaks` of the group"""
     unit = np.ones(group.count)
-    if not group.readers:
-        return _Choice(unit, (0.0, 0.0), 0.0)
-    noise = GroupNoise(graph, group, stats, observed(graph), activations)
-    read = column_peaks(graph, group)
     before, reach = noise(unit), noise.reach
     if not (before > 0 and reach.max() > 0 and read.max() > 0):
         return _Choice(unit, (0.0, 0.0), 0.0)
@@ -168,7 +170,7 @@ def channel_stats(graph: Graph, names: Sequence[str], samples: Samples,
                   open_watch: OpenWatch) -> dict[str, ChannelStats]:
     """What each channel of these tensors holds, on a few samples."""
     watch, stats = open_watch(graph, names), {}
-    for feeds in samples.fit_to(graph).take(SAMPLES).batches(BATCH):
+    for feeds in samples.fit_to(graph).take(SAMPLES).batches(batch_size(graph, names)):
         seen = watch(feeds)
         for name in names:
             new = ChannelStats.of(seen[name])
