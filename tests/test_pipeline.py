@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from tests.quantize.nets import Net, samples_of
 from toolchain.errors import Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.quant import QuantParams
 from toolchain.lower.tflite import write_tflite
-from toolchain.pipeline import build_model
+from toolchain.pipeline import build_model, prepare
 from toolchain.profile import load_target
 from toolchain.recipe import Recipe
 
@@ -38,3 +39,13 @@ def test_a_computed_exponent_between_codes_stays_on_reals_and_c_says_so(tmp_path
     path.write_bytes(write_tflite(b.graph(b.op("quantize", [power], "y", quant=quant, dtype="int8"))))
     with pytest.raises(Unsupported, match="power.*C is integer only"):
         build_model(str(path), load_target("cortex_m4_qemu"), Recipe(), None)
+
+
+def test_what_looks_wrong_with_the_samples_is_said_before_they_calibrate():
+    net, told = Net(), []
+    graph = net.graph(net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv"))
+    samples = samples_of(graph)
+    samples.x["x"][:] = samples.x["x"][0]
+    prepare(graph, Recipe(), samples, say=told.append)
+    assert told[0].startswith("error: all 16 samples are the same")
+    assert told[-1].startswith("calibrating with")

@@ -11,7 +11,7 @@ from toolchain.errors import BadSamples
 from toolchain.execution import watch
 from toolchain.ir.check import level_of
 from toolchain.ir.passes import canonical
-from toolchain.ir.quant import RANGE
+from toolchain.ir.quant import RANGE as CODES
 from toolchain.post_training import PostTraining, controlled
 from toolchain.recipe import CalibrateConfig, QuantSpec, Recipe
 
@@ -81,7 +81,7 @@ def test_islands_repair_what_nothing_else_may(net, integer_only, island, monkeyp
     assert net[2] in islands and set(islands.values()) == {island} and len(islands) <= 3
     assert drop_on_test(net, found.recipe) <= 2.0
     dtypes = {t.dtype for t in found.graph.activations}
-    assert ("int16" in dtypes) == integer_only and dtypes <= {*RANGE, "float32"}
+    assert ("int16" in dtypes) == integer_only and dtypes <= {*CODES, "float32"}
 
 
 @pytest.mark.parametrize("samples", [None, "unsplit"])
@@ -96,3 +96,33 @@ def test_the_found_recipe_makes_the_same_network_again(net):
     found = controlled(stages_of(net)[0], recipe, integer_only=False)
     again = msgspec.convert(msgspec.to_builtins(found.recipe), Recipe)
     assert stages_of(net)[0].quantized(again).digest == found.graph.digest
+
+
+# Without samples --------------------------------------------------------------------------------------------
+
+RANGE = CalibrateConfig(input_range=(-3.5, 3.5))
+
+
+def data_free(net, **quantize) -> float:
+    """The drop on test samples of what batch norms alone have quantized."""
+    source, samples, _ = breaking_net()
+    stages = PostTraining(net[0], None, lambda line: None, source)
+    graph = stages.quantized(Recipe(calibrate=RANGE, quantize=QuantSpec(**quantize)))
+    return judge_of(net[0], "top1", samples.split("test"), watch)(graph).drop
+
+
+def test_batch_norms_serve_where_samples_are_missing(net):
+    """With channels equalised, as Nagel et al. 2019 do it, the network keeps what it can do."""
+    assert data_free(net) > 20
+    assert data_free(net, equalise=True) < 3
+    assert data_free(net, equalise=True, bias_correction="analytic") < 3
+
+
+@pytest.mark.parametrize("recipe, why", [
+    (Recipe(), "x: an input of unknown range; state it"),
+    (Recipe(calibrate=RANGE, quantize=QuantSpec(rounding="gptq")), "rounding or bias_correction looks at"),
+])
+def test_what_takes_samples_after_all_says_so(net, recipe, why):
+    stages = PostTraining(net[0], None, lambda line: None, breaking_net()[0])
+    with pytest.raises(BadSamples, match=f"give --data .*Without samples: .*(?s:.*){why}"):
+        stages.quantized(recipe)

@@ -23,7 +23,6 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load, open_source
 from toolchain.pipeline import Prepared, build, prepare, samples_for
-from toolchain.post_training import PostTraining
 from toolchain.profile import Format, TargetProfile
 from toolchain.quantize.reals import watch_reals
 from toolchain.quantize.sensitivity import COUNT, costing, logits, sensitivity
@@ -120,18 +119,9 @@ def _open(subject: Subject, samples: Samples, say: Say) -> Opened:
                        f'float; take a static one, such as "static_wi8_ai8"')
     prepared = prepare(loaded, recipe, samples, subject.profile, say)
     activations = subject.profile.onnx_activations if subject.profile else "int8"
-    float_graph = _quantized_from(prepared, samples)
-    networks = Networks(source, float_graph, prepared.graph, why_not, activations=activations)
+    networks = Networks(source, prepared.float_graph, prepared.graph, why_not, activations=activations)
     return Opened(networks, lambda few: _device_rungs(subject, prepared, samples, few, say),
                   prepared.graph.source.notes)
-
-
-def _quantized_from(prepared: Prepared, samples: Samples) -> Graph:
-    """The float graph that was quantized: with its channels equalised, if the recipe says so."""
-    if not prepared.recipe.quantize.equalise:
-        return prepared.float_graph
-    seen = samples_for(prepared.float_graph, prepared.recipe, samples)
-    return PostTraining(prepared.float_graph, seen, lambda message: None).float_graph(prepared.recipe)
 
 
 def _changed(recipe: Recipe) -> str:

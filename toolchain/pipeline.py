@@ -13,6 +13,7 @@ import numpy as np
 from toolchain.artifact import Artifact
 from toolchain.data import Samples, load_samples
 from toolchain.errors import BadSamples, Unsupported
+from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
@@ -22,12 +23,15 @@ from toolchain.lower import lower, require_known_kinds, with_files
 from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
+from toolchain.quantize.quantize import quantize
 from toolchain.quantize.stats_file import StatsFile, read_stats
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
 from toolchain.tomlfile import encode_toml
 
 VECTORS = 4
+LOOKED_AT = 16
+"""Calibration samples that are checked before they are used; `edge data check` looks at all."""
 Say = Callable[[str], None]
 
 
@@ -58,7 +62,7 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
 class Prepared:
     """A model on its way to targets.
 
-    float_graph: canonical, pruned and fine-tuned if the recipe says so; on raw frames if it has [input]
+    float_graph: canonical; pruned and fine-tuned, on raw frames, its channels equalised if the recipe says so
     graph:       what is deployed: quantized, or float_graph itself
     recipe:      what leads here; what accuracy control had to find is decided in it
     """
@@ -83,20 +87,33 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
         fixed = canonical(graph)
         return Prepared(fixed, fixed, recipe)
     multiples = profile.channel_multiple if profile else {}
-    float_graph = canonical(_smaller(graph, recipe, samples, multiples, say))
+    source = _smaller(graph, recipe, samples, multiples, say)
+    float_graph = canonical(source)
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
         check(float_graph, "CANONICAL")
     if recipe.quantize.float_weights:
-        return Prepared(float_graph, float_graph, recipe)
+        return Prepared(float_graph, quantize(float_graph, {}, recipe.quantize), recipe)
+    if samples is not None:
+        _say_findings(source, recipe, samples, say)
     seen = samples_for(float_graph, recipe, samples)
-    stages = PostTraining(float_graph, seen, say)
+    stages = PostTraining(float_graph, seen, say, source)
     if stats:
         stages.take_statistics(stats, recipe)
     if recipe.quantize.accuracy_drop is None:
-        return Prepared(float_graph, stages.quantized(recipe), recipe)
+        return Prepared(stages.float_graph(recipe), stages.quantized(recipe), recipe)
     found = controlled(stages, recipe, integer_only=profile is not None and "c" in profile.formats)
-    return Prepared(float_graph, found.graph, found.recipe)
+    return Prepared(stages.float_graph(found.recipe), found.graph, found.recipe)
+
+
+def _say_findings(source: Graph, recipe: Recipe, samples: Samples, say: Say) -> None:
+    """What looks wrong with the calibration samples; of raw frames, as the network itself gets them."""
+    if recipe.input.resize is not None:
+        return
+    if recipe.input.takes_frames:
+        samples = network_samples(samples, recipe.input, source)
+    for finding in findings(samples.split("calibration").take(LOOKED_AT), source):
+        say(str(finding))
 
 
 def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Samples | None:
@@ -155,7 +172,7 @@ def vectors_of(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np
 
 
 def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
-    from toolchain.ir.quant import quantize
+    from toolchain.ir.quant import quantize as codes_of
 
     rng = np.random.default_rng(seed)
     feeds = next(samples.split("calibration").fit_to(graph).batches(VECTORS)) if samples else {}
@@ -165,7 +182,7 @@ def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str
         if tensor.quant is None:
             feeds.setdefault(name, _noise(rng, shape, graph.metadata.frames.get(name)))
         elif name in feeds:
-            feeds[name] = quantize(feeds[name], tensor.quant)
+            feeds[name] = codes_of(feeds[name], tensor.quant)
         else:
             low, high = np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max
             feeds[name] = rng.integers(low, high, shape, tensor.dtype, endpoint=True)

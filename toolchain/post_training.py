@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 
 import msgspec
+import numpy as np
 
 from toolchain.accuracy_control import Ladder, Trial, judge_of
 from toolchain.data import Samples
-from toolchain.errors import BadInput, BadSamples
+from toolchain.errors import BadInput, BadSamples, Unsupported
 from toolchain.execution import watch
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
@@ -15,7 +16,9 @@ from toolchain.ir.ops import op_macs
 from toolchain.ir.quant import QuantParams
 from toolchain.preprocess import pixel_codes
 from toolchain.quantize.bias import correct_biases
+from toolchain.quantize.bias_analytic import correct_biases_analytically
 from toolchain.quantize.calibrate import OpenWatch, calibrate
+from toolchain.quantize.data_free import ranges_from_batch_norm
 from toolchain.quantize.equalise import Equalised, equalised
 from toolchain.quantize.observers import OBSERVER, TensorStats, settings
 from toolchain.quantize.quantize import quantize
@@ -31,14 +34,16 @@ class PostTraining:
 
     graph:   canonical, float; its metadata's frames, if a recipe takes any, settle the inputs' codes
     samples: with splits, or None where there are none
+    source:  what `graph` was made of, with its batch norms: they serve where samples are missing
     """
 
-    def __init__(self, graph: Graph, samples: Samples | None, say: Callable[[str], None]):
-        self.graph, self.samples, self.say = graph, samples, say
+    def __init__(self, graph: Graph, samples: Samples | None, say: Callable[[str], None],
+                 source: Graph | None = None):
+        self.graph, self.samples, self.say, self.source = graph, samples, say, source or graph
         self._stats: dict[tuple[bool, CalibrateConfig], Mapping[str, TensorStats]] = {}
 
     def quantized(self, recipe: Recipe) -> Graph:
-        """The QUANTIZED graph. Raises BadSamples where there are no samples, and what the stages raise."""
+        """The QUANTIZED graph. Raises BadSamples where samples are missing, and what the stages raise."""
         spec, graph, open_watch = recipe.quantize, self.float_graph(recipe), watching(recipe.calibrate)
         codes = quantize(graph, self.statistics(recipe), spec, self.pinned(recipe))
         if spec.rounding != "nearest":
@@ -47,6 +52,9 @@ class PostTraining:
         if spec.bias_correction == "empirical":
             self.say("correcting biases")
             codes = correct_biases(graph, codes, self.taken(recipe), open_watch)
+        elif spec.bias_correction == "analytic":
+            self.say("correcting biases, by batch norms")
+            codes = correct_biases_analytically(self.source, graph, codes, self.factors(recipe))
         return check(codes, "QUANTIZED")
 
     def take_statistics(self, file: StatsFile, recipe: Recipe) -> None:
@@ -67,16 +75,21 @@ class PostTraining:
         """What is quantized: the network, its channels equalised if the recipe says so."""
         return self._equalised.graph if recipe.quantize.equalise else self.graph
 
+    def factors(self, recipe: Recipe) -> Mapping[str, np.ndarray]:
+        """Tensor -> by what equalising divided its channels."""
+        return self._equalised.factors if recipe.quantize.equalise else {}
+
     @cached_property
     def _equalised(self) -> Equalised:
         self.say("equalising channels")
-        return equalised(self.graph, self.split("calibration"), watch)
+        return equalised(self.graph, self.split("calibration") if self.samples else None, watch)
 
     def statistics(self, recipe: Recipe) -> Mapping[str, TensorStats]:
         """What calibration saw of the graph that the recipe quantizes."""
         key = recipe.quantize.equalise, recipe.calibrate
         if key not in self._stats:
-            self._stats[key] = self._seen_before(*key) or self._calibrated(recipe)
+            found = self._calibrated if self.samples else self._data_free
+            self._stats[key] = self._seen_before(*key) or found(recipe)
         return self._stats[key]
 
     def _seen_before(self, equalise: bool, config: CalibrateConfig) -> Mapping[str, TensorStats] | None:
@@ -92,10 +105,28 @@ class PostTraining:
         self.say(f"calibrating with {min(len(samples), config.samples)} samples ({config.observer})")
         return calibrate(graph, config, samples, watching(config))
 
+    def _data_free(self, recipe: Recipe) -> Mapping[str, TensorStats]:
+        """Ranges from batch norms. Raises BadSamples where it takes samples after all."""
+        config, spec = recipe.calibrate, recipe.quantize
+        if spec.rounding != "nearest" or spec.bias_correction == "empirical":
+            raise self._no_samples("the recipe's [quantize] rounding or bias_correction looks at samples")
+        graph, factors = self.float_graph(recipe), self.factors(recipe)
+        inputs = dict.fromkeys(graph.inputs, config.input_range) if config.input_range else {}
+        try:
+            stats = ranges_from_batch_norm(self.source, graph, inputs, factors)
+        except Unsupported as error:
+            raise self._no_samples(str(error)) from None
+        self.say("no samples: ranges are told from batch norms")
+        return stats
+
+    def _no_samples(self, why: str) -> BadSamples:
+        return BadSamples(f"{self.graph.name}: INT8 needs calibration samples; give --data SET_OR_NPZ, or "
+                          f'leave it in float (recipe: [quantize] scheme = "float32"). Without samples: '
+                          f"{why}")
+
     def split(self, name: str) -> Samples:
         if self.samples is None:
-            raise BadSamples(f"{self.graph.name}: INT8 needs calibration samples; give --data SET_OR_NPZ, "
-                             f'or leave it in float (recipe: [quantize] scheme = "float32")')
+            raise self._no_samples(f"none of the split '{name}'")
         return self.samples.split(name).fit_to(self.graph)
 
     def pinned(self, recipe: Recipe) -> dict[str, QuantParams]:

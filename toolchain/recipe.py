@@ -66,6 +66,8 @@ class CalibrateConfig(Section):
     percentile: share of the values, in percent, that the percentile observer keeps in range
     smoothing:  share of the moving average that stays when the next sample comes
     samples:    how many calibration samples at most
+    input_range: lowest and highest value that goes in; only asked for where ranges are told from batch norms,
+                without samples, and the network takes no raw frames
     runtime:    what runs the float graph; "fastest" takes the first that can of the others, in this order
     """
 
@@ -73,6 +75,7 @@ class CalibrateConfig(Section):
     percentile: Annotated[float, msgspec.Meta(gt=50, le=100)] = 99.99
     smoothing: Fraction = 0.9
     samples: Positive = 100
+    input_range: tuple[float, float] | None = None
     runtime: Literal["fastest", "litert", "onnxruntime", "reference"] = "fastest"
 
 
@@ -82,7 +85,8 @@ class QuantSpec(Section):
     scheme: a key of scheme.SCHEMES: "static_wi8_ai8" = static post-training INT8 (TFLite specification);
             "static_wi8_ai16" = the same with int16 activations; "float32" = leave it in float; "float16" =
             in float, with float16 weights (in .onnx arithmetic too); "dynamic_wi8_afp32" = in float, with
-            int8 weights in .tflite, for which LiteRT quantizes activations as it runs
+            int8 weights in .tflite, for which LiteRT quantizes activations as it runs; "..._wi4_..." = the
+            same with 4-bit weights; "weight_only_wi8_afp32" (and 7 to 2) = in float, with rounded weights
     equalise:        scale channels between layers so that they share their range (Nagel et al. 2019; Xiao et
                      al. 2023 after norms)
     bias_correction: take the mean error that rounding makes out of biases, "analytic" from batch-norm
@@ -106,8 +110,13 @@ class QuantSpec(Section):
 
     @property
     def float_weights(self) -> str | None:
-        """What a network that stays in float stores its weights in; None where the scheme quantizes it."""
+        """What a network that stays in float stores its weights in; None where the scheme quantizes it.
+
+        Of weight-only schemes: all but the weights on the grid.
+        """
         scheme = scheme_of(self.scheme)
+        if scheme.method == "weight_only":
+            return "float32"
         return None if scheme.method == "static" else scheme.weights
 
 

@@ -21,18 +21,24 @@ REACH = 6.0
 
 
 def ranges_from_batch_norm(source: Graph, graph: Graph, inputs: Mapping[str, Range] | None = None,
+                           factors: Mapping[str, np.ndarray] | None = None,
                            reach: float = REACH) -> dict[str, TensorStats]:
     """What `calibrate` gives, without samples: a range for every tensor whose range the rules ask for.
 
     source: FLOAT, with its batch norms
     graph:  the CANONICAL graph of it, to be quantized
     inputs: input -> its range, where it is not known to be pixels (`metadata.frames`)
+    factors: by what equalisation divided channels of `graph` (`Equalised.factors`)
     Raises Unsupported, naming every tensor whose range follows from no batch norm.
     """
     if not any(op.kind in KNOWS_ITSELF for op in source.ops):
         raise Unsupported(f"{graph.name} holds no batch norms that ranges could be told from; give samples "
                           "(--data), or the network as it was trained, before they were folded")
-    known = _spreads(graph, _spreads(source, _inputs(source, inputs or {}), reach), reach)
+    told = _spreads(source, _inputs(source, inputs or {}), reach)
+    for name, divisors in (factors or {}).items():
+        if name in told:
+            told[name] = told[name].each(lambda part, divisors=divisors: part / divisors)
+    known = _spreads(graph, told | _inputs(graph, inputs or {}), reach)
     if missing := [name for name in observed(graph) if name not in known]:
         raise Unsupported.listing(f"{graph.name} without samples", [_reason(graph, name) for name in missing])
     return {name: TensorStats(float(np.min(known[name].low)) + 0.0, float(np.max(known[name].high)) + 0.0, 0)
