@@ -118,6 +118,10 @@ benchmark-peers: setup setup-peers data  ## our files and our conversion beside 
 benchmark-onnx: setup data  ## its .onnx part alone, without the vendors' environment; QUICK=1: fewer runs
 	$(BIN)/python scripts/benchmark_onnx.py $(if $(QUICK),--quick)
 
+benchmark-calibration: setup setup-peers setup-nncf data  ## calibration's cost beside the others', and INT8's accuracy; QUICK=1: fewer
+	$(BIN)/python scripts/benchmark_calibration_cost.py $(if $(QUICK),--quick)
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_accuracy.py $(if $(QUICK),--quick)
+
 benchmark-zoo: setup setup-peers data  ## the zoo's files beside the vendors'; QUICK=1: fewer runs; ONLY=name,name
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_zoo.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 

@@ -120,7 +120,7 @@ def _litert(graph: Graph) -> Run:
     from toolchain.lower.tflite import write_tflite
     from toolchain.runtime.litert import LiteRT
 
-    return LiteRT(write_tflite(graph, integer_only=True)).run_whole
+    return LiteRT(write_tflite(graph, integer_only=True, origin=False)).run_whole
 
 
 def _onnxruntime(graph: Graph) -> Run:

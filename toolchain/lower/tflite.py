@@ -41,7 +41,7 @@ IO = ("int8", "uint8", "float32")
 
 
 def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
-                 weights: str = "float32", integer_only: bool = False) -> bytes:
+                 weights: str = "float32", integer_only: bool = False, origin: bool = True) -> bytes:
     """The bytes of a .tflite file.
 
     io: dtype of a quantized graph's inputs and outputs: "int8", "uint8" (zero point 128 higher) or "float32";
@@ -49,6 +49,7 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
     input_io: of the inputs, where that is another one
     weights:  of a float graph: "float32", "float16", or "int8" (dynamic range quantization)
     integer_only: in a quantized graph, compute on reals only where LiteRT has no integer kernel
+    origin:   whether the file says which graph it is, for which that is hashed whole
     The graph's metadata becomes TFLite Metadata in the file, and labels.txt in a zip archive behind it.
     Raises Unsupported, listing every op that the format cannot hold.
     """
@@ -71,10 +72,14 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
         model.tensor(lowered.tensors[name])
     for op in lowered.ops:
         _write_op(model, lowered, op)
-    own = {"graph_digest": graph.digest, "permutations": dict(sorted(graph.permutations.items()))}
-    metadata = {METADATA_NAME: json.dumps(own, separators=(",", ":")).encode(), **tflite_metadata(graph)}
+    metadata = {**(_origin(graph) if origin else {}), **tflite_metadata(graph)}
     file = model.serialised(graph.name, graph.inputs, graph.outputs, metadata, dict(graph.source.ports))
     return with_labels_file(file, graph.metadata.labels)
+
+
+def _origin(graph: Graph) -> dict[str, bytes]:
+    own = {"graph_digest": graph.digest, "permutations": dict(sorted(graph.permutations.items()))}
+    return {METADATA_NAME: json.dumps(own, separators=(",", ":")).encode()}
 
 
 def _why_not(graph: Graph, op: Op) -> Iterator[str]:
