@@ -11,7 +11,7 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import dequantize
-from toolchain.quantize import rounding
+from toolchain.quantize import adaround, rounding
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.layer import layers_of
 from toolchain.quantize.quantize import quantize
@@ -20,6 +20,13 @@ from toolchain.quantize.rounding import METHOD, rounded
 from toolchain.recipe import CalibrateConfig, QuantSpec
 from toolchain.runtime import reference
 from toolchain.runtime.kernels_float import FLOAT
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """AdaRound is no less deterministic, and hardly worse, after these."""
+    monkeypatch.setattr(adaround, "STEPS", 100)
+    monkeypatch.setattr(adaround, "LEARNING_RATE", 0.05)
 
 
 def by_reference(graph, names):
@@ -80,7 +87,7 @@ def test_every_weighted_kind_gets_other_codes_at_the_same_parameters(method, sch
 @pytest.mark.parametrize("method", METHOD)
 def test_outputs_come_nearer_to_the_float_network_on_samples_it_was_not_rounded_on(method):
     before, after = [], []
-    for seed in range(4):
+    for seed in range(3):
         graph = every_kind(seed)
         samples, held_out = smooth_samples(graph, 24, seed=1), smooth_samples(graph, 24, seed=2)
         quantized = quantized_of(graph, samples, "static_wi8_ai16")  # what is left is the weights' error
@@ -111,7 +118,7 @@ def squared_errors(graph: Graph, quantized: Graph, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHOD)
 @pytest.mark.parametrize("make", [random_net, modern_net])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_networks_stay_legal_and_are_rounded_alike_twice(method, make, seed):
     graph = canonical(make(seed))
     samples = samples_of(graph, 6)
@@ -131,7 +138,8 @@ def test_blocks_of_one_layer_read_what_was_rounded_before(monkeypatch):
     together = rounded(graph, before, samples, by_reference, "gptq")
     monkeypatch.setattr(rounding, "BLOCK_BYTES", 0)
     seen = []
-    apart = rounded(graph, before, samples, by_reference, "gptq", lambda *done: seen.append(done))
+    apart = rounded(graph, before, samples, by_reference, "gptq",
+                    progress=lambda *done: seen.append(done))
     assert seen == [(n, 5) for n in range(1, 6)]
     np.testing.assert_array_equal(apart.tensors["dense.weight"].data, together.tensors["dense.weight"].data)
     assert apart.digest != together.digest

@@ -20,74 +20,69 @@ BLOCK = 64
 
 
 class SecondMoments:
-    """X^T X of a layer's inputs, (G, K, K) float32, summed as they come."""
+    """X^T X of a layer's inputs, (G, K, K) float32, summed as they come. Nothing is drawn: seed is unused."""
 
-    def __init__(self, layer: Layer):
+    def __init__(self, layer: Layer, seed: int = 0):
         self._layer = layer
-        size = layer.codes.shape[2]
-        self._sums = np.zeros((layer.groups, size, size), np.float32)
+        self._sums = np.zeros((layer.groups, layer.size, layer.size), np.float32)
 
     @staticmethod
     def bytes_of(layer: Layer) -> int:
-        return 4 * layer.groups * layer.codes.shape[2] ** 2
+        return 4 * layer.groups * layer.size**2
 
     def add(self, rows: np.ndarray) -> None:
         self._sums += rows.swapaxes(1, 2) @ rows
 
     def codes(self) -> np.ndarray:
         """(G, O, K): of each channel GPTQ's where they lose less on these inputs, else those it has."""
-        layer, gram = self._layer, self._sums.astype(np.float64)
-        found = nearest_plane(layer.target, damped(gram), *layer.limits)
-        better = loss(found, layer.target, gram) < loss(layer.codes, layer.target, gram)
-        return np.where(better[:, :, None], found, layer.codes)
+        target, own = self._layer.target, self._layer.codes
+        found = nearest_plane(target, self._sums, *self._layer.limits)
+        better = loss(found, target, self._sums) < loss(own, target, self._sums)
+        return np.where(better[:, :, None], found, own)
 
 
 def loss(codes: np.ndarray, target: np.ndarray, gram: np.ndarray) -> np.ndarray:
     """(G, O) squared error of the layer's sums over all inputs, in squared steps."""
-    error = codes - target
-    return ((error @ gram) * error).sum(axis=2)
+    error = (codes - target).astype(gram.dtype)
+    return np.einsum("gok,gok->go", error @ gram, error, dtype=np.float64)
 
 
-def damped(gram: np.ndarray) -> np.ndarray:
-    """The Gram matrices with DAMPING; a group whose inputs are all 0 gets the identity."""
-    mean = np.trace(gram, axis1=1, axis2=2) / gram.shape[2]
-    added = np.where(mean > 0, DAMPING * mean, 1.0)
-    return gram + added[:, None, None] * np.eye(gram.shape[2])
-
-
-def nearest_plane(target: np.ndarray, hessian: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Codes (G, O, K) within [low, high] for targets (G, O, K) under positive definite (G, K, K).
+def nearest_plane(target: np.ndarray, gram: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Codes (G, O, K) within [low, high] for targets (G, O, K) under positive semidefinite (G, K, K).
 
     Columns go by falling diagonal, GPTQ's "act-order": what weighs most is rounded while all others can still
     make it good.
     """
-    order = np.argsort(np.diagonal(hessian, axis1=1, axis2=2), axis=1, kind="stable")
-    columns = order[:, None, :]
-    ordered = np.take_along_axis(np.take_along_axis(hessian, columns, 2), order[:, :, None], 1)
-    codes = _backwards(np.take_along_axis(target, columns, 2), _pulls(ordered), low, high)
+    order = np.argsort(np.diagonal(gram, axis1=1, axis2=2), axis=1, kind="stable")
+    columns, group = order[:, None, :], np.arange(len(order))[:, None, None]
+    lower = np.linalg.cholesky(damped(gram[group, order[:, :, None], columns]))
+    codes = _backwards(np.take_along_axis(target, columns, 2), lower, low, high)
     return np.take_along_axis(codes, np.argsort(order, axis=1)[:, None, :], 2)
 
 
-def _pulls(hessian: np.ndarray) -> np.ndarray:
-    """(G, K, K), strictly upper: how far an error of 1 in column j moves the best value of column i < j.
+def damped(gram: np.ndarray) -> np.ndarray:
+    """The Gram matrices in float64 with DAMPING; a group whose inputs are all 0 gets the identity."""
+    hessian = gram.astype(np.float64)
+    mean = np.trace(hessian, axis1=1, axis2=2) / gram.shape[2]
+    diagonal = np.einsum("gkk->gk", hessian)  # a view
+    diagonal += np.where(mean > 0, DAMPING * mean, 1.0)[:, None]
+    return hessian
 
-    With H = R^T R, R upper triangular, the loss is |R (q - u)|^2: row i is at its least where
-    q_i = u_i - sum over j > i of R_ij / R_ii (q_j - u_j).
+
+def _backwards(target: np.ndarray, lower: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Round the last column first, each at its best for those already rounded.
+
+    lower: (G, K, K) with lower @ lower.T the Hessian. With R = lower.T the loss is |R (q - u)|^2: row i of it
+    is least where q_i = u_i - sum over j > i of R_ij / R_ii (q_j - u_j).
     """
-    lower = np.linalg.cholesky(hessian)
-    upper = lower.swapaxes(1, 2)
-    return np.triu(upper / np.diagonal(upper, axis1=1, axis2=2)[:, :, None], 1)
-
-
-def _backwards(target: np.ndarray, pulls: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Round the last column first, each at its best for those already rounded."""
-    best, codes = target.copy(), np.empty_like(target)
+    upper, diagonal = lower.swapaxes(1, 2), np.einsum("gkk->gk", lower)
+    codes, pulls = np.empty_like(target), np.zeros_like(target)
     for end in range(target.shape[2], 0, -BLOCK):
         start = max(0, end - BLOCK)
-        error = np.zeros_like(target[:, :, start:end])
+        error = np.zeros_like(target[:, :, start:end])  # of the columns from i on, so far
         for i in range(end - 1, start - 1, -1):
-            pull = error @ pulls[:, i, start:end, None]
-            codes[:, :, i] = np.clip(np.rint(best[:, :, i] - pull[:, :, 0]), low, high)
+            pull = pulls[:, :, i] + (error @ upper[:, i, start:end, None])[:, :, 0]
+            codes[:, :, i] = np.clip(np.rint(target[:, :, i] - pull / diagonal[:, None, i]), low, high)
             error[:, :, i - start] = codes[:, :, i] - target[:, :, i]
-        best[:, :, :start] -= error @ pulls[:, :start, start:end].swapaxes(1, 2)
+        pulls[:, :, :start] += error @ lower[:, start:end, :start]
     return codes

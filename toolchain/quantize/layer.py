@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -37,23 +36,33 @@ class Layer:
         return None if self.bias is None else self.ops[0].attrs["activation"]
 
     @property
+    def size(self) -> int:
+        """K."""
+        return self.weight.size // self.channels
+
+    @property
+    def channels(self) -> int:
+        """Of its output, in all groups."""
+        return self.weight.shape[WEIGHTED[self.ops[0].kind]]
+
+    @property
     def limits(self) -> tuple[int, int]:
         """Lowest and highest code: the specification's narrow range."""
-        low, high = RANGE[self.weight.dtype]
+        low, high = RANGE[self.weight.quant.dtype]
         return low + 1, high
 
-    @cached_property
+    @property
     def codes(self) -> np.ndarray:
         """(G, O, K) float64: those that the weight has."""
         return self._matrix(self.weight.data).astype(np.float64)
 
-    @cached_property
+    @property
     def steps(self) -> np.ndarray:
         """(G, O, 1) float64: real value of a code of 1, by output channel."""
         scale, _ = self.weight.quant.along(self.weight.data.ndim)
-        return self._matrix(np.broadcast_to(scale, self.weight.shape)).astype(np.float64)[:, :, :1]
+        return self._matrix(np.broadcast_to(scale, self.weight.shape))[:, :, :1].astype(np.float64)
 
-    @cached_property
+    @property
     def target(self) -> np.ndarray:
         """(G, O, K) float64: the float weight in steps, which codes should come near."""
         return self._matrix(self.real).astype(np.float64) / self.steps

@@ -5,7 +5,6 @@ what they read; each layer keeps what its method needs of that; codes are writte
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from toolchain.data import Samples
 from toolchain.errors import BadSamples
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
+from toolchain.quantize.adaround import SampledRows
 from toolchain.quantize.calibrate import OpenWatch, Watch
 from toolchain.quantize.gptq import SecondMoments
 from toolchain.quantize.layer import Layer, layers_of
@@ -26,13 +26,15 @@ ROWS_BYTES = 1 << 25
 
 
 def rounded(graph: Graph, quantized: Graph, samples: Samples, open_watch: OpenWatch, method: str,
+            seed: int = 0,
             progress: Callable[[int, int], None] = lambda done, total: None) -> Graph:
     """`quantized` with other weight codes; parameters and biases stay.
 
     graph:    CANONICAL, what `quantized` was made of;  samples: of the calibration split, all are used
     method:   a key of METHOD, or "nearest", which changes nothing
+    seed:     of what a method draws
     progress: called with (layers done, all)
-    Raises BadSamples where there are none.
+    Raises BadSamples where there are none, BadInput where the method needs torch and it is not here.
     """
     if method == "nearest":
         return quantized
@@ -42,7 +44,7 @@ def rounded(graph: Graph, quantized: Graph, samples: Samples, open_watch: OpenWa
     layers, done = layers_of(graph, quantized), 0
     for block in _blocks(layers, METHOD[method].bytes_of):
         watch = watch_reals(quantized, _inputs(block), open_watch)
-        kept = [METHOD[method](layer) for layer in block]
+        kept = [METHOD[method](layer, seed) for layer in block]
         _show(block, kept, quantized, watch, samples)
         weights = [layer.with_codes(statistics.codes()) for layer, statistics in zip(block, kept)]
         quantized = quantized.with_tensors(*weights)
@@ -53,6 +55,9 @@ def rounded(graph: Graph, quantized: Graph, samples: Samples, open_watch: OpenWa
 
 class Statistics(Protocol):
     """What a method keeps of a layer's inputs, and what it makes of that."""
+
+    def __init__(self, layer: Layer, seed: int):
+        """Nothing seen yet."""
 
     @staticmethod
     def bytes_of(layer: Layer) -> int:
@@ -65,7 +70,7 @@ class Statistics(Protocol):
         """(G, O, K) whole numbers."""
 
 
-METHOD: Mapping[str, type[Statistics]] = {"gptq": SecondMoments}
+METHOD: Mapping[str, type[Statistics]] = {"gptq": SecondMoments, "adaround": SampledRows}
 
 
 def _blocks(layers: list[Layer], bytes_of: Callable[[Layer], int]) -> Iterator[list[Layer]]:
@@ -97,5 +102,5 @@ def _show(block: list[Layer], kept: list[Statistics], graph: Graph, watch: Watch
 
 def _rows_bytes(layer: Layer, graph: Graph) -> int:
     """Of a sample: K inputs for each group and place of the output."""
-    places = max(graph.tensors[op.name].size for op in layer.ops) // prod(layer.codes.shape[:2])
-    return 4 * places * layer.groups * layer.codes.shape[2]
+    places = max(graph.tensors[op.name].size for op in layer.ops) // layer.channels
+    return 4 * places * layer.groups * layer.size
