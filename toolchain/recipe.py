@@ -71,9 +71,9 @@ class CalibrateConfig(Section):
     runtime:    what runs the float graph; "fastest" takes the first that can of the others, in this order
     """
 
-    observer: Literal["minmax", "moving_average", "percentile", "entropy", "mse"] = "minmax"
+    observer: Literal["minmax", "moving_average", "percentile", "entropy", "mse"] = "mse"
     percentile: Annotated[float, msgspec.Meta(gt=50, le=100)] = 99.99
-    smoothing: Fraction = 0.9
+    smoothing: Fraction = 0.95
     samples: Positive = 100
     input_range: tuple[float, float] | None = None
     runtime: Literal["fastest", "litert", "onnxruntime", "reference"] = "fastest"
@@ -89,8 +89,8 @@ class QuantSpec(Section):
             same with 4-bit weights; "weight_only_wi8_afp32" (and 7 to 2) = in float, with rounded weights
     equalise:        scale channels between layers so that they share their range (Nagel et al. 2019; Xiao et
                      al. 2023 after norms)
-    bias_correction: take the mean error that rounding makes out of biases, "analytic" from batch-norm
-                     statistics or "empirical" on calibration samples
+    bias_correction: take the mean error that rounding makes out of biases: "empirical" on calibration samples,
+                     "analytic" from batch norms; "auto": on samples where there are some
     rounding:        of weights: "nearest", or chosen on calibration samples layer by layer: "gptq"
                      (Frantar et al. 2023) or "adaround" (Nagel et al. 2020)
     islands:         op name, or a pattern of names -> what these ops compute in instead
@@ -100,7 +100,7 @@ class QuantSpec(Section):
 
     scheme: str = "static_wi8_ai8"
     equalise: bool = False
-    bias_correction: Literal["none", "analytic", "empirical"] = "none"
+    bias_correction: Literal["auto", "none", "analytic", "empirical"] = "auto"
     rounding: Literal["nearest", "gptq", "adaround"] = "nearest"
     islands: dict[str, Literal["float32", "int16"]] = {}
     accuracy_drop: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None

@@ -24,16 +24,15 @@ class Scheme:
     weights: str
     activations: str
 
-    @property
-    def bits(self) -> int:
-        """Of a weight."""
-        return int(self.weights.removeprefix("float").removeprefix("int"))
-
 
 SCHEMES: Mapping[str, Scheme] = {
     "static_wi8_ai8": Scheme("static", "int8", "int8"),
     "static_wi8_ai16": Scheme("static", "int8", "int16"),
+    "static_wi4_ai8": Scheme("static", "int4", "int8"),
     "dynamic_wi8_afp32": Scheme("dynamic", "int8", "float32"),
+    "dynamic_wi4_afp32": Scheme("dynamic", "int4", "float32"),
+    **{f"weight_only_wi{bits}_afp32": Scheme("weight_only", f"int{bits}", "float32")
+       for bits in range(8, 1, -1)},
     "float16": Scheme("float", "float16", "float32"),
     "float32": Scheme("float", "float32", "float32"),
 }

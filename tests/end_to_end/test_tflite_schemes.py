@@ -8,6 +8,8 @@ from toolchain.artifact import read_artifact
 from toolchain.cli import app
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph
+from toolchain.ir.quant import affine_params, quantize
+from toolchain.load import load
 from toolchain.load.tflite_file import read_tflite
 from toolchain.lower.tflite import write_tflite
 from toolchain.runtime import reference
@@ -47,6 +49,10 @@ def built(tmp_path, scheme: str):
     ("float32", {"conv.w": "float32", "head.w": "float32"}, 1e-5),
     ("float16", {"conv.w.float16": "float16", "fc.w.float16": "float16", "head.w": "float32"}, 2e-3),
     ("dynamic_wi8_afp32", {"conv.w.int8": "int8", "depth.w.int8": "int8", "fc.w.int8": "int8"}, 2e-2),
+    ("dynamic_wi4_afp32", {"conv.w.int4": "int8", "depth.w.int8": "int8", "fc.w.int4": "int8"}, 2e-1),
+    ("weight_only_wi8_afp32", {"conv.w.int8": "int8", "depth.w.int8": "int8", "head.w.int8": "int8"}, 2e-2),
+    ("weight_only_wi4_afp32", {"conv.w.int4": "int8", "depth.w.int4": "int8", "fc.w.int4": "int8"}, 2e-1),
+    ("weight_only_wi6_afp32", {"conv.w": "float32", "depth.w": "float32", "head.w": "float32"}, 1e-1),
 ])
 def test_weights_are_stored_as_the_scheme_says(tmp_path, scheme, stored, error):
     result = built(tmp_path, scheme)
@@ -56,9 +62,23 @@ def test_weights_are_stored_as_the_scheme_says(tmp_path, scheme, stored, error):
     constants = {t.name: t.dtype for t in read_tflite(model, "net").tensors if t.data is not None}
     assert artifact.manifest.scheme == scheme and stored.items() <= constants.items()
     expected = reference.run(network(), FEEDS)["y"]
-    for reference_kernels in (False, True):
-        got = LiteRT(model, reference_kernels=reference_kernels).run(FEEDS)["y"]
+    for preserve_all in (False, True):
+        got = LiteRT(model, preserve_all=preserve_all).run(FEEDS)["y"]
         assert np.abs(got - expected).max() <= error * np.ptp(expected)
+
+
+def test_4_bit_weights_read_back_as_they_were(tmp_path):
+    """Two to a byte, the last of an odd count alone."""
+    assert built(tmp_path, "weight_only_wi4_afp32").exit_code == 0
+    model = read_artifact(tmp_path / "out").files["model.tflite"]
+    stored = {t.name: t for t in read_tflite(model, "net").tensors}
+    for name in ("conv.w", "head.w"):
+        weight = network().tensors[name].data
+        codes = quantize(weight, affine_params(weight, 0, "int4"))
+        np.testing.assert_array_equal(stored[f"{name}.int4"].data, codes)
+    (tmp_path / "again.tflite").write_bytes(model)
+    again = reference.run(load(str(tmp_path / "again.tflite")), FEEDS)["y"]
+    np.testing.assert_allclose(again, LiteRT(model).run(FEEDS)["y"], atol=1e-5)
 
 
 def test_the_file_shrinks_with_its_weights(tmp_path):

@@ -363,10 +363,10 @@ def test_all_that_does_not_fit_is_listed_at_once():
         f"  tanh 'b': tensor 'a' is float64; {known}"]
 
 
-@pytest.mark.parametrize("graph, weights", [(random_net(0), "int4"), (quantized(random_net(0)), "int8")])
+@pytest.mark.parametrize("graph, weights", [(random_net(0), "int2"), (quantized(random_net(0)), "int8")])
 def test_weights_that_cannot_be_are_refused(graph, weights):
     with pytest.raises(BadInput, match=f"net0: weights='{weights}': a float graph's are one of 'float32', "
-                                       f"'float16', 'int8', a quantized graph's are as they are"):
+                                       f"'float16', 'int8', 'int4', a quantized graph's are as they are"):
         write_tflite(graph, weights=weights)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from toolchain.errors import BadGraph, BadModel
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import APART, OPS, PLAIN, Shape, output_dtype, output_shape
+from toolchain.ir.quant import HELD_AS
 
 INTEGER = frozenset({"int8", "uint8", "int16"})
 """dtypes of codes."""
@@ -169,7 +170,7 @@ def _folded(graph: Graph) -> Iterator[Exception]:
 
 def _quantized(graph: Graph) -> Iterator[Exception]:
     for tensor in graph.tensors.values():
-        if tensor.dtype in INTEGER and (tensor.quant is None or tensor.quant.dtype != tensor.dtype):
+        if tensor.dtype in INTEGER and (tensor.quant is None or not _holds(tensor)):
             yield BadGraph(f"{tensor.name}: {tensor.dtype} without matching quantization parameters")
         elif tensor.quant is not None and not _slices_agree(tensor):
             yield BadGraph(f"{tensor.name}: {tensor.quant.scale.size} scales along axis {tensor.quant.axis} "
@@ -177,6 +178,12 @@ def _quantized(graph: Graph) -> Iterator[Exception]:
     for op in graph.ops:
         if op.kind in WEIGHTED and graph.tensors[op.inputs[0]].dtype in INTEGER:
             yield from _weights(graph, op)
+
+
+def _holds(tensor: Tensor) -> bool:
+    """Whether the tensor's dtype is that of its codes; constants of fewer than 8 bits lie in int8."""
+    held = HELD_AS.get(tensor.quant.dtype) if tensor.is_constant else None
+    return tensor.dtype in (tensor.quant.dtype, held)
 
 
 def _slices_agree(tensor: Tensor) -> bool:
@@ -208,8 +215,8 @@ def _weights(graph: Graph, op: Op) -> Iterator[Exception]:
 
 def asymmetric(graph: Graph, op: Op) -> bool:
     """Whether the op's integer weights have a zero point other than 0, as TFLite's uint8 networks have."""
-    quant = graph.tensors[op.inputs[1]].quant if op.kind in WEIGHTED else None
-    return quant is not None and bool(quant.zero_point.any())
+    weight = graph.tensors[op.inputs[1]] if op.kind in WEIGHTED else None
+    return weight is not None and weight.dtype in INTEGER and bool(weight.quant.zero_point.any())
 
 
 def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:

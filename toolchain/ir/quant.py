@@ -10,8 +10,11 @@ import math
 
 import numpy as np
 
-RANGE = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1),
+RANGE = {**{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in range(2, 8)},
+         "int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(2**31), 2**31 - 1),
          "int64": (-(2**63), 2**63 - 1)}
+HELD_AS = {f"int{bits}": "int8" for bits in range(2, 8)}
+"""dtype of codes -> that of the arrays which hold them, where it is another."""
 ACTIVATION_RANGE = {None: (None, None), "relu": (0.0, None), "relu6": (0.0, 6.0)}
 
 BEYOND = np.float32(2.0**33)
@@ -25,7 +28,7 @@ class QuantParams:
     scale:      float32, shape () or (slices,), > 0 and finite
     zero_point: int32, same shape; 0 for biases, and for weights but those of TFLite's uint8 networks
     axis:       the sliced axis, None = per tensor
-    dtype:      of the codes: a key of RANGE
+    dtype:      of the codes: a key of RANGE; those of fewer than 8 bits, of weights, are held in int8 arrays
     Raises ValueError where one of these does not hold.
     """
 
@@ -87,14 +90,32 @@ def _positive_scale(scale) -> np.ndarray:
     return np.where(np.equal(scale, 0), np.float32(1.0), normal)
 
 
-def weight_params(weight: np.ndarray, axis: int | None) -> QuantParams:
-    """Symmetric narrow-range int8 parameters, one per slice along `axis`: scale = max|w| / 127.
+def weight_params(weight: np.ndarray, axis: int | None, dtype: str = "int8") -> QuantParams:
+    """Symmetric narrow-range parameters, one per slice along `axis`: scale = max|w| / 127, for int4 / 7.
 
     An all-zero slice gets scale 1 (never 0): its codes are 0 under any scale.
     """
-    others = None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
-    scale = _positive_scale(np.abs(weight).max(axis=others).astype(np.float64) / 127)
-    return QuantParams(scale, np.zeros(scale.shape, np.int32), axis)
+    largest = np.abs(weight).max(axis=_others(weight, axis)).astype(np.float64)
+    scale = _positive_scale(largest / RANGE[dtype][1])
+    return QuantParams(scale, np.zeros(scale.shape, np.int32), axis, dtype)
+
+
+def affine_params(weight: np.ndarray, axis: int | None, dtype: str = "int8") -> QuantParams:
+    """Asymmetric parameters, one per slice along `axis`, over the slice's range, widened to hold 0 exactly.
+
+    scale = (max - min) / (2**bits - 1), zero_point = round(lowest code - min / scale); a zero-width range
+    gets scale 1.
+    """
+    others, (code_low, code_high) = _others(weight, axis), RANGE[dtype]
+    low = np.minimum(weight.min(axis=others), 0).astype(np.float64)
+    high = np.maximum(weight.max(axis=others), 0).astype(np.float64)
+    scale = _positive_scale((high - low) / (code_high - code_low))
+    zero_point = np.clip(round_half_away(code_low - low / scale.astype(np.float64)), code_low, code_high)
+    return QuantParams(scale, zero_point.astype(np.int32), axis, dtype)
+
+
+def _others(weight: np.ndarray, axis: int | None) -> tuple[int, ...] | None:
+    return None if axis is None else tuple(i for i in range(weight.ndim) if i != axis)
 
 
 def round_half_away(value):
@@ -114,7 +135,7 @@ def quantize(real: np.ndarray, params: QuantParams, narrow: bool = False) -> np.
     with np.errstate(over="ignore"):
         steps = np.clip(real / scale, -BEYOND, BEYOND)
     codes = round_half_away(steps).astype(np.float64) + zero_point
-    return np.clip(codes, low + narrow, high).astype(params.dtype)
+    return np.clip(codes, low + narrow, high).astype(HELD_AS.get(params.dtype, params.dtype))
 
 
 def dequantize(codes: np.ndarray, params: QuantParams) -> np.ndarray:

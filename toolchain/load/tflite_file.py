@@ -154,6 +154,8 @@ class _Reader:
         self.require(table.Buffer() < len(buffers),
                      f"tensor '{name}' is in buffer {table.Buffer()} of {len(buffers)}")
         dtype = _DTYPE.get(table.Type()) or _TYPE_NAME.get(table.Type(), f"type {table.Type()}")
+        if table.Type() == schema.TensorType.INT4 and buffers[table.Buffer()].size:
+            dtype, buffers = "int8", {table.Buffer(): self.nibbles(name, shape, buffers[table.Buffer()])}
         unusual = _unusual(table)
         data = None if unusual else self.values(name, shape, dtype, buffers[table.Buffer()])
         scale, zero_point, axis = self.quantization(name, shape, table)
@@ -170,6 +172,14 @@ class _Reader:
         self.require(self.constant_bytes <= MAX_CONSTANT_BYTES,
                      f"its constants take more than {MAX_CONSTANT_BYTES:,} bytes")
         return np.require(raw.view(little).reshape(shape), dtype, "A")
+
+    def nibbles(self, name: str, shape: tuple[int, ...], raw: np.ndarray) -> np.ndarray:
+        """Bytes of the int4 codes that lie two to a byte, the first in the low four bits."""
+        needed = -(-math.prod(shape) // 2)
+        self.require(raw.size == needed,
+                     f"constant '{name}' int4 {shape} needs {needed:,} bytes, has {raw.size:,}")
+        pairs = np.stack([raw << 4, raw], axis=-1).view(np.int8) >> 4
+        return pairs.reshape(-1)[:math.prod(shape)].view(np.uint8)
 
     def quantization(self, name: str, shape: tuple[int, ...], table) -> tuple[np.ndarray, np.ndarray, int]:
         """Scales, zero points and the axis that they run along."""

@@ -10,7 +10,7 @@ import numpy as np
 from toolchain.artifact import MODEL_FILE, Artifact, Manifest, Port, convert
 from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
-from toolchain.ir.graph import Graph
+from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.ops import OPS, graph_macs
 from toolchain.lower.c.memory import Plan, plan_arena
 from toolchain.profile import Format, TargetProfile
@@ -192,14 +192,19 @@ def require_known_kinds(profile: TargetProfile) -> None:
 def _scheme(graph: Graph, weights: str) -> str:
     """Name of what the numbers became, as the recipe calls it."""
     if level_of(graph) == "FLOAT":
-        return "dynamic_wi8_afp32" if weights == "int8" else weights
+        grids = {t.quant.dtype.replace("int", "wi") for t in graph.constants if t.quant is not None}
+        if grids:
+            return f"weight_only_{min(grids)}_afp32"
+        return f"dynamic_{weights.replace('int', 'wi')}_afp32" if weights.startswith("int") else weights
     wide = {t.dtype for t in graph.activations if t.quant is not None} == {"int16"}
+    if any(t.quant is not None and t.quant.dtype == "int4" for t in graph.constants):
+        return "static_wi4_ai8"
     return "static_wi8_ai16" if wide else "static_wi8_ai8"
 
 
 def _weight_notes(graph: Graph, profile: TargetProfile, weights: str) -> tuple[str, ...]:
     """Which files keep float32 weights because their format has no form for what was asked."""
-    if weights != "int8" or level_of(graph) == "QUANTIZED":
+    if not weights.startswith("int") or level_of(graph) == "QUANTIZED":
         return ()
     return tuple(f"{MODEL_FILE[fmt]} keeps float32 weights: {weights} ones under float activations have a "
                  f"form in .tflite only" for fmt in profile.formats if fmt != "tflite")
@@ -218,7 +223,13 @@ def _static_bytes(emitted: Emitted, in_place: bool) -> dict[str, int]:
 
 
 def _weight_bytes(graph: Graph) -> int:
-    return sum(t.data.nbytes for t in graph.constants)
+    return sum(map(_stored_bytes, graph.constants))
+
+
+def _stored_bytes(constant: Tensor) -> int:
+    """4-bit codes lie two to a byte; a float32 constant on a grid of 8 or 4 bits is stored as its codes."""
+    bits = {"int4": 4, "int8": 8}.get(constant.quant.dtype if constant.quant else "")
+    return constant.data.nbytes if bits is None else -(-constant.size * bits // 8)
 
 
 def require_fit(static_bytes: Mapping[str, int], profile: TargetProfile, name: str, peak: str) -> None:

@@ -21,12 +21,10 @@ from toolchain.lower.metadata import onnx_metadata
 from toolchain.lower.onnx_half import in_float16, require_float
 from toolchain.lower.onnx_ops import EMIT
 from toolchain.lower.onnx_wide import with_reals
-from toolchain.lower.onnx_writer import CODE_OFFSET, OnnxWriter
+from toolchain.lower.onnx_writer import CODE_OFFSET, IR_VERSION, OnnxWriter
 from toolchain.lower.tflite_unsigned import with_signed_codes
 from toolchain.runtime.onnxruntime import PERMUTATIONS
 
-OPSET = 17
-IR_VERSION = 8
 WEIGHTS = ("float32", "float16")
 
 
@@ -99,8 +97,9 @@ def _serialised(writer: OnnxWriter, digest: str, input_io: str) -> bytes:
     graph = writer.graph
     inputs, outputs = ([_border(graph.tensors[name], io) for name in names]
                        for names, io in ((graph.inputs, input_io), (graph.outputs, "float32")))
-    model = helper.make_model(helper.make_graph([], graph.name, inputs, outputs), ir_version=IR_VERSION,
-                              opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edge-toolchain")
+    model = helper.make_model(helper.make_graph([], graph.name, inputs, outputs),
+                              ir_version=IR_VERSION[writer.opset], producer_name="edge-toolchain",
+                              opset_imports=[helper.make_opsetid("", writer.opset)])
     model.graph.node.extend(writer.nodes)
     model.graph.initializer.extend(writer.initializers)  # make_graph would copy all weights twice more
     permutations = json.dumps(graph.permutations, sort_keys=True)

@@ -39,7 +39,8 @@ def _mean(writer: OnnxWriter, op: Op) -> None:
     if keepdims and rank > 2 and sorted(axes) == list(range(2, rank)):
         writer.compute(op, "GlobalAveragePool", [writer.real(x)])
     else:
-        writer.compute(op, "ReduceMean", [writer.real(x)], axes=axes, keepdims=int(keepdims))
+        given, attrs = writer.axes(op)
+        writer.compute(op, "ReduceMean", [writer.real(x), *given], keepdims=int(keepdims), **attrs)
 
 
 def _sum(writer: OnnxWriter, op: Op) -> None:
@@ -49,7 +50,8 @@ def _sum(writer: OnnxWriter, op: Op) -> None:
 
 def _extreme(op_type: str) -> Writes:
     def write(writer: OnnxWriter, op: Op) -> None:
-        writer.move(op, op_type, axes=op.attrs["axes"], keepdims=int(op.attrs["keepdims"]))
+        given, attrs = writer.axes(op)
+        writer.move(op, op_type, given, keepdims=int(op.attrs["keepdims"]), **attrs)
     return write
 
 

@@ -13,8 +13,11 @@ import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import APART, OPS
-from toolchain.ir.quant import ACTIVATION_RANGE, RANGE, clamp_range
+from toolchain.ir.quant import ACTIVATION_RANGE, RANGE, QuantParams, clamp_range, quantize
+from toolchain.lower.nibbles import in_nibbles
 
+OPSET, OPSET_4_BITS = 17, 21
+IR_VERSION = {OPSET: 8, OPSET_4_BITS: 10}
 CODE_OFFSET = {"uint8": 128, "int8": 0}
 """dtype of the file's activation codes -> what is added to the Graph's int8 codes and zero points."""
 
@@ -22,10 +25,13 @@ CODE_OFFSET = {"uint8": 128, "int8": 0}
 class OnnxWriter:
     """graph: channels first, from `ir.channels_first`;  activations: a key of CODE_OFFSET
     input_io: dtype of quantized inputs: "float32", or a key of CODE_OFFSET
+    opset:    that the nodes are of: OPSET, or OPSET_4_BITS where constants have 4 bits
     """
 
     def __init__(self, graph: Graph, activations: str, input_io: str = "float32"):
         self.graph = graph
+        grids = {t.quant.dtype for t in graph.constants if t.quant is not None}
+        self.opset = OPSET_4_BITS if "int4" in grids else OPSET
         self.dtype, self.offset = np.dtype(activations), CODE_OFFSET[activations]
         self.nodes: list = []
         self.initializers: list = []
@@ -97,13 +103,34 @@ class OnnxWriter:
         data: the tensor's data in ONNX's order, the output channels along `axis`
         """
         quant = self.graph.tensors[name].quant
-        if quant is None:
+        if quant is None or (data.dtype == np.float32 and quant.dtype not in ("int8", "int4")):
             return self.constant(name, data)
         if name not in self.values:
-            inputs = [self.constant(f"{name}:codes", data), self.constant(f"{name}:scale", quant.scale),
-                      self.constant(f"{name}:zero_point", quant.zero_point.astype(data.dtype))]
+            if data.dtype == np.float32:  # on a grid
+                sliced = None if quant.axis is None else axis
+                data = quantize(data, QuantParams(quant.scale, quant.zero_point, sliced, quant.dtype))
+            inputs = [self.codes(f"{name}:codes", data, quant), self.constant(f"{name}:scale", quant.scale),
+                      self.codes(f"{name}:zero_point", quant.zero_point.astype(data.dtype), quant)]
             self.node("DequantizeLinear", inputs, name, **({} if quant.axis is None else {"axis": axis}))
         return name
+
+    def codes(self, name: str, array: np.ndarray, quant: QuantParams) -> str:
+        """A constant of integer codes; 4-bit ones are stored as such, which needs OPSET_4_BITS."""
+        if quant.dtype != "int4":
+            return self.constant(name, array)
+        if name not in self.values:
+            from onnx import TensorProto, helper
+
+            self.values.add(name)
+            self.initializers.append(helper.make_tensor(name, TensorProto.INT4, array.shape,
+                                                        in_nibbles(array), raw=True))
+        return name
+
+    def axes(self, op: Op) -> tuple[tuple[str, ...], dict[str, object]]:
+        """A reduction's axes: an input from opset 18 on, an attribute before."""
+        if self.opset < 18:
+            return (), {"axes": op.attrs["axes"]}
+        return (self.constant(f"{op.name}:axes", np.array(op.attrs["axes"], np.int64)),), {}
 
     def quantize(self, real: str, out: Tensor, activation: str | None = None) -> None:
         """Store real numbers as the codes of `out`."""

@@ -34,7 +34,7 @@ from toolchain.lower.tflite_islands import with_islands
 from toolchain.lower.tflite_rewrite import rewritten
 from toolchain.lower.tflite_transpose import in_wide_tiles
 from toolchain.lower.tflite_unsigned import with_unsigned_codes
-from toolchain.lower.tflite_weights import FORMATS, with_float16, with_int8
+from toolchain.lower.tflite_weights import FORMATS, with_codes, with_dequantized, with_float16
 from toolchain.lower.tflite_windows import scheme, with_pads
 
 IO = ("int8", "uint8", "float32")
@@ -47,7 +47,8 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
     io: dtype of a quantized graph's inputs and outputs: "int8", "uint8" (zero point 128 higher) or "float32";
         the outer tensors keep the graph's names. A float graph has its own whatever `io` says.
     input_io: of the inputs, where that is another one
-    weights:  of a float graph: "float32", "float16", or "int8" (dynamic range quantization)
+    weights:  of a float graph: "float32", "float16", or "int8" or "int4" (dynamic range quantization); those
+              on a grid of 8 or 4 bits are stored as its codes
     integer_only: in a quantized graph, compute on reals only where LiteRT has no integer kernel
     origin:   whether the file says which graph it is, for which that is hashed whole
     The graph's metadata becomes TFLite Metadata in the file, and labels.txt in a zip archive behind it.
@@ -66,7 +67,8 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
     for rewrite in (expanded, with_pads, in_wide_tiles, with_slopes):
         lowered = rewritten(lowered, rewrite)
     if weights != "float32":
-        lowered = with_float16(lowered) if weights == "float16" else with_int8(lowered)
+        lowered = with_float16(lowered) if weights == "float16" else with_codes(lowered, weights)
+    lowered = with_dequantized(lowered)
     model = TFLiteModel()
     for name in (*lowered.inputs, *lowered.outputs):
         model.tensor(lowered.tensors[name])

@@ -13,6 +13,7 @@ from toolchain import __version__
 from toolchain.ir.graph import Tensor
 from toolchain.ir.quant import QuantParams
 from toolchain.load.tflite_schema import SCHEMA_VERSION, TENSOR_TYPE, little_endian, packed
+from toolchain.lower.nibbles import in_nibbles
 from toolchain.lower.tflite_versions import oldest_runtime, operator_version
 
 
@@ -29,11 +30,11 @@ class TFLiteModel:
     def tensor(self, tensor: Tensor) -> int:
         """The tensor's index in the file; it is added where it is new."""
         if tensor.name not in self._indexes:
+            kind, content = _stored(tensor)
             self._indexes[tensor.name] = len(self._tensors)
             self._tensors.append(schema.TensorT(
                 shape=np.array(tensor.shape, np.int32), name=tensor.name,
-                type=getattr(schema.TensorType, TENSOR_TYPE[tensor.dtype]),
-                buffer=self._buffer(b"" if tensor.data is None else little_endian(tensor.data)),
+                type=getattr(schema.TensorType, kind), buffer=self._buffer(content),
                 quantization=_quantization(tensor.quant)))
         return self._indexes[tensor.name]
 
@@ -80,6 +81,13 @@ class TFLiteModel:
         maps = ([schema.TensorMapT(name=signature.get(name, name), tensorIndex=self._indexes[name])
                  for name in names] for names in (inputs, outputs))
         return schema.SignatureDefT(*maps, signatureKey="serving_default", subgraphIndex=0)
+
+
+def _stored(tensor: Tensor) -> tuple[str, bytes]:
+    """Type in the file and the buffer's content."""
+    if tensor.quant is not None and tensor.quant.dtype == "int4":
+        return "INT4", in_nibbles(tensor.data)
+    return TENSOR_TYPE[tensor.dtype], b"" if tensor.data is None else little_endian(tensor.data)
 
 
 def _operator_codes(codes: Mapping[tuple[str, int], int]) -> list[schema.OperatorCodeT]:

@@ -39,11 +39,13 @@ _YOUNGER = {
     ("ADD", 4): (2, 6, 0), ("ARG_MAX", 3): (2, 9, 0), ("AVERAGE_POOL_2D", 3): (2, 3, 0),
     ("BATCH_MATMUL", 1): (2, 3, 0), ("BATCH_MATMUL", 2): (2, 3, 0), ("BATCH_MATMUL", 3): (2, 4, 0),
     ("CAST", 3): (2, 8, 0), ("CONCATENATION", 3): (2, 3, 0), ("CONV_2D", 4): (2, 3, 0),
-    ("CONV_2D", 5): (2, 4, 0), ("CONV_2D", 6): (2, 9, 0), ("DEPTHWISE_CONV_2D", 4): (2, 2, 0),
-    ("DEPTHWISE_CONV_2D", 5): (2, 3, 0), ("DEPTHWISE_CONV_2D", 6): (2, 3, 0),
+    ("CONV_2D", 5): (2, 4, 0), ("CONV_2D", 6): (2, 9, 0), ("CONV_2D", 7): (2, 11, 0),
+    ("DEPTHWISE_CONV_2D", 4): (2, 2, 0), ("DEPTHWISE_CONV_2D", 5): (2, 3, 0),
+    ("DEPTHWISE_CONV_2D", 6): (2, 3, 0), ("DEPTHWISE_CONV_2D", 7): (2, 11, 0),
     ("DEPTH_TO_SPACE", 1): (2, 1, 0), ("DEPTH_TO_SPACE", 2): (2, 5, 0), ("DEQUANTIZE", 3): (1, 15, 0),
-    ("DIV", 2): (2, 3, 0), ("EQUAL", 4): (2, 12, 0), ("EXP", 2): (2, 12, 0),
-    ("FULLY_CONNECTED", 7): (2, 3, 0), ("FULLY_CONNECTED", 12): (2, 17, 0), ("GATHER", 3): (1, 15, 0),
+    ("DEQUANTIZE", 5): (2, 18, 0), ("DEQUANTIZE", 6): (2, 18, 0), ("DIV", 2): (2, 3, 0),
+    ("EQUAL", 4): (2, 12, 0), ("EXP", 2): (2, 12, 0), ("FULLY_CONNECTED", 7): (2, 3, 0),
+    ("FULLY_CONNECTED", 10): (2, 11, 0), ("FULLY_CONNECTED", 12): (2, 17, 0), ("GATHER", 3): (1, 15, 0),
     ("GATHER", 4): (2, 4, 0), ("GELU", 1): (2, 9, 0), ("GELU", 2): (2, 9, 0),
     ("GREATER_EQUAL", 3): (2, 12, 0), ("HARD_SWISH", 1): (1, 15, 0), ("LEAKY_RELU", 2): (2, 3, 0),
     ("LESS", 3): (2, 12, 0), ("LOG", 2): (2, 12, 0), ("LOGISTIC", 3): (2, 3, 0), ("MAXIMUM", 3): (2, 3, 0),
@@ -88,8 +90,10 @@ def _by_dtype(operator: str, inputs: Sequence[Tensor]) -> int:
 
 
 def _convolution(inputs, output, options) -> int | None:
-    """Grouped, or int8 weights under float activations, per tensor or per channel."""
+    """4-bit weights, grouped, or int8 weights under float activations, per tensor or per channel."""
     x, weight = inputs[:2]
+    if _in_4_bits(weight):
+        return 7
     if x.shape[-1] != weight.shape[-1]:
         return 6
     return (5 if weight.quant.axis is not None else 2) if _is_hybrid(x, weight) else None
@@ -97,6 +101,8 @@ def _convolution(inputs, output, options) -> int | None:
 
 def _depthwise(inputs, output, options) -> int | None:
     x, weight = inputs[:2]
+    if _in_4_bits(weight):
+        return 7
     if _is_hybrid(x, weight):
         return 6 if weight.quant.axis is not None else 4
     dilated = max(options.get("dilationHFactor", 1), options.get("dilationWFactor", 1)) > 1
@@ -105,7 +111,13 @@ def _depthwise(inputs, output, options) -> int | None:
 
 def _fully_connected(inputs, output, options) -> int | None:
     x, weight = inputs[:2]
+    if _in_4_bits(weight):
+        return 10
     return (12 if weight.quant.axis is not None else 3) if _is_hybrid(x, weight) else None
+
+
+def _in_4_bits(tensor: Tensor) -> bool:
+    return tensor.quant is not None and tensor.quant.dtype == "int4"
 
 
 def _is_hybrid(x: Tensor, weight: Tensor) -> bool:
@@ -135,7 +147,12 @@ def _resize_nearest(inputs, output, options) -> int | None:
 
 
 def _dequantize(inputs, output, options) -> int | None:
-    return 3 if inputs[0].dtype == "float16" else None
+    x = inputs[0]
+    if x.dtype == "float16":
+        return 3
+    if _in_4_bits(x):
+        return 6
+    return 5 if x.quant.axis is not None else None
 
 
 _WITH_OPTIONS = {

@@ -15,6 +15,7 @@ from toolchain.quantize.limits import check_multiplier, check_scales, products
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.rules import PLAIN, SAME, data_inputs, require_rules, rule_of
 from toolchain.quantize.scales import activation_scales
+from toolchain.quantize.weight_only import with_weights_on_grid
 from toolchain.quantize.weights import quantize_weights
 from toolchain.recipe import QuantSpec
 from toolchain.scheme import scheme_of
@@ -30,30 +31,35 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
     pinned: inputs whose parameters are known beforehand, from what their codes are
     Whole numbers and truth values stay as they are. An op that has to compute on reals (rule FLOAT) stands
     between dequantize and quantize ops, and so do those of islands (islands.py); `source.notes` names them.
-    A scheme that leaves the network in float returns the graph as it is. Raises Unsupported listing every op
+    A scheme that leaves the network in float returns the graph as it is, with weights on a grid where it says
+    so. Raises Unsupported listing every op
     without an INT8 form, BadConfig for an island that is none of its ops, BadSamples where statistics are
     missing or a range was observed that cannot be told in codes.
     """
+    scheme = scheme_of(spec.scheme)
+    if scheme.method == "weight_only":
+        return with_weights_on_grid(graph, scheme.weights)
     if spec.float_weights:
         return graph
     require_rules(check(graph, "CANONICAL"))
-    numbers = numbers_of(graph, scheme_of(spec.scheme).activations, spec.islands)
+    numbers = numbers_of(graph, scheme.activations, spec.islands)
     widths = {numbers.base, *({"int16"} & set(numbers.computes.values()))}
     scales = {dtype: activation_scales(graph, stats, pinned, dtype, numbers) for dtype in widths}
-    return check(_Rewriting(graph, numbers, scales).run(), "QUANTIZED")
+    return check(_Rewriting(graph, numbers, scales, scheme.weights).run(), "QUANTIZED")
 
 
 class _Rewriting:
     """The integer graph in the making.
 
+    weights: dtype of weights' codes, where kernels take it
     scales:  dtype of codes -> parameters of each activation that is held in codes, if it were in these
     tensors: of the new graph; an activation in codes keeps its name
     copies:  (tensor in codes, other numbers) -> the name of its twin in them
     on_real: ops that compute on reals
     """
 
-    def __init__(self, graph: Graph, numbers: Numbers, scales: Mapping[str, Scales]):
-        self.graph, self.numbers, self.scales = graph, numbers, scales
+    def __init__(self, graph: Graph, numbers: Numbers, scales: Mapping[str, Scales], weights: str):
+        self.graph, self.numbers, self.scales, self.weights = graph, numbers, scales, weights
         self.tensors = {t.name: self._held(t) for t in graph.activations}
         self.ops: list[Op] = []
         self.copies: dict[tuple[str, str], str] = {}
@@ -99,7 +105,7 @@ class _Rewriting:
     def weighted(self, op: Op, number: str) -> None:
         """A convolution or matrix product with its own codes for weight and bias."""
         x, weight, bias = self.graph.of(op)
-        weight, bias = quantize_weights(op, self.quant(x.name, number), weight, bias)
+        weight, bias = quantize_weights(op, self.quant(x.name, number), weight, bias, self.weights)
         check_multiplier(self.graph, op, bias.quant.scale, self.scales[number][op.name])
         inputs = self.codes(x.name, number), self.placed(weight), self.placed(bias)
         self.give(replace(op, inputs=inputs), number)

@@ -1,4 +1,4 @@
-"""Weights as int8 and biases as int32 codes.
+"""Weights as int8 or int4 and biases as int32 codes.
 
 Source: TensorFlow Lite 8-bit quantization specification; for biases that would overflow, TensorFlow Lite's
 tools/optimize/quantization_utils.cc AdjustWeightsForBiasScale.
@@ -18,14 +18,21 @@ BIAS_LIMIT = {"int8": 2**30, "int16": 2**46}
 TINY = np.finfo(np.float32).tiny
 
 
-def quantize_weights(op: Op, x: QuantParams, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+IN_4_BITS = frozenset({"conv2d", "depthwise_conv2d", "fully_connected"})
+"""Kinds whose int8 kernels take int4 weights (LiteRT 2.3: transpose_conv.cc does not)."""
+
+
+def quantize_weights(op: Op, x: QuantParams, weight: Tensor, bias: Tensor,
+                     dtype: str = "int8") -> tuple[Tensor, Tensor]:
     """int8 weight, symmetric, narrow range, per output channel; int32 bias at scale x * scale weight, int64
     where x has int16 codes.
 
-    x: parameters of the op's input
+    x:     parameters of the op's input
+    dtype: of the weight's codes: "int4" is taken where kernels take it, which is under int8 activations
     """
     axis = WEIGHTED[op.kind]
-    params = _channel_params(weight.data, bias.data, x, axis)
+    taken = dtype if op.kind in IN_4_BITS and x.dtype == "int8" else "int8"
+    params = _channel_params(weight.data, bias.data, x, axis, taken)
     codes = quantize(weight.data, params, narrow=True)
     products = float(x.scale) * params.scale.astype(np.float64)
     dtype = BIAS[x.dtype]
@@ -35,14 +42,15 @@ def quantize_weights(op: Op, x: QuantParams, weight: Tensor, bias: Tensor) -> tu
             replace(bias, dtype=dtype, data=bias_codes, quant=bias_params))
 
 
-def _channel_params(weight: np.ndarray, bias: np.ndarray, x: QuantParams, axis: int) -> QuantParams:
+def _channel_params(weight: np.ndarray, bias: np.ndarray, x: QuantParams, axis: int,
+                    dtype: str) -> QuantParams:
     """`weight_params`, with two repairs of single channels.
 
     All zero (pruned, masked): any scale will do for the weights, but the bias has to be told with it, so it
     takes the widest channel's. So small that the bias would overflow (dead, batch norm folded): the
     scale is raised until the bias fits; the weights lose bits that the bias would drown anyway.
     """
-    params = weight_params(weight, axis)
+    params = weight_params(weight, axis, dtype)
     others = tuple(i for i in range(weight.ndim) if i != axis)
     empty = ~weight.any(axis=others)
     scale = np.where(empty & ~empty.all(), params.scale[~empty].max(initial=0), params.scale)

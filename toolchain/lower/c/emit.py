@@ -183,6 +183,9 @@ def _require_codes(graph: Graph, op: Op) -> None:
         raise Unsupported(f"{op.name}: {op.kind} over a batch of {tensors[0].shape[0]}; C takes one sample")
     if op.kind in WEIGHTED and not all(t.is_constant for t in graph.of(op)[1:]):
         raise Unsupported(f"{op.name}: {op.kind} with weights that are computed; C takes constants")
+    if any(t.quant is not None and t.quant.dtype == "int4" for t in tensors):
+        raise Unsupported(f"{op.name}: {op.kind} with 4-bit weights, for which C has no kernels; take 8 bits "
+                          f'(recipe: [quantize] scheme = "static_wi8_ai8")')
     if asymmetric(graph, op):
         raise Unsupported(f"{op.name}: {op.kind} with a zero point of its weights, as TFLite's uint8 "
                           f"networks have; C takes 0: quantize the float network again")
