@@ -63,7 +63,7 @@ def numbers_of(graph: Graph, base: str, islands: Mapping[str, str]) -> Numbers:
     for op in graph.ops:
         rule = rule_of(graph, op).output
         read = [held[t.name] for t in data_inputs(graph, op) if not t.is_constant]
-        wide = [number for number in read if _runs_on(op, number)]
+        wide = [number for number in read if runs_on(op, number)]
         reals = graph.tensors[op.name].dtype == "float32"
         handed = (named.get(op.name, base), *(wide if rule == SAME else ())) if reals else ()
         held[op.name] = _widest((base, *handed))
@@ -72,7 +72,8 @@ def numbers_of(graph: Graph, base: str, islands: Mapping[str, str]) -> Numbers:
     return Numbers(base, held, computes)
 
 
-def _runs_on(op: Op, number: str) -> bool:
+def runs_on(op: Op, number: str) -> bool:
+    """Whether the op's kind may compute in these numbers, so that an island of them may name it."""
     return number != "int16" or op.kind in WIDE
 
 
@@ -89,7 +90,7 @@ def _named(graph: Graph, islands: Mapping[str, str]) -> dict[str, str]:
         if not matching and pattern not in ops:
             raise BadConfig(_matches_nothing(graph, pattern, list(ops)))
         found |= {name: _widest((number, found.get(name, number))) for name in matching
-                  if _runs_on(ops[name], number)}
+                  if runs_on(ops[name], number)}
     return found | {name: number for name, number in islands.items() if name in ops}
 
 
