@@ -79,7 +79,7 @@ class Ladder:
         """
         limit = recipe.quantize.accuracy_drop
         best = self.tried("as the recipe says", _quantize(recipe, accuracy_drop=None))
-        for rung in (observers, equalised, bias_corrected, rounded):
+        for rung in (observers, bias_corrected, equalised, rounded):
             if best.judgement.drop <= limit:
                 return best
             trials = [self.tried(name, changed) for name, changed in rung(best.recipe)]

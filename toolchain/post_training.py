@@ -1,7 +1,8 @@
 """Post-training quantization of a canonical graph, as a recipe says: the flow of the stages in `quantize`."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -40,19 +41,23 @@ class PostTraining:
     def __init__(self, graph: Graph, samples: Samples | None, say: Callable[[str], None],
                  source: Graph | None = None):
         self.graph, self.samples, self.say, self.source = graph, samples, say, source or graph
-        self._stats: dict[tuple[bool, CalibrateConfig], Mapping[str, TensorStats]] = {}
+        self._stats: dict[tuple[str | None, CalibrateConfig], Mapping[str, TensorStats]] = {}
+        self._equalised: dict[str, Equalised] = {}
 
     def quantized(self, recipe: Recipe) -> Graph:
         """The QUANTIZED graph. Raises BadSamples where samples are missing, and what the stages raise."""
         spec, graph, open_watch = recipe.quantize, self.float_graph(recipe), watching(recipe.calibrate)
+        correction = spec.bias_correction
+        if correction == "auto":
+            correction = "empirical" if self.samples else "analytic"
         codes = quantize(graph, self.statistics(recipe), spec, self.pinned(recipe))
         if spec.rounding != "nearest":
             self.say(f"choosing the rounding of weights ({spec.rounding})")
             codes = rounded(graph, codes, self.taken(recipe), open_watch, spec.rounding)
-        if spec.bias_correction == "empirical":
+        if correction == "empirical":
             self.say("correcting biases")
             codes = correct_biases(graph, codes, self.taken(recipe), open_watch)
-        elif spec.bias_correction == "analytic":
+        elif correction == "analytic":
             self.say("correcting biases, by batch norms")
             codes = correct_biases_analytically(self.source, graph, codes, self.factors(recipe))
         return check(codes, "QUANTIZED")
@@ -65,7 +70,7 @@ class PostTraining:
         if recipe.quantize.equalise:
             raise BadInput(f"{self.graph.name}: statistics are of the network as it came, and the recipe's "
                            f"[quantize] equalise = true changes it; give --data instead of --stats")
-        self._stats[False, recipe.calibrate] = file.stats_for(self.graph, recipe.calibrate)
+        self._stats[None, recipe.calibrate] = file.stats_for(self.graph, recipe.calibrate)
 
     def taken(self, recipe: Recipe) -> Samples:
         """The samples that the recipe calibrates with."""
@@ -73,30 +78,35 @@ class PostTraining:
 
     def float_graph(self, recipe: Recipe) -> Graph:
         """What is quantized: the network, its channels equalised if the recipe says so."""
-        return self._equalised.graph if recipe.quantize.equalise else self.graph
+        return self._equalise(equalised_for(recipe)).graph
 
     def factors(self, recipe: Recipe) -> Mapping[str, np.ndarray]:
         """Tensor -> by what equalising divided its channels."""
-        return self._equalised.factors if recipe.quantize.equalise else {}
+        return self._equalise(equalised_for(recipe)).factors
 
-    @cached_property
-    def _equalised(self) -> Equalised:
-        self.say("equalising channels")
-        return equalised(self.graph, self.split("calibration") if self.samples else None, watch)
+    def _equalise(self, codes: str | None) -> Equalised:
+        """For activations of these codes; for None, the network as it is."""
+        if codes is None:
+            return Equalised(self.graph, ())
+        if codes not in self._equalised:
+            self.say("equalising channels")
+            samples = self.split("calibration") if self.samples else None
+            self._equalised[codes] = noted(equalised(self.graph, samples, watch, codes))
+        return self._equalised[codes]
 
     def statistics(self, recipe: Recipe) -> Mapping[str, TensorStats]:
         """What calibration saw of the graph that the recipe quantizes."""
-        key = recipe.quantize.equalise, recipe.calibrate
+        key = equalised_for(recipe), recipe.calibrate
         if key not in self._stats:
             found = self._calibrated if self.samples else self._data_free
             self._stats[key] = self._seen_before(*key) or found(recipe)
         return self._stats[key]
 
-    def _seen_before(self, equalise: bool, config: CalibrateConfig) -> Mapping[str, TensorStats] | None:
+    def _seen_before(self, codes: str | None, config: CalibrateConfig) -> Mapping[str, TensorStats] | None:
         """Statistics of the same run, where another observer kept what this one needs."""
-        for (other_equalise, other), stats in self._stats.items():
+        for (other_codes, other), stats in self._stats.items():
             same_run = msgspec.structs.replace(config, observer=other.observer) == other
-            if equalise == other_equalise and same_run and keeps_enough(stats, config):
+            if codes == other_codes and same_run and keeps_enough(stats, config):
                 return {name: seen.seen_by(config) for name, seen in stats.items()}
         return None
 
@@ -134,6 +144,17 @@ class PostTraining:
         frames = self.graph.metadata.frames if recipe.input.takes_frames else {}
         codes = scheme_of(recipe.quantize.scheme).activations
         return {name: pixel_codes(frame, codes) for name, frame in frames.items()}
+
+
+def equalised_for(recipe: Recipe) -> str | None:
+    """The codes of activations that channels are equalised for; None where they are not."""
+    return scheme_of(recipe.quantize.scheme).activations if recipe.quantize.equalise else None
+
+
+def noted(found: Equalised) -> Equalised:
+    """What was equalised, among the notes of the graph's source."""
+    source = replace(found.graph.source, notes=found.graph.source.notes + found.lines)
+    return replace(found, graph=replace(found.graph, source=source))
 
 
 def keeps_enough(stats: Mapping[str, TensorStats], config: CalibrateConfig) -> bool:

@@ -89,8 +89,8 @@ class QuantSpec(Section):
             same with 4-bit weights; "weight_only_wi8_afp32" (and 7 to 2) = in float, with rounded weights
     equalise:        scale channels between layers so that they share their range (Nagel et al. 2019; Xiao et
                      al. 2023 after norms)
-    bias_correction: take the mean error that rounding makes out of biases: "empirical" on calibration samples,
-                     "analytic" from batch norms; "auto": on samples where there are some
+    bias_correction: take the mean error that rounding makes out of biases: "empirical" on calibration
+                     samples, "analytic" from batch norms; "auto": on samples where there are some
     rounding:        of weights: "nearest", or chosen on calibration samples layer by layer: "gptq"
                      (Frantar et al. 2023) or "adaround" (Nagel et al. 2020)
     islands:         op name, or a pattern of names -> what these ops compute in instead

@@ -47,7 +47,7 @@ class TensorStats:
     count: int
     histogram: np.ndarray | None = None
     by_row: RowExtremes | None = None
-    config: CalibrateConfig = CalibrateConfig()
+    config: CalibrateConfig = CalibrateConfig(observer="minmax")
 
     def merge(self, other: "TensorStats") -> "TensorStats":
         """Statistics of both parts; associative and commutative. Raises ValueError for unlike observers."""
@@ -85,6 +85,16 @@ class TensorStats:
         return OBSERVER[self.config.observer].range(self)
 
 
+    def range_for(self, dtype: str) -> Range:
+        """The interval to quantize to codes of `dtype`.
+
+        Entropy and mse weigh what 256 codes lose by reaching further. Among the 65,536 of int16 that is next
+        to nothing: there all values are held.
+        """
+        weighs = self.config.observer in WEIGHS_256
+        return (self.low, self.high) if dtype == "int16" and weighs else self.range
+
+
 class Observer(NamedTuple):
     """needs: the optional fields of TensorStats that `range` reads."""
 
@@ -102,6 +112,7 @@ OBSERVER: Mapping[str, Observer] = {
     "entropy": Observer(COUNTS, lambda stats: entropy_range(stats.bins, stats.low, stats.high)),
     "mse": Observer(COUNTS, lambda stats: mse_range(stats.bins, stats.low, stats.high)),
 }
+WEIGHS_256 = frozenset({"entropy", "mse"})
 SETTING = {"percentile": "percentile", "moving_average": "smoothing"}
 """The field of CalibrateConfig that an observer reads beside its name."""
 

@@ -32,7 +32,7 @@ def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
              if isinstance(params, QuantParams)}
     fixed |= {name: params for name, params in (pinned or {}).items() if params.dtype == dtype}
     groups = same_scale_groups(graph, numbers)
-    ranges = _with_handed(_handed(graph, numbers), groups, fixed, _own_ranges(graph, stats))
+    ranges = _with_handed(_handed(graph, numbers), groups, fixed, _own_ranges(graph, stats, dtype))
     return {name: fixed.get(name, shared) for group in groups
             for shared in [_shared(group, fixed, ranges, dtype)] for name in group}
 
@@ -89,14 +89,15 @@ def _unite(group: dict[str, list[str]], a: str, b: str) -> None:
         group.update(dict.fromkeys(group[b], group[a]))
 
 
-def _own_ranges(graph: Graph, stats: Mapping[str, TensorStats]) -> dict[str, Range]:
+def _own_ranges(graph: Graph, stats: Mapping[str, TensorStats], dtype: str) -> dict[str, Range]:
     """Of inputs and FREE outputs what was observed, of constants what they hold; SAME outputs have none but
     for the value that a pad writes."""
     needed = observed(graph)
     if missing := [name for name in needed if name not in stats]:
         raise BadSamples(f"{graph.name}: no statistics of {', '.join(missing)}; calibrate this very graph")
     pads = {op.name: (op.attrs["value"],) * 2 for op in graph.ops if op.kind == "pad" and op.attrs["value"]}
-    return pads | dict(_constant_ranges(graph)) | {name: stats[name].range for name in needed}
+    return pads | dict(_constant_ranges(graph)) | {
+        name: stats[name].range_for(dtype) for name in needed}
 
 
 def _constant_ranges(graph: Graph) -> Iterator[tuple[str, Range]]:
