@@ -22,6 +22,8 @@ PAGE = ROOT / "docs" / "calibration-cost.md"
 NETWORK = "docs/examples/efficientnet_lite0/model.py:pretrained"
 NNCF = ROOT / ".venv-nncf" / "bin" / "python"
 COUNTS = (100, 400)
+ROUNDS, PEER_ROUNDS = 5, 1
+"""The others are slow, and far from what ours is held to."""
 HUNGRY_BYTES = 8 << 30
 """Memory that must be free for a tool that keeps every activation of 100 images."""
 MINMAX, COUNTED, PEAK_BYTES, GROWTH = 1.5, 2.0, 400e6, 0.05
@@ -74,11 +76,11 @@ def run(tool: Tool, count: int) -> dict[str, float]:
 
 
 def measured(count: int, rounds: int) -> Runs:
-    """All tools, taking turns, from first to last and back; the hungry ones once, where there is room."""
+    """All tools but the hungry ones, taking turns, from first to last and back."""
     found: dict[str, list[dict[str, float]]] = {}
-    tools = (*PLAIN, *OWN, *PEERS)
     for turn in range(rounds):
         say(f"{count} images, round {turn + 1} of {rounds}")
+        tools = (*PLAIN, *OWN, *(PEERS if turn < PEER_ROUNDS else ()))
         for tool in tools if turn % 2 == 0 else tools[::-1]:
             found.setdefault(tool.name, []).append(run(tool, count))
     return found
@@ -93,6 +95,11 @@ def hungry(count: int) -> Runs:
         return {}
     say(f"{count} images, {', '.join(tool.name for tool in HUNGRY)}")
     return {tool.name: [run(tool, count)] for tool in HUNGRY}
+
+
+def nncf_version() -> str:
+    lines = (ROOT / "requirements" / "peers-nncf.txt").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith("nncf=="))
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ def costs(runs: Runs) -> dict[str, Cost]:
     found = {}
     for name, rounds in runs.items():
         work = np.array([one["work"] for one in rounds])
-        ratios = work / (floor if len(work) == len(floor) else np.median(floor))
+        ratios = work / floor[:len(work)]
         found[name] = Cost(float(np.median(work)), float(np.median(ratios)), float(ratios.min()),
                            float(ratios.max()), float(np.median([one["peak_bytes"] for one in rounds])))
     return found
@@ -151,20 +158,21 @@ TEXT = """# What calibration costs
 
 `make benchmark-calibration` writes this page. `QUICK=1` takes fewer rounds and images.
 
-Measured {conditions} {rounds} rounds; medians, with the lowest and the highest round in brackets.
+Measured {conditions} {rounds} rounds of ours and {peers} of the others.
 
 ## Cost beside plain inference
 
 {cost}
 
-EfficientNet-Lite0, 224 x 224, one thread. Each run is a process of its own, and the tools take turns. The
-cost is CPU time, user and system, without imports and without loading the model and opening the images;
-memory is the most that the whole process ever held. The measure, 1.00, is the cheaper plain inference of
-the same round: the runtime alone, opened, given every image and asked for its output, the reading and
-normalising of images not counted. Ours counts whole: from the float graph in memory, writing the model for
-the runtime, opening it, reading and normalising every image, running it, observing, and the ranges. Of
-onnxruntime it is the calibrator alone, of litert-quantizer `calibrate` alone with all images read before,
-of NNCF `quantize` whole, which has no calibration apart.
+EfficientNet-Lite0, 224 x 224, one thread; {nncf}. Each run is a process of its own, and the tools take
+turns; medians, with the lowest and the highest round in brackets. The cost is CPU time, user and system,
+without imports and without loading the model and opening the images; memory is the most that the whole
+process ever held. The measure, 1.00, is the cheaper plain inference of the same round: the runtime alone,
+opened, given every image and asked for its output, the reading and normalising of images not counted.
+Ours counts whole: from the float graph in memory, writing the model for the runtime, opening it, reading
+and normalising every image, running it, observing, and the ranges. Of onnxruntime it is the calibrator
+alone, of litert-quantizer `calibrate` alone with all images read before, of NNCF `quantize` whole, which
+has no calibration apart.
 
 onnxruntime's Entropy and Percentile keep every activation of every image, 61 MB each: they are run once,
 after the others, with {few} images, where 8 GiB of memory are free.
@@ -183,15 +191,15 @@ worst relative difference of a range's edge is given, between batches of 1, 7 an
 def main(quick: bool = typer.Option(False, help="20 and 40 images, one round, no hungry tool")) -> None:
     """Measure, print, write the page."""
     said = conditions(THEIRS)
-    counts, rounds = ((20, 40), 1) if quick else (COUNTS, 5)
+    counts, rounds = ((20, 40), 1) if quick else (COUNTS, ROUNDS)
     prepare()
     runs = {count: measured(count, rounds) for count in counts}
     same = list(identities(FOLDER))
     if not quick:
         runs[counts[0]] |= hungry(counts[0])
     found = {count: costs(by_tool) for count, by_tool in runs.items()}
-    text = TEXT.format(conditions=said, rounds=rounds, cost=cost_table(found), few=counts[0],
-                       identity=identity_table(same))
+    text = TEXT.format(conditions=said, rounds=rounds, cost=cost_table(found), peers=PEER_ROUNDS,
+                       few=counts[0], identity=identity_table(same), nncf=nncf_version())
     figures = json.dumps({"conditions": said, "runs": runs}, indent=2)
     (FOLDER / "cost.json").write_text(figures, encoding="utf-8")
     print(text, end="")
