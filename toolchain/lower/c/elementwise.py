@@ -41,16 +41,16 @@ def binary(graph: Graph, op: Op) -> Call:
     shape, a_stride, b_stride = columns(op, axes, 4, 2)
     terms = TERMS[op.kind](a.quant, b.quant, out.quant)
     (a_multiplier, a_shift), (b_multiplier, b_shift), (multiplier, shift) = terms
-    ends = code_range(out.quant, op.attrs.get("activation"))
-    zeros = {"a_zero_point": int(a.quant.zero_point), "b_zero_point": int(b.quant.zero_point), **ends}
+    params = {
+        "shape": shape, "a_stride": a_stride, "b_stride": b_stride,
+        "a_zero_point": int(a.quant.zero_point), "a_multiplier": a_multiplier, "a_shift": a_shift,
+        "b_zero_point": int(b.quant.zero_point), "b_multiplier": b_multiplier, "b_shift": b_shift,
+        "multiplier": multiplier, "shift": shift, **code_range(out.quant, op.attrs.get("activation"))}
     if out.dtype == "int16":
         require_16_bit_kernel(op)
-        zeros = {side: ends[side] for side in ("low", "high")}
-    return Call(f"tk_{op.kind}_{SUFFIX[out.dtype]}", op.inputs, {
-        "shape": shape, "a_stride": a_stride, "b_stride": b_stride,
-        "a_multiplier": a_multiplier, "a_shift": a_shift, "b_multiplier": b_multiplier, "b_shift": b_shift,
-        "multiplier": multiplier, "shift": shift, **zeros},
-        struct=f"tk_binary_{SUFFIX[out.dtype]}_params")
+        params = {key: value for key, value in params.items() if not key.endswith("zero_point")}
+    suffix = SUFFIX[out.dtype]
+    return Call(f"tk_{op.kind}_{suffix}", op.inputs, params, struct=f"tk_binary_{suffix}_params")
 
 
 def pair(graph: Graph, op: Op) -> Call:

@@ -47,12 +47,12 @@ def mean_or_sum(graph: Graph, op: Op) -> Call:
     count = prod(x.shape[i] for i in op.attrs["axes"])
     _require_short(op, count, LONGEST_SUM[x.dtype])
     multiplier, shift = average(x.quant, out, count) if op.kind == "mean" else ratio(x.quant, out)
-    params = {**reduction(op, x.shape), "multiplier": multiplier, "shift": shift}
+    walk, pair = reduction(op, x.shape), {"multiplier": multiplier, "shift": shift}
     if x.dtype == "int16":
         require_16_bit_kernel(op)
-        return Call("tk_mean_s16", op.inputs, params)
+        return Call("tk_mean_s16", op.inputs, {**walk, **pair})
     return Call("tk_mean_s8", op.inputs, {
-        **params, "bias": -int(x.quant.zero_point) * count, **code_range(out)})
+        **walk, "bias": -int(x.quant.zero_point) * count, **pair, **code_range(out)})
 
 
 def _require_short(op: Op, count: int, most: int) -> None:
