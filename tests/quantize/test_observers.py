@@ -1,6 +1,7 @@
 """Observers: what is kept of the parts is what is kept of the whole, whatever the parts and their order."""
 
 from functools import reduce
+import tracemalloc
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -148,3 +149,15 @@ def test_nothing_observed_has_no_statistics():
 
 def test_every_observer_that_a_recipe_may_name_is_there():
     assert set(OBSERVER) == set(CalibrateConfig.__annotations__["observer"].__args__)
+
+
+def test_the_extremes_of_each_sample_take_what_they_hold():
+    """16 bytes a row, and those of a few batches."""
+    accumulator, batch = Accumulator(CalibrateConfig(observer="moving_average")), np.ones((1, 8), np.float32)
+    tracemalloc.start()
+    for row in range(2000):
+        accumulator.add(batch, np.array([row]))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 2000 * 16 + 64 * 1000
+    assert accumulator.stats().by_row.rows.tolist() == list(range(2000))

@@ -137,6 +137,10 @@ def united(parts: list[RowExtremes]) -> RowExtremes:
     return RowExtremes(rows, low, high)
 
 
+APART = 64
+"""Batches whose rows are kept apart: small arrays take many times what they hold."""
+
+
 class Accumulator:
     """The statistics of one tensor while its batches come.
 
@@ -167,6 +171,8 @@ class Accumulator:
         if self._parts is not None:
             ends += ZERO
             self._parts.append(RowExtremes(np.array(rows, np.int64), ends[:, 0], ends[:, 1]))
+            if len(self._parts) == APART:
+                self._parts = [united(self._parts)]
 
     def stats(self) -> TensorStats:
         """What was seen so far. Raises ValueError where nothing was."""
