@@ -13,6 +13,7 @@ from tests.quantize.nets import Net
 from toolchain.cli import app
 from toolchain.lower.tflite import write_tflite
 from toolchain.quantize.stats_file import read_stats
+from toolchain.recipe import CalibrateConfig
 from toolchain.report import progress
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "calibrate.py"
@@ -44,7 +45,7 @@ def test_it_writes_statistics_and_says_so(files, tmp_path):
 def test_its_record_as_json(files):
     done = call(*files, "--json", "--runtime", "reference", "--batch", "7")
     record = json.loads(done.stdout)
-    assert (record["samples"], record["batch"], record["observer"]) == (COUNT, 7, "minmax")
+    assert (record["samples"], record["batch"], record["observer"]) == (COUNT, 7, CalibrateConfig().observer)
     assert record["runtime"].startswith("reference ")
 
 
@@ -73,14 +74,22 @@ def built(*arguments):
 
 
 def test_a_build_takes_the_statistics_instead_of_calibrating(files, tmp_path):
-    """With the observer that they were collected by; then --data is not needed."""
-    (tmp_path / "recipe.toml").write_text('[calibrate]\nobserver = "mse"\n', encoding="utf-8")
-    assert call(*files, "--observer", "mse").exit_code == 0
+    """With the observer that they were collected by."""
+    (tmp_path / "recipe.toml").write_text('[calibrate]\nobserver = "percentile"\n', encoding="utf-8")
+    assert call(*files, "--observer", "percentile").exit_code == 0
     model, _, data, _, stats = files
     whole = built(model, "--data", data, "--recipe", tmp_path / "recipe.toml", "--out", tmp_path / "a")
-    given = built(model, "--stats", stats, "--out", tmp_path / "b")
+    given = built(model, "--data", data, "--stats", stats, "--out", tmp_path / "b")
     first, second = ((tmp_path / name / "model.tflite").read_bytes() for name in "ab")
     assert whole["files"] == given["files"] and first == second
+
+
+def test_a_build_with_statistics_needs_no_samples(files, tmp_path):
+    """Unless something besides calibration is to look at them."""
+    (tmp_path / "recipe.toml").write_text('[quantize]\nbias_correction = "none"\n', encoding="utf-8")
+    assert call(*files, "--observer", "minmax").exit_code == 0
+    assert "model.tflite" in built(files[0], "--stats", files[-1], "--recipe", tmp_path / "recipe.toml",
+                                   "--out", tmp_path / "a")["files"]
 
 
 @pytest.mark.parametrize("recipe, told", [
@@ -89,7 +98,7 @@ def test_a_build_takes_the_statistics_instead_of_calibrating(files, tmp_path):
 ])
 def test_statistics_that_do_not_serve_the_recipe_are_refused(files, tmp_path, recipe, told):
     (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
-    assert call(*files).exit_code == 0
+    assert call(*files, "--observer", "minmax").exit_code == 0
     done = CliRunner().invoke(app, ["build", files[0], "--target", "raspberry_pi_4", "--stats", files[-1],
                                     "--recipe", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "a")])
     assert done.exit_code == 2 and told in done.stderr

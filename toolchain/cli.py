@@ -156,7 +156,7 @@ def convert(model: Model, out: Annotated[Path, typer.Argument(help="The .tflite 
 def calibrate(model: Model, data: Annotated[str, typer.Option(help="What to run it on: as `edge build`.")],
               out: Annotated[Path, typer.Option(help="The statistics file to write.")],
               observer: Annotated[Literal["minmax", "moving_average", "percentile", "entropy", "mse"] | None,
-                                  typer.Option(help="How ranges are found; default minmax.")] = None,
+                                  typer.Option(help="How ranges are found; default mse.")] = None,
               percentile: Annotated[float | None, typer.Option(
                   min=50, max=100, help="Percent of the values to keep; default 99.99.")] = None,
               samples: Annotated[int | None, typer.Option(
