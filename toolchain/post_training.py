@@ -21,6 +21,7 @@ from toolchain.quantize.bias_analytic import correct_biases_analytically
 from toolchain.quantize.calibrate import OpenWatch, calibrate
 from toolchain.quantize.data_free import ranges_from_batch_norm
 from toolchain.quantize.equalise import Equalised, equalised
+from toolchain.quantize.islands import runs_on
 from toolchain.quantize.observers import OBSERVER, TensorStats, settings
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.rounding import rounded
@@ -187,13 +188,16 @@ def controlled(stages: PostTraining, recipe: Recipe, integer_only: bool) -> Tria
         raise BadSamples(f"{stages.graph.name}: [quantize] accuracy_drop selects on samples that calibrate "
                          f"nothing; give a set, or an .npz whose 'split' names calibration and selection")
     graph, selection = stages.graph, stages.split("selection")
+    island = "int16" if integer_only else "float32"
 
     def rank(trial: Trial) -> list[str]:
+        """Ops that have a form in the island's numbers."""
         rows = sensitivity(stages.float_graph(trial.recipe), trial.graph, selection, watch)
-        return [row.name for row in rows]
+        ops = (graph.producers[row.name] for row in rows)
+        return [op.name for op in ops if island == "float32" or runs_on(op, island)]
 
     ladder = Ladder(
         treat=stages.quantized, judge=judge_of(graph, recipe.metric, selection, watch),
         rank=rank, costs={op.name: op_macs(graph, op) for op in graph.ops},
-        island="int16" if integer_only else "float32", say=stages.say)
+        island=island, say=stages.say)
     return ladder.climb(recipe)
