@@ -10,7 +10,7 @@ from toolchain.errors import BadSamples
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
-from toolchain.ir.quant import dequantize
+from toolchain.ir.quant import RANGE, dequantize
 from toolchain.quantize import adaround, rounding
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.layer import layers_of
@@ -66,7 +66,7 @@ def error(graph: Graph, quantized: Graph, samples: Samples) -> float:
 
 
 @pytest.mark.parametrize("method", METHOD)
-@pytest.mark.parametrize("scheme", ["static_wi8_ai8", "static_wi8_ai16"])
+@pytest.mark.parametrize("scheme", ["static_wi8_ai8", "static_wi8_ai16", "static_wi4_ai8"])
 def test_every_weighted_kind_gets_other_codes_at_the_same_parameters(method, scheme):
     graph = every_kind()
     samples = smooth_samples(graph, 6, seed=1)
@@ -81,7 +81,8 @@ def test_every_weighted_kind_gets_other_codes_at_the_same_parameters(method, sch
     for op in before.ops:
         if op.kind in WEIGHTED:
             old, new = before.tensors[op.inputs[1]].data, after.tensors[op.inputs[1]].data
-            assert (old != new).any() and np.abs(new.astype(int)).max() <= 127
+            limit = RANGE[before.tensors[op.inputs[1]].quant.dtype][1]
+            assert (old != new).any() and np.abs(new.astype(int)).max() <= limit
 
 
 @pytest.mark.parametrize("method", METHOD)

@@ -1,9 +1,9 @@
 """AdaRound: whether each weight goes up or down is learned on what the layer gives after its activation.
 
 Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization", section 3 (equation
-numbers below). Inputs and targets both come from the quantized network's activations. With the float network's
-for the targets (eq. 25), keyword spotting came 0.7 dB nearer to its float self on the 100 samples that it was
-rounded on, and on others not at all.
+numbers below). Inputs and targets both come from the quantized network's activations. With the float
+network's for the targets (eq. 25), keyword spotting came 0.7 dB nearer to its float self on the 100 samples
+that it was rounded on, and on others not at all.
 
 The paper weighs the regulariser by 0.01 beside the layer's squared error, which depends on what unit the
 outputs are in. Here the error is by that of the nearest codes, and the regulariser is a mean over weights.

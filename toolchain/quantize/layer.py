@@ -15,7 +15,7 @@ from toolchain.quantize.unfold import from_matrix, group_count, to_matrix, to_ro
 class Layer:
     """A quantized weight and the ops that multiply by it.
 
-    weight: int8, symmetric, with a scale for each output channel or for all
+    weight: in codes, symmetric, with a scale for each output channel or for all
     real:   float32, the same weight before it was quantized
     bias:   float32 (O,), None where several ops read the weight
     ops:    of the quantized graph, alike but for their names
@@ -74,7 +74,7 @@ class Layer:
     def with_codes(self, codes: np.ndarray) -> Tensor:
         """The weight with these (G, O, K) whole numbers for codes."""
         data = from_matrix(self.ops[0], codes, self.weight.shape)
-        return replace(self.weight, data=np.ascontiguousarray(data, self.weight.dtype))
+        return replace(self.weight, data=np.ascontiguousarray(data, self.weight.data.dtype))
 
     def _matrix(self, weight: np.ndarray) -> np.ndarray:
         return to_matrix(self.ops[0], weight, self.groups)
