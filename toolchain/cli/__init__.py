@@ -1,0 +1,16 @@
+"""edge: one verb per stage. Each parses, calls and prints; results on stdout, progress on stderr.
+
+Exit codes: 0 ok, 1 a bug, 2 usage or bad input, 3 gate failed or does not fit, 4 unsupported op or target,
+5 device unavailable, 6 measurement invalid, 130 interrupted.
+"""
+
+from toolchain.cli import artifacts, machine, models
+from toolchain.cli.app import app
+
+VERBS = (machine, models, artifacts)
+"""Modules whose verbs `app` has, by importing them."""
+
+
+def main() -> None:
+    """Entry point of the `edge` command."""
+    app()
