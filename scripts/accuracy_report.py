@@ -10,6 +10,8 @@ from toolchain.metric import METRIC
 from toolchain.paired import mcnemar, significantly_worse, sqnr_db
 
 OURS = "ours, "
+MEASURED = "Measured "
+"""Begins what is measured: what stands above it in the page is written by hand."""
 DECIDED_DB = 0.005
 """Two means that differ by less are printed alike."""
 
@@ -145,4 +147,4 @@ def failures(found: Mapping[str, Judgement]) -> str:
 def page(said: str, found: Mapping[str, Judgement], best: str) -> str:
     """The measured part of docs/calibration-accuracy.md."""
     tables = [network_table(network, best) for network in found.values()]
-    return "\n\n".join([f"Measured {said}", summary_table(found, best), *tables, failures(found)]) + "\n"
+    return "\n\n".join([MEASURED + said, summary_table(found, best), *tables, failures(found)]) + "\n"

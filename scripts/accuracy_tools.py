@@ -10,7 +10,6 @@ from pathlib import Path
 from accuracy_cases import Case, logits_only
 from benchmark_peers import OURS, OUT, ROOT, SCRIPTS, THEIRS, child, say
 import numpy as np
-from sample_set import npz_bytes
 
 from toolchain.atomic import replacing
 from toolchain.ir.passes import canonical
@@ -54,7 +53,7 @@ def prepare(case: Case, **parts: np.ndarray) -> Workplace:
         at.float_file(suffix).write_bytes(model)
         for part, x in parts.items():
             turned = x if turns[suffix] is None else x.transpose(turns[suffix])
-            at.samples(part, suffix).write_bytes(npz_bytes({"x": np.ascontiguousarray(turned)}))
+            np.savez(at.samples(part, suffix), x=np.ascontiguousarray(turned))
     return at
 
 

@@ -1,8 +1,8 @@
 """INT8 by this toolchain and by others, from the same float file and the same calibration samples: what their
 files answer to labelled test samples (docs/calibration-accuracy.md).
 
-Writes accuracy.json in build/benchmark/accuracy/, and the page. Exits with 3 where our best recipe's file is
-significantly worse than the best peer's, or its mean SQNR lower.
+Writes accuracy.json and accuracy.md in build/benchmark/accuracy/, and the page where all was measured. Exits
+with 3 where our best recipe's file is significantly worse than a peer's, or its mean SQNR lower.
 """
 
 from collections.abc import Iterator
@@ -10,20 +10,26 @@ import json
 import subprocess
 
 from accuracy_cases import CASES, ENTRIES, Case
-from accuracy_report import Judgement, judged, page, shortcomings
+from accuracy_report import MEASURED, Judgement, judged, page, shortcomings
 from accuracy_tools import FOLDER, PEERS, THEIRS, Workplace, logits, ours, prepare, vendor_file
 from benchmark_peers import ROOT, say
 import numpy as np
 from peers_report import conditions
 import typer
 
+NO_BIASES = '[quantize]\nbias_correction = "none"\n'
 RECIPES = {
+    "min-max": f'{NO_BIASES}[calibrate]\nobserver = "minmax"',
+    "percentile": f'{NO_BIASES}[calibrate]\nobserver = "percentile"',
+    "entropy": f'{NO_BIASES}[calibrate]\nobserver = "entropy"',
+    "mse": NO_BIASES,
     "default": "",
-    "percentile": '[calibrate]\nobserver = "percentile"',
-    "mse": '[calibrate]\nobserver = "mse"',
-    "entropy": '[calibrate]\nobserver = "entropy"',
+    "default + GPTQ": '[quantize]\nrounding = "gptq"',
+    "default + equalised": "[quantize]\nequalise = true",
+    "default + equalised + GPTQ": '[quantize]\nequalise = true\nrounding = "gptq"',
 }
-BEST = "default"
+"""The default recipe: observer "mse", biases corrected on the samples."""
+BEST = "default + equalised + GPTQ"
 OURS = tuple(ours(name, recipe) for name, recipe in RECIPES.items())
 SLOW = {"onnxruntime, Entropy", "onnxruntime, Percentile"}
 """Peers that keep every activation of every sample: 61 MB for a photograph of 224 x 224."""
@@ -63,6 +69,8 @@ def main(quick: bool = typer.Option(False, help="fewer test samples, no peer tha
     figures = {name: network.figures() for name, network in found.items()}
     (FOLDER / "accuracy.json").write_text(json.dumps(figures, indent=2), encoding="utf-8")
     (FOLDER / "accuracy.md").write_text(text, encoding="utf-8")
+    if not (only or quick):
+        PAGE.write_text(PAGE.read_text(encoding="utf-8").partition(MEASURED)[0] + text, encoding="utf-8")
     print(text, end="")
     if lines := [line for network in found.values() for line in shortcomings(network, BEST)]:
         say("\n".join(lines))
