@@ -22,6 +22,8 @@ from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
 from toolchain.recipe import CalibrateConfig
 
+MINMAX = CalibrateConfig(observer="minmax")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
@@ -30,7 +32,7 @@ def folder(tmp_path_factory) -> Path:
     write(place)
     graph, samples, _ = breaking_net()
     graph = canonical(graph)
-    coded = quantize(graph, calibrate(graph, CalibrateConfig(), samples.split("calibration")))
+    coded = quantize(graph, calibrate(graph, MINMAX, samples.split("calibration")))
     (place / "theirs.tflite").write_bytes(write_tflite(coded, integer_only=True))
     return place
 
@@ -56,7 +58,7 @@ def found(folder) -> Diagnosis:
 def test_the_planted_layer_is_named_first(found):
     assert (found.split, found.n) == ("selection", 128)
     assert found.suspects[0].name == breaking_net()[2]
-    assert found.quality.drop > 30 and found.quality.p < 1e-6
+    assert found.quality.drop > 5 and found.quality.p < 0.01
     assert found.quality.classes[0].quantized_top1 < found.quality.classes[0].float_top1
     failed = [step for step in found.ladder if step.passed is False]
     assert [(step.rung, step.note) for step in failed] == [

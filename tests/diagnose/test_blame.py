@@ -15,18 +15,21 @@ from toolchain.ir.passes import canonical
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.sensitivity import costing, sensitivity
-from toolchain.recipe import CalibrateConfig, Recipe
+from toolchain.recipe import CalibrateConfig, QuantSpec, Recipe
+
+MINMAX = CalibrateConfig(observer="minmax")
+PLAIN = Recipe(calibrate=MINMAX, quantize=QuantSpec(bias_correction="none"))
 
 
 @pytest.fixture(scope="module")
 def blamed():
     graph, samples, _ = breaking_net()
     graph = canonical(graph)
-    coded = quantize(graph, calibrate(graph, CalibrateConfig(), samples.split("calibration")))
+    coded = quantize(graph, calibrate(graph, MINMAX, samples.split("calibration")))
     judged = samples.split("selection").take(32).fit_to(graph)
     ranking = sensitivity(graph, coded, judged, watch, inputs=True)
     layers = layer_figures(graph, coded, judged, watch, ranking)
-    return suspects(graph, coded, layers, ranking, costing(graph, judged, watch), Recipe())
+    return suspects(graph, coded, layers, ranking, costing(graph, judged, watch), PLAIN)
 
 
 def test_the_planted_layer_is_blamed_and_nobody_else(blamed):
@@ -48,7 +51,7 @@ def test_what_to_try_is_what_a_recipe_takes(blamed):
         msgspec.convert(lines, Recipe)
 
 
-def case(recipe=Recipe(), weights_db=None, codes_db=20.0, kind="hard_swish", **figures) -> Case:
+def case(recipe=PLAIN, weights_db=None, codes_db=20.0, kind="hard_swish", **figures) -> Case:
     net = Net("one")
     x = net.conv(net.input("x", (1, 4, 4, 2)), 2, "y" if kind == "conv2d" else "a")
     graph = net.graph(x if kind == "conv2d" else net.op(kind, [x], "y", **(
@@ -74,7 +77,7 @@ def recipe_with(observer: str) -> Recipe:
     ({"kind": "max_pool2d", "codes_used": 0.1},
      "it has to keep the scale of a, of whose codes its values reach only 10 %", None),
     ({"kind": "conv2d", "weights_db": 15.0, "weight_db": 22.0, "worst_weight": 1},
-     "its weights: quantized they keep 22 dB, output channel 1 the least", 'rounding = "adaround"'),
+     "its weights: quantized they keep 22 dB, output channel 1 the least", 'rounding = "gptq"'),
     ({"kind": "conv2d", "weights_db": 30.0, "repaired": 2},
      "2 output channels had weights made coarser", None),
     ({}, "its values need more than 8 bits here", None)])

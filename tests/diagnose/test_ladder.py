@@ -23,7 +23,7 @@ def networks():
     x = net.conv(net.input("x", (1, 8, 8, 3)), 8, "first", activation="relu")
     x = net.op("mean", [net.conv(x, 8, "second")], "pool", axes=(1, 2), keepdims=False)
     graph = canonical(net.graph(net.dense(x, 5, "logits")))
-    coded = quantize(graph, calibrate(graph, CalibrateConfig(), samples_of(graph)))
+    coded = quantize(graph, calibrate(graph, CalibrateConfig(observer="minmax"), samples_of(graph)))
     return Networks(lambda feeds, keep: reference.run(graph, feeds), graph, coded)
 
 

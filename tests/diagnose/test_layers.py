@@ -25,7 +25,8 @@ def case():
     joined = net.op("concat", [net.op("logistic", [a], "gate"), b], "joined", axis=3)
     graph = canonical(net.graph(net.conv(joined, 4, "last")))
     samples = samples_of(graph, count=6)
-    return graph, quantize_graph(graph, calibrate(graph, CalibrateConfig(), samples)), samples
+    stats = calibrate(graph, CalibrateConfig(observer="minmax"), samples)
+    return graph, quantize_graph(graph, stats), samples
 
 
 def by_reference(graph, names):

@@ -25,7 +25,7 @@ def float_graph(seed: int = 0) -> Graph:
 
 
 def coded_graph(graph: Graph) -> Graph:
-    return quantize(graph, calibrate(graph, CalibrateConfig(), samples_of(graph)))
+    return quantize(graph, calibrate(graph, CalibrateConfig(observer="minmax"), samples_of(graph)))
 
 
 def anonymous(graph: Graph) -> Graph:

@@ -34,7 +34,7 @@ def branched():
 def case():
     graph = branched()
     samples = samples_of(graph)
-    return graph, quantize(graph, calibrate(graph, CalibrateConfig(), samples)), samples
+    return graph, quantize(graph, calibrate(graph, CalibrateConfig(observer="minmax"), samples)), samples
 
 
 def by_reference(graph, names):
@@ -126,6 +126,6 @@ def test_what_fits_its_codes_costs_nothing(case):
     graph = canonical(net.graph(net.op("fully_connected", [x, weight, bias], "y")))
     grid = np.array([[-127.0, 0, 1, 128]], np.float32) / 127
     samples = Samples("grid", {"x": grid}, None, None, np.arange(1))
-    coded = quantize(graph, calibrate(graph, CalibrateConfig(), samples))
+    coded = quantize(graph, calibrate(graph, CalibrateConfig(observer="minmax"), samples))
     assert [row.sqnr_db for row in sensitivity(graph, coded, samples, by_reference)] == [
         pytest.approx(EXACT_DB)]

@@ -222,7 +222,7 @@ REMEDIES: tuple[tuple[Callable[[Case], bool], Remedy], ...] = (
     (_was_cut, Remedy("an observer that keeps all values in range", '[calibrate]\nobserver = "minmax"')),
     (_saw_too_little, Remedy("calibrate with samples more like these, which hold values that it never saw")),
     (lambda case: case.weights_matter and case.recipe.quantize.rounding == "nearest",
-     Remedy("round its weights by what they do to the output", '[quantize]\nrounding = "adaround"')),
+     Remedy("round its weights by what they do to the output", '[quantize]\nrounding = "gptq"')),
     (lambda case: case.weights_matter and case.recipe.quantize.bias_correction == "none",
      Remedy("take the mean error of rounded weights out of the biases",
             '[quantize]\nbias_correction = "empirical"')),
