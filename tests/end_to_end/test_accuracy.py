@@ -4,24 +4,24 @@ Beside the vendor's own INT8 file on the same samples where there is one, else b
 Calibration samples are never test samples. Figures are printed (`pytest -rP`).
 """
 
-from collections.abc import Callable, Iterator
-from io import BytesIO
+from collections.abc import Callable
 from pathlib import Path
 
+from accuracy_cases import CASES, logits_only
+from kit_data import images, labels
 import numpy as np
-from PIL import Image
 import pytest
 
 from toolchain.data import Samples, load_samples
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
-from toolchain.ir.quant import QuantParams, quantize
+from toolchain.ir.quant import QuantParams, dequantize, quantize
 from toolchain.load import load
 from toolchain.lower.tflite import write_tflite
 from toolchain.metric import score
-from toolchain.quantize.calibrate import calibrate
-from toolchain.quantize.quantize import quantize as quantize_graph
-from toolchain.recipe import CalibrateConfig
+from toolchain.paired import significantly_worse, sqnr_db
+from toolchain.post_training import PostTraining
+from toolchain.recipe import QuantSpec, Recipe
 from toolchain.runtime.litert import LiteRT
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
@@ -29,9 +29,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 Codes = Callable[[np.ndarray, QuantParams], np.ndarray]
 
 
-def int8_of(graph: Graph, samples: Samples) -> bytes:
-    """Our INT8 file with the default recipe's calibration."""
-    return write_tflite(quantize_graph(graph, calibrate(graph, CalibrateConfig(), samples)))
+BEST = Recipe(quantize=QuantSpec(equalise=True, rounding="gptq"))
+"""Of the recipes in docs/calibration-accuracy.md."""
+
+
+def int8_of(graph: Graph, samples: Samples, recipe: Recipe = Recipe()) -> bytes:
+    """Our INT8 file by a recipe."""
+    return write_tflite(PostTraining(graph, samples, print).quantized(recipe))
 
 
 def samples_of(x: np.ndarray) -> Samples:
@@ -39,12 +43,13 @@ def samples_of(x: np.ndarray) -> Samples:
 
 
 def outputs(model: bytes, x: np.ndarray, codes: Codes = quantize) -> np.ndarray:
-    """(N, classes) of a file for real inputs; `codes` turns them into the integers of an integer file."""
+    """(N, classes) reals of a file for reals; `codes` turns these into the integers of an integer file."""
     session = LiteRT(model)
     (port,), (out,) = session.inputs, session.outputs
     if port.dtype == "int8":
         x = codes(x, QuantParams(port.scale, port.zero_point))
-    return session.run({port.name: np.ascontiguousarray(x, port.dtype)})[out.name]
+    found = session.run({port.name: np.ascontiguousarray(x, port.dtype)})[out.name]
+    return found if out.scale is None else dequantize(found, out.quant)
 
 
 def truncated(x: np.ndarray, params: QuantParams) -> np.ndarray:
@@ -57,18 +62,6 @@ def top1(name: str, found: np.ndarray, y: np.ndarray) -> float:
     result = score("top1", found, y)
     print(f"{name}: {100 * result.value:.2f} % +- {100 * result.standard_error:.2f}, n = {result.n}")
     return 100 * result.value
-
-
-def jpegs(path: Path) -> Iterator[Image.Image]:
-    """The images of one of the kit's blobs."""
-    with np.load(path) as blob:
-        data, ends = blob["jpeg"].tobytes(), blob["offset"]
-    for start, end in zip(ends[:-1], ends[1:]):
-        yield Image.open(BytesIO(data[start:end])).convert("RGB")
-
-
-def labels(*paths: Path) -> np.ndarray:
-    return np.concatenate([np.load(path)["y"] for path in paths])
 
 
 def test_keywords(kit):
@@ -89,11 +82,10 @@ def test_keywords(kit):
 
 def test_small_images(kit):
     """Images of the training set calibrate, pixels 0..255 go in as they are."""
-    training = list(jpegs(kit / "cifar10_jpeg/train_0.npz"))[::30]
-    x = np.stack([np.asarray(image, np.float32) for image in jpegs(kit / "cifar10_jpeg/test.npz")])
-    y = labels(kit / "cifar10_jpeg/test.npz")
+    training, test = images([kit / "cifar10_jpeg/train_0.npz"])[::30], [kit / "cifar10_jpeg/test.npz"]
+    x, y = images(test).astype(np.float32), labels(test)
     graph = canonical(load(kit / "models/pretrainedResnet.tflite"))
-    ours = int8_of(graph, samples_of(np.stack([np.asarray(image) for image in training])))
+    ours = int8_of(graph, samples_of(training))
     vendor = (kit / "models/pretrainedResnet_quant.tflite").read_bytes()
     theirs = top1("vendor int8", outputs(vendor, x), y)
     assert len(y) == 2000
@@ -102,12 +94,11 @@ def test_small_images(kit):
 
 def test_persons(kit):
     """Other photos calibrate, scaled to 96 x 96; pixels go in as 0..1."""
-    photos = [image.resize((96, 96), Image.Resampling.BILINEAR)
-              for image in jpegs(kit / "imagenet_photos/photos224_0.npz")]
+    photos = images([kit / "imagenet_photos/photos224_0.npz"], (96, 96)).astype(np.float32) / 255
     with np.load(kit / "vww_coco/images96.npz") as blob:
         x, y = blob["x"].astype(np.float32) / 255, blob["y"]
     graph = canonical(load(kit / "models/vww_96_float.tflite"))
-    ours = int8_of(graph, samples_of(np.stack([np.asarray(image, np.float32) / 255 for image in photos])))
+    ours = int8_of(graph, samples_of(photos))
     vendor = (kit / "models/vww_96_int8.tflite").read_bytes()
     theirs = top1("vendor int8", outputs(vendor, x), y)
     assert len(y) == 120
@@ -129,12 +120,32 @@ def lite0() -> tuple:
 def test_efficientnet_lite0_agrees_with_its_float_self(kit):
     """Crops of photos from a package calibrate (`make data`); the kit's photos are what both answer."""
     paths = [kit / f"imagenet_photos/photos224_{i}.npz" for i in (0, 1)]
-    x = np.stack([(np.asarray(image, np.float32) - 127) / 128 for path in paths for image in jpegs(path)])
+    x = (images(paths).astype(np.float32) - 127) / 128
     graph = canonical(load(f"{Path(__file__)}:lite0"))
     exact = outputs(write_tflite(graph), x)
     found = outputs(int8_of(graph, load_samples("photos").split("calibration")), x)
-    top1("float", exact, labels(*paths))
-    top1("our int8", found, labels(*paths))
+    top1("float", exact, labels(paths))
+    top1("our int8", found, labels(paths))
     agreement = score("agreement", found, exact)
     print(f"agreement: {100 * agreement.value:.1f} %, n = {agreement.n}")
     assert agreement.n == 200 and agreement.value >= 0.93
+
+
+@pytest.mark.parametrize("name, recipe, decibels", [
+    ("kws", Recipe(), 28.0), ("kws", BEST, 28.5),
+    ("ic", Recipe(), 30.5), ("ic", BEST, 31.0),
+    ("vww", Recipe(), 27.0), ("vww", BEST, 29.0),
+    ("efficientnet_lite0", Recipe(), 22.5), ("efficientnet_lite0", BEST, 23.2),
+])
+def test_recipes_keep_what_the_benchmark_measured(kit, name, recipe, decibels):
+    """The samples of benchmark_accuracy.py; `decibels`: a little under what it found."""
+    parts, graph = CASES[name].parts(), logits_only(canonical(load(CASES[name].source)))
+    x, y = parts.test
+    exact = outputs(write_tflite(graph), x)
+    found = outputs(int8_of(graph, samples_of(parts.calibration), recipe), x)
+    sqnr = sqnr_db(exact, found)
+    print(f"{name}: SQNR {sqnr.mean():.2f} dB +- {sqnr.std(ddof=1) / np.sqrt(len(sqnr)):.2f}")
+    top1("float", exact, y)
+    top1("our int8", found, y)
+    assert sqnr.mean() >= decibels
+    assert not significantly_worse(found.argmax(1) == y, exact.argmax(1) == y)
