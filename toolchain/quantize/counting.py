@@ -14,6 +14,8 @@ from toolchain.quantize.histogram import BINS
 
 LANES = 4
 """Counts that counting.c keeps of each bin; their sum is the bin's."""
+OCTAVES = 512
+"""Of the bins, 128 for a sign and exponent; most are empty."""
 CAPACITY = 2**32 - 1
 """Values after which one of the 32-bit counts may be full."""
 BLOCK = 1 << 18
@@ -74,7 +76,11 @@ class LaneCounter:
 
     def counts(self) -> np.ndarray:
         """int64 (BINS,), a copy."""
-        counts = self._lanes.sum(axis=1, dtype=np.int64)
+        octaves = self._lanes.reshape(OCTAVES, -1)
+        used = octaves.max(axis=1) > 0
+        first, *others = np.moveaxis(octaves[used].reshape(-1, BINS // OCTAVES, LANES), -1, 0)
+        counts = np.zeros(BINS, np.int64)
+        counts.reshape(OCTAVES, -1)[used] = sum(others, start=first.astype(np.int64))
         return counts if self._flushed is None else counts + self._flushed
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 BINS = 1 << 16
-ASCENDING = np.concatenate([np.arange(BINS - 1, BINS // 2 - 1, -1), np.arange(BINS // 2)])
-"""Bins from the most negative values to the most positive: above 0x7FFF the sign bit is set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,9 @@ class Filled:
 
 def filled(histogram: np.ndarray, low: float, high: float) -> Filled:
     """The filled bins of an int64 (BINS,) histogram of values in [low, high]."""
-    bins = ASCENDING[np.flatnonzero(histogram[ASCENDING])]
+    used = np.flatnonzero(histogram)
+    negative = used >= BINS // 2  # the sign bit is set
+    bins = np.concatenate([used[negative][::-1], used[~negative]])
     near = (bins << 16).astype(np.uint32)
     ends = np.clip(np.stack([near, near + 0x10000]).view(np.float32).astype(np.float64), low, high)
     return Filled(ends.min(axis=0), ends.max(axis=0), histogram[bins])
