@@ -127,7 +127,7 @@ def test_batch_norms_serve_where_samples_are_missing(net):
 
 
 @pytest.mark.parametrize("recipe, why", [
-    (Recipe(), "x: an input of unknown range; state it"),
+    (Recipe(), r"x: an input of unknown range; set \[calibrate\] input_range"),
     (Recipe(calibrate=RANGE, quantize=QuantSpec(rounding="gptq")), "rounding or bias_correction looks at"),
 ])
 def test_what_takes_samples_after_all_says_so(net, recipe, why):

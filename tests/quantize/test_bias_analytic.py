@@ -7,7 +7,7 @@ import torch
 
 from tests.models import mobilenet_v2
 from tests.quantize.nets import Net, run_quantized, samples_of
-from tests.quantize.test_expectation import clipped_mean, norm
+from tests.quantize.test_spread import clipped_mean, norm
 from toolchain.ir.graph import Graph
 from toolchain.ir.layout import channels_last
 from toolchain.ir.passes import canonical

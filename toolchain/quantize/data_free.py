@@ -5,24 +5,21 @@ Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization a
 other ops spread what they read: spread.py.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from toolchain.errors import Unsupported
-from toolchain.ir.graph import Graph, Op
+from toolchain.ir.graph import Graph
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.rules import observed
-from toolchain.quantize.spread import KNOWS_ITSELF, Spread, spread_of, uniform
+from toolchain.quantize.spread import KNOWS_ITSELF, Spread, spreads, uniform
 
 Range = tuple[float, float]
-REACH = 6.0
-"""Standard deviations that a range covers on either side of the mean."""
 
 
 def ranges_from_batch_norm(source: Graph, graph: Graph, inputs: Mapping[str, Range] | None = None,
-                           factors: Mapping[str, np.ndarray] | None = None,
-                           reach: float = REACH) -> dict[str, TensorStats]:
+                           factors: Mapping[str, np.ndarray] | None = None) -> dict[str, TensorStats]:
     """What `calibrate` gives, without samples: a range for every tensor whose range the rules ask for.
 
     source: FLOAT, with its batch norms
@@ -34,11 +31,11 @@ def ranges_from_batch_norm(source: Graph, graph: Graph, inputs: Mapping[str, Ran
     if not any(op.kind in KNOWS_ITSELF for op in source.ops):
         raise Unsupported(f"{graph.name} holds no batch norms that ranges could be told from; give samples "
                           "(--data), or the network as it was trained, before they were folded")
-    told = _spreads(source, _inputs(source, inputs or {}), reach)
+    told = spreads(source, _inputs(source, inputs or {}))
     for name, divisors in (factors or {}).items():
         if name in told:
             told[name] = told[name].each(lambda part, divisors=divisors: part / divisors)
-    known = _spreads(graph, told | _inputs(graph, inputs or {}), reach)
+    known = spreads(graph, told | _inputs(graph, inputs or {}))
     if missing := [name for name in observed(graph) if name not in known]:
         raise Unsupported.listing(f"{graph.name} without samples", [_reason(graph, name) for name in missing])
     return {name: TensorStats(float(np.min(known[name].low)) + 0.0, float(np.max(known[name].high)) + 0.0, 0)
@@ -60,24 +57,7 @@ def _inputs(graph: Graph, stated: Mapping[str, Range]) -> dict[str, Spread]:
     return known
 
 
-def _spreads(graph: Graph, known: Mapping[str, Spread], reach: float) -> dict[str, Spread]:
-    """What is known and what follows from it, op by op."""
-    found = dict(known)
-    for op in _worth_telling(graph):
-        if op.name not in found and (made := spread_of(graph, op, found, reach)) is not None:
-            found[op.name] = made
-    return found
-
-
-def _worth_telling(graph: Graph) -> Iterator[Op]:
-    """The ops, but for those that only norms read: these say what they make whatever comes."""
-    for op in graph.ops:
-        readers = graph.consumers[op.name]
-        if op.name in graph.outputs or not readers or any(one.kind not in KNOWS_ITSELF for one in readers):
-            yield op
-
-
 def _reason(graph: Graph, name: str) -> str:
     if name in graph.inputs:
-        return f"{name}: an input of unknown range; state it, or give samples"
+        return f"{name}: an input of unknown range; set [calibrate] input_range, or give samples"
     return f"{name}: {graph.producers[name].kind}, whose range follows from no batch norm; give samples"

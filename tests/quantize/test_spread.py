@@ -1,4 +1,4 @@
-"""Moments without data, against closed forms and against samples."""
+"""Moments and limits without data, against closed forms and against samples."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.quantize.nets import Net
-from toolchain.quantize.expectation import curve_moments, moments
+from toolchain.quantize.spread import curved, normal, spreads
 from toolchain.runtime import reference
 
 
@@ -30,14 +30,17 @@ def test_a_clipped_normal_has_its_closed_form(mu, sigma):
     for clip, (a, b) in (((lambda z: np.maximum(z, 0)), (0, math.inf)),
                          ((lambda z: np.clip(z, 0, 6)), (0, 6))):
         exact = clipped_mean(mu, sigma, a, b) if sigma else min(max(mu, a), b)
-        assert curve_moments(clip, mu, sigma)[0] == pytest.approx(exact, rel=1e-5, abs=1e-6 * max(sigma, 1))
+        made = curved(clip, normal(np.array([mu]), np.array([sigma])))
+        assert made.mean[0] == pytest.approx(exact, abs=1e-3 * sigma)
+        assert (made.low[0], made.high[0]) == pytest.approx((max(a, min(mu - 6 * sigma, b)),
+                                                             min(b, max(mu + 6 * sigma, a))))
 
 
 def test_rectified_standard_normal():
     """E[relu(z)] = 1 / sqrt(2 pi), E[relu(z)^2] = 1 / 2."""
-    mean, variance = curve_moments(lambda z: np.maximum(z, 0), 0.0, 1.0)
-    assert mean == pytest.approx(1 / math.sqrt(2 * math.pi), rel=1e-5)
-    assert variance == pytest.approx(0.5 - 1 / (2 * math.pi), rel=1e-5)
+    made = curved(lambda z: np.maximum(z, 0), normal(np.zeros(1), np.ones(1)))
+    assert made.mean[0] == pytest.approx(1 / math.sqrt(2 * math.pi), rel=2e-3)
+    assert made.deviation[0] == pytest.approx(math.sqrt(0.5 - 1 / (2 * math.pi)), rel=2e-3)
 
 
 def norm(net: Net, x: str, name: str) -> str:
@@ -63,12 +66,12 @@ def test_moments_are_those_of_samples():
     rng = np.random.default_rng(0)
     feeds = {name: rng.standard_normal((4000, 4, 4, 6), np.float32) for name in ("x", "z")}
     seen = reference.run(graph, feeds, keep=["swish", "relu6", "sum"])
-    found = moments(graph)
+    found = spreads(graph, {})
     assert "unknown" not in found
     for name in ("swish", "relu6", "sum", "flat", "mean"):
-        expected = found[name].to(graph.tensors[name].shape)
+        expected = found[name].full(graph.tensors[name].shape)
         np.testing.assert_allclose(seen[name].mean(axis=0), expected.mean[0], rtol=0, atol=0.12)
         assert abs((seen[name].mean(axis=0) - expected.mean[0]).mean()) < 0.01
     for name in ("swish", "relu6", "sum", "flat"):
-        variance = found[name].to(graph.tensors[name].shape).variance
-        assert seen[name].var(axis=0).mean() == pytest.approx(variance.mean(), rel=0.03)
+        deviation = found[name].full(graph.tensors[name].shape).deviation
+        assert seen[name].var(axis=0).mean() == pytest.approx((deviation**2).mean(), rel=0.03)
