@@ -61,6 +61,10 @@ def test_samples_as_in_training_are_not_remarked_on(trained):
     assert not findings(fed_as(127.5, 127.5), trained)
 
 
+def test_classes_that_a_few_samples_lack_are_not_missed(trained):
+    assert not findings(replace(fed_as(127.5, 127.5), y=np.arange(64) + 200), trained)
+
+
 @pytest.mark.parametrize("mean, scale, words", [
     (0.0, 1.0, "times more than"), (0.0, 255.0, "times less than"), (127.5, 1.0, "times more than"),
     ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "times more than")])
