@@ -15,14 +15,12 @@ import numpy as np
 from toolchain.data import Samples
 from toolchain.errors import BadSamples, GateFailed
 from toolchain.ir.graph import Graph
-from toolchain.metric import METRIC
+from toolchain.metric import METRIC, standard_error
 from toolchain.quantize.calibrate import OpenWatch
-from toolchain.quantize.reals import watch_reals
+from toolchain.quantize.reals import reals_of
 from toolchain.quantize.sensitivity import logits, mean_sqnr_db
 from toolchain.recipe import CalibrateConfig, Recipe
 
-BATCH = 16
-"""Samples judged at a time."""
 OBSERVERS = get_args(get_type_hints(CalibrateConfig)["observer"])
 
 
@@ -163,7 +161,7 @@ def judge_of(graph: Graph, metric: str, samples: Samples,
     Raises BadSamples where the metric needs labels and there are none.
     """
     names = graph.outputs[0], logits(graph)[0]
-    exact, exact_logits = _tensors(graph, names, samples, open_watch)
+    exact, exact_logits = reals_of(graph, names, samples, open_watch)
     row = METRIC[metric]
     if row.expected == "labels" and samples.y is None:
         raise BadSamples(f"{samples.name}: {metric} needs labels for [quantize] accuracy_drop; give 'y', or "
@@ -174,16 +172,9 @@ def judge_of(graph: Graph, metric: str, samples: Samples,
     of_float = row.per_sample(exact, expected)
 
     def judge(quantized: Graph) -> Judgement:
-        found, found_logits = _tensors(quantized, names, samples, open_watch)
+        found, found_logits = reals_of(quantized, names, samples, open_watch)
         lost = scale * (of_float - row.per_sample(found, expected))
-        error = float(lost.std(ddof=1) / np.sqrt(len(lost))) if len(lost) > 1 else 0.0
-        return Judgement(float(lost.mean()), error, mean_sqnr_db(exact_logits, found_logits), len(lost))
+        return Judgement(float(lost.mean()), standard_error(lost), mean_sqnr_db(exact_logits, found_logits),
+                         len(lost))
 
     return judge
-
-
-def _tensors(graph: Graph, names: Sequence[str], samples: Samples, open_watch: OpenWatch) -> list[np.ndarray]:
-    watch = watch_reals(graph, names, open_watch)
-    parts = [[shown[name].copy() for name in names] for shown in map(watch, samples.batches(BATCH))]
-    return [np.concatenate(column) for column in zip(*parts)]
-

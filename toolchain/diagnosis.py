@@ -11,7 +11,7 @@ from toolchain.artifact import Artifact, convert
 from toolchain.data import Samples, load_samples
 from toolchain.diagnose.blame import suspects
 from toolchain.diagnose.findings import Diagnosis, Quality
-from toolchain.diagnose.ladder import Arrays, Rung, as_codes, climb, near_codes, same_codes
+from toolchain.diagnose.ladder import Arrays, Rung, climb, near_codes, same_codes
 from toolchain.diagnose.layers import layer_figures
 from toolchain.diagnose.match import matched
 from toolchain.diagnose.quality import quality_of
@@ -24,7 +24,7 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load, open_source
 from toolchain.pipeline import Prepared, build, prepare, samples_for
 from toolchain.profile import Format, TargetProfile
-from toolchain.quantize.reals import watch_reals
+from toolchain.quantize.reals import as_codes, reals_of
 from toolchain.quantize.sensitivity import COUNT, costing, logits, sensitivity
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
@@ -35,7 +35,6 @@ the test samples."""
 SAMPLES, LAYER_SAMPLES = 256, 64
 ON_LADDER = 4
 """Samples that every rung runs."""
-BATCH = 32
 Say = Callable[[str], None]
 
 
@@ -189,13 +188,9 @@ def _quality(graph: Graph, quantized: Graph, judged: Samples) -> Quality:
     name = (logits(graph) or graph.outputs)[0]
     other = name if name in quantized.tensors else quantized.outputs[0]
     name = name if name in quantized.tensors else graph.outputs[0]
-    exact, found = _answers(graph, name, judged), _answers(quantized, other, judged)
+    (exact,), (found,) = (reals_of(net, (tensor,), judged, watch)
+                         for net, tensor in ((graph, name), (quantized, other)))
     return quality_of(exact, found, _labels(judged, exact), judged.classes or graph.metadata.labels)
-
-
-def _answers(graph: Graph, name: str, judged: Samples) -> np.ndarray:
-    shown = watch_reals(graph, (name,), watch)
-    return np.concatenate([np.array(shown(feeds)[name]) for feeds in judged.batches(BATCH)])
 
 
 def _labels(judged: Samples, outputs: np.ndarray) -> np.ndarray | None:

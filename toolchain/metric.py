@@ -67,8 +67,13 @@ def score(metric: str, outputs: np.ndarray, expected: np.ndarray) -> Score:
     if row.expected == "labels":
         _check_labels(expected, int(np.prod(outputs.shape[1:])))
     values = row.per_sample(outputs, expected)
-    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    error = standard_error(values) if len(values) > 1 else None
     return Score(metric, float(values.mean()), len(values), error)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean of (N,) values; 0 for a single one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def _check_labels(labels: np.ndarray, classes: int) -> None:

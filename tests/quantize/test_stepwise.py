@@ -8,7 +8,8 @@ from toolchain.data import Samples
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.quant import quantize
 from toolchain.quantize import stepwise
-from toolchain.quantize.stepwise import after_step, coded, holdable, steps_between
+from toolchain.quantize.reals import as_codes
+from toolchain.quantize.stepwise import after_step, holdable, steps_between
 from toolchain.runtime import reference
 
 
@@ -27,7 +28,7 @@ def test_steps_hand_on_what_one_run_makes(make, seed):
     steps = steps_between(graph, {op.name for op in weighted})
     exact = reference.run(graph, {name: quantize(x, graph.tensors[name].quant) for name, x in feeds.items()},
                           keep=[op.name for op in graph.ops])
-    held, met = coded(graph, samples), []
+    held, met = as_codes(graph, samples.x), []
     for number, step in enumerate(steps):
         for op in step:
             if op in weighted:

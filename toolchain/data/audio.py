@@ -7,7 +7,7 @@ import wave
 import numpy as np
 
 from toolchain.data.mfcc import Audio, features
-from toolchain.data.rows import Rows
+from toolchain.data.rows import Rows, rows_of_files
 from toolchain.errors import BadInput, BadSamples
 
 SUFFIXES = (".wav", ".flac")
@@ -20,19 +20,7 @@ def audio_rows(files: list[Path], config: Audio) -> Rows:
 
     Raises BadSamples where the first cannot be read, and later where one cannot or has another length.
     """
-    one = sample_of(files[0], config).shape
-
-    def read(at: np.ndarray) -> np.ndarray:
-        found = np.empty((len(at), *one), np.float32)
-        for i, position in enumerate(at):
-            sample = sample_of(files[position], config)
-            if sample.shape != one:
-                raise BadSamples(f"{files[position]}: becomes {sample.shape}, but {files[0].name} {one}; "
-                                 f"{REMEDY}")
-            found[i] = sample
-        return found
-
-    return Rows(one, np.dtype(np.float32), read, np.arange(len(files)))
+    return rows_of_files(files, lambda path: sample_of(path, config), np.float32, REMEDY)
 
 
 def sample_of(path: Path, config: Audio) -> np.ndarray:

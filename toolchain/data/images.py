@@ -6,7 +6,7 @@ import struct
 import numpy as np
 
 from toolchain.data.manifest import FilePreprocessing
-from toolchain.data.rows import Rows
+from toolchain.data.rows import Rows, rows_of_files
 from toolchain.errors import BadInput, BadSamples
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -22,19 +22,7 @@ def image_rows(files: list[Path], steps: FilePreprocessing) -> Rows:
     Raises BadSamples where the first cannot be read, and later where one cannot or has another size;
     BadInput without Pillow.
     """
-    one = decoded(files[0], steps).shape
-
-    def read(at: np.ndarray) -> np.ndarray:
-        found = np.empty((len(at), *one), np.uint8)
-        for i, position in enumerate(at):
-            image = decoded(files[position], steps)
-            if image.shape != one:
-                raise BadSamples(f"{files[position]}: becomes {image.shape}, but {files[0].name} {one}; "
-                                 f"{REMEDY}")
-            found[i] = image
-        return found
-
-    return Rows(one, np.dtype(np.uint8), read, np.arange(len(files)))
+    return rows_of_files(files, lambda path: decoded(path, steps), np.uint8, REMEDY)
 
 
 def decoded(path: Path, steps: FilePreprocessing) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 import os
+from pathlib import Path
 import tempfile
 from typing import BinaryIO
 
@@ -111,6 +112,29 @@ def file_rows(stream: BinaryIO, offset: int, shape: tuple[int, ...], dtype: np.d
         return found
 
     return Rows(shape[1:], dtype, read, np.arange(shape[0], dtype=np.int64))
+
+
+def rows_of_files(files: list[Path], sample_of: Callable[[Path], np.ndarray], dtype: type[np.number],
+                  remedy: str) -> Rows:
+    """A sample from each file; only the first is read yet.
+
+    sample_of: raises BadSamples for a file that it cannot read;  dtype: of what it gives
+    remedy:    for samples of unlike shapes. Raises BadSamples for the first file, and later for one that
+               cannot be read or has another shape.
+    """
+    one = sample_of(files[0]).shape
+
+    def read(at: np.ndarray) -> np.ndarray:
+        found = np.empty((len(at), *one), dtype)
+        for i, position in enumerate(at):
+            sample = sample_of(files[position])
+            if sample.shape != one:
+                raise BadSamples(f"{files[position]}: becomes {sample.shape}, but {files[0].name} {one}; "
+                                 f"{remedy}")
+            found[i] = sample
+        return found
+
+    return Rows(one, np.dtype(dtype), read, np.arange(len(files)))
 
 
 def windows(rows: Rows, starts: np.ndarray, length: int) -> Rows:

@@ -12,8 +12,8 @@ import numpy as np
 from toolchain.diagnose.findings import Step
 from toolchain.errors import BadModel, ToolchainError
 from toolchain.ir.graph import Graph
-from toolchain.ir.quant import dequantize, quantize
 from toolchain.load.selfcheck import TOLERANCE, share_of_range
+from toolchain.quantize.reals import as_reals
 from toolchain.quantize.sensitivity import mean_sqnr_db
 
 Arrays = Mapping[str, np.ndarray]
@@ -133,17 +133,3 @@ def _worst_share(got: Arrays, expected: Arrays) -> float:
 def db(got: Arrays, expected: Arrays) -> float:
     """SQNR of the worst output, mean over samples."""
     return min(mean_sqnr_db(expected[name], got[name]) for name in expected)
-
-
-def as_reals(graph: Graph, values: Arrays) -> dict[str, np.ndarray]:
-    """Codes of the graph's tensors as reals; plain numbers as they are."""
-    quants = {name: graph.tensors[name].quant for name in values}
-    return {name: value if quants[name] is None else dequantize(value, quants[name])
-            for name, value in values.items()}
-
-
-def as_codes(graph: Graph, values: Arrays) -> dict[str, np.ndarray]:
-    """Reals in the codes of the graph's tensors; what has none stays as it is."""
-    quants = {name: graph.tensors[name].quant for name in values}
-    return {name: value if quants[name] is None else quantize(value, quants[name])
-            for name, value in values.items()}

@@ -12,6 +12,7 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.quant import dequantize, quantize
 from toolchain.quantize.calibrate import OpenWatch, batch_size
+from toolchain.quantize.reals import as_codes
 from toolchain.quantize.sensitivity import INPUT, Sensitivity, coded_op
 
 Arrays = Mapping[str, np.ndarray]
@@ -61,16 +62,10 @@ def _batches(float_graph: Graph, quantized: Graph, samples: Samples, open_watch:
     apart = open_watch(cut, cut.outputs)
     for feeds in samples.batches(batch_size(float_graph, watched)):
         values = in_float(feeds)
-        codes = in_codes(_coded(quantized, {name: feeds[name] for name in quantized.inputs}))
-        alone = apart(_coded(quantized, {name: values[name] for name in cut.inputs}))
+        codes = in_codes(as_codes(quantized, {name: feeds[name] for name in quantized.inputs}))
+        alone = apart(as_codes(quantized, {name: values[name] for name in cut.inputs}))
         yield values, codes, {name.removesuffix(ALONE): value for name, value in alone.items()
                               if name.endswith(ALONE)}
-
-
-def _coded(graph: Graph, values: Arrays) -> dict[str, np.ndarray]:
-    """Reals as the graph holds them: in codes, or as they are."""
-    quants = {name: graph.tensors[name].quant for name in values}
-    return {name: x if quants[name] is None else quantize(x, quants[name]) for name, x in values.items()}
 
 
 def _layer(float_graph: Graph, quantized: Graph, name: str, found: _Gathered, cost: float | None) -> Layer:

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from toolchain.diagnose.findings import ClassDrop, Quality
-from toolchain.metric import calibration_error, probabilities_of, same_winner, score, top1_hits
+from toolchain.metric import (
+    calibration_error,
+    probabilities_of,
+    same_winner,
+    score,
+    standard_error,
+    top1_hits,
+)
 from toolchain.paired import mcnemar
 from toolchain.quantize.sensitivity import mean_sqnr_db
 
@@ -31,11 +38,6 @@ def quality_of(exact: np.ndarray, found: np.ndarray, labels: np.ndarray | None =
         quantized_ece=_calibration_error(found, labels),
         classes=tuple(sorted(_by_class(right, still, labels, classes),
                              key=lambda drop: drop.quantized_top1 - drop.float_top1)))
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Of the mean; 0 for a single value."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def _calibration_error(outputs: np.ndarray, labels: np.ndarray) -> float | None:

@@ -7,19 +7,12 @@ from functools import cache
 import numpy as np
 
 from toolchain.diagnose.host_c import run_c
-from toolchain.diagnose.ladder import (
-    Rung,
-    as_codes,
-    as_reals,
-    enough_signal,
-    near_codes,
-    same_codes,
-    same_floats,
-)
+from toolchain.diagnose.ladder import Rung, enough_signal, near_codes, same_codes, same_floats
 from toolchain.diagnose.op_by_op import first_divergence
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.load.selfcheck import Oracle
+from toolchain.quantize.reals import as_codes, as_reals
 from toolchain.runtime import reference
 from toolchain.runtime.apart import apart
 

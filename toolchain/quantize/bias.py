@@ -17,7 +17,8 @@ from toolchain.ir.check import INTEGER, WEIGHTED, check
 from toolchain.ir.graph import Graph, Op, Tensor, unique_name
 from toolchain.ir.quant import dequantize, round_half_away
 from toolchain.quantize.calibrate import OpenWatch, batch_size
-from toolchain.quantize.stepwise import Codes, after_step, coded, holdable, steps_between
+from toolchain.quantize.reals import as_codes
+from toolchain.quantize.stepwise import Codes, after_step, holdable, steps_between
 from toolchain.quantize.weights import BIAS_LIMIT
 from toolchain.runtime.kernels_float import FLOAT
 
@@ -38,7 +39,7 @@ def correct_biases(graph: Graph, quantized: Graph, samples: Samples, open_watch:
     steps = steps_between(quantized, {op.name for op in ops})
     samples = samples.fit_to(graph).take(min(SAMPLES, holdable(quantized, steps)))
     exact = _float_means(graph, ops, samples, open_watch)
-    held = coded(quantized, samples)
+    held = as_codes(quantized, samples.feeds(slice(None)))
     for number, step in enumerate(steps):
         corrected = [_corrected(graph, quantized, op, exact, held) for op in step if op.name in exact]
         quantized = with_biases(quantized, corrected)

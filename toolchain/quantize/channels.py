@@ -53,11 +53,11 @@ def scalable_groups(graph: Graph) -> Grouping:
     for op in (op for op in graph.ops if op.kind in WEIGHTED):
         span = _last_span(graph, elements, op.name)
         if not free[span].any():
-            pinned[op.name] = _why(graph, op, *reasons[worst[labels[span]].min()])
+            pinned[op.name] = _why(graph, *reasons[worst[labels[span]].min()])
     return Grouping(tuple(_groups(graph, elements, np.where(free, labels, PINNED))), pinned)
 
 
-def _why(graph: Graph, maker: Op, tensor: str, op: Op | None) -> str:
+def _why(graph: Graph, tensor: str, op: Op | None) -> str:
     if op is None:
         return f"{tensor} is an {'output' if tensor in graph.outputs else 'input'} of the network"
     if op.attrs.get("activation") == "relu6":

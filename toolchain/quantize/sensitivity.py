@@ -18,11 +18,11 @@ from toolchain.ir.ops import make
 from toolchain.ir.quant import QuantParams, dequantize
 from toolchain.paired import sqnr_db
 from toolchain.quantize.calibrate import OpenWatch
+from toolchain.quantize.reals import reals_of
 from toolchain.quantize.rules import RULES, SAME
 
 COUNT = 16
 """Samples, unless asked otherwise. A network runs once for each op and sample."""
-BATCH = 8
 SQUASHING = frozenset({"softmax", "log_softmax", "logistic"})
 """Kinds that, at the end of a network, hide what happens to the logits that they read."""
 HANDS_ON = frozenset(kind for kind, rule in RULES.items() if rule.output == SAME) \
@@ -74,11 +74,10 @@ def costing(float_graph: Graph, samples: Samples, open_watch: OpenWatch) -> Call
     """What tells how far another float graph's output is from this one's, in dB: the worst of the outputs,
     before a last softmax."""
     judged = logits(float_graph)
-    truth = _outputs(float_graph, judged, samples, open_watch)
+    truth = reals_of(float_graph, judged, samples, open_watch)
 
     def cost(graph: Graph) -> float:
-        got = _outputs(graph, judged, samples, open_watch)
-        return min(mean_sqnr_db(truth[name], got[name]) for name in judged)
+        return min(map(mean_sqnr_db, truth, reals_of(graph, judged, samples, open_watch)))
 
     return cost
 
@@ -173,17 +172,6 @@ def logits(graph: Graph) -> tuple[str, ...]:
         maker = graph.producers.get(name)
         names.append(maker.inputs[0] if maker is not None and maker.kind in SQUASHING else name)
     return tuple(name for name in dict.fromkeys(names) if graph.tensors[name].dtype == "float32")
-
-
-def _outputs(graph: Graph, names: tuple[str, ...], samples: Samples,
-             open_watch: OpenWatch) -> dict[str, np.ndarray]:
-    """Tensor -> its values for all samples."""
-    graph = replace(graph, outputs=names)
-    graph = graph.with_ops(live_ops(graph.ops, names))
-    watch = open_watch(graph, names)
-    seen = [{name: np.array(found[name]) for name in names}
-            for found in map(watch, samples.batches(BATCH))]
-    return {name: np.concatenate([part[name] for part in seen]) for name in names}
 
 
 def mean_sqnr_db(exact: np.ndarray, found: np.ndarray) -> float:

@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.data import Samples
 from toolchain.ir.graph import Graph, Metadata, Op, Tensor, live_ops, unique_name
 from toolchain.ir.ops import make
-from toolchain.ir.quant import quantize
 from toolchain.quantize.calibrate import OpenWatch, Watch
 
 HELD_BYTES = 1 << 28
@@ -47,15 +45,8 @@ def holdable(graph: Graph, steps: Steps) -> int:
     return max(1, HELD_BYTES // max(1, *sizes))
 
 
-def coded(graph: Graph, samples: Samples) -> dict[str, np.ndarray]:
-    """All samples as the quantized graph takes them."""
-    feeds = samples.feeds(slice(None))
-    quants = {name: graph.tensors[name].quant for name in feeds}
-    return {name: x if quants[name] is None else quantize(x, quants[name]) for name, x in feeds.items()}
-
-
 def after_step(graph: Graph, steps: Steps, number: int, held: Codes,
-          open_watch: OpenWatch) -> dict[str, np.ndarray]:
+               open_watch: OpenWatch) -> dict[str, np.ndarray]:
     """What is held after step `number`."""
     passed = _passed(graph, steps, number)
     made = [name for name in passed if name not in held]
