@@ -5,7 +5,11 @@ times a factor, the depthwise weights that read it by the same factor. One chann
 all others share the few codes that it leaves them. Hard swishes stand around it, as in MobileNetV3 (Howard et
 al. 2019).
 
-`python -m tests.breaking_net FOLDER` writes it as breaking.onnx, and its samples as gratings.npz.
+In a variant one of them reads the planted layer itself, which leaves equalising nothing to do: no factor can
+be moved past it.
+
+`python -m tests.breaking_net FOLDER` writes it as breaking.onnx, the variant as breaking_swish.onnx, and the
+samples of both as gratings.npz.
 """
 
 from functools import cache
@@ -18,7 +22,7 @@ from toolchain.data import Samples
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph, Tensor, constant
 from toolchain.recipe import TrainConfig
-from toolchain.train.fit import fit
+from toolchain.train.fit import fit, reestimate_batch_norm
 
 CLASSES = 8
 SIZE = 12
@@ -37,10 +41,23 @@ def breaking_net() -> tuple[Graph, Samples, str]:
 
 
 @cache
-def trained_net() -> Graph:
-    """The network before anything is planted in it; INT8 suits it."""
+def breaking_swish_net() -> tuple[Graph, Samples, str]:
+    """The variant with a hard swish directly behind the planted batch norm, as `breaking_net` has it.
+
+    Large factors make that hard swish a ReLU, nearly; so the batch norms behind it are estimated anew.
+    """
+    graph = _planted(trained_net("hard_swish"))
+    return reestimate_batch_norm(graph, gratings().split("train").fit_to(graph)), gratings(), PLANTED
+
+
+@cache
+def trained_net(curve: str = "relu") -> Graph:
+    """The network before anything is planted in it, which INT8 suits.
+
+    curve: what reads the batch norm that is to be planted, "relu" or "hard_swish"
+    """
     config = TrainConfig(epochs=12, alpha=0.0, learning_rate=5e-3)
-    return fit(_network(), config, gratings().split("train"))
+    return fit(_network(curve), config, gratings().split("train"))
 
 
 @cache
@@ -57,11 +74,11 @@ def gratings(seed: int = 7) -> Samples:
     return Samples("gratings", {"x": x[..., None].astype(np.float32)}, y, splits, np.arange(count))
 
 
-def _network() -> Graph:
+def _network(curve: str) -> Graph:
     net = _Layers("breaking")
     x = net.input("x", (1, SIZE, SIZE, 1))
     x = net.op("hard_swish", [net.conv(x, "stem", 8, 3, stride=(2, 2))], "stem.act")
-    x = net.op("relu", [net.conv(x, "block.expand", WIDTH, 1)], f"{PLANTED}.relu")
+    x = net.op(curve, [net.conv(x, "block.expand", WIDTH, 1)], f"{PLANTED}.{curve}")
     x = net.op("hard_swish", [net.depthwise(x, "block.depthwise")], "block.depthwise.act")
     x = net.op("hard_swish", [net.conv(x, "head", 24, 1)], "head.act")
     x = net.op("mean", [x], "pool", axes=(1, 2), keepdims=False)
@@ -105,8 +122,8 @@ class _Layers(Builder):
 
 
 def _planted(graph: Graph) -> Graph:
-    """The same function: channels of the planted batch norm spread, and gathered in again by the weights
-    that read them. Exact but for rounding: a ReLU hands a positive factor on.
+    """Channels of the planted batch norm spread, and gathered in again by the weights that read them. Where
+    a ReLU stands between them, which hands a positive factor on, that is the same function but for rounding.
     """
     factors = np.geomspace(1.0, 20.0, WIDTH).astype(np.float32)
     factors[OUTLIER] = SPREAD
@@ -119,13 +136,14 @@ def _scaled(tensor: Tensor, factors: np.ndarray) -> Tensor:
 
 
 def write(folder: Path) -> None:
-    """breaking.onnx and gratings.npz."""
+    """breaking.onnx, breaking_swish.onnx and gratings.npz."""
     from toolchain.ir.passes import canonical
     from toolchain.lower.onnx import write_onnx
 
-    graph, samples, _ = breaking_net()
+    samples = gratings()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "breaking.onnx").write_bytes(write_onnx(canonical(graph)))
+    for name, made in {"breaking": breaking_net(), "breaking_swish": breaking_swish_net()}.items():
+        (folder / f"{name}.onnx").write_bytes(write_onnx(canonical(made[0])))
     np.savez(folder / "gratings.npz", x=samples.x["x"], y=samples.y, split=samples.splits)
 
 

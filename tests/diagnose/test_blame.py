@@ -5,7 +5,7 @@ import tomllib
 import msgspec
 import pytest
 
-from tests.breaking_net import OUTLIER, breaking_net
+from tests.breaking_net import OUTLIER, PLANTED, breaking_net, breaking_swish_net
 from tests.quantize.nets import Net
 from toolchain.diagnose.blame import Case, causes, remedies, short, suspects
 from toolchain.diagnose.findings import Layer
@@ -23,7 +23,10 @@ PLAIN = Recipe(calibrate=MINMAX, quantize=QuantSpec(bias_correction="none"))
 
 @pytest.fixture(scope="module")
 def blamed():
-    graph, samples, _ = breaking_net()
+    return blamed_of(*breaking_net()[:2])
+
+
+def blamed_of(graph, samples):
     graph = canonical(graph)
     coded = quantize(graph, calibrate(graph, MINMAX, samples.split("calibration")))
     judged = samples.split("selection").take(32).fit_to(graph)
@@ -41,6 +44,15 @@ def test_the_planted_layer_is_blamed_and_nobody_else(blamed):
 def test_the_outlier_channel_is_the_cause(blamed):
     assert blamed[0].causes[0].startswith(f"channel {OUTLIER} is ")
     assert "get fewer than 16 codes" in blamed[0].causes[0]
+
+
+def test_behind_a_hard_swish_both_are_blamed_and_equalising_is_not_told_to_try():
+    blamed = blamed_of(*breaking_swish_net()[:2])
+    assert [suspect.name for suspect in blamed] == [PLANTED, f"{PLANTED}.hard_swish"]
+    assert blamed[0].causes[0].startswith(f"channel {OUTLIER} is ")
+    for suspect in blamed:
+        assert [remedy.toml for remedy in suspect.remedies] == [
+            f'[quantize.islands]\n"{suspect.name}" = "float32"']
 
 
 def test_what_to_try_is_what_a_recipe_takes(blamed):
