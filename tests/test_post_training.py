@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from tests.breaking_net import breaking_net
+from tests.breaking_net import PLANTED, breaking_net, breaking_swish_net
 from toolchain.accuracy_control import judge_of
 from toolchain.errors import BadSamples
 from toolchain.execution import watch
@@ -90,6 +90,16 @@ def test_islands_repair_what_nothing_else_may(net, integer_only, island, monkeyp
     assert drop_on_test(net, found.recipe) <= 2.0
     dtypes = {t.dtype for t in found.graph.activations}
     assert ("int16" in dtypes) == integer_only and dtypes <= {*CODES, "float32"}
+
+
+@pytest.mark.parametrize("integer_only, island", [(True, "int16"), (False, "float32")])
+def test_what_equalising_cannot_repair_islands_do(integer_only, island):
+    source, samples, _ = breaking_swish_net()
+    net = canonical(source), samples
+    stages = PostTraining(*net, lambda line: None, source)
+    found = controlled(stages, Recipe(quantize=QuantSpec(accuracy_drop=1.0)), integer_only)
+    assert found.recipe.quantize.islands == dict.fromkeys((PLANTED, f"{PLANTED}.hard_swish"), island)
+    assert drop_on_test(net, Recipe()) > 20 and drop_on_test(net, found.recipe) <= 1.0
 
 
 @pytest.mark.parametrize("samples", [None, "unsplit"])
