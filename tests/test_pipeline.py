@@ -47,5 +47,5 @@ def test_what_looks_wrong_with_the_samples_is_said_before_they_calibrate():
     samples = samples_of(graph)
     samples.x["x"][:] = samples.x["x"][0]
     prepare(graph, Recipe(), samples, say=told.append)
-    assert told[0].startswith("error: all 16 samples are the same")
+    assert told[0].startswith("error: all 32 samples are the same")
     assert told[1].startswith("calibrating with")

@@ -25,7 +25,7 @@ from toolchain.ir.passes import canonical
 from toolchain.load import Shapes, load
 from toolchain.quantize.calibrate import Observation, batch_size, chosen, observe
 from toolchain.quantize.rules import observed
-from toolchain.quantize.stability import OVER, Stability, spread
+from toolchain.quantize.stability import OVER, Stability, spread_order
 from toolchain.quantize.stats_file import StatsFile, merge_stats, read_stats, write_stats
 from toolchain.recipe import CalibrateConfig
 from toolchain.report.progress import progress_bar
@@ -160,7 +160,7 @@ def _plan(graph: Graph, data: str, config: CalibrateConfig, workers: int, resume
         config = msgspec.structs.replace(config, runtime=fastest(graph, names))
     samples = chosen(graph, config, load_samples(data).split("calibration"))
     if until_stable:
-        samples = samples.pick(spread(len(samples)))
+        samples = samples.pick(spread_order(len(samples)))
     identity = {"samples": samples.name, "samples_sha256": _sha256(data), "runtime": config.runtime,
                 "runtime_version": version_of(config.runtime)}
     plan = Plan(graph, config, samples, batch or batch_size(graph, names), workers,

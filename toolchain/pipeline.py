@@ -30,8 +30,6 @@ from toolchain.runtime import reference
 from toolchain.tomlfile import encode_toml
 
 VECTORS = 4
-LOOKED_AT = 16
-"""Calibration samples that are checked before they are used; `edge data check` looks at all."""
 Say = Callable[[str], None]
 
 
@@ -103,6 +101,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     if recipe.quantize.accuracy_drop is None:
         return Prepared(stages.float_graph(recipe), stages.quantized(recipe), recipe)
     found = controlled(stages, recipe, integer_only=profile is not None and "c" in profile.formats)
+    say(f"the recipe that holds:\n{encode_toml(found.recipe.portable) or '# nothing but defaults'}")
     return Prepared(stages.float_graph(found.recipe), found.graph, found.recipe)
 
 
@@ -112,7 +111,7 @@ def _say_findings(source: Graph, recipe: Recipe, samples: Samples, say: Say) -> 
         return
     if recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, source)
-    for finding in findings(samples.split("calibration").take(LOOKED_AT), source):
+    for finding in findings(samples.split("calibration"), source):
         say(str(finding))
 
 

@@ -54,8 +54,7 @@ class PostTraining:
         codes = quantize(graph, self.statistics(recipe), spec, self.pinned(recipe))
         if spec.rounding != "nearest":
             self.say(f"choosing the rounding of weights ({spec.rounding})")
-            codes = rounded(graph, codes, self.taken(recipe), open_watch, spec.rounding,
-                            recipe.seed)
+            codes = rounded(graph, codes, self.taken(recipe), open_watch, spec.rounding, recipe.seed)
         if correction == "empirical":
             self.say("correcting biases")
             codes = correct_biases(graph, codes, self.taken(recipe), open_watch)

@@ -15,8 +15,6 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=1000)]
-
-
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
 PerChannel = Offset | tuple[Offset, ...]
 PositivePerChannel = PositiveFloat | tuple[PositiveFloat, ...]

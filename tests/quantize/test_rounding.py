@@ -138,10 +138,7 @@ def test_blocks_of_one_layer_read_what_was_rounded_before(monkeypatch):
     before = quantized_of(graph, samples)
     together = rounded(graph, before, samples, by_reference, "gptq")
     monkeypatch.setattr(rounding, "BLOCK_BYTES", 0)
-    seen = []
-    apart = rounded(graph, before, samples, by_reference, "gptq",
-                    progress=lambda *done: seen.append(done))
-    assert seen == [(n, 5) for n in range(1, 6)]
+    apart = rounded(graph, before, samples, by_reference, "gptq")
     np.testing.assert_array_equal(apart.tensors["dense.weight"].data, together.tensors["dense.weight"].data)
     assert apart.digest != together.digest
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from toolchain.quantize.stability import Stability, moved, spread
+from toolchain.quantize.stability import Stability, moved, spread_order
 
 
 def test_it_settles_when_no_range_has_moved_by_more_than_the_share():
@@ -34,12 +34,12 @@ def test_a_range_that_stays_constant_has_not_moved_and_one_that_becomes_a_point_
 
 @given(count=st.integers(1, 300))
 def test_the_order_is_one_of_all_samples(count):
-    assert sorted(spread(count)) == list(range(count))
+    assert sorted(spread_order(count)) == list(range(count))
 
 
 @given(count=st.integers(2, 300), first=st.integers(1, 300))
 def test_any_first_samples_lie_evenly_among_all(count, first):
     """Van der Corput's sequence: the largest gap between n neighbours is below 2 / 2**floor(log2 n)."""
     first = min(first, count)
-    places = np.sort(spread(count)[:first]) / count
+    places = np.sort(spread_order(count)[:first]) / count
     assert np.diff(places, append=1.0).max() <= 2.0 / 2 ** (first.bit_length() - 1) + 1 / count

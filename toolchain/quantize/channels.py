@@ -127,18 +127,18 @@ def rescaled(graph: Graph, group: Group, factors: np.ndarray) -> Graph:
         changed[tensor.name] = replace(tensor, data=data.astype(np.float32))
 
     for op in group.makers:
-        each = 1 / spread(factors, group.channels[op.name])
+        each = 1 / on_axis(factors, group.channels[op.name])
         along = [1] * len(graph.of(op)[1].shape)
         along[WEIGHTED.get(op.kind, -1)] = -1
         scale(graph.of(op)[1], each.reshape(along))
         scale(graph.of(op)[2], each)
     for op in group.readers:
         x, weight, _ = graph.of(op)
-        scale(weight, spread(factors, group.channels[x.name])[reads(op, weight, x)])
+        scale(weight, on_axis(factors, group.channels[x.name])[reads(op, weight, x)])
     return graph.with_tensors(*changed.values())
 
 
-def spread(factors: np.ndarray, channels: np.ndarray) -> np.ndarray:
+def on_axis(factors: np.ndarray, channels: np.ndarray) -> np.ndarray:
     """The factor of each place on an axis: 1 where it is pinned."""
     return np.where(channels == PINNED, 1.0, factors[channels])
 

@@ -20,10 +20,10 @@ from toolchain.quantize.channels import (
     Group,
     Grouping,
     column_peaks,
+    on_axis,
     rescaled,
     row_peaks,
     scalable_groups,
-    spread,
 )
 from toolchain.quantize.rounding_noise import ChannelStats, GroupNoise
 from toolchain.quantize.rules import observed
@@ -224,5 +224,5 @@ def _pinned_lines(graph: Graph, grouping: Grouping) -> list[str]:
 
 
 def _factors(groups: Sequence[Group], chosen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: spread(chosen[group.name], channels)
+    return {name: on_axis(chosen[group.name], channels)
             for group in groups for name, channels in group.channels.items()}

@@ -38,15 +38,17 @@ def products(op: Op, scales: list[float]) -> float:
     return max(scales) if op.kind in RESCALED else 0.0
 
 
-def check_multiplier(graph: Graph, op: Op, products, out: QuantParams) -> None:
+def check_multiplier(graph: Graph, op: Op, scales: float | np.ndarray, out: QuantParams) -> None:
+    """Raise BadSamples where a multiplier from products' scales to the output's does not fit its bits."""
     bits = ONCE_BITS if out.dtype == "int16" and op.kind in REQUANTIZED_ONCE else MULTIPLIER_BITS
-    if float(np.max(products)) / float(out.scale) >= 2.0**bits:
+    if float(np.max(scales)) / float(out.scale) >= 2.0**bits:
         raise BadSamples(f"{graph.name}: {op.name} hardly moved in calibration; its scale "
                          f"{float(out.scale):.3g} is 2**{bits} times finer than its products'; give samples "
                          f"like its training data")
 
 
 def check_scales(graph: Graph, op: Op, coarsest: float, out: QuantParams) -> None:
+    """Raise BadSamples where the op's kernel cannot bring its coarsest input's scale to the output's."""
     finest = FINEST[out.dtype].get(op.kind, 0)
     if op.kind == "hard_swish" and out.dtype == "int16" and coarsest <= FINEST_SWISH:
         raise BadSamples(f"{graph.name}: {op.name} reads values below {32768 * coarsest:.3g}; give samples "

@@ -84,7 +84,6 @@ class TensorStats:
         """The interval to quantize, within the extremes."""
         return OBSERVER[self.config.observer].range(self)
 
-
     def range_for(self, dtype: str) -> Range:
         """The interval to quantize to codes of `dtype`.
 

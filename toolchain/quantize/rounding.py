@@ -26,14 +26,12 @@ ROWS_BYTES = 1 << 25
 
 
 def rounded(graph: Graph, quantized: Graph, samples: Samples, open_watch: OpenWatch, method: str,
-            seed: int = 0,
-            progress: Callable[[int, int], None] = lambda done, total: None) -> Graph:
+            seed: int = 0) -> Graph:
     """`quantized` with other weight codes; parameters and biases stay.
 
     graph:    CANONICAL, what `quantized` was made of;  samples: of the calibration split, all are used
     method:   a key of METHOD, or "nearest", which changes nothing
     seed:     of what a method draws
-    progress: called with (layers done, all)
     Raises BadSamples where there are none, BadInput where the method needs torch and it is not here.
     """
     if method == "nearest":
@@ -41,15 +39,12 @@ def rounded(graph: Graph, quantized: Graph, samples: Samples, open_watch: OpenWa
     samples = samples.fit_to(graph)
     if not len(samples):
         raise BadSamples(f"{samples.name}: no samples to round the weights of {graph.name} on")
-    layers, done = layers_of(graph, quantized), 0
-    for block in _blocks(layers, METHOD[method].bytes_of):
+    for block in _blocks(layers_of(graph, quantized), METHOD[method].bytes_of):
         watch = watch_reals(quantized, _inputs(block), open_watch)
         kept = [METHOD[method](layer, seed) for layer in block]
         _show(block, kept, quantized, watch, samples)
         weights = [layer.with_codes(statistics.codes()) for layer, statistics in zip(block, kept)]
         quantized = quantized.with_tensors(*weights)
-        done += len(block)
-        progress(done, len(layers))
     return check(quantized, "QUANTIZED")
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op
-from toolchain.quantize.channels import Group, makes, peaks, reads, spread
+from toolchain.quantize.channels import Group, makes, on_axis, peaks, reads
 
 ACTIVATION_STEPS = {"int8": 255, "int16": 65534}
 """dtype of activations -> steps over their range; weights have 127 to either side of 0."""
@@ -75,7 +75,7 @@ class _Reader:
 
     def noise(self, factors: np.ndarray, variance: float) -> float:
         """Share of the sums' energy, for an input with that variance of rounding."""
-        each = spread(factors, self.channels)
+        each = on_axis(factors, self.channels)
         steps = (self.peak * each).max(axis=1) / WEIGHT_STEPS
         by_weights = (steps**2 / 12 * self.taps * (self.received / each**2).sum(axis=1)).sum()
         signal = (self.energy * self.received).sum()
@@ -123,7 +123,7 @@ class GroupNoise:
 
     def _variance(self, name: str, factors: np.ndarray) -> float:
         """Of rounding to the codes of a tensor, whose range is the widest that its channels need."""
-        stats, each = self.stats[name], spread(factors, self.group.channels[name])
+        stats, each = self.stats[name], on_axis(factors, self.group.channels[name])
         width = max((stats.high / each).max(), 0) - min((stats.low / each).min(), 0)
         return float((width / self.steps)**2 / 12)
 

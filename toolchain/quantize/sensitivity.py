@@ -50,23 +50,19 @@ class Sensitivity:
 
 
 def sensitivity(float_graph: Graph, quantized_graph: Graph, samples: Samples, open_watch: OpenWatch,
-                count: int = COUNT, inputs: bool = False,
-                progress: Callable[[int, int], None] = lambda done, total: None) -> tuple[Sensitivity, ...]:
+                count: int = COUNT, inputs: bool = False) -> tuple[Sensitivity, ...]:
     """A row for each op whose quantization adds noise of its own, the worst first.
 
     float_graph:     the very graph that was quantized (equalised if the recipe says so)
     quantized_graph: made of it; its weights' codes and its scales are what is tried
     count:           how many of the samples are run, evenly spaced
     inputs:          also a row for each input of the graph
-    progress:        called with (ops done, all)
     What hands codes on at its input's scale (relu6, reshape, most concats) adds none and has no row. Outputs
     are judged before a last softmax. The cost is a float inference for each op and sample.
     """
-    cost, rows = costing(float_graph, samples.fit_to(float_graph).take(count), open_watch), []
-    todo = list(_noisy(float_graph, quantized_graph, logits(float_graph), inputs))
-    for done, (name, kind) in enumerate(todo, 1):
-        rows.append(Sensitivity(name, kind, cost(only_quantized(float_graph, quantized_graph, {name}))))
-        progress(done, len(todo))
+    cost = costing(float_graph, samples.fit_to(float_graph).take(count), open_watch)
+    rows = [Sensitivity(name, kind, cost(only_quantized(float_graph, quantized_graph, {name})))
+            for name, kind in _noisy(float_graph, quantized_graph, logits(float_graph), inputs)]
     return tuple(sorted(rows, key=lambda row: row.sqnr_db))
 
 

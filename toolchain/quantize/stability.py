@@ -57,7 +57,7 @@ def moved(before: tuple[float, float], now: tuple[float, float]) -> float:
     return change / width if change and width > 0 else float(change > 0)
 
 
-def spread(count: int) -> np.ndarray:
+def spread_order(count: int) -> np.ndarray:
     """An order of `count` samples of which any first few lie evenly among all, since files are often sorted
     by class: the positions by their bits read backwards (van der Corput 1935)."""
     bits = max(1, (count - 1).bit_length())

@@ -16,8 +16,6 @@ BIAS_LIMIT = {"int8": 2**30, "int16": 2**46}
 """dtype of the activations -> largest bias code. The other half of int32 holds 33,155 products of at most
 255 * 127; of the int64 sums, 47 bits are left by the multiplier of 16 (kernels_int16.requantize_once)."""
 TINY = np.finfo(np.float32).tiny
-
-
 IN_4_BITS = frozenset({"conv2d", "depthwise_conv2d", "fully_connected"})
 """Kinds whose int8 kernels take int4 weights (LiteRT 2.3: transpose_conv.cc does not)."""
 
