@@ -88,6 +88,7 @@ def test_as_few_islands_as_hold_and_the_cheaper_ones():
     found = toy.ladder(costs=dict(a=3, b=9, c=1, d=50, e=1)).climb(asked())
     assert found.recipe.quantize.islands == {"b": "int16", "c": "int16"}
     assert found.judgement.drop == 0.5
+    assert len({recipe.digest for recipe in toy.judged}) == len(toy.judged)
 
 
 def test_islands_of_the_recipe_stay():

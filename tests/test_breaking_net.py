@@ -15,7 +15,6 @@ from toolchain.quantize.sensitivity import sensitivity
 from toolchain.recipe import CalibrateConfig
 from toolchain.runtime import reference
 
-
 NETS = {"relu": breaking_net, "hard_swish": breaking_swish_net}
 
 

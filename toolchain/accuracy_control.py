@@ -5,7 +5,7 @@ what costs nothing on the target: another observer, equalising, bias correction,
 of wider numbers, the most sensitive ops first, as few as will do.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
@@ -93,12 +93,13 @@ class Ladder:
     def with_islands(self, start: Trial, limit: float) -> Trial:
         """The most sensitive ops in islands, twice as many until that holds, then as few as hold."""
         ranked = [name for name in self.rank(start) if name not in start.recipe.quantize.islands]
-        best, count = start, 1
+        best, count, missed = start, 1, [set()]
         while count < 2 * len(ranked):
             trial = self.islanded(start, ranked[:count])
             if trial.judgement.drop <= limit:
-                return self.thinned(start, trial, ranked[:count], limit)
+                return self.thinned(start, trial, ranked[:count], limit, missed)
             best, count = min((best, trial), key=lambda trial: trial.judgement.drop), 2 * count
+            missed.append(set(trial.recipe.quantize.islands) - set(start.recipe.quantize.islands))
         raise GateFailed(f"no treatment keeps the drop within {limit:g}; the nearest has {best.judgement}; "
                          f"allow a larger [quantize] accuracy_drop, or leave the network in float")
 
@@ -106,11 +107,17 @@ class Ladder:
         islands = {**start.recipe.quantize.islands, **dict.fromkeys(names, self.island)}
         return self.tried(f"{self.island} for {', '.join(names)}", _quantize(start.recipe, islands=islands))
 
-    def thinned(self, start: Trial, held: Trial, names: Sequence[str], limit: float) -> Trial:
-        """`held` without the islands that the bound does not need."""
+    def thinned(self, start: Trial, held: Trial, names: Sequence[str], limit: float,
+                missed: Sequence[Set[str]]) -> Trial:
+        """`held` without the islands that the bound does not need.
+
+        missed: islands that are known to be too few
+        """
         for name in sorted(names, key=lambda name: -self.costs.get(name, 0)):
             fewer = [other for other in names if other != name]
-            trial = self.islanded(start, fewer) if fewer else start
+            if set(fewer) in missed:
+                continue
+            trial = self.islanded(start, fewer)
             if trial.judgement.drop <= limit:
                 held, names = trial, fewer
         return held
