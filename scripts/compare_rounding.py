@@ -3,7 +3,7 @@
     PYTHONPATH=. python scripts/compare_rounding.py [--methods gptq,adaround] [--only kws,resnet18]
 
 The kit's networks ($EDGE_KIT) are tested on labelled samples, those of tests/zoo on drawn ones; neither were
-calibrated on. Both use 64 samples for calibration and rounding.
+calibrated on. Both use 64 samples for calibration, by min-max, and rounding.
 """
 
 import argparse
@@ -21,18 +21,17 @@ from toolchain.execution import watch
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
+from toolchain.metric import standard_error
+from toolchain.paired import sqnr_db
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
-from toolchain.quantize.reals import watch_reals
+from toolchain.quantize.reals import reals_of
 from toolchain.quantize.rounding import METHOD, rounded
 from toolchain.recipe import CalibrateConfig
 
 SAMPLES = 64
 FROM_ZOO = ("mobilenet_v2", "mobilenet_v3_small", "resnet18")
 FROM_KIT = ("kws", "ic", "vww", "efficientnet_lite0")
-BATCH = 25
-
-
 Parts = Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]
 """Calibration samples, test samples and labels of these, (0,) where there are none."""
 
@@ -61,14 +60,7 @@ def as_samples(x: np.ndarray, graph: Graph) -> Samples:
 
 def logits(graph: Graph, samples: Samples, name: str) -> np.ndarray:
     """(N, classes) in reals."""
-    show = watch_reals(graph, [name], watch)
-    rows = [np.array(show(feeds)[name]) for feeds in samples.batches(BATCH)]
-    return np.concatenate(rows).reshape(len(samples), -1).astype(np.float64)
-
-
-def decibels(exact: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Of each sample."""
-    return 10 * np.log10(np.square(exact).sum(1) / np.square(found - exact).sum(1))
+    return reals_of(graph, [name], samples, watch)[0].reshape(len(samples), -1)
 
 
 def compare(name: str, source: str, parts: Parts, methods: list[str]) -> None:
@@ -76,7 +68,7 @@ def compare(name: str, source: str, parts: Parts, methods: list[str]) -> None:
     graph = logits_only(canonical(load(source)))
     calibration, x, y = parts()
     samples, tested = as_samples(calibration, graph), as_samples(x, graph)
-    plain = quantize(graph, calibrate(graph, CalibrateConfig(), samples, watch))
+    plain = quantize(graph, calibrate(graph, CalibrateConfig(observer="minmax"), samples, watch))
     (output,) = graph.outputs
     exact = logits(graph, tested, output)
     for method in ("nearest", *methods):
@@ -84,11 +76,10 @@ def compare(name: str, source: str, parts: Parts, methods: list[str]) -> None:
         chosen = rounded(graph, plain, samples, watch, method)
         seconds = time.perf_counter() - began
         found = logits(chosen, tested, output)
-        each = decibels(exact, found)
-        error = each.std(ddof=1) / np.sqrt(len(each))
+        each = sqnr_db(exact, found)
         top1 = f"{100 * np.mean(found.argmax(1) == y):.2f}" if len(y) else ""
         agree = 100 * np.mean(found.argmax(1) == exact.argmax(1))
-        print(f"| {name} | {len(x)} | {method} | {each.mean():.2f} ± {error:.2f} | {agree:.2f} | {top1} "
+        print(f"| {name} | {len(x)} | {method} | {each.mean():.2f} ± {standard_error(each):.2f} | {agree:.2f} | {top1} "
               f"| {seconds:.0f} |", flush=True)
 
 

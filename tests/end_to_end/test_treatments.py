@@ -21,10 +21,10 @@ from toolchain.load import load
 from toolchain.quantize.bias import correct_biases
 from toolchain.quantize.bias_analytic import correct_biases_analytically
 from toolchain.quantize.calibrate import calibrate
-from toolchain.quantize.channels import rescaled, scalable_groups, spread
+from toolchain.quantize.channels import on_axis, rescaled, scalable_groups
 from toolchain.quantize.equalise import cross_layer, equalised
 from toolchain.quantize.quantize import quantize
-from toolchain.quantize.reals import watch_reals
+from toolchain.quantize.reals import reals_of
 from toolchain.recipe import CalibrateConfig, QuantSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
@@ -38,7 +38,7 @@ def drawn(graph: Graph, seed: int) -> tuple[Graph, Factors]:
     for group in scalable_groups(graph).groups:
         each = np.exp(rng.uniform(-0.03, 0.03, group.count))
         graph = rescaled(graph, group, each)
-        factors |= {name: spread(each, channels) for name, channels in group.channels.items()}
+        factors |= {name: on_axis(each, channels) for name, channels in group.channels.items()}
     return graph, factors
 
 
@@ -55,8 +55,7 @@ class Bench:
         self.exact = self.answers(self.graph)
 
     def answers(self, graph: Graph) -> np.ndarray:
-        shown = watch_reals(graph, [self.logits], watch)
-        return np.concatenate([np.array(shown(feeds)[self.logits]) for feeds in self.test.batches(16)])
+        return reals_of(graph, [self.logits], self.test, watch)[0]
 
     def quantized(self, graph: Graph) -> Graph:
         return quantize(graph, calibrate(graph, CalibrateConfig(), self.calibration, watch), self.spec)
