@@ -79,8 +79,8 @@ def compare(name: str, source: str, parts: Parts, methods: list[str]) -> None:
         each = sqnr_db(exact, found)
         top1 = f"{100 * np.mean(found.argmax(1) == y):.2f}" if len(y) else ""
         agree = 100 * np.mean(found.argmax(1) == exact.argmax(1))
-        print(f"| {name} | {len(x)} | {method} | {each.mean():.2f} ± {standard_error(each):.2f} | {agree:.2f} | {top1} "
-              f"| {seconds:.0f} |", flush=True)
+        print(f"| {name} | {len(x)} | {method} | {each.mean():.2f} ± {standard_error(each):.2f} "
+              f"| {agree:.2f} | {top1} | {seconds:.0f} |", flush=True)
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ that calibrate are never those that are compared. Figures are printed (`pytest -
 
 from collections.abc import Callable, Mapping
 
+from kit_data import jpegs
 import numpy as np
 from PIL import Image
 import pytest
 
-from tests.end_to_end.test_accuracy import jpegs, samples_of
 from tests.zoo.catalogue import CALIBRATION, HELD_OUT, ZOO
-from tests.zoo.judge import sqnr_db
+from tests.zoo.judge import samples_of, sqnr_db
 from toolchain.execution import watch
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
