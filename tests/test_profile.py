@@ -70,6 +70,9 @@ def test_a_recipe_has_sections_with_defaults(tmp_path):
     ("[quantize]\nscheme = 'int8'\n", r'recipe\.toml: .* "int8": no such .* mean "static_wi8_ai8"\?'),
     ("[quantize]\nscheme = 'statik_wi8_ai16'\n", r'"statik_wi8_ai16": no such .* mean "static_wi8_ai16"\?'),
     ("[quantize]\nscheme = 'int1'\n", r'"int1": no such scheme; known are static_wi8_ai8, .*float32'),
+    ("[quantize]\nscheme = 'float16'\naccuracy_drop = 1\nequalise = true\n",
+     r'recipe\.toml: .*"float16" leaves activations in float, where equalise, accuracy_drop would do'),
+    ("[quantize]\nscheme = 'weight_only_wi4_afp32'\nislands = {a = 'int16'}\n", "where islands would do"),
 ])
 def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
     path = tmp_path / "recipe.toml"

@@ -77,6 +77,12 @@ class CalibrateConfig(Section):
     runtime: Literal["fastest", "litert", "onnxruntime", "reference"] = "fastest"
 
 
+TREATMENTS: Mapping[str, tuple] = {
+    "equalise": (False,), "bias_correction": ("auto", "none"), "rounding": ("nearest",), "islands": ({},),
+    "accuracy_drop": (None,)}
+"""What is done to networks whose activations are quantized: key of [quantize] -> values that ask for none."""
+
+
 class QuantSpec(Section):
     """What numbers become.
 
@@ -94,6 +100,8 @@ class QuantSpec(Section):
     islands:         op name, or a pattern of names -> what these ops compute in instead
     accuracy_drop:   most that the metric may lose to float, in percent points on selection samples:
                      treatments are added until it holds
+
+    All but the scheme is for static ones: constructing raises BadConfig where another is given more.
     """
 
     scheme: str = "static_wi8_ai8"
@@ -104,7 +112,12 @@ class QuantSpec(Section):
     accuracy_drop: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
 
     def __post_init__(self):
-        scheme_of(self.scheme)
+        if scheme_of(self.scheme).method == "static":
+            return
+        if useless := [name for name in TREATMENTS if getattr(self, name) not in TREATMENTS[name]]:
+            raise BadConfig(f'[quantize] scheme = "{self.scheme}" leaves activations in float, where '
+                            f'{", ".join(useless)} would do nothing; leave it out, or take a static scheme '
+                            f'such as "static_wi8_ai8"')
 
     @property
     def float_weights(self) -> str | None:
