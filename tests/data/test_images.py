@@ -114,6 +114,20 @@ def test_sizes_that_do_not_fit_say_what_to_write(tmp_path):
         list(load_samples(tmp_path).batches(4))
 
 
+@pytest.mark.parametrize("colour", ["rgb", "gray"])
+def test_grey_of_16_bits_keeps_its_upper_byte(tmp_path, colour):
+    grey = np.linspace(0, 65535, 12 * 10).astype(np.uint16).reshape(12, 10)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    (tmp_path / "manifest.toml").write_text(f'kind = "images"\n[preprocessing]\ncolour = "{colour}"')
+    seen = load_samples(tmp_path).x["x"][0]
+    assert all(np.array_equal(seen[..., channel], grey // 256) for channel in range(seen.shape[-1]))
+
+
+def test_the_current_folder_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(write(tmp_path, "a.png"))
+    assert len(load_samples(".")) == 1
+
+
 def test_a_manifest_may_lie_beside_the_folder(tmp_path):
     write(tmp_path / "photos", "a.png")
     (tmp_path / "photos.toml").write_text('kind = "images"\nname = "mine"\n[preprocessing]\nresize = [4, 5]')

@@ -64,6 +64,7 @@ def test_columns_come_in_the_order_asked_for_and_normalised(tmp_path):
     ("3,oops,1,a,b,train", r"a.csv: line 3, column 'ax': 'oops' is no finite number; repair it"),
     ("3,1,,a,b,train", r"line 3, column 'ay': '' is no finite number"),
     ("3,1,nan,a,b,train", r"line 3, column 'ay': 'nan' is no finite number"),
+    ("3,1,1e39,a,b,train", r"line 3, column 'ay': '1e39' is no finite number"),
     ("3,1,2", r"line 3 has 3 cells, but the first has 6"),
     ("3,1,2,a,b,dev", r"split 'dev' is none of train, calibration, selection, test"),
     ("3,1,2,a,b,test", r"group a is in more than one split: samples leak"),
@@ -72,6 +73,24 @@ def test_what_is_wrong_with_a_line_is_said(tmp_path, line, message):
     with pytest.raises(BadSamples, match=message):
         load_samples(write(tmp_path, [HEADER, *readings("a", "b", "train", 1), line],
                            '[table]\nignore = ["time"]\ngroup = "who"\nlabel = "what"\nsplit = "part"\n'))
+
+
+@pytest.mark.parametrize("text, message", [
+    ("a,b,a\n1,2,3\n", "has two columns 'a'; give each a name of its own"),
+    ("a,b\n", "holds no rows but the names of its columns"),
+    ("nan,2\n3,4\n", "line 1, column '0': 'nan' is no finite number"),
+    ("1,,3\n3,4,5\n", "line 1, column '1': '' is no finite number"),
+])
+def test_no_line_is_lost_or_read_twice(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(BadSamples, match=f"a.csv: {message}"):
+        load_samples(tmp_path / "a.csv")
+
+
+def test_a_table_that_is_not_utf_8_says_so(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n", encoding="utf-16")
+    with pytest.raises(BadSamples, match="a.csv: cannot be read: .*; write it in UTF-8"):
+        load_samples(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("table, error, message", [

@@ -35,7 +35,8 @@ def decoded(path: Path, steps: FilePreprocessing) -> np.ndarray:
               Image.DecompressionBombError)
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(_cropped(path, _resized(image.convert(MODE[steps.colour]), steps), steps))
+            plain = _of_8_bits(image).convert(MODE[steps.colour])
+            pixels = np.asarray(_cropped(path, _resized(plain, steps), steps))
     except BadSamples:
         raise
     except broken as error:
@@ -43,6 +44,15 @@ def decoded(path: Path, steps: FilePreprocessing) -> np.ndarray:
     pixels = pixels[..., ::-1] if steps.colour == "bgr" else pixels
     pixels = pixels if pixels.ndim == 3 else pixels[..., None]
     return pixels if steps.layout == "channels_last" else pixels.transpose(2, 0, 1)
+
+
+def _of_8_bits(image):
+    """Grey of 16 bits by its upper byte, as colours of 16 bits are read: Pillow would cut off at 255."""
+    from PIL import Image
+
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
 
 
 def _resized(image, steps: FilePreprocessing):

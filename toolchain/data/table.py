@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import csv
 from dataclasses import dataclass
 import itertools
-import math
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from toolchain.errors import BadConfig, BadSamples
 
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = ",;\t"
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ def load_table(files: list[Path], manifest: FilesManifest, about: Path) -> Sampl
     spool, channels, runs = _parsed(files, config)
     step = config.step or config.window
     found = [(start, run) for run in runs for start in range(run.begin, run.end - config.window + 1, step)]
+    if not spool.count:
+        raise BadSamples(f"{files[0]}: holds no rows but the names of its columns; drop it")
     if not found:
         longest = max((run.end - run.begin for run in runs), default=0)
         raise BadSamples(f"{files[0]}: at most {longest} rows belong together, fewer than a window of "
@@ -93,7 +95,7 @@ class _Lines:
         first = self._first()
         self.delimiter = max(DELIMITERS, key=first.count)
         cells = next(csv.reader([first], delimiter=self.delimiter))
-        self.headed = not all(_is_number(cell) for cell in cells)
+        self.headed = not all(_is_reading(cell) for cell in cells)
         self.names = [cell.strip() for cell in cells] if self.headed else [str(i) for i in range(len(cells))]
         named = (config.label, config.group, config.split)
         left_out = {*named, *config.ignore}
@@ -102,13 +104,16 @@ class _Lines:
         if missing := [name for name in (*self.channels, *filter(None, named)) if name not in self.place]:
             raise BadConfig(f"{file}: has no column '{missing[0]}', which [table] names, only "
                             f"{', '.join(self.names)}")
+        if twice := [name for name in (*self.channels, *filter(None, named)) if self.names.count(name) > 1]:
+            raise BadSamples(f"{file}: has two columns '{twice[0]}'; give each a name of its own, or leave "
+                             f"them out with [table] ignore")
 
     def _first(self) -> str:
         try:
             with self.file.open(encoding="utf-8-sig", newline="") as stream:
                 line = stream.readline()
         except (OSError, UnicodeDecodeError) as error:
-            raise BadSamples(f"{self.file}: cannot be read: {error}") from None
+            raise BadSamples(f"{self.file}: cannot be read: {error}; write it in UTF-8") from None
         if not line.strip():
             raise BadSamples(f"{self.file}: its first line is empty; write the names of the columns there")
         return line.rstrip("\r\n")
@@ -126,7 +131,7 @@ class _Lines:
                     reading = np.array([self._number(reader.line_num, cells, i) for i in columns], np.float32)
                     yield tuple("" if i is None else cells[i].strip() for i in keys), reading
         except (csv.Error, UnicodeDecodeError) as error:
-            raise BadSamples(f"{self.file}: not a readable table: {error}") from None
+            raise BadSamples(f"{self.file}: not a readable table: {error}; write it in UTF-8") from None
 
     def _require_cells(self, line: int, cells: list[str]) -> None:
         if len(cells) != len(self.names):
@@ -142,10 +147,20 @@ class _Lines:
 
 
 def _is_number(cell: str) -> bool:
+    """Whether it is finite in float32."""
     try:
-        return math.isfinite(float(cell))
+        return abs(float(cell)) <= LARGEST
     except ValueError:
         return False
+
+
+def _is_reading(cell: str) -> bool:
+    """Whether it is a number, or stands where one is missing."""
+    try:
+        float(cell.strip() or "nan")
+    except ValueError:
+        return False
+    return True
 
 
 def _labels(owners: list[Run], classes: tuple[str, ...], about: Path) -> tuple[np.ndarray, tuple[str, ...]]:
