@@ -107,10 +107,27 @@ def test_what_has_no_end_is_cut_and_says_so():
     ([(np.zeros(3), 1), np.zeros(3)], "item 1: has no label, unlike those before it"),
     ({"a": [], "b": []}, "has signatures a, b; give one, or call the one that is deployed serving_default"),
     (7, "samples: is int; it must be an iterable of samples"),
+    ([np.zeros((0, 6))], r"item 0: 'x' holds samples of shape \(0, 6\), without a value"),
+    ({"x": np.zeros((3, 0))}, r"samples: 'x' holds samples of shape \(0,\), without a value"),
+    ({"x": X, "y": Y[:3]}, "must hold as many samples each, at least one, but hold 'x' 6, 'y' 3"),
+    ({"x": X, "split": np.array(["dev"] * 6)}, "samples: 'split' holds 'dev'; names are train, calib"),
+    ([[[1, 2], [3]]], "item 0: holds list, no array: .*; give single samples as arrays"),
 ])
 def test_what_is_no_sample_is_named(items, message):
     with pytest.raises(BadSamples, match=message):
         from_iterable(items)
+
+
+def test_arrays_by_name_may_be_split():
+    splits = np.repeat(["calibration", "test"], 3)
+    samples = from_iterable({"x": X, "y": Y, "split": splits})
+    assert list(samples.split("test").rows) == [3, 4, 5] and np.array_equal(samples.splits, splits)
+
+
+@pytest.mark.parametrize("items", [[[1, 2, 3], [4, 5, 6]], [(1, 2, 3), (4, 5, 6)],
+                                   [([1, 2, 3], 0), ([4, 5, 6], 1)]])
+def test_a_list_of_numbers_is_a_sample(items):
+    assert np.array_equal(from_iterable(items).x["x"], [[1, 2, 3], [4, 5, 6]])
 
 
 def write(path, text):

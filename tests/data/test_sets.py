@@ -157,6 +157,9 @@ def test_what_is_not_finite_in_float32_is_named_with_its_sample(tmp_path, value)
     ({"a": np.zeros((3, 2)), "b": np.zeros((2, 2))}, "'b' has 2 entries for 3 samples"),
     ({"a": np.array(["one", "two"])}, "'a' holds <U3; it must hold numbers"),
     ({"x": np.zeros((2, 1)), "split": np.array(["train", "dev"])}, "'split' holds 'dev'; names are"),
+    ({"x": np.zeros((2, 1)), "split": np.array([["test"]] * 2)}, "'split' has 2 axes; give one name for"),
+    ({"x": np.zeros((2, 1), complex)}, "'x' holds complex128; it must hold numbers"),
+    ({"x": np.zeros((2, 0))}, r"'x' holds samples of shape \(0,\), without a value"),
 ])
 def test_a_malformed_npz_is_one_clear_error(tmp_path, arrays, message):
     with pytest.raises(BadSamples, match=message):

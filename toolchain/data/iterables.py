@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from toolchain.data.manifest import require_split_names
 from toolchain.data.rows import Spool
 from toolchain.data.samples import Samples, in_order
 from toolchain.errors import BadSamples
@@ -89,12 +90,18 @@ def _is_array(value: object) -> bool:
 def _of_arrays(items: np.ndarray | Mapping, name: str) -> Samples:
     """Arrays that hold all samples."""
     arrays = {"x": items} if not isinstance(items, Mapping) else items
-    arrays = {str(key): as_array(name, value) for key, value in arrays.items()}
-    y, splits = arrays.pop("y", None), arrays.pop("split", None)
-    counts = {len(array) if array.ndim else 0 for array in (*arrays.values(), y, splits) if array is not None}
-    if not arrays or len(counts) != 1 or not min(counts):
-        raise BadSamples(f"{name}: its arrays must hold as many samples each, at least one")
-    return Samples(name, arrays, y, splits, np.arange(counts.pop()))
+    splits = None if "split" not in arrays else np.asarray(arrays["split"])
+    arrays = {str(key): as_array(name, value) for key, value in arrays.items() if key != "split"}
+    y = arrays.pop("y", None)
+    given = {**arrays, "y": y, "split": splits}
+    counts = {key: len(array) if array.ndim else 0 for key, array in given.items() if array is not None}
+    if not arrays or len(set(counts.values())) != 1 or not min(counts.values()):
+        told = ", ".join(f"'{key}' {count}" for key, count in counts.items())
+        raise BadSamples(f"{name}: its arrays must hold as many samples each, at least one, but hold {told}")
+    require_split_names(name, splits)
+    for key, array in arrays.items():
+        _require_values(name, key, array)
+    return Samples(name, arrays, y, splits, np.arange(len(next(iter(arrays.values())))))
 
 
 @dataclass(eq=False)
@@ -148,7 +155,10 @@ class Collected:
     def _is_batch(self, item: object, arrays: Mapping[str, np.ndarray], y: np.ndarray | None) -> bool:
         if self.batched is not None:
             return self.batched
-        if list(arrays) != ["x"] or not _is_array(item[0] if isinstance(item, tuple) else item):
+        given = item[0] if isinstance(item, tuple) else item
+        if isinstance(given, int | float) or (isinstance(given, list) and not _holds_arrays(given)):
+            return False  # plain numbers
+        if list(arrays) != ["x"] or not _is_array(given):
             return True
         x, = arrays.values()
         return y is not None and y.ndim > 0 and x.ndim > 0 and len(y) == len(x)
@@ -162,13 +172,19 @@ class Collected:
             spool = self.spools.setdefault(key, Spool(array.shape[1:], array.dtype))
             if array.shape[1:] != spool.one or not np.can_cast(array.dtype, spool.dtype, "same_kind"):
                 raise BadSamples(f"{where}: '{key}' is {array.dtype} of {array.shape[1:]}, unlike those "
-                                 f"before it ({spool.dtype} of {spool.one})")
+                                 f"before it ({spool.dtype} of {spool.one}); give all the same")
+            _require_values(where, key, array)
             for sample in array[:room]:
                 spool.append(sample)
         if y is not None:
             self.labels.extend(y[:room])
         self.count += room
         self.cut = room < length
+
+
+def _require_values(where: str, key: str, array: np.ndarray) -> None:
+    if 0 in array.shape[1:]:
+        raise BadSamples(f"{where}: '{key}' holds samples of shape {array.shape[1:]}, without a value")
 
 
 def _parts(where: str, item: object) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
@@ -203,7 +219,7 @@ def as_array(where: str, value: object) -> np.ndarray:
     try:
         array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise BadSamples(f"{where}: holds {type(value).__name__}, no array: {error}") from None
+        raise BadSamples(f"{where}: holds {type(value).__name__}, no array: {error}; {REMEDY}") from None
     if array.dtype.kind not in "fiub":
         raise BadSamples(f"{where}: holds {type(value).__name__} of {array.dtype}; it must hold numbers")
     return array

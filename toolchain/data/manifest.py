@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from toolchain.data.mfcc import Audio
-from toolchain.errors import BadConfig
+from toolchain.errors import BadConfig, BadSamples
 from toolchain.tomlfile import decode_toml
 
 MANIFEST = "manifest.toml"
@@ -178,6 +178,16 @@ def class_numbers(names: list[str], classes: tuple[str, ...],
         raise BadConfig(f"{about}: '{unknown[0]}' is none of its classes ({', '.join(known)}); add it")
     index = {name: i for i, name in enumerate(known)}
     return np.array([index[name] for name in names], np.int64), known
+
+
+def require_split_names(about: str, splits: np.ndarray | None) -> None:
+    """Raises BadSamples where they are not (N,) of SPLITS."""
+    if splits is None:
+        return
+    if splits.ndim != 1:
+        raise BadSamples(f"{about}: 'split' has {splits.ndim} axes; give one name for each sample")
+    if wrong := sorted(set(map(str, splits)) - set(SPLITS)):
+        raise BadSamples(f"{about}: 'split' holds {wrong[0]!r}; names are {', '.join(SPLITS)}")
 
 
 def require_per_channel(steps: Preprocessing, channels: int, about: Path) -> None:

@@ -15,11 +15,11 @@ from toolchain.data.folders import kind_of, load_files, manifest_beside
 from toolchain.data.iterables import from_iterable
 from toolchain.data.manifest import (
     MANIFEST,
-    SPLITS,
     FilesManifest,
     SetManifest,
     read_manifest,
     require_per_channel,
+    require_split_names,
 )
 from toolchain.data.rows import Array
 from toolchain.data.samples import Samples
@@ -69,7 +69,8 @@ def _from_python(spec: str) -> Samples:
 
 def _find(source: str | Path) -> Path:
     named = SETS / source
-    path = named if (named / MANIFEST).is_file() else Path(source)
+    path = named if source and (named / MANIFEST).is_file() else Path(source)
+    path = path if path.name else path.absolute()  # "."
     if path.is_file() or (path.is_dir() and (manifest_beside(path) or kind_of(path))):
         return path
     if path.is_dir():
@@ -86,11 +87,11 @@ def _load_npz(path: Path) -> Samples:
                  for array in (arrays.pop(key, None) for key in ("y", "split")))
     if "x" in arrays:
         count = len(arrays["x"])
-        arrays = {key: a for key, a in arrays.items() if a.dtype.kind in "fiub" and len(a) == count}
+        arrays = {key: a for key, a in arrays.items()
+                  if key == "x" or (a.dtype.kind in "fiub" and len(a) == count)}
     samples = Samples(path.name, arrays, y, splits, np.arange(_count(path, arrays)))
     _check_lengths(path, samples)
-    if splits is not None and (wrong := sorted(set(map(str, splits.ravel())) - set(SPLITS))):
-        raise BadSamples(f"{path}: 'split' holds {wrong[0]!r}; names are {', '.join(SPLITS)}")
+    require_split_names(str(path), splits)
     return samples
 
 
@@ -150,6 +151,8 @@ def _check_lengths(path: Path, samples: Samples) -> None:
             raise BadSamples(f"{path}: '{key}' has {len(array)} entries for {len(samples)} samples")
         if array is not None and key != "split" and array.dtype.kind not in "fiub":
             raise BadSamples(f"{path}: '{key}' holds {array.dtype}; it must hold numbers")
+        if key in samples.x and 0 in array.shape[1:]:
+            raise BadSamples(f"{path}: '{key}' holds samples of shape {array.shape[1:]}, without a value")
 
 
 def _with_samples(path: Path) -> dict[str, Array]:
