@@ -12,6 +12,7 @@ from toolchain.diagnose.findings import Layer
 from toolchain.diagnose.layers import layer_figures
 from toolchain.execution import watch
 from toolchain.ir.passes import canonical
+from toolchain.quantize.bias import correct_biases
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.sensitivity import costing, sensitivity
@@ -26,9 +27,9 @@ def blamed():
     return blamed_of(*breaking_net()[:2])
 
 
-def blamed_of(graph, samples):
-    graph = canonical(graph)
-    coded = quantize(graph, calibrate(graph, MINMAX, samples.split("calibration")))
+def blamed_of(graph, samples, correct=lambda graph, coded, samples, watch: coded):
+    graph, calibration = canonical(graph), samples.split("calibration")
+    coded = correct(graph, quantize(graph, calibrate(graph, MINMAX, calibration)), calibration, watch)
     judged = samples.split("selection").take(32).fit_to(graph)
     ranking = sensitivity(graph, coded, judged, watch, inputs=True)
     layers = layer_figures(graph, coded, judged, watch, ranking)
@@ -39,6 +40,12 @@ def test_the_planted_layer_is_blamed_and_nobody_else(blamed):
     assert [suspect.name for suspect in blamed] == [breaking_net()[2]]
     assert blamed[0].share > 0.99
     assert blamed[0].codes_db < 10 and blamed[0].weights_db > 40
+
+
+def test_biases_corrected_behind_it_take_no_blame():
+    """They answer for its noise, and would be noise themselves where only their op is quantized."""
+    blamed = blamed_of(*breaking_net()[:2], correct_biases)
+    assert [suspect.name for suspect in blamed] == [breaking_net()[2]]
 
 
 def test_the_outlier_channel_is_the_cause(blamed):

@@ -16,6 +16,7 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops, unique_name
 from toolchain.ir.ops import make
 from toolchain.ir.quant import QuantParams, dequantize
+from toolchain.ir.quant import quantize as codes_of
 from toolchain.paired import sqnr_db
 from toolchain.quantize.calibrate import OpenWatch
 from toolchain.quantize.reals import reals_of
@@ -85,6 +86,8 @@ def only_quantized(float_graph: Graph, quantized_graph: Graph, names: Container[
 
     names: ops by their outputs, and inputs; what has no codes in `quantized_graph` stays as it is
     parts: of them, what is quantized: WEIGHTS (and biases), CODES of outputs
+    Biases are the float ones, rounded: those of `quantized_graph` may have been corrected, and answer then
+    for the noise of all ops before theirs, which is not there.
     """
     tensors, ops, told = dict(float_graph.tensors), [], {}
     for name in filter(names.__contains__, float_graph.inputs):
@@ -114,16 +117,18 @@ def _to_codes_and_back(real: str, back: str, coded: Tensor, tensors: dict[str, T
 
 
 def _with_coded_weights(op: Op, quantized_graph: Graph, tensors: dict[str, Tensor]) -> Op:
-    """The op with the reals of its weight's and bias's codes; itself where it has none."""
+    """The op with the reals of its weight's codes, and of those that its bias rounds to; itself where it has
+    none."""
     coded = coded_op(quantized_graph, op)
     if op.kind not in WEIGHTED or coded is None:
         return op
+    (_, weight, bias), own = quantized_graph.of(coded), tensors[op.inputs[2]]
+    if not own.is_constant or any(t.quant is None or not t.is_constant for t in (weight, bias)):
+        return op
     inputs = [op.inputs[0]]
-    for tensor in quantized_graph.of(coded)[1:]:
-        if tensor.quant is None or not tensor.is_constant:
-            return op
+    for tensor, data in ((weight, weight.data), (bias, codes_of(own.data, bias.quant))):
         inputs.append(unique_name(f"{tensor.name}:coded", tensors))
-        tensors[inputs[-1]] = constant(inputs[-1], dequantize(tensor.data, tensor.quant))
+        tensors[inputs[-1]] = constant(inputs[-1], dequantize(data, tensor.quant))
     return replace(op, inputs=tuple(inputs))
 
 
