@@ -123,7 +123,7 @@ def test_trained_networks_gain(kit, make):
 
 @pytest.mark.parametrize("name", ["ds_cnn", "autoencoder", "conv_vae", "tcn", "mobilenet_v1_vww"])
 def test_the_zoos_small_networks_lose_nothing(name):
-    """Seeded weights, none the worse for it; half a dB to a dB is what the draws leave open. Their batch norms
+    """Seeded weights, none the worse for it; half a dB to a dB is what draws leave open. Their batch norms
     know little of the samples, so that what is corrected by them may lose more."""
     entry = ZOO[name]
     found = measured(name, Bench(load(entry.open()), entry.draw(*CALIBRATION), entry.draw(*HELD_OUT)))
