@@ -248,5 +248,18 @@ def test_tokens_are_fed_as_the_whole_numbers_they_are():
 
 def test_a_token_that_is_no_whole_number_is_refused():
     samples = Samples("set", {"tokens": np.float32([[1, 2.5, 3]])}, None, None, np.arange(1))
-    with pytest.raises(BadSamples, match="set: 'tokens' holds 2.5, but takes int32"):
+    with pytest.raises(BadSamples, match="set: sample 0 of 'tokens' holds 2.5, but takes int32; is it the"):
         samples.fit_to(token_graph()).feeds(slice(0, 1))
+
+
+@pytest.mark.parametrize("token", [-1, 5])
+def test_a_token_that_the_table_has_not_is_named_with_its_sample(token):
+    builder = Builder("net")
+    tokens = builder.input("tokens", (1, 3), "int32")
+    table = builder.constant("table", np.zeros((5, 2), np.float32))
+    graph = builder.graph(builder.op("gather", [table, tokens], "y", axis=0))
+    stored = np.array([[0, 1, 4], [2, token, 3]])
+    samples = Samples("set", {"tokens": stored}, None, None, np.arange(2)).fit_to(graph)
+    assert np.array_equal(samples.feeds(slice(0, 1))["tokens"], stored[:1])
+    with pytest.raises(BadSamples, match=f"set: sample 1 of 'tokens' holds {token}, but takes 0 to 4; is it"):
+        samples.feeds(slice(0, 2))

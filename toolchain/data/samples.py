@@ -31,6 +31,8 @@ class Samples:
     channels:      their names as the set has them, () where it has not
     axes:          input name -> how a stored batch is transposed into the graph's layout; set by `fit_to`
     numbers:       input name -> dtype, of inputs that are no reals (tokens, masks); set by `fit_to`
+    entries:       input name -> of the tables that its tokens look up, how many the smallest has; set by
+                   `fit_to`
     files:         what the source calls each of its samples, by position; () where they have no names
     groups:        what each sample, by position, must share a split with: a subject, a recording; () where
                    the source does not say
@@ -49,6 +51,7 @@ class Samples:
     channels: tuple[str, ...] = ()
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     numbers: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, int] = field(default_factory=dict)
     files: Sequence[str] = ()
     groups: Sequence[str] = ()
     notes: tuple[str, ...] = ()
@@ -123,11 +126,19 @@ class Samples:
     def _numbers(self, key: str, index: slice | np.ndarray) -> np.ndarray:
         """Tokens, masks: never preprocessed, in the dtype that the graph reads."""
         x = self.x[key][index]
-        numbers = x.astype(self.numbers[key])
-        if not np.array_equal(numbers, x):
-            value = x[numbers != x][0]
-            raise BadSamples(f"{self.name}: '{key}' holds {value}, but takes {self.numbers[key]}")
+        with np.errstate(invalid="ignore"):
+            numbers = x.astype(self.numbers[key])
+        if (bad := numbers != x).any():
+            raise self._no_number(key, index, x, bad, self.numbers[key])
+        if key in self.entries and (bad := (numbers < 0) | (numbers >= self.entries[key])).any():
+            raise self._no_number(key, index, x, bad, f"0 to {self.entries[key] - 1}")
         return numbers.transpose(self.axes[key]) if key in self.axes else numbers
+
+    def _no_number(self, key: str, index: slice | np.ndarray, x: np.ndarray, bad: np.ndarray,
+                   takes: str) -> BadSamples:
+        row = self.rows[index][bad.reshape(len(x), -1).any(axis=1)][0]
+        return BadSamples(f"{self.name}: sample {self.called(row)} of '{key}' holds {x[bad][0]}, but takes "
+                          f"{takes}; is it the network's own vocabulary?")
 
     def fit_to(self, graph: Graph) -> "Samples":
         """The same samples keyed by the graph's input names and fed in its layout.
@@ -141,7 +152,8 @@ class Samples:
         dtypes = {key: graph.tensors[key].dtype for key in fitted}
         return replace(self, x={key: array for key, (array, _) in fitted.items()},
                        axes={key: perm for key, (_, perm) in fitted.items() if perm},
-                       numbers={key: dtype for key, dtype in dtypes.items() if dtype in PLAIN - {"float32"}})
+                       numbers={key: dtype for key, dtype in dtypes.items() if dtype in PLAIN - {"float32"}},
+                       entries=_entries(graph))
 
     def _inputs_of(self, graph: Graph) -> dict[str, Array]:
         """The arrays by the graph's names, by its source's, or in the order of its inputs."""
@@ -174,6 +186,16 @@ class Samples:
         expected = f"{inner}" if inner == source else f"{inner}, or {source} as its source lays it out"
         raise BadSamples(f"{self.name}: '{key}' holds samples of shape {got}; {graph.name} takes {expected}"
                          f"{self.remedy and '; '}{self.remedy}")
+
+
+def _entries(graph: Graph) -> dict[str, int]:
+    """Input that indexes tables -> entries of the smallest."""
+    found: dict[str, int] = {}
+    for op in graph.ops:
+        if op.kind == "gather" and op.inputs[1] in graph.inputs:
+            size = graph.tensors[op.inputs[0]].shape[op.attrs["axis"]]
+            found[op.inputs[1]] = min(size, found.get(op.inputs[1], size))
+    return found
 
 
 def in_order(position: int) -> str:
