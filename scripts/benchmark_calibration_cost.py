@@ -169,10 +169,10 @@ Measured {conditions} {rounds} rounds of ours and {peers} of the others.
 EfficientNet-Lite0, 224 x 224, one thread; {nncf}. Each run is a process of its own, and the tools take
 turns; medians, with the lowest and the highest round in brackets. The cost is CPU time, user and system,
 without imports and without loading the model and opening the images; memory is the most that the whole
-process ever held. The measure, 1.00, is plain inference of the same round in the faster runtime: that alone,
-opened, given every image and asked for its output, the reading and normalising of images not counted.
-Ours counts whole: from the float graph in memory, writing the model for the runtime, opening it, reading
-and normalising every image, running it, observing, and the ranges. Of onnxruntime it is the calibrator
+process ever held. The measure, 1.00, is plain inference of the same round in the faster runtime: opened,
+every image read, normalised and run, and its output asked for. Ours counts whole: from the float graph in
+memory, writing the model for the runtime, opening it, reading and normalising every image, running it,
+observing, and the ranges. Of onnxruntime it is the calibrator
 alone, of litert-quantizer `calibrate` alone with all images read before, of NNCF `quantize` whole, which
 has no calibration apart.
 

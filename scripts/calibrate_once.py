@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 import sys
 import tempfile
-import time
 import zipfile
 
 from footprint import FOOTPRINT
@@ -36,53 +35,35 @@ def channels_first(folder: Path, count: int) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(image.transpose(0, 3, 1, 2))
 
 
-class Stopwatch:
-    """CPU seconds of what is run in it: the images in between are not counted."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def __enter__(self):
-        self._start = time.process_time()
-
-    def __exit__(self, *error):
-        self.seconds += time.process_time() - self._start
-
-
-# Plain inference: the runtime opened, fed and asked for its output ------------------------------------------
+# Plain inference: the runtime opened, images read, the runtime run, its output asked for --------------------
 
 def plain_litert(setting: str, folder: Path, count: int) -> float:
     from ai_edge_litert.interpreter import Interpreter
 
     FOOTPRINT.begin()
-    watch = Stopwatch()
-    with watch:
-        interpreter = Interpreter(str(folder / "model.tflite"), num_threads=ONE_THREAD)
-        interpreter.allocate_tensors()
-        (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=ONE_THREAD)
+    interpreter.allocate_tensors()
+    (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
     for image in images(folder, count):
-        with watch:
-            interpreter.set_tensor(into["index"], image)
-            interpreter.invoke()
-            interpreter.get_tensor(out["index"])
-    return watch.seconds
+        interpreter.set_tensor(into["index"], image)
+        interpreter.invoke()
+        interpreter.get_tensor(out["index"])
+    FOOTPRINT.stage("infer")
+    return FOOTPRINT.cpu["infer"]
 
 
 def plain_onnxruntime(setting: str, folder: Path, count: int) -> float:
     import onnxruntime
 
     FOOTPRINT.begin()
-    watch = Stopwatch()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = ONE_THREAD
-    with watch:
-        session = onnxruntime.InferenceSession(folder / "model.onnx", options,
-                                               providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     for image in channels_first(folder, count):
-        with watch:
-            session.run(None, {name: image})
-    return watch.seconds
+        session.run(None, {name: image})
+    FOOTPRINT.stage("infer")
+    return FOOTPRINT.cpu["infer"]
 
 
 # Calibration -----------------------------------------------------------------------------------------------
