@@ -1,5 +1,7 @@
 """The flow as a whole, where stages meet."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from toolchain.ir.quant import QuantParams
 from toolchain.lower.tflite import write_tflite
 from toolchain.pipeline import build_model, prepare
 from toolchain.profile import load_target
-from toolchain.recipe import Recipe
+from toolchain.recipe import QuantSpec, Recipe, load_recipe
 
 
 @pytest.mark.oracle
@@ -49,3 +51,14 @@ def test_what_looks_wrong_with_the_samples_is_said_before_they_calibrate():
     prepare(graph, Recipe(), samples, say=told.append)
     assert told[0].startswith("error: all 32 samples are the same")
     assert told[1].startswith("calibrating with")
+
+
+def test_the_recipe_that_accuracy_control_found_is_printed(tmp_path):
+    net, told = Net(), []
+    graph = net.graph(net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv"))
+    samples = replace(samples_of(graph), splits=np.repeat(["calibration", "selection"], 16))
+    asked = Recipe(metric="agreement", seed=3, quantize=QuantSpec(equalise=True, accuracy_drop=100.0))
+    found = prepare(graph, asked, samples, say=told.append)
+    heading, printed = next(line for line in told if "recipe that holds" in line).split("\n", 1)
+    (tmp_path / "recipe.toml").write_text(printed)
+    assert load_recipe(tmp_path / "recipe.toml") == found.recipe != asked
