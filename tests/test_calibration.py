@@ -145,7 +145,7 @@ def test_an_interrupted_run_leaves_what_it_has(model, data, tmp_path, monkeypatc
         return Bar()
 
     monkeypatch.setattr(calibration, "progress_bar", interrupts)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="go on with --resume .*partial.json"):
         run(model, data, tmp_path / "out.json")
     assert len(read_stats(tmp_path / "out.partial.json").seen_rows) == told[-1] == 96
 
@@ -206,7 +206,9 @@ def test_a_process_that_is_killed_is_an_error(model, data, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("change, told", [
-    ({"observer": "minmax"}, "observer is"),
+    ({"observer": "minmax"}, "some.json: cannot be resumed: its observer is 'percentile, 99.99', of this run "
+                             "'minmax'"),
+    ({"observer": "mse", "samples": 50}, "some.json: cannot be resumed: its observer is 'percentile, 99.99'"),
     ({"samples": 20}, "cannot be resumed: it has seen .* samples, row .* that are none of the 20"),
     ({"runtime": "reference"}, "cannot be resumed: its runtime is 'litert', of this run 'reference'"),
 ])
@@ -222,6 +224,13 @@ def test_other_samples_of_the_same_name_cannot_be_gone_on_with(model, data, tmp_
     np.savez(other, x=np.zeros((COUNT, 12, 12, 3), np.float32))
     with pytest.raises(BadInput, match="samples_sha256"):
         run(model, str(other), tmp_path / "out.json", resume=tmp_path / "some.json")
+
+
+def test_where_nothing_can_be_written_is_said_before_anything_runs(data, tmp_path):
+    (tmp_path / "file").touch()
+    for out, told in ((tmp_path, "is a folder; name the file"), (tmp_path / "file" / "out.json", "is a file")):
+        with pytest.raises(BadInput, match=told):
+            run("no_model.tflite", data, out)
 
 
 def test_until_stable_goes_with_one_process(model, data, tmp_path):

@@ -2,20 +2,34 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import os
 from pathlib import Path
 import tempfile
 
 from toolchain.errors import BadInput
 
 
+def require_place(path: Path) -> None:
+    """A look whether a file may be written there, before the work that it is to hold.
+
+    Raises BadInput where it is a folder, or lies where nothing can be written.
+    """
+    if path.is_dir():
+        raise BadInput(f"{path}: is a folder; name the file to write")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir():
+        raise BadInput(f"{path}: {nearest} is a file; name another place")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise BadInput(f"{path}: no permission to write in {nearest}; name another place")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A place beside `path` to write to, which takes its name when all went well; its folder is made.
 
-    Raises BadInput where `path` is a folder.
+    Raises BadInput as `require_place`.
     """
-    if path.is_dir():
-        raise BadInput(f"{path}: is a folder; name the file to write")
+    require_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         unfinished = Path(folder, f"unfinished{path.suffix}")

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from toolchain.atomic import require_place
 from toolchain.data import SETS, Samples, load_samples
 from toolchain.data.manifest import MANIFEST
 from toolchain.errors import BadInput
@@ -26,7 +27,14 @@ from toolchain.load import Shapes, load
 from toolchain.quantize.calibrate import Observation, batch_size, chosen, observe
 from toolchain.quantize.rules import observed
 from toolchain.quantize.stability import OVER, Stability, spread_order
-from toolchain.quantize.stats_file import StatsFile, merge_stats, read_stats, write_stats
+from toolchain.quantize.stats_file import (
+    ObserverRecord,
+    StatsFile,
+    merge_stats,
+    observer_of,
+    read_stats,
+    write_stats,
+)
 from toolchain.recipe import CalibrateConfig
 from toolchain.report.progress import progress_bar
 from toolchain.shards import Gathered, observe_in_shards
@@ -134,6 +142,7 @@ def calibrate_model(model: str, data: str, out: Path, config: CalibrateConfig, *
     """
     if until_stable and workers > 1:
         raise BadInput("--until-stable looks at samples one after another; leave out --workers")
+    require_place(out)
     graph = canonical(load(model, shapes=shapes, checkpoint=checkpoint))
     plan = _plan(graph, data, config, workers, resume, batch, until_stable)
     stability = Stability(over=-(-OVER // plan.batch) * plan.batch) if until_stable else None
@@ -185,12 +194,22 @@ def _require_own(plan: Plan, resume: Path | None) -> None:
         return
     for field, own in {"graph_digest": plan.graph.digest, **plan.identity}.items():
         if (theirs := getattr(plan.earlier, field)) != own:
-            raise BadInput(f"{resume}: cannot be resumed: its {field} is '{theirs}', of this run '{own}'; "
-                           f"calibrate anew, without --resume")
+            raise _other(resume, field, theirs, own)
+    if (theirs := plan.earlier.observer) != (own := observer_of(plan.config)):
+        raise _other(resume, "observer", _told(theirs), _told(own))
     if (extra := np.setdiff1d(plan.resumed, plan.samples.rows)).size:
         raise BadInput(f"{resume}: cannot be resumed: it has seen {extra.size} samples, row {extra[0]} the "
                        f"first, that are none of the {len(plan.samples)} of this run; give the same --data "
                        f"and --samples, or calibrate anew")
+
+
+def _other(resume: Path, field: str, theirs: str, own: str) -> BadInput:
+    return BadInput(f"{resume}: cannot be resumed: its {field} is '{theirs}', of this run '{own}'; calibrate "
+                    f"anew, without --resume")
+
+
+def _told(observer: ObserverRecord) -> str:
+    return ", ".join(map(str, msgspec.to_builtins(observer).values()))
 
 
 def _kept(growing: Iterator[Grown], earlier: StatsFile | None, tell: Callable[[int], None],
@@ -204,9 +223,10 @@ def _kept(growing: Iterator[Grown], earlier: StatsFile | None, tell: Callable[[i
                 write_stats(partial_file, grown.file())
                 written = time.monotonic()
     except KeyboardInterrupt:
-        if grown is not None:
-            write_stats(partial_file, grown.file())
-        raise
+        if grown is None:
+            raise
+        write_stats(partial_file, grown.file())
+        raise KeyboardInterrupt(f"go on with --resume {partial_file}") from None
     return earlier if grown is None else grown.file()
 
 

@@ -46,8 +46,8 @@ def verb(function, within: typer.Typer = app):
         except (OSError, MemoryError) as error:
             print(f"edge: {out_of_reach(error)}", file=sys.stderr)
             raise typer.Exit(ToolchainError.exit_code) from None
-        except KeyboardInterrupt:
-            print("edge: interrupted", file=sys.stderr)
+        except KeyboardInterrupt as stop:
+            print(": ".join(("edge: interrupted", *map(str, stop.args))), file=sys.stderr)
             raise typer.Exit(130) from None
 
     return within.command(name=function.__name__)(guarded)

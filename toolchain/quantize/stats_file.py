@@ -62,7 +62,7 @@ class StatsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """
         if bad := [name for name, one in stats.items() if not np.isfinite([one.low, one.high]).all()]:
             raise ValueError(f"{', '.join(bad)}: NaN and Inf have no place in a statistics file")
-        observer, = {ObserverRecord(**settings(one.config)) for one in stats.values()}
+        observer, = {observer_of(one.config) for one in stats.values()}
         return cls(graph=graph.name, graph_digest=graph.digest, samples=samples,
                    samples_sha256=samples_sha256, runtime=runtime, runtime_version=runtime_version,
                    observer=observer, rows=runs_of(rows),
@@ -97,6 +97,11 @@ class StatsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             return {name: one.seen_by(config) for name, one in self.stats.items()}
         except ValueError as error:
             raise BadInput(f"statistics of {graph.name}: {error}") from None
+
+
+def observer_of(config: CalibrateConfig) -> ObserverRecord:
+    """What a file says of the observer of `config`."""
+    return ObserverRecord(**settings(config))
 
 
 def _named(name: str, record: TensorRecord, config: CalibrateConfig) -> TensorStats:
@@ -180,7 +185,7 @@ def _require_whole(file: StatsFile, sha256: str) -> None:
     """Raise ValueError where the file contradicts itself or was changed."""
     if not file.tensors or not file.rows:
         raise ValueError("it holds no tensors or no rows")
-    if ObserverRecord(**settings(file.config)) != file.observer:
+    if observer_of(file.config) != file.observer:
         raise ValueError(f"observer {file.observer.observer} has not just the settings that it reads")
     flat = [row for run in file.rows for row in run]
     if sum(last - first + 1 for first, last in file.rows) > MOST_ROWS or any(
