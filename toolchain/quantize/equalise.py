@@ -215,8 +215,8 @@ def _uncapped_lines(before: Graph, after: Graph, stats: Mapping[str, ChannelStat
 
 def _scaled_line(group: Group, factors: np.ndarray) -> str:
     readers = ", ".join(op.name for op in group.readers) or "nothing"
-    return (f"{group.name}: {group.count} channels to {readers} scaled by 1/{factors.max():.3g} to "
-            f"1/{factors.min():.3g}")
+    return (f"{group.name}: {group.count} channels to {readers} divided by {factors.min():.3g} to "
+            f"{factors.max():.3g}")
 
 
 def _pinned_lines(graph: Graph, grouping: Grouping) -> list[str]:
