@@ -25,8 +25,8 @@ def test_inputs_and_free_outputs_are_observed_and_nothing_else():
     graph = small_net()
     samples = samples_of(graph)
     stats = calibrate(graph, CalibrateConfig(), samples)
-    values = reference.run(graph, samples.x, keep=("conv", "dense")) | samples.x
-    assert set(stats) == {"x", "conv", "dense"}
+    values = reference.run(graph, samples.x, keep=("conv", "pool", "dense")) | samples.x
+    assert set(stats) == {"x", "conv", "pool", "dense"}
     for name, seen in stats.items():
         x = values[name]
         assert (seen.low, seen.high, seen.count) == (x.min(), x.max(), x.size)
@@ -63,7 +63,7 @@ def test_only_what_is_needed_is_asked_of_the_runtime():
         return lambda feeds: reference.run(graph, feeds, keep=names)
 
     calibrate(graph, CalibrateConfig(), samples_of(graph), open_watch)
-    assert asked == {"x", "conv", "dense"}
+    assert asked == {"x", "conv", "pool", "dense"}
 
 
 def test_an_activation_that_overflows_is_named_with_its_sample():

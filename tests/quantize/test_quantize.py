@@ -54,6 +54,22 @@ def test_a_net_of_every_kind_stays_close_to_its_float_self():
     assert set(kinds(graph)) <= set(kinds(codes)) and kinds(codes).count("quantize") == 1
 
 
+@pytest.mark.parametrize("scheme", ["static_wi8_ai8", "static_wi8_ai16"])
+def test_an_average_over_the_whole_map_is_told_in_steps_of_its_own(scheme):
+    """Of 64 independent values in -1..1 the average has an eighth of their deviation: at their scale three of
+    eight bits would be lost."""
+    net = Net()
+    graph = net.graph(net.op("average_pool2d", [net.input("x", (1, 8, 8, 3))], "pool", kernel=(8, 8)))
+    x = np.random.default_rng(0).uniform(-1, 1, (200, 8, 8, 3)).astype(np.float32)
+    samples = replace(samples_of(graph, 200), x={"x": x})
+    stats = calibrate(graph, CalibrateConfig(observer="minmax", samples=200), samples)
+    codes = quantize(graph, stats, QuantSpec(scheme=scheme))
+    exact, found = x.mean(axis=(1, 2), keepdims=True), run_quantized(codes, {"x": x})["pool"]
+    assert kinds(codes) == ["mean"] and codes.tensors["pool"].shape == (1, 1, 1, 3)
+    step = np.ptp(exact) / 255 if scheme == "static_wi8_ai8" else np.abs(exact).max() / 32767
+    assert np.abs(found - exact).max() < 1.7 * step  # half for the output, the rest for the input's codes
+
+
 def test_every_activation_is_int8_and_names_stay():
     graph = every_kind_net()
     codes = quantize(graph, calibrate(graph, CalibrateConfig(), samples_of(graph)))

@@ -70,6 +70,20 @@ def test_what_computes_its_weights_or_exponents_stays_in_float():
     assert found["y"] == FLOAT and [found[f"pow{i}"] for i in range(3)] == [FREE, FLOAT, FLOAT]
 
 
+@pytest.mark.parametrize("kernel, pads, output", [
+    ((4, 4), (0, 0, 0, 0), FREE), ((2, 4), (0, 0, 0, 0), SAME), ((4, 4), (1, 1, 1, 1), SAME)])
+def test_an_average_over_the_whole_map_has_a_range_of_its_own(kernel, pads, output):
+    net = Net()
+    pool = net.op("average_pool2d", [net.input("x", (1, 4, 4, 2))], "pool", kernel=kernel, pads=pads)
+    assert rules(net.graph(pool))["pool"] == output
+
+
+def test_a_map_of_one_pixel_is_handed_on():
+    net = Net()
+    pool = net.op("average_pool2d", [net.input("x", (1, 1, 1, 2))], "pool", kernel=(1, 1))
+    assert rules(net.graph(pool))["pool"] == SAME
+
+
 def test_what_neither_reads_nor_makes_reals_stays_as_it_is():
     net = Net()
     tokens = net.input("tokens", (1, 3), "int32")

@@ -13,7 +13,7 @@ from toolchain.ir.quant import quantize as codes_of
 from toolchain.quantize.islands import Numbers, notes_of, numbers_of
 from toolchain.quantize.limits import check_multiplier, check_scales, products
 from toolchain.quantize.observers import TensorStats
-from toolchain.quantize.rules import PLAIN, SAME, data_inputs, require_rules, rule_of
+from toolchain.quantize.rules import PLAIN, SAME, averages_all, data_inputs, require_rules, rule_of
 from toolchain.quantize.scales import activation_scales
 from toolchain.quantize.weight_only import with_weights_on_grid
 from toolchain.quantize.weights import quantize_weights
@@ -91,6 +91,8 @@ class _Rewriting:
 
     def rewrite(self, op: Op) -> None:
         output, number = rule_of(self.graph, op).output, self.numbers.computes.get(op.name)
+        if averages_all(self.graph, op):
+            op = make("mean", op.inputs, op.name, axes=(1, 2), keepdims=True)
         if output == PLAIN:
             self.ops.append(replace(op, inputs=tuple(map(self.as_it_is, op.inputs))))
         elif number == "float32" or (op.kind == "div" and self.may_divide_by_zero(op, number)):

@@ -136,7 +136,16 @@ def rule_of(graph: Graph, op: Op) -> Rule | None:
         parameters.append(graph.of(op)[1])
         if parameters[-1].size > 1:
             return _COMPUTED
+    if averages_all(graph, op):
+        return RULES["mean"]
     return RULES.get(op.kind) if all(t.is_constant for t in parameters) else _COMPUTED
+
+
+def averages_all(graph: Graph, op: Op) -> bool:
+    """Whether an average pool's one window is the whole map, more than a pixel. It is quantized as a mean,
+    whose output has a range of its own: averages of many values lie closer together than these do."""
+    return (op.kind == "average_pool2d" and op.attrs["kernel"] == graph.of(op)[0].shape[1:3] != (1, 1)
+            and not any(op.attrs["pads"]) and op.attrs["activation"] is None)
 
 
 def _roles(graph: Graph, op: Op) -> list[tuple[str, Tensor]]:
