@@ -228,7 +228,7 @@ def test_other_samples_of_the_same_name_cannot_be_gone_on_with(model, data, tmp_
 
 def test_where_nothing_can_be_written_is_said_before_anything_runs(data, tmp_path):
     (tmp_path / "file").touch()
-    for out, told in ((tmp_path, "is a folder; name the file"), (tmp_path / "file" / "out.json", "is a file")):
+    for out, told in ((tmp_path, "is a folder; name"), (tmp_path / "file" / "out.json", "is a file")):
         with pytest.raises(BadInput, match=told):
             run("no_model.tflite", data, out)
 

@@ -137,7 +137,7 @@ class PostTraining:
 
     def split(self, name: str) -> Samples:
         if self.samples is None:
-            raise self._no_samples(f"none of the split '{name}'")
+            raise self._no_samples(f"the recipe's [quantize] asks for what looks at those of '{name}'")
         return self.samples.split(name).fit_to(self.graph)
 
     def pinned(self, recipe: Recipe) -> dict[str, QuantParams]:

@@ -117,12 +117,20 @@ def test_the_front_end_is_mlperf_tiny_s(kit):
     assert len(equal) > 200 and np.mean(equal) >= 0.99
 
 
+def test_a_clip_written_to_a_pipe_has_no_length_in_its_header(tmp_path):
+    write(tmp_path / "a.wav")
+    whole = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "b.wav").write_bytes(whole[:40] + b"\xff\xff\xff\xff" + whole[44:])
+    assert np.array_equal(read_clip(tmp_path / "b.wav")[1], read_clip(tmp_path / "a.wav")[1])
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda p: write(p, rate=8000), "b.wav: is at 8000 Hz, not 16000; resample it, or write"),
     (lambda p: write(p, SINE[:900]), r"b.wav: becomes \(900,\), but a.wav \(1600,\); write \[preproc"),
     (lambda p: p.write_bytes((p.parent / "a.wav").read_bytes()[:34] + b"\x40\0data" + bytes(12)),
      "b.wav: not a readable .wav: 64 bits a sample; write it as PCM of 16 bits"),
     (lambda p: p.write_bytes(b"RIFF"), "b.wav: not a readable .wav: it ends early; write it as PCM"),
+    (lambda p: p.write_bytes((p.parent / "a.wav").read_bytes()[:-2]), "b.wav: .*: it ends early; write it"),
     (lambda p: p.write_bytes(b"no sound at all"), "b.wav: not a readable .wav: file does not start"),
     (lambda p: write(p, SINE[:0]), "b.wav: holds no samples; drop it"),
 ])

@@ -52,6 +52,8 @@ def test_nothing_is_said_of_a_set_that_is_well():
     (samples(changed(80, value=X[3]), splits=np.repeat(["train", "test"], 60), files=FILES),
      "error: 1 samples are in two splits, such as 3 (3.png) (train) and 80 (80.png) (test): what is"),
     (samples(changed(80, value=X[3])), "warning: 1 samples are there more than once, such as 3 and 80"),
+    (samples(y=np.where(np.arange(120) > 110, np.nan, 1.0)),
+     "error: y: 9 of 120 labels hold NaN or Inf, the first is that of 111"),
     (samples(y=np.arange(120) % 2, classes=("a", "b", "c")), "warning: y: has no sample of class c"),
     (samples(y=(np.arange(120) % 20 == 0).astype(int)), "warning: y: has 114 samples of its largest"),
     (samples(RNG.integers(0, 255, (4, 3, 8, 8)), layout="channels_last"), "look like channels first, but"),

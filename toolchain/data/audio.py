@@ -11,6 +11,8 @@ from toolchain.data.rows import Rows, rows_of_files
 from toolchain.errors import BadInput, BadSamples
 
 SUFFIXES = (".wav", ".flac")
+UNKNOWN = 0x7FFF0000
+"""Bytes from which on a header's length stands for none, as where it was written to a pipe."""
 REMEDY = ("write [preprocessing.audio] length, in samples, in the folder's manifest.toml; with "
           'features = "mfcc" or "log_mel" where the network takes those')
 
@@ -52,6 +54,8 @@ def _wav(path: Path) -> tuple[int, np.ndarray]:
             data, rate = stream.readframes(stream.getnframes()), stream.getframerate()
             if width > 4:
                 raise wave.Error(f"{8 * width} bits a sample")
+            if len(data) < stream.getnframes() * width * channels < UNKNOWN:
+                raise EOFError
     except (wave.Error, EOFError, OSError, RuntimeError, ValueError, struct.error) as error:
         raise BadSamples(f"{path}: not a readable .wav: {str(error) or 'it ends early'}; write it as "
                          f"PCM of 16 bits") from None

@@ -75,7 +75,8 @@ def examine(samples: Samples) -> DataSummary:
             seen.add(samples.values(seen.name, stored), start)
         digests += [digest.digest() for digest in hashes]
     findings = [finding for seen in found for finding in seen.findings(samples)]
-    findings += [*_repeated(samples, digests), *_of_classes(samples), *_of_layout(samples)]
+    findings += [*_repeated(samples, digests), *_of_labels(samples), *_of_classes(samples),
+                 *_of_layout(samples)]
     findings += [Finding("warning", "", note) for note in samples.notes]
     inputs = tuple(seen.summary(str(samples.x[seen.name].dtype)) for seen in found)
     digest = hashlib.sha256(b"".join(digests)).hexdigest()
@@ -177,6 +178,14 @@ def _repeated(samples: Samples, digests: list[bytes]) -> list[Finding]:
         found.append(Finding("warning", "", f"{len(within)} samples are there more than once, such as "
                              f"{_called(samples, a)} and {_called(samples, b)}"))
     return found
+
+
+def _of_labels(samples: Samples) -> list[Finding]:
+    if samples.y is None or samples.y.dtype.kind != "f":
+        return []
+    bad = np.flatnonzero(~np.isfinite(samples.y).reshape(len(samples), -1).all(axis=1))
+    return [Finding("error", "y", f"{len(bad)} of {len(samples)} labels hold NaN or Inf, the first is that of "
+                    f"{_called(samples, bad[0])}")] if len(bad) else []
 
 
 def _of_classes(samples: Samples) -> list[Finding]:
