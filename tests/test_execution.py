@@ -7,7 +7,7 @@ import pytest
 
 from tests.op_cases import DRAW, cases
 from tests.op_maker import SAMPLES
-from tests.quantize.nets import Net, samples_of
+from tests.quantize.nets import Net, samples_of, small_net
 from toolchain import execution
 from toolchain.errors import BadModel, BadSamples, Unsupported
 from toolchain.execution import OPEN, watch
@@ -20,14 +20,6 @@ from toolchain.runtime.batched import can_batch
 NAMES = ("x", "conv", "pool", "dense")
 TOLERANCE = 1e-5
 """Of float values, as a share of the largest."""
-
-
-def small_net():
-    net = Net()
-    x = net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv", activation="relu6")
-    x = net.op("average_pool2d", [x], "pool", kernel=(6, 6))
-    x = net.dense(net.op("reshape", [x], "flat", shape=(1, 4)), 3, "dense")
-    return net.graph(net.op("softmax", [x], "probability"))
 
 
 def channels_first_net():

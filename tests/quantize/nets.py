@@ -34,6 +34,15 @@ class Net(Builder):
         return self.op("fully_connected", [x, weight, bias], output, **attrs)
 
 
+def small_net() -> Graph:
+    """What a classifier has: x, conv (with relu6), pool over the whole map, flat, dense, probability."""
+    net = Net()
+    x = net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv", activation="relu6")
+    x = net.op("average_pool2d", [x], "pool", kernel=(6, 6))
+    x = net.dense(net.op("reshape", [x], "flat", shape=(1, 4)), 3, "dense")
+    return net.graph(net.op("softmax", [x], "probability"))
+
+
 def samples_of(graph: Graph, count: int = 32, seed: int = 1, scale: float = 1.0) -> Samples:
     """Normal noise for each input."""
     rng = np.random.default_rng(seed)

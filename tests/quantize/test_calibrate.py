@@ -5,20 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.quantize.nets import Net, samples_of
+from tests.quantize.nets import samples_of, small_net
 from toolchain.errors import BadSamples, Unsupported
 from toolchain.quantize import calibrate as module
 from toolchain.quantize.calibrate import calibrate
 from toolchain.recipe import CalibrateConfig
 from toolchain.runtime import reference
-
-
-def small_net():
-    net = Net()
-    x = net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv", activation="relu6")
-    x = net.op("average_pool2d", [x], "pool", kernel=(6, 6))
-    x = net.dense(net.op("reshape", [x], "flat", shape=(1, 4)), 3, "dense")
-    return net.graph(net.op("softmax", [x], "probability"))
 
 
 def test_inputs_and_free_outputs_are_observed_and_nothing_else():

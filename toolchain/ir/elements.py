@@ -82,9 +82,7 @@ def components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def obstacles(graph: Graph, elements: Elements, links: Links) -> tuple[np.ndarray, list[Reason]]:
-    """For each element the number of the first reason why it must stay as it is, or FREE; and the reasons.
-
-    """
+    """For each element the number of the first reason why it must stay as it is, or FREE; and the reasons."""
     found, reasons = np.full(elements.count, FREE), []
 
     def block(tensor: str, op: Op | None, linked: Mapping[int, np.ndarray]) -> None:
@@ -104,3 +102,13 @@ def obstacles(graph: Graph, elements: Elements, links: Links) -> tuple[np.ndarra
         for name, by_axis in linked.items():
             block(name, op, {axis: np.concatenate(parts) for axis, parts in by_axis.items()})
     return found, reasons
+
+
+def joined(graph: Graph, elements: Elements, links: Links) -> tuple[np.ndarray, np.ndarray, list[Reason]]:
+    """Of each element its channel's label, and the number of the first reason why that channel must stay, or
+    FREE; and the reasons."""
+    labels = components(elements.count, *edges(elements, links))
+    found, reasons = obstacles(graph, elements, links)
+    first = np.full(elements.count, FREE)
+    np.minimum.at(first, labels, found)
+    return labels, first[labels], reasons

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.ir.elements import FREE, Elements, components, edges, links_of, obstacles
+from toolchain.ir.elements import FREE, Elements, joined, links_of
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import OPS
 
@@ -53,21 +53,18 @@ class Grouping:
 def channel_groups(graph: Graph) -> Grouping:
     """Every group of channels that can be cut, and why the others cannot."""
     elements, links = Elements(graph), {op.name: links_of(graph, op) for op in graph.ops}
-    labels = components(elements.count, *edges(elements, links))
-    found, reasons = obstacles(graph, elements, links)
-    worst = np.full(elements.count, FREE)
-    np.minimum.at(worst, labels, found)
+    labels, reason, reasons = joined(graph, elements, links)
     fixed = {}
     for op in graph.ops:
         if "weight" in OPS[op.kind].inputs:
-            first = worst[labels[elements.span(op.name, len(graph.tensors[op.name].shape) - 1)]].min()
+            first = reason[elements.span(op.name, len(graph.tensors[op.name].shape) - 1)].min()
             if first != FREE:
                 fixed[op.name] = _why(graph, *reasons[first])
-    return Grouping(_groups(graph, elements, labels, worst[labels] == FREE), fixed)
+    return Grouping(_groups(graph, elements, labels, reason == FREE), fixed)
 
 
 def _why(graph: Graph, tensor: str, op: Op | None) -> str:
-    """A reason of `obstacles` in words."""
+    """A reason of `joined` in words."""
     if op is not None:
         return f"{op.name} ({op.kind}) needs all channels of {tensor}"
     return f"{tensor} is an {'output' if tensor in graph.outputs else 'input'} of the network"

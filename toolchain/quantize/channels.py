@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from toolchain.ir.check import WEIGHTED
-from toolchain.ir.elements import FREE, Elements, components, edges, obstacles
+from toolchain.ir.elements import FREE, Elements, joined
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.quantize.homogeneous import absorbs, scales_own_output, scaling_links
 
@@ -44,16 +44,13 @@ class Grouping:
 def scalable_groups(graph: Graph) -> Grouping:
     """Every group of channels that a factor can be taken out of, and why the others have none."""
     elements, links = Elements(graph), {op.name: scaling_links(graph, op) for op in graph.ops}
-    labels = components(elements.count, *edges(elements, links))
-    found, reasons = obstacles(graph, elements, links)
-    worst = np.full(elements.count, FREE)
-    np.minimum.at(worst, labels, found)
-    free = worst[labels] == FREE
+    labels, reason, reasons = joined(graph, elements, links)
+    free = reason == FREE
     pinned = {}
     for op in (op for op in graph.ops if op.kind in WEIGHTED):
         span = _last_span(graph, elements, op.name)
         if not free[span].any():
-            pinned[op.name] = _why(graph, *reasons[worst[labels[span]].min()])
+            pinned[op.name] = _why(graph, *reasons[reason[span].min()])
     return Grouping(tuple(_groups(graph, elements, np.where(free, labels, PINNED))), pinned)
 
 
