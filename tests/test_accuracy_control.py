@@ -99,7 +99,7 @@ def test_islands_of_the_recipe_stay():
 
 def test_the_nearest_miss_is_told_where_nothing_holds():
     toy = Toy(lambda recipe: 9 - len(recipe.quantize.islands))
-    with pytest.raises(GateFailed, match=r"within 1; the nearest has drop 4.00 \+- 0.10"):
+    with pytest.raises(GateFailed, match=r"within 1; the nearest has drop 4.00 ± 0.10"):
         toy.ladder().climb(asked())
     assert toy.told[0].startswith("as the recipe says: drop 9.00")
     assert GateFailed.exit_code == 3

@@ -39,7 +39,7 @@ class Judgement:
     n: int
 
     def __str__(self) -> str:
-        return (f"drop {self.drop:.2f} +- {self.standard_error:.2f} percent points (n={self.n}), "
+        return (f"drop {self.drop:.2f} ± {self.standard_error:.2f} points (n={self.n}), "
                 f"SQNR {self.sqnr_db:.1f} dB")
 
 
