@@ -22,6 +22,7 @@ from toolchain.scheme import scheme_of
 
 Scales = Mapping[str, QuantParams]
 
+
 def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = QuantSpec(),
              pinned: Scales | None = None) -> Graph:
     """The QUANTIZED graph: int8 activations, inputs and outputs included, int8 weights, int32 biases. Scheme
@@ -32,9 +33,8 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
     Whole numbers and truth values stay as they are. An op that has to compute on reals (rule FLOAT) stands
     between dequantize and quantize ops, and so do those of islands (islands.py); `source.notes` names them.
     A scheme that leaves the network in float returns the graph as it is, with weights on a grid where it says
-    so. Raises Unsupported listing every op
-    without an INT8 form, BadConfig for an island that is none of its ops, BadSamples where statistics are
-    missing or a range was observed that cannot be told in codes.
+    so. Raises Unsupported listing every op without an INT8 form, BadConfig for an island that is none of its
+    ops, BadSamples where statistics are missing or a range was observed that cannot be told in codes.
     """
     scheme = scheme_of(spec.scheme)
     if scheme.method == "weight_only":
