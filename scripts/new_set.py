@@ -10,13 +10,22 @@ from collections.abc import Mapping, Sequence
 import hashlib
 from pathlib import Path
 import re
+import sys
 
+import msgspec
 import numpy as np
+import sample_set
 from sample_set import SPLITS, describe_splits, write_sample_set
 
 from toolchain.data import Samples
 from toolchain.data.folders import load_files
-from toolchain.data.manifest import FilesManifest
+from toolchain.data.manifest import (
+    MANIFEST,
+    FilesManifest,
+    Preprocessing,
+    read_manifest,
+    require_per_channel,
+)
 from toolchain.errors import BadInput, ToolchainError
 
 SHARES = "train=0.7,calibration=0.1,selection=0.1,test=0.1"
@@ -43,12 +52,22 @@ def make_set(options: Namespace, files: FilesManifest, preparation: str, units: 
     preparation, units: for the manifest; units of each channel, or one for all
     preprocessing:      what is still to be done to the stored samples
     """
+    _require_name(options)
+    try:
+        msgspec.convert(msgspec.to_builtins(files), FilesManifest)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"an option is out of its range: {error}") from None
     samples = load_files(options.folder, files, options.folder)
     groups = groups_of(samples, options.group)
     names = sorted(set(groups))
     x = samples.x["x"][np.arange(len(samples))]
     x = x if samples.channels else x[..., None]
     channels = samples.channels or (files.preprocessing.audio.features.replace("none", "amplitude"),)
+    if len(units) not in (1, len(channels)):
+        raise BadInput(f"--units: {len(units)} for the channels {', '.join(channels)}; give one for each, or "
+                       f"one for all")
+    steps = msgspec.convert(dict(preprocessing or {}), Preprocessing)
+    require_per_channel(steps, len(channels), options.folder)
     arrays = {"x": x, "split": splits_of(samples, groups, options.shares),
               "group": np.array([names.index(group) for group in groups], np.int32)}
     if samples.y is not None:
@@ -64,6 +83,16 @@ def make_set(options: Namespace, files: FilesManifest, preparation: str, units: 
     return path
 
 
+def _require_name(options: Namespace) -> None:
+    """Raises BadInput for what is no name of a set, or that of a set of other samples."""
+    if not re.fullmatch(r"\w[\w.-]*", options.name):
+        raise BadInput(f"--name {options.name}: give letters, digits, '_', '-' and '.' only")
+    if (place := sample_set.ROOT / options.name / MANIFEST).is_file():
+        if (other := read_manifest(place).source) != options.source:
+            raise BadInput(f"--name {options.name}: {place} is a set of another --source, {other!r}; give "
+                           f"another name, or remove that")
+
+
 def groups_of(samples: Samples, pattern: str) -> list[str]:
     """The group of each sample: the source's own, or from its file's name.
 
@@ -71,7 +100,10 @@ def groups_of(samples: Samples, pattern: str) -> list[str]:
     """
     if samples.groups or not pattern:
         return list(samples.groups or samples.files)
-    found = [re.search(pattern, file) for file in samples.files]
+    try:
+        found = [re.search(pattern, file) for file in samples.files]
+    except re.error as error:
+        raise BadInput(f"--group {pattern!r} is no regular expression: {error}") from None
     if None in found:
         raise BadInput(f"--group {pattern!r} finds nothing in {samples.files[found.index(None)]}")
     return [match[1] if match.groups() else match[0] for match in found]
@@ -118,4 +150,5 @@ def run(main) -> None:
     try:
         main()
     except ToolchainError as error:
-        raise SystemExit(f"error: {error}") from None
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None

@@ -18,8 +18,9 @@ import sample_set
 from toolchain.data import Samples, load_samples
 from toolchain.data.audio import read_clip
 from toolchain.data.mfcc import MLPERF_TINY, features
-from toolchain.errors import BadInput
+from toolchain.errors import BadInput, ToolchainError
 
+ROOT = Path(__file__).parents[2]
 STATED = ["--licence", "CC0-1.0", "--source", "made by this test"]
 
 
@@ -113,4 +114,34 @@ def test_a_mistake_is_one_line(tmp_path):
     script = Path(prepare_images.__file__)
     done = subprocess.run([sys.executable, script, tmp_path, "--name", "none", *STATED],
                           capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options, message", [
+    (("--name", "../pets"), "--name ../pets: give letters, digits"),
+    (("--name", "pets", "--group", "("), "--group '.' is no regular expression: missing"),
+    (("--name", "pets", "--mean", 1, 2), "preprocessing.mean has 2 numbers for 3 channels"),
+    (("--name", "pets", "--crop", 0), "an option is out of its range: .*crop"),
+])
+def test_an_option_at_fault_is_named_and_nothing_written(sets, photos, monkeypatch, options, message):
+    with pytest.raises(ToolchainError, match=message):
+        make(prepare_images, monkeypatch, photos, *options)
+    assert not sets.exists()
+
+
+def test_units_are_of_each_channel_or_of_all(sets, tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("ax,ay\n1,2\n3,4\n")
+    options = (tmp_path / "a.csv", "--name", "s", "--window", 1, "--shares", "test=1", "--units")
+    with pytest.raises(BadInput, match="--units: 3 for the channels ax, ay; give one for each, or one for"):
+        make(prepare_sensor, monkeypatch, *options, "g", "g", "g")
+    make(prepare_sensor, monkeypatch, *options, "g")
+    assert 'units = ["g", "g"]' in (sets / "s/manifest.toml").read_text()
+
+
+def test_a_set_of_other_samples_is_not_written_over(sets, photos, monkeypatch):
+    (sets / "pets").mkdir(parents=True)
+    other = (ROOT / "calibration_data/photos/manifest.toml").read_text()
+    (sets / "pets/manifest.toml").write_text(other)
+    with pytest.raises(BadInput, match="--name pets: .* is a set of another --source"):
+        make(prepare_images, monkeypatch, photos, "--name", "pets")
+    assert (sets / "pets/manifest.toml").read_text() == other

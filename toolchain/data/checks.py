@@ -184,8 +184,8 @@ def _of_labels(samples: Samples) -> list[Finding]:
     if samples.y is None or samples.y.dtype.kind != "f":
         return []
     bad = np.flatnonzero(~np.isfinite(samples.y).reshape(len(samples), -1).all(axis=1))
-    return [Finding("error", "y", f"{len(bad)} of {len(samples)} labels hold NaN or Inf, the first is that of "
-                    f"{_called(samples, bad[0])}")] if len(bad) else []
+    return [Finding("error", "y", f"{len(bad)} of {len(samples)} labels hold NaN or Inf, the first is that "
+                    f"of {_called(samples, bad[0])}")] if len(bad) else []
 
 
 def _of_classes(samples: Samples) -> list[Finding]:

@@ -79,6 +79,8 @@ def _files(path: Path, kind: Kind) -> list[Path]:
     found = sorted((file for file in _visible(path) if file.suffix.lower() in SUFFIXES[kind]),
                    key=lambda file: file.relative_to(path).parts)
     if not found:
+        if not path.exists():
+            raise BadSamples(f"{path}: no such file or folder")
         raise BadSamples(f"{path}: holds no {kind} ({', '.join(SUFFIXES[kind])})")
     return found
 
