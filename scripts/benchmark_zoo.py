@@ -20,6 +20,7 @@ from benchmark_peers import (
     THEIRS,
     TOOLS,
     Network,
+    Tool,
     child,
     conversion,
     digest_of,
@@ -38,7 +39,7 @@ from toolchain.errors import ToolchainError
 from toolchain.runtime.onnxruntime import OnnxRuntime
 
 FOLDER = OUT / "zoo"
-OUR_TOOL, THEIR_TOOL = TOOLS[0], TOOLS[3]
+OUR_TOOL, THEIR_TOOL = Tool("ours, default", OURS, "convert_ours.py", "mse"), TOOLS[3]
 """litert-quantizer in its default mode: its profiler takes the -inf around a padded max pool for a range."""
 DEFINING = "seeding mobile residual images small generative pretrained".split()
 NETWORKS = [ROOT / "tests/models.py", *(ROOT / f"tests/zoo/{name}.py" for name in DEFINING)]
