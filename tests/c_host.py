@@ -15,6 +15,7 @@ import numpy as np
 
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.lower.c.emit import CSource, write_c
+from toolchain.lower.c.machine import PORTABLE, Machine
 
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
@@ -95,9 +96,12 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def compile_graphs(graphs: Sequence[Graph], folder: Path,
-                   flags: Sequence[str] = ("-O0", *SANITIZED)) -> list[CModel]:
-    """Emit every graph and compile all of them into one shared library in `folder`."""
-    sources = [write_c(graph, f"m{i}") for i, graph in enumerate(graphs)]
+                   flags: Sequence[str] = ("-O0", *SANITIZED), machine: Machine = PORTABLE) -> list[CModel]:
+    """Emit every graph and compile all of them into one shared library in `folder`.
+
+    machine: whose kernels are taken; on this host, what they do with its instructions is done in C
+    """
+    sources = [write_c(graph, f"m{i}", machine=machine) for i, graph in enumerate(graphs)]
     units = {}
     for i, source in enumerate(sources):
         for name, data in source.files.items():

@@ -169,6 +169,16 @@ class InputConfig(Section):
         return msgspec.structs.replace(self, labels=()) != InputConfig()
 
 
+class CConfig(Section):
+    """How C is written for a microcontroller.
+
+    optimise: "size" = least flash; "speed" = fewest instructions; "balanced" = instructions where their price
+              in flash is fair
+    """
+
+    optimise: Literal["size", "balanced", "speed"] = "balanced"
+
+
 class Recipe(Section):
     """Everything that is decided about a model before it is built.
 
@@ -186,6 +196,7 @@ class Recipe(Section):
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()
     input: InputConfig = InputConfig()
+    c: CConfig = CConfig()
 
     @property
     def input_dtype(self) -> str | None:

@@ -166,6 +166,7 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str |
 def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None,
             weights: str) -> Emitted:
     from toolchain.lower.c.emit import write_c
+    from toolchain.lower.c.machine import Machine
 
     if level_of(graph) != "QUANTIZED" or input_dtype == "float32":
         raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
@@ -174,7 +175,8 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | No
                        ((graph.inputs, input_dtype), (graph.outputs, None)))
     own = {f"input/{have.name}": convert(vectors[f"input/{have.name}"], have, want)
            for have, want in zip(ports(graph, graph.inputs), inputs) if vectors}
-    source = write_c(graph, vectors={**vectors, **own}, input_io=input_dtype or "int8")
+    source = write_c(graph, vectors={**vectors, **own}, input_io=input_dtype or "int8",
+                     machine=Machine(profile.isa, ram_bytes=profile.ram_bytes))
     return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
 
 

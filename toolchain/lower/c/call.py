@@ -1,7 +1,7 @@
 """A kernel call as a value: constants for flash, parameters, and how they look in C."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import textwrap
 from typing import TypeAlias
 
@@ -25,6 +25,25 @@ class Array:
 Value: TypeAlias = "int | Array | tuple[int, ...] | Mapping[str, Value]"
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """Where a kernel's output may lie over one of its operands, if nothing reads that one afterwards.
+
+    operand: its number among the call's operands
+    before:  the output may start any number of bytes before the operand's start, from this one on: it is
+             written in ascending order, and no byte is lost that is still to be read
+    after:   the output may end any number of bytes after the operand's end, from this one on: the same in
+             descending order
+    exact:   the output may lie on the operand's own bytes, start on start
+    None, False: not so.
+    """
+
+    operand: int = 0
+    before: int | None = None
+    after: int | None = None
+    exact: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Call:
     """One call of `kernel(&params, operands..., scratch, output)`.
@@ -32,6 +51,9 @@ class Call:
     operands:      the op's inputs that the kernel reads, by tensor name
     scratch_bytes: 0 where the kernel takes no scratch
     struct:        the parameters' type where several kernels share one; else <kernel>_params
+    overlaps:      where its output may lie over operands
+    backwards:     the same work from its last output to its first, with overlaps of its own
+    work:          unit -> how often: what the cost model (costs.py) multiplies
     """
 
     kernel: str
@@ -39,6 +61,9 @@ class Call:
     params: Mapping[str, Value]
     scratch_bytes: int = 0
     struct: str = ""
+    overlaps: tuple[Overlap, ...] = ()
+    backwards: "Call | None" = None
+    work: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def arrays(self) -> tuple[Array, ...]:

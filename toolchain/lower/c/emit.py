@@ -11,8 +11,10 @@ from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import APART, OPS, graph_macs
 from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
 from toolchain.lower.c.call import Call
+from toolchain.lower.c.machine import PORTABLE, Machine
 from toolchain.lower.c.memory import Plan, buffer_owners, plan_arena
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
+from toolchain.lower.c.variants import choose
 from toolchain.lower.tflite_border import with_border
 
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
@@ -104,16 +106,17 @@ class CSource:
 
 
 def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndarray] | None = None,
-            input_io: str = "int8") -> CSource:
+            input_io: str = "int8", machine: Machine = PORTABLE) -> CSource:
     """model.c, model.h, the kernels that they call and, given test vectors, selftest.c.
 
     name:    what public symbols begin with; the graph's name if not given
     vectors: "input/<name>" and "output/<name>" -> (samples, ...) codes, as the C takes and gives them
     input_io: dtype of the inputs: "int8", or "uint8" codes, 128 higher
+    machine: whose instructions the kernels may use
     Raises Unsupported listing every op that has no integer kernel.
     """
     digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
-    calls = _calls(graph)
+    calls = {op: [choose(call, machine) for call in made] for op, made in _calls(graph).items()}
     scratch = {op: max((call.scratch_bytes for call in made), default=0) for op, made in calls.items()}
     plan = plan_arena(graph, scratch)
     page = model_page(graph, name or graph.name, calls, plan) | {"digest": digest}

@@ -181,12 +181,21 @@ def render(template: str, page: Mapping[str, object]) -> bytes:
 
 def kernel_files(kernels: Iterable[str]) -> dict[str, bytes]:
     """The kernels' headers and sources with everything that they include."""
-    files: dict[str, bytes] = {}
+    sources, files = _kernel_sources(), {}
     waiting = list(kernels)
     while waiting:
         kernel = waiting.pop()
-        for path in (ROOM / "kernels" / f"{kernel}.h", ROOM / "kernels" / f"{kernel}.c"):
-            if path.name not in files and path.exists():
+        for path in sources.get(kernel, ()):
+            if path.name not in files:
                 files[path.name] = path.read_bytes()
                 waiting += re.findall(r'#include "(tk_\w+)\.h"', files[path.name].decode())
     return dict(sorted(files.items()))
+
+
+@cache
+def _kernel_sources() -> Mapping[str, list[Path]]:
+    """Kernel -> its files, in whatever room it lies."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((ROOM / "kernels").rglob("tk_*.[chS]")):
+        found.setdefault(path.stem, []).append(path)
+    return found
