@@ -1,6 +1,6 @@
 """Thousands of random int8 ops for generated C: many to a graph, so that a compiler is called seldom.
 
-    graph, feeds = merged([drawn(i) for i in range(50)], "ops")   # one op per output, each on inputs of its own
+    graph, feeds = merged([drawn(i) for i in range(50)], "ops")   # each on inputs of its own
 
 Windowed and weighted kinds come most often, in the shapes that kernels have paths for (1x1, 3x3, 1-D, few
 channels, odd tails) with zero points, multipliers and shifts out to their limits.

@@ -12,7 +12,8 @@ from tests.many_ops import drawn, merged
 from toolchain.lower.c.machine import ROOMS, Machine
 from toolchain.runtime import reference
 
-CORES = ("", *ROOMS)
+CORES = ("", *{rooms: isa for isa, rooms in ROOMS.items()}.values())
+"""One of each set of kernels."""
 TOGETHER = 50
 """Ops in one graph: with the arena in common."""
 
