@@ -8,7 +8,7 @@ import pytest
 
 from tests.lower.c.nets import residual_net
 from toolchain.artifact import Artifact, Manifest
-from toolchain.device.firmware import build_firmware, model_facts
+from toolchain.device.firmware import SHARED, build_firmware, model_facts
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
@@ -92,7 +92,7 @@ def test_a_target_without_firmware(built):
 
 def test_all_c_compiles_without_a_warning(built, tmp_path):
     """Every kernel, the model and the board's own code, by the target's compiler."""
-    folders = [ROOM / "kernels", TARGETS / PROFILE.name / "firmware"]
+    folders = [ROOM / "kernels", SHARED, SHARED / "cortex_m", TARGETS / PROFILE.name / "firmware"]
     for name in ("model.c", "model.h"):
         (tmp_path / name).write_bytes(built.files[name])
     units = sorted(str(path) for folder in (*folders, tmp_path) for path in folder.glob("*.c"))

@@ -11,12 +11,14 @@ import tempfile
 
 from toolchain.artifact import Artifact
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
-from toolchain.profile import TargetProfile
+from toolchain.profile import TARGETS, TargetProfile
 
 PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi"}
 """Compiler -> Debian packages that bring it."""
 FLAGS = ("-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-nostartfiles", "-Wl,--gc-sections",
          "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Wl,-Tlink.ld")
+SHARED = TARGETS / "firmware"
+SOURCES = (".c", ".h", ".S", ".ld")
 REMEDY = "Prune harder ([prune] ratio), shrink the input, or pick a larger target"
 
 
@@ -112,12 +114,21 @@ def _find_compiler(profile: TargetProfile) -> str:
 
 
 def _board_files(profile: TargetProfile) -> dict[str, bytes]:
-    folder = Path(profile.folder) / "firmware"
-    files = {path.name: path.read_bytes() for path in folder.glob("*") if path.suffix in (".c", ".h", ".ld")}
-    if "link.ld" not in files:
-        raise Unsupported(f"{folder}: no link.ld; a target with format 'c' needs start-up code, a linker "
-                          f"script and main.c there, as targets/cortex_m4_qemu/firmware has")
-    return files
+    """Name -> source: what all targets share, what the architecture's do, the target's own.
+
+    A later one of the same name takes an earlier one's place. Raises Unsupported where link.ld is missing.
+    """
+    own = Path(profile.folder, "firmware")
+    if not (own / "link.ld").is_file():
+        raise Unsupported(f"{own}: no link.ld; a target with format 'c' needs board.c and a linker script "
+                          f"there, as targets/cortex_m4_qemu/firmware has")
+    folders = (SHARED, SHARED / _architecture(profile), own)
+    return {path.name: path.read_bytes() for folder in folders for path in sorted(folder.glob("*"))
+            if path.suffix in SOURCES}
+
+
+def _architecture(profile: TargetProfile) -> str:
+    return "riscv" if profile.isa.startswith("rv") else "cortex_m"
 
 
 def _compile(compiler: str, folder: Path, name: str, facts: ModelFacts, profile: TargetProfile) -> None:
