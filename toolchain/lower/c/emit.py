@@ -116,13 +116,13 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     Raises Unsupported listing every op that has no integer kernel.
     """
     digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
-    calls = {op: [choose(call, machine) for call in made] for op, made in _calls(graph).items()}
+    calls = choose(_calls(graph), machine)
     scratch = {op: max((call.scratch_bytes for call in made), default=0) for op, made in calls.items()}
     plan = plan_arena(graph, scratch)
     page = model_page(graph, name or graph.name, calls, plan) | {"digest": digest}
-    files = {"model.h": render("model.h.j2", page), "model.c": render("model.c.j2", page)}
-    if vectors:
-        files["selftest.c"] = render("selftest.c.j2", page | selftest_page(graph, vectors))
+    page |= selftest_page(graph, vectors) if vectors else {}
+    names = ("model.h", "model.c", *(["selftest.c"] if vectors else []))
+    files = {file: render(f"{file}.j2", page) for file in names}
     files |= kernel_files(("tk_model", *page["kernels"]))
     return CSource(files, page["weight_bytes"], plan, graph_macs(graph))
 
