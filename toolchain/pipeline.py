@@ -19,7 +19,7 @@ from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
-from toolchain.lower import lower, require_known_kinds, with_files
+from toolchain.lower import Asked, lower, require_known_kinds, with_files
 from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
@@ -202,8 +202,8 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
     vectors = vectors_of(prepared.graph, seen, recipe.seed)
-    artifact = lower(prepared.graph, profile, vectors, recipe.input_dtype,
-                     recipe.quantize.float_weights or "float32")
+    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c)
+    artifact = lower(prepared.graph, profile, vectors, asked)
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric,
                                        takes_frames=recipe.input.takes_frames)
     artifact = with_files(replace(artifact, manifest=manifest), _stated(recipe), {})

@@ -14,9 +14,11 @@ from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.ops import OPS, graph_macs
 from toolchain.lower.c.memory import Plan, plan_arena
 from toolchain.profile import Format, TargetProfile
+from toolchain.recipe import CConfig
 
 TOOLS = ("numpy", "onnx", "flatbuffers", "ai-edge-litert", "onnxruntime")
 Files = Mapping[str, bytes]
+Arrays = Mapping[str, np.ndarray]
 Ports = tuple[Port, ...]
 
 
@@ -36,32 +38,43 @@ class Emitted:
     plan: Plan
 
 
-def lower(graph: Graph, profile: TargetProfile, vectors: Mapping[str, np.ndarray],
-          input_dtype: str | None = None, weights: str = "float32") -> Artifact:
-    """Write the graph in every format of the profile.
+@dataclass(frozen=True)
+class Asked:
+    """What a recipe says of the files.
 
-    vectors:     "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
     weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
+    c:           how C is written
+    """
+
+    input_dtype: str | None = None
+    weights: str = "float32"
+    c: CConfig = CConfig()
+
+
+def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = Asked()) -> Artifact:
+    """Write the graph in every format of the profile.
+
+    vectors: "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     A network of int16 activations has no .onnx form: where there are other formats, a note says that it is
     left out. 16-bit islands are on reals in .onnx, as another note says.
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall.
     """
     _require_ops(graph, profile)
     formats = _formats(graph, profile)
-    emitted = {fmt: EMIT[fmt](graph, profile, vectors, input_dtype, weights) for fmt in formats}
+    emitted = {fmt: EMIT[fmt](graph, profile, vectors, asked) for fmt in formats}
     first = emitted[formats[0]]
     static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
         name=graph.name, target=profile.name, profile=msgspec.structs.replace(profile, folder=""),
         formats=formats,
-        scheme=_scheme(graph, weights),
+        scheme=_scheme(graph, asked.weights),
         inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,
         static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
-        notes=(*graph.source.notes, *_weight_notes(graph, profile, weights),
+        notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
                *_wide_notes(graph, profile, formats)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     require_fit(static_bytes, profile, graph.name, first.plan.peak)
@@ -140,43 +153,40 @@ def _in_source_layout(port: Port) -> Port:
     return Port(port.name, shape, port.dtype, port.scale, port.zero_point)
 
 
-def _emit_tflite(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None,
-                 weights: str) -> Emitted:
+def _emit_tflite(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.tflite import write_tflite
 
-    inputs = file_ports(graph, graph.inputs, "tflite", input_dtype or profile.io)
+    inputs = file_ports(graph, graph.inputs, "tflite", asked.input_dtype or profile.io)
     outputs = file_ports(graph, graph.outputs, "tflite", profile.io)
-    model = write_tflite(graph, io=profile.io, input_io=input_dtype, weights=weights,
+    model = write_tflite(graph, io=profile.io, input_io=asked.input_dtype, weights=asked.weights,
                          integer_only=profile.integer_only)
     return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_onnx(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None,
-               weights: str) -> Emitted:
+def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.onnx import write_onnx
 
-    inputs = file_ports(graph, graph.inputs, "onnx", input_dtype)
+    inputs = file_ports(graph, graph.inputs, "onnx", asked.input_dtype)
     outputs = file_ports(graph, graph.outputs, "onnx")
-    stored = "float16" if weights == "float16" and level_of(graph) == "FLOAT" else "float32"
-    model = write_onnx(graph, activations=profile.onnx_activations, input_io=input_dtype or "float32",
-                       weights=stored)
+    stored = "float16" if asked.weights == "float16" and level_of(graph) == "FLOAT" else "float32"
+    model = write_onnx(graph, activations=profile.onnx_activations,
+                       input_io=asked.input_dtype or "float32", weights=stored)
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
 
 
-def _emit_c(graph: Graph, profile: TargetProfile, vectors, input_dtype: str | None,
-            weights: str) -> Emitted:
+def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.c.emit import write_c
     from toolchain.lower.c.machine import Machine
 
-    if level_of(graph) != "QUANTIZED" or input_dtype == "float32":
+    if level_of(graph) != "QUANTIZED" or asked.input_dtype == "float32":
         raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
                           f'quantize it (recipe: [quantize] scheme = "static_wi8_ai8") and give it codes')
     inputs, outputs = (file_ports(graph, names, "c", io) for names, io in
-                       ((graph.inputs, input_dtype), (graph.outputs, None)))
+                       ((graph.inputs, asked.input_dtype), (graph.outputs, None)))
     own = {f"input/{have.name}": convert(vectors[f"input/{have.name}"], have, want)
            for have, want in zip(ports(graph, graph.inputs), inputs) if vectors}
-    source = write_c(graph, vectors={**vectors, **own}, input_io=input_dtype or "int8",
-                     machine=Machine(profile.isa, ram_bytes=profile.ram_bytes))
+    source = write_c(graph, vectors={**vectors, **own}, input_io=asked.input_dtype or "int8",
+                     machine=Machine(profile.isa, asked.c.optimise, profile.ram_bytes))
     return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
 
 
