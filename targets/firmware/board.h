@@ -1,26 +1,33 @@
-/* board.h - what main.c needs of a board. */
+/* board.h - what the firmware needs of a board: a serial line and a clock.
+ *
+ * A target brings board.c, which defines these, and link.ld, which names its memory.
+ */
 #ifndef BOARD_H
 #define BOARD_H
 
 #include <stdint.h>
 
-/* Serial line, 8 bits, no parity; both block. */
+/* Bits a second of the serial line; 8 data bits, no parity, one stop bit. */
+#ifndef BOARD_BAUD
+#define BOARD_BAUD 115200u
+#endif
+
+/* Prepares the serial line and the clock. Called once, before anything else. */
 void board_init(void);
-uint8_t board_read(void);
-void board_write(uint8_t byte);
 
-/* Two readings of the board's clocks around something that runs.
- * ticks       of the fast counter, modulo 2^32
- * hundredths  of a second, by the slow one: tells how often the fast counter wrapped
+/* The next byte from the serial line; waits for it. */
+uint8_t board_get(void);
+
+/* Sends a byte once there is room for it. */
+void board_put(uint8_t byte);
+
+/* Ticks since board_init. It does not wrap as long as the time between two readings stays below what board.c
+ * says. The same instructions every time (no branch on what the counter shows), so that what lies between two
+ * readings can be counted exactly.
  */
-typedef struct {
-    uint32_t ticks;
-    uint32_t hundredths;
-} board_span;
+uint64_t board_ticks(void);
 
-typedef void board_invoke(const void *const inputs[], void *const outputs[], void *arena);
-
-/* Runs invoke between two readings. */
-board_span board_time(board_invoke *invoke, const void *const inputs[], void *const outputs[], void *arena);
+/* Ticks a second. */
+extern const uint32_t board_hz;
 
 #endif

@@ -6,17 +6,18 @@
  *   hello WORD       ok hello WORD
  *   model            ok model DIGEST ARENA_BYTES INPUTS BYTES ... OUTPUTS BYTES ... NAME
  *   input I CRC      then the input's bytes as they are; ok input I
- *   infer            ok infer TICKS HUNDREDTHS EMPTY_TICKS STACK_BYTES
+ *   infer            ok infer TICKS EMPTY_TICKS STACK_BYTES
  *   output I         ok output I BYTES CRC, then the output's bytes as they are
  *
  * Inputs and outputs lie at their places in the arena, so an inference overwrites the inputs.
- * infer: TICKS and HUNDREDTHS by the board's clocks around the inference (board.h); EMPTY_TICKS around a
- * function that returns at once; STACK_BYTES: what the inference took of the stack.
+ * infer: TICKS of the inference, EMPTY_TICKS of a function that returns at once (count.h); STACK_BYTES: what
+ * the inference took of the stack.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "board.h"
+#include "count.h"
 #include "tk_model.h"
 
 extern const tk_model TK_MODEL;
@@ -31,39 +32,39 @@ static char line[LINE_BYTES];
 
 static void write_text(const char *text) {
     while (*text) {
-        board_write((uint8_t)*text++);
+        board_put((uint8_t)*text++);
     }
 }
 
-static void write_number(uint32_t value) {
-    char digits[11];
+static void write_number(uint64_t value) {
+    char digits[21];
     char *digit = digits + sizeof digits - 1;
     *digit = 0;
     do {
         *--digit = (char)('0' + value % 10);
         value /= 10;
     } while (value);
-    board_write(' ');
+    board_put(' ');
     write_text(digit);
 }
 
 static void write_hex(uint32_t value) {
-    board_write(' ');
+    board_put(' ');
     for (int32_t shift = 28; shift >= 0; shift -= 4) {
-        board_write((uint8_t)"0123456789abcdef"[(value >> shift) & 15]);
+        board_put((uint8_t)"0123456789abcdef"[(value >> shift) & 15]);
     }
 }
 
 static void write_error(const char *text) {
     write_text("error ");
     write_text(text);
-    board_write('\n');
+    board_put('\n');
 }
 
 /* Into `line`, without its end; what is too long is cut. */
 static void read_line(void) {
     uint32_t length = 0;
-    for (uint8_t byte = board_read(); byte != '\n'; byte = board_read()) {
+    for (uint8_t byte = board_get(); byte != '\n'; byte = board_get()) {
         if (length < LINE_BYTES - 1) {
             line[length++] = (char)byte;
         }
@@ -120,9 +121,9 @@ static void do_model(void) {
     write_number(TK_MODEL.arena_bytes);
     write_sizes(TK_MODEL.input_count, TK_MODEL.input_bytes);
     write_sizes(TK_MODEL.output_count, TK_MODEL.output_bytes);
-    board_write(' ');
+    board_put(' ');
     write_text(TK_MODEL.name);
-    board_write('\n');
+    board_put('\n');
 }
 
 static void do_input(const char *text) {
@@ -133,7 +134,7 @@ static void do_input(const char *text) {
     }
     uint8_t *place = arena + TK_MODEL.input_offset[i];
     for (uint32_t k = 0; k < TK_MODEL.input_bytes[i]; k++) {
-        place[k] = board_read();
+        place[k] = board_get();
     }
     if (crc32(place, TK_MODEL.input_bytes[i]) != read_hex(text + 1)) {
         write_error("input: bytes do not match their checksum");
@@ -141,7 +142,7 @@ static void do_input(const char *text) {
     }
     write_text("ok input");
     write_number(i);
-    board_write('\n');
+    board_put('\n');
 }
 
 static void do_output(const char *text) {
@@ -155,16 +156,10 @@ static void do_output(const char *text) {
     write_number(i);
     write_number(TK_MODEL.output_bytes[i]);
     write_hex(crc32(place, TK_MODEL.output_bytes[i]));
-    board_write('\n');
+    board_put('\n');
     for (uint32_t k = 0; k < TK_MODEL.output_bytes[i]; k++) {
-        board_write(place[k]);
+        board_put(place[k]);
     }
-}
-
-__attribute__((noinline)) static void empty(const void *const inputs[], void *const outputs[], void *memory) {
-    (void)inputs;
-    (void)outputs;
-    (void)memory;
 }
 
 /* Writes PAINT to all of the stack that is free now; returns where that ends. */
@@ -198,20 +193,19 @@ static void do_infer(void) {
     for (uint32_t i = 0; i < TK_MODEL.output_count; i++) {
         outputs[i] = arena + TK_MODEL.output_offset[i];
     }
-    board_span nothing = board_time(empty, inputs, outputs, arena);
+    uint64_t empty_ticks = count_ticks(count_nothing, inputs, outputs, arena);
     uint32_t *top = paint_stack();
-    board_span span = board_time(TK_MODEL.invoke, inputs, outputs, arena);
+    uint64_t ticks = count_ticks(TK_MODEL.invoke, inputs, outputs, arena);
     uint32_t stack_bytes = stack_used(top);
     if (link_stack_bottom != PAINT) {
         write_error("the stack overflowed");
         return;
     }
     write_text("ok infer");
-    write_number(span.ticks);
-    write_number(span.hundredths);
-    write_number(nothing.ticks);
+    write_number(ticks);
+    write_number(empty_ticks);
     write_number(stack_bytes);
-    board_write('\n');
+    board_put('\n');
 }
 
 static void do_line(void) {
@@ -219,7 +213,7 @@ static void do_line(void) {
     if ((rest = after(line, "hello"))) {
         write_text("ok hello ");
         write_text(rest);
-        board_write('\n');
+        board_put('\n');
     } else if (after(line, "model")) {
         do_model();
     } else if ((rest = after(line, "input"))) {

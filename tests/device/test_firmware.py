@@ -35,7 +35,7 @@ def test_sizes_add_up_and_bytes_repeat(built):
     assert firmware.elf == build_firmware(built, PROFILE).elf
     assert firmware.flash_bytes - firmware.code_flash_bytes == facts.weight_bytes
     assert 4_000 < firmware.code_flash_bytes < 12_000
-    assert firmware.arena_bytes == facts.arena_bytes and firmware.stack_bytes == 4096
+    assert firmware.arena_bytes == facts.arena_bytes and firmware.stack_bytes == 2048
     assert firmware.ram_bytes == firmware.static_bytes + firmware.arena_bytes + firmware.stack_bytes
     assert firmware.static_bytes < 200
 

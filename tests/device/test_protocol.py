@@ -47,7 +47,7 @@ def test_model_with_a_name_of_words():
 
 
 def test_inference():
-    assert dut({"infer": b"ok infer 12 3 4 236\n"}).infer() == Inference(12, 3, 4, 236)
+    assert dut({"infer": b"ok infer 12 4 236\n"}).infer() == Inference(12, 4, 236)
 
 
 def test_input_is_sent_with_its_checksum():

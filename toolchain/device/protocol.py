@@ -40,14 +40,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Inference:
-    """The clocks around one inference (board.h), and its stack.
+    """Ticks of the board's clock around one inference (count.h), and its stack.
 
-    ticks, hundredths: of the fast counter modulo 2**32, and of a second
-    empty_ticks:       around a function that returns at once
+    empty_ticks: around a function that returns at once
     """
 
     ticks: int
-    hundredths: int
     empty_ticks: int
     stack_bytes: int
 

@@ -7,6 +7,8 @@ its instructions: exact, and the same on every run and at any load. It models no
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 import re
 import select
@@ -23,13 +25,39 @@ from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 from toolchain.profile import TargetProfile
 from toolchain.runtime.feeds import sample_count
 
-QEMU = "qemu-system-arm"
-ICOUNT_SHIFT = 6
-"""An instruction takes 2**6 = 64 ns of virtual time."""
-TICK_NS = {"mps2-an386": 40}
-"""Machine -> one tick of the counter that its board.c reads."""
-WRAP = 2**32
+ICOUNT_SHIFT = 8
+"""An instruction takes 2**8 = 256 ns of virtual time: more than two ticks of every machine's clock."""
 START_S = 20
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a machine of QEMU's needs.
+
+    qemu:     the program that emulates it
+    hz:       board_hz of its board.c, by which instructions are counted
+    options:  of QEMU's command line
+    """
+
+    qemu: str
+    hz: int
+    options: tuple[str, ...] = ()
+
+
+ARM, RISCV = "qemu-system-arm", "qemu-system-riscv32"
+PACKAGES = {ARM: "qemu-system-arm", RISCV: "qemu-system-misc"}
+"""Emulator -> Debian package that brings it."""
+MACHINES = {
+    "microbit": Machine(ARM, 16_000_000),
+    "mps2-an385": Machine(ARM, 25_000_000),
+    "mps2-an386": Machine(ARM, 25_000_000),
+    "mps2-an500": Machine(ARM, 25_000_000),
+    "mps2-an505": Machine(ARM, 20_000_000),
+    "mps3-an547": Machine(ARM, 20_000_000),
+    "netduinoplus2": Machine(ARM, 15_625_000),
+    "virt": Machine(RISCV, 10_000_000, ("-bios", "none")),
+}
+"""Machines whose counting is proved by tests, by QEMU's name."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +72,11 @@ class QemuSession:
     """An artefact running on an emulated board; inputs and outputs are codes in the Graph's layout."""
 
     def __init__(self, artifact: Artifact, profile: TargetProfile, dut: Dut):
-        self._artifact, self._dut, self._tick_ns = artifact, dut, TICK_NS[profile.machine]
+        machine = machine_of(profile)
+        self._artifact, self._dut, self._hz = artifact, dut, machine.hz
         self.inputs: tuple[Port, ...] = artifact.manifest.inputs["c"]
         self.outputs: tuple[Port, ...] = artifact.manifest.outputs["c"]
-        self.runtime = f"generated C, {qemu_version()}"
+        self.runtime = f"generated C, {qemu_version(machine.qemu)}"
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Every output for N samples, stacked. Raises BadSamples."""
@@ -74,7 +103,7 @@ class QemuSession:
     def count(self, inputs: list[bytes]) -> Bench:
         """Instructions and stack of one inference of these inputs."""
         inference = self._infer(inputs)
-        return Bench(count_instructions(inference, self._tick_ns), inference.stack_bytes)
+        return Bench(count_instructions(inference, self._hz), inference.stack_bytes)
 
     def _bench_inputs(self) -> list[bytes]:
         vectors = self._artifact.vectors
@@ -87,24 +116,23 @@ class QemuSession:
         return self._dut.infer()
 
 
-def count_instructions(inference: Inference, tick_ns: int) -> int:
-    """Instructions of an inference less those of an empty one.
+def count_instructions(inference: Inference, hz: int) -> int:
+    """Instructions of an inference less those of an empty one. hz: ticks in a second of virtual time."""
+    return whole_instructions(inference.ticks, hz) - whole_instructions(inference.empty_ticks, hz)
 
-    The fast counter may have wrapped (after 2**32 ticks: 2.68 G instructions at 25 MHz); the slow clock says
-    how often. Raises InvalidMeasurement where the two do not agree.
+
+def whole_instructions(ticks: int, hz: int) -> int:
+    """The only number of instructions between two readings of the clock that are `ticks` apart.
+
+    Readings round down, so n instructions last more than ticks - 1 and less than ticks + 1 ticks. With more
+    than two ticks an instruction, one n at most is in between. Raises InvalidMeasurement where none is.
     """
-    hundredth = 10**7 / tick_ns
-    wraps = max(round((inference.hundredths * hundredth - inference.ticks) / WRAP), 0)
-    ticks = inference.ticks + wraps * WRAP
-    if abs(ticks - inference.hundredths * hundredth) > 2 * hundredth:
-        raise InvalidMeasurement(f"the board's clocks disagree: {inference.ticks:,} ticks of {tick_ns} ns "
-                                 f"and {wraps} wraps, but {inference.hundredths} hundredths of a second")
-    return _whole_instructions(ticks, tick_ns) - _whole_instructions(inference.empty_ticks, tick_ns)
-
-
-def _whole_instructions(ticks: int, tick_ns: int) -> int:
-    """n from floor(n * 2**ICOUNT_SHIFT / tick_ns), counted from a whole tick (board.c)."""
-    return -(-ticks * tick_ns // 2**ICOUNT_SHIFT)
+    tick = Fraction(10**9, hz * 2**ICOUNT_SHIFT)
+    n = floor((ticks - 1) * tick) + 1
+    if n >= (ticks + 1) * tick:
+        raise InvalidMeasurement(f"{ticks:,} ticks of {hz:,} Hz are no whole number of instructions of "
+                                 f"{2**ICOUNT_SHIFT} ns; does board_hz in the target's board.c match?")
+    return n
 
 
 @contextmanager
@@ -145,17 +173,24 @@ def running(elf: bytes, profile: TargetProfile) -> Iterator[Dut]:
             process.communicate()
 
 
+def machine_of(profile: TargetProfile) -> Machine:
+    """Raises DeviceUnavailable for a machine that is not in MACHINES."""
+    if found := MACHINES.get(profile.machine):
+        return found
+    raise DeviceUnavailable(f"{profile.name}: machine '{profile.machine}' has no known instruction counter; "
+                            f"known: {', '.join(MACHINES)}")
+
+
 def _command(image: Path, profile: TargetProfile) -> list[str]:
     """QEMU's command line. setpriv ends QEMU with us, even where we are killed."""
-    if not shutil.which(QEMU):
-        raise DeviceUnavailable(f"{QEMU}, which emulates {profile.name}, is not installed; "
-                                f"apt-get install {QEMU}")
-    if profile.machine not in TICK_NS:
-        raise DeviceUnavailable(f"{profile.name}: machine '{profile.machine}' has no known instruction "
-                                f"counter; known: {', '.join(TICK_NS)}")
+    machine = machine_of(profile)
+    if not shutil.which(machine.qemu):
+        raise DeviceUnavailable(f"{machine.qemu}, which emulates {profile.name}, is not installed; "
+                                f"apt-get install {PACKAGES[machine.qemu]}")
     bound = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-    return [*bound, QEMU, "-M", profile.machine, "-display", "none", "-monitor", "none", "-serial", "pty",
-            "-no-reboot", "-icount", f"shift={ICOUNT_SHIFT},align=off,sleep=off", "-kernel", str(image)]
+    return [*bound, machine.qemu, "-M", profile.machine, *machine.options, "-display", "none",
+            "-monitor", "none", "-serial", "pty", "-no-reboot",
+            "-icount", f"shift={ICOUNT_SHIFT},align=off,sleep=off", "-kernel", str(image)]
 
 
 def _pty(process: subprocess.Popen, profile: TargetProfile) -> str:
@@ -177,8 +212,8 @@ def _require_alive(process: subprocess.Popen, profile: TargetProfile) -> None:
                                 f"{said}")
 
 
-def qemu_version() -> str:
+def qemu_version(program: str) -> str:
     """"QEMU 7.2.22", say."""
-    said = subprocess.run([QEMU, "--version"], capture_output=True, text=True).stdout
+    said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
     found = re.search(r"version (\S+)", said)
     return f"QEMU {found[1] if found else 'of unknown version'}"
