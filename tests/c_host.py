@@ -70,15 +70,12 @@ class CModel:
         for name, view in zip(self.graph.inputs, inputs, strict=True):
             codes = feed[name].astype(_dtype(self.graph.tensors[name]))
             view[:] = np.frombuffer(codes.tobytes(), np.uint8)
-        self._invoke(_addresses(inputs), _addresses(outputs), ctypes.c_void_p(arena.address))
+        places = (*(view.ctypes.data for view in (*inputs, *outputs)), arena.address)
+        self._invoke(*map(ctypes.c_void_p, places))
         for buffer in (arena, *buffers):
             buffer.check(self.graph.name)
         return {name: _value(self.graph.tensors[name], view)
                 for name, view in zip(self.graph.outputs, outputs, strict=True)}
-
-
-def _addresses(views: Sequence[np.ndarray]):
-    return (ctypes.c_void_p * len(views))(*(view.ctypes.data for view in views))
 
 
 def _value(tensor: Tensor, view: np.ndarray) -> np.ndarray:

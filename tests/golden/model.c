@@ -23,7 +23,7 @@ static const int32_t act_multiplier[4] = {
     1341912444, 1341912444, 1288235970, 1315074207};
 static const int8_t act_shift[4] = {
     -7, -7, -7, -7};
-static const tk_conv2d_s8_params act_params_0 =
+static const tk_conv2d_s8_params act_params =
     {.window = {.input_height = 6, .input_width = 6, .channels = 2, .output_height = 6, .output_width = 6,
      .kernel_height = 3, .kernel_width = 3, .stride_height = 1, .stride_width = 1, .pad_top = 1, .pad_left
      = 1, .dilation_height = 1, .dilation_width = 1, .zero_point = -1}, .matrix = {.channels = 4, .depth =
@@ -40,7 +40,7 @@ static const int32_t dw_multiplier[4] = {
     1747462300, 1432919097, 1747462300, 1642614610};
 static const int8_t dw_shift[4] = {
     -8, -8, -8, -8};
-static const tk_depthwise_conv2d_s8_params dw_params_0 =
+static const tk_depthwise_conv2d_s8_params dw_params =
     {.window = {.input_height = 6, .input_width = 6, .channels = 4, .output_height = 6, .output_width = 6,
      .kernel_height = 3, .kernel_width = 3, .stride_height = 1, .stride_width = 1, .pad_top = 1, .pad_left
      = 1, .dilation_height = 1, .dilation_width = 1, .zero_point = -128}, .weight = dw_weight, .output =
@@ -48,13 +48,13 @@ static const tk_depthwise_conv2d_s8_params dw_params_0 =
      .high = 92}};
 
 /* sum: add [1, 6, 6, 4] -> [1, 6, 6, 4], 0 MACs */
-static const tk_binary_s8_params sum_params_0 =
+static const tk_binary_s8_params sum_params =
     {.shape = {1, 1, 1, 144}, .a_stride = {0, 0, 0, 1}, .b_stride = {0, 0, 0, 1}, .a_zero_point = -128,
      .a_multiplier = 1109638586, .a_shift = -1, .b_zero_point = 35, .b_multiplier = 1073741824, .b_shift =
      0, .multiplier = 1354832057, .shift = -18, .zero_point = -128, .low = 0, .high = 255};
 
 /* pool: mean [1, 6, 6, 4] -> [1, 4], 0 MACs */
-static const tk_mean_s8_params pool_params_0 =
+static const tk_mean_s8_params pool_params =
     {.kept = {1, 1, 4}, .kept_stride = {0, 0, 1}, .reduced = {1, 1, 36}, .reduced_stride = {0, 0, 4}, .bias =
      4608, .multiplier = 1561121091, .shift = -3, .zero_point = -128, .low = 0, .high = 255};
 
@@ -67,7 +67,7 @@ static const int32_t fc_multiplier[3] = {
     1899772266, 1291845129, 1785785982};
 static const int8_t fc_shift[3] = {
     -8, -8, -8};
-static const tk_fully_connected_s8_params fc_params_0 =
+static const tk_fully_connected_s8_params fc_params =
     {.rows = 1, .matrix = {.channels = 3, .depth = 4, .weight = fc_weight, .output = {.bias = fc_bias,
      .multiplier = fc_multiplier, .shift = fc_shift, .zero_point = 16, .low = -144, .high = 111}}};
 
@@ -105,23 +105,46 @@ static const int32_t probabilities_exp[256] = {
     511201540, 508048711, 504915327, 501801271, 498706422, 495630662, 492573883, 489535952,
     486516761, 483516195, 480534141, 477570242, 474624852, 471697625, 468788447, 465897209,
     463023807, 460168118, 457330039, 454509463, 451706282, 448920389, 446151684, 443400048};
-static const tk_softmax_s8_params probabilities_params_0 =
+static const tk_softmax_s8_params probabilities_params =
     {.rows = 1, .depth = 3, .exp = probabilities_exp};
 
-void golden_invoke(const void *const inputs[], void *const outputs[], void *arena) {
+void golden_invoke(const int8_t *input, int8_t *output, void *arena) {
     int8_t *const memory = arena;
-    tk_conv2d_s8(&act_params_0, inputs[0], memory + 224, memory + 0);
-    tk_depthwise_conv2d_s8(&dw_params_0, memory + 0, memory + 288, memory + 144);
-    tk_add_s8(&sum_params_0, memory + 0, memory + 144, memory + 288);
-    tk_mean_s8(&pool_params_0, memory + 288, memory + 0);
-    tk_fully_connected_s8(&fc_params_0, memory + 0, memory + 16);
-    tk_softmax_s8(&probabilities_params_0, memory + 16, outputs[0]);
+    TK_LAYER(0);
+    tk_conv2d_s8(&act_params, input, memory + 224, memory + 0);
+    TK_LAYER(1);
+    tk_depthwise_conv2d_s8(&dw_params, memory + 0, memory + 288, memory + 144);
+    TK_LAYER(2);
+    tk_add_s8(&sum_params, memory + 0, memory + 144, memory + 288);
+    TK_LAYER(3);
+    tk_mean_s8(&pool_params, memory + 288, memory + 0);
+    TK_LAYER(4);
+    tk_fully_connected_s8(&fc_params, memory + 0, memory + 16);
+    TK_LAYER(5);
+    tk_softmax_s8(&probabilities_params, memory + 16, output);
+    TK_LAYER(6);
+}
+
+static void invoke(const void *const inputs[], void *const outputs[], void *arena) {
+    golden_invoke(inputs[0], outputs[0], arena);
 }
 
 static const uint32_t input_bytes[] = {72};
 static const uint32_t input_offset[] = {144};
 static const uint32_t output_bytes[] = {3};
 static const uint32_t output_offset[] = {0};
+
+#ifdef TK_LAYERS
+const uint32_t golden_layer_count = GOLDEN_LAYER_COUNT;
+const char *const golden_layers[GOLDEN_LAYER_COUNT] = {
+    "act: conv2d [1, 6, 6, 2] -> [1, 6, 6, 4], 2,592 MACs",
+    "dw: depthwise_conv2d [1, 6, 6, 4] -> [1, 6, 6, 4], 1,296 MACs",
+    "sum: add [1, 6, 6, 4] -> [1, 6, 6, 4], 0 MACs",
+    "pool: mean [1, 6, 6, 4] -> [1, 4], 0 MACs",
+    "fc: fully_connected [1, 4] -> [1, 3], 12 MACs",
+    "probabilities: softmax [1, 3] -> [1, 3], 0 MACs",
+};
+#endif
 
 const tk_model golden_model = {
     .name = "golden",
@@ -133,5 +156,5 @@ const tk_model golden_model = {
     .input_offset = input_offset,
     .output_bytes = output_bytes,
     .output_offset = output_offset,
-    .invoke = golden_invoke,
+    .invoke = invoke,
 };

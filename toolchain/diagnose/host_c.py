@@ -57,12 +57,12 @@ def _run(graph: Graph, library: Path, arena_bytes: int, feeds: Arrays) -> dict[s
     for i in range(count):
         inputs = [np.ascontiguousarray(feeds[name][i:i + 1].astype(_dtype(graph.tensors[name])))
                   for name in graph.inputs]
-        invoke(_addresses(inputs), _addresses([results[t.name][i:i + 1] for t in tensors]), start)
+        invoke(*map(_address, (*inputs, *(results[t.name][i:i + 1] for t in tensors))), start)
     return {t.name: results[t.name].astype(t.dtype) for t in tensors}
 
 
-def _addresses(arrays: list[np.ndarray]) -> ctypes.Array:
-    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+def _address(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -108,7 +108,7 @@ def test_what_is_no_code_has_no_scale_and_its_own_size():
     header = files["model.h"].decode()
     assert "/* mask: bool [1, 4, 1] */" in header and "/* index: int32 [1, 2, 2] */" in header
     assert "CHOOSING_OUTPUT_0_BYTES 16u" in header and "CHOOSING_OUTPUT_0_SCALE" not in header
-    assert b"static const int32_t output_0[SAMPLES][4]" in files["selftest.c"]
+    assert b"static const int32_t test_output_0[SAMPLES][4]" in files["selftest.c"]
 
 
 def test_two_models_link_together(tmp_path):

@@ -1,6 +1,6 @@
 """A kernel call as a value: constants for flash, parameters, and how they look in C."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 import textwrap
 from typing import TypeAlias
@@ -79,17 +79,18 @@ def _arrays(value: Value) -> Iterator[Array]:
             yield from _arrays(part)
 
 
-def initializer(params: Mapping[str, Value], op: str) -> str:
+def initializer(params: Mapping[str, Value], name_of: Callable[[Array], str]) -> str:
     """A C99 initializer with designators, wrapped; arrays by their names."""
-    return textwrap.fill(_initializer(params, op), 106, subsequent_indent="     ", break_long_words=False,
-                         break_on_hyphens=False)
+    return textwrap.fill(_initializer(params, name_of), 106, subsequent_indent="     ",
+                         break_long_words=False, break_on_hyphens=False)
 
 
-def _initializer(value: Value, op: str) -> str:
+def _initializer(value: Value, name_of: Callable[[Array], str]) -> str:
     if isinstance(value, Array):
-        return f"{op}_{value.role}"
+        return name_of(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f".{key} = {_initializer(part, op)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f".{key} = {_initializer(part, name_of)}"
+                               for key, part in value.items()) + "}"
     if isinstance(value, tuple):
         return "{" + ", ".join(map(_literal, value)) + "}"
     return _literal(value)

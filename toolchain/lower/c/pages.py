@@ -1,6 +1,6 @@
 """What the templates print: names, places and steps of one graph as C text."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,55 +10,32 @@ import jinja2
 import numpy as np
 
 import toolchain
-from toolchain.ir.graph import Graph, Op
-from toolchain.ir.ops import graph_macs, op_macs
-from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
-from toolchain.lower.c.memory import Plan, buffer_owners, byte_size
-from toolchain.lower.c.names import Symbols, identifier, literal, plain
+from toolchain.ir.graph import Graph
+from toolchain.ir.ops import graph_macs
+from toolchain.lower.c.call import C_TYPE, Call, array_text
+from toolchain.lower.c.memory import Plan, byte_size
+from toolchain.lower.c.names import identifier, literal, plain
+from toolchain.lower.c.steps import PrintedCall, Printer, port_names
 
 ROOM = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class PrintedArray:
-    """A constant array of model.c."""
-
-    type: str
-    name: str
-    count: int
-    text: str
-    bytes: int
-
-
-@dataclass(frozen=True)
-class PrintedCall:
-    """A kernel call of model.c and the parameters that it takes."""
-
-    kernel: str
-    type: str
-    params: str
-    initializer: str
-    arguments: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One op."""
-
-    title: str
-    arrays: tuple[PrintedArray, ...]
-    calls: tuple[PrintedCall, ...]
+WIDTH = 108
+"""Of a line of C."""
 
 
 @dataclass(frozen=True)
 class PrintedPort:
     """One input or output: what model.h says of it.
 
+    argument, type: of invoke's parameter
+    macro: what its macros begin with
     scale, zero_point: "" where it is no code
     frames: what its numbers stand for, "" where unknown
     """
 
     name: str
+    argument: str
+    type: str
+    macro: str
     dtype: str
     shape: tuple[int, ...]
     bytes: int
@@ -70,101 +47,76 @@ class PrintedPort:
 
 def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: Plan) -> dict[str, object]:
     """Everything that model.h and model.c show."""
-    steps = _Printer(graph, calls, plan).steps()
+    steps = Printer(graph, calls, plan).steps()
     made = [call for step in steps for call in step.calls]
+    prefix = identifier(name)
+    upper = prefix.upper()
+    inputs = _ports(graph, plan, "input", graph.inputs, upper)
+    outputs = _ports(graph, plan, "output", graph.outputs, upper)
     return {
         "title": plain(f"{name}: {graph_macs(graph):,} MACs in {len(graph.ops)} ops"), "name": plain(name),
-        "prefix": identifier(name), "upper": identifier(name).upper(),
-        "tool": f"Made by edge-toolchain {toolchain.__version__}", "macs": graph_macs(graph),
+        "prefix": prefix, "upper": upper,
+        "tool": f"edge-toolchain {toolchain.__version__}", "macs": graph_macs(graph),
         "arena_bytes": plan.peak_bytes, "peak": plain(plan.peak), "steps": steps,
         "weight_bytes": sum(array.bytes for step in steps for array in step.arrays),
         "kernels": sorted({call.kernel for call in made}),
-        "uses_arena": any("memory" in argument for call in made for argument in call.arguments),
-        "inputs": [_port(graph, plan, n) for n in graph.inputs],
-        "outputs": [_port(graph, plan, n) for n in graph.outputs],
+        "unused": _unused([port.argument for port in inputs], made),
+        "inputs": inputs, "outputs": outputs, "selftest": False, **_invocations(prefix, inputs, outputs),
         "labels": [literal(label) for label in graph.metadata.labels]}
 
 
-def _port(graph: Graph, plan: Plan, name: str) -> PrintedPort:
+def _unused(inputs: list[str], calls: list[PrintedCall]) -> list[str]:
+    """Arguments of invoke that no call reads."""
+    words = {word for call in calls for argument in call.arguments for word in re.findall(r"\w+", argument)}
+    return [name for name in inputs if name not in words] + (["arena"] if "memory" not in words else [])
+
+
+def _invocations(prefix: str, inputs: list[PrintedPort], outputs: list[PrintedPort]) -> dict[str, str]:
+    """invoke as it is declared, as it is called with pointers of its arguments' names, and with arrays."""
+    function = f"{prefix}_invoke"
+    declared = [*(f"const {port.type} *{port.argument}" for port in inputs),
+                *(f"{port.type} *{port.argument}" for port in outputs)]
+    numbered = [f"{side}[{i}]" for side, ports in (("inputs", inputs), ("outputs", outputs))
+                for i in range(len(ports))]
+    return {"signature": _wrapped(f"void {function}(", [*declared, "void *arena"], 0),
+            "call": _wrapped(f"{function}(", [*(p.argument for p in (*inputs, *outputs)), "arena"], 8),
+            "invocation": _wrapped(f"{function}(", [*numbered, "arena"], 4)}
+
+
+def _wrapped(start: str, parts: list[str], indent: int) -> str:
+    """start, the parts between commas and a bracket; lines break between parts and begin under the first."""
+    begin, lines = min(len(start) + indent, 40), [" " * indent + start]
+    for i, part in enumerate(parts):
+        text = part + (", " if i < len(parts) - 1 else ")")
+        if len(lines[-1] + text) > WIDTH and i:
+            lines.append(" " * begin)
+        lines[-1] += text
+    return "\n".join(line.rstrip() for line in lines).lstrip()
+
+
+def _ports(graph: Graph, plan: Plan, side: str, names: tuple[str, ...], upper: str) -> list[PrintedPort]:
+    return [_port(graph, plan, name, argument, f"{upper}_{side.upper()}_{i}")
+            for i, (argument, name) in enumerate(zip(port_names(side, len(names)), names, strict=True))]
+
+
+def _port(graph: Graph, plan: Plan, name: str, argument: str, macro: str) -> PrintedPort:
     tensor = graph.tensors[name]
     frames, quant = graph.metadata.frames.get(name), tensor.quant
     scale, zero_point = ("", "") if quant is None else (f"{float(quant.scale):.9e}f", f"{quant.zero_point}")
-    return PrintedPort(plain(name), tensor.dtype, tensor.shape, byte_size(tensor), plan.offsets[name],
-                       scale, zero_point, "" if frames is None else plain(str(frames)))
-
-
-class _Printer:
-    """Gives every tensor of a graph its place in C and every op its step."""
-
-    def __init__(self, graph: Graph, calls: Mapping[str, list[Call]], plan: Plan):
-        self.graph, self.calls, self.plan = graph, calls, plan
-        self.symbols, self.owners, self.printed = Symbols(), buffer_owners(graph), set()
-        self.outside: dict[str, str] = {}
-        for i, name in enumerate(graph.inputs):
-            self.outside[self.owners[name]] = f"inputs[{i}]"
-        for i, name in enumerate(graph.outputs):
-            self.outside.setdefault(self.owners[name], f"outputs[{i}]")
-
-    def steps(self) -> list[Step]:
-        """One per op that does something, then copies to outputs whose value lies elsewhere."""
-        made = [self._step(op) for op in self.graph.ops if self.calls[op.name]]
-        return made + [self._copy(i, name) for i, name in enumerate(self.graph.outputs)
-                       if self._place(name) != f"outputs[{i}]"]
-
-    def _place(self, name: str) -> str:
-        """The expression for a tensor's first byte."""
-        if self.graph.tensors[name].is_constant:
-            wide = self.graph.tensors[name].dtype == "int16"  # kernels that move bytes take no int16_t
-            return f"{'(const void *)' if wide else ''}{self._data(name)}"
-        owner = self.owners[name]
-        return self.outside.get(owner) or f"memory + {self.plan.offsets[owner]}"
-
-    def _data(self, name: str) -> str:
-        """What a constant operand is called."""
-        return f"{self.symbols.of(name)}_data"
-
-    def _step(self, op: Op) -> Step:
-        calls, symbol = self.calls[op.name], self.symbols.of(op.name)
-        arrays = [_array(f"{symbol}_{array.role}", array.data) for call in calls for array in call.arrays]
-        shapes = " -> ".join(str(list(self.graph.tensors[name].shape)) for name in (op.inputs[0], op.name))
-        title = plain(f"{op.name}: {op.kind} {shapes}, {op_macs(self.graph, op):,} MACs")
-        return Step(title, (*self._constants(calls), *arrays),
-                    tuple(self._call(call, op, i) for i, call in enumerate(calls)))
-
-    def _constants(self, calls: Iterable[Call]) -> Iterator[PrintedArray]:
-        """Constant operands, each at its first use."""
-        for name in (name for call in calls for name in call.operands):
-            if self.graph.tensors[name].is_constant and name not in self.printed:
-                self.printed.add(name)
-                yield _array(self._data(name), self.graph.tensors[name].data)
-
-    def _call(self, call: Call, op: Op, number: int) -> PrintedCall:
-        symbol = self.symbols.of(op.name)
-        scratch = [f"memory + {self.plan.offsets[f'{op.name}.scratch']}"] if call.scratch_bytes else []
-        return PrintedCall(call.kernel, call.struct or f"{call.kernel}_params", f"{symbol}_params_{number}",
-                           initializer(call.params, symbol),
-                           (*map(self._place, call.operands), *scratch, self._place(op.name)))
-
-    def _copy(self, number: int, name: str) -> Step:
-        size = initializer({"size": byte_size(self.graph.tensors[name])}, "")
-        return Step(plain(f"output {number} is {name} too"), (), (
-            PrintedCall("tk_copy", "tk_copy_params", f"output_params_{number}", size,
-                        (self._place(name), f"outputs[{number}]")),))
-
-
-def _array(name: str, data: np.ndarray) -> PrintedArray:
-    return PrintedArray(C_TYPE[data.dtype.name], name, data.size, array_text(data), data.nbytes)
+    return PrintedPort(plain(name), argument, C_TYPE[tensor.dtype], macro, tensor.dtype, tensor.shape,
+                       byte_size(tensor), plan.offsets[name], scale, zero_point,
+                       "" if frames is None else plain(str(frames)))
 
 
 def selftest_page(graph: Graph, vectors: Mapping[str, np.ndarray]) -> dict[str, object]:
-    """What selftest.c shows beyond model_page: the vectors."""
+    """What selftest.c and its declaration show beyond model_page: the vectors."""
     ports = []
     for side, names in (("input", graph.inputs), ("output", graph.outputs)):
         for i, name in enumerate(names):
             samples, tensor = vectors[f"{side}/{name}"], graph.tensors[name]
-            ports.append({"type": C_TYPE[tensor.dtype], "name": f"{side}_{i}", "count": tensor.size,
+            ports.append({"type": C_TYPE[tensor.dtype], "name": f"test_{side}_{i}", "count": tensor.size,
                           "samples": [array_text(sample.astype(tensor.dtype)) for sample in samples]})
-    return {"ports": ports, "samples": len(ports[0]["samples"])}
+    return {"ports": ports, "samples": len(ports[0]["samples"]), "selftest": True}
 
 
 @cache

@@ -1,0 +1,173 @@
+"""What model.c does, op by op: constants, parameters and kernel calls, each constant printed once."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.ir.graph import Graph, Op
+from toolchain.ir.ops import op_macs
+from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
+from toolchain.lower.c.memory import Plan, buffer_owners, byte_size
+from toolchain.lower.c.names import Symbols, plain
+
+
+@dataclass(frozen=True)
+class PrintedArray:
+    """A constant array of model.c."""
+
+    type: str
+    name: str
+    count: int
+    text: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PrintedParams:
+    """The parameters of kernel calls."""
+
+    type: str
+    name: str
+    initializer: str
+
+
+@dataclass(frozen=True)
+class PrintedCall:
+    """A kernel call of model.c and the name of the parameters that it takes."""
+
+    kernel: str
+    params: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One op. arrays, params: those that no step before has printed"""
+
+    title: str
+    arrays: tuple[PrintedArray, ...]
+    params: tuple[PrintedParams, ...]
+    calls: tuple[PrintedCall, ...]
+
+
+def port_names(side: str, count: int) -> list[str]:
+    """What invoke calls its inputs or outputs."""
+    return [side] if count == 1 else [f"{side}_{i}" for i in range(count)]
+
+
+class Printer:
+    """Gives every tensor of a graph its place in C and every op its step."""
+
+    def __init__(self, graph: Graph, calls: Mapping[str, list[Call]], plan: Plan):
+        self.graph, self.calls, self.plan = graph, calls, plan
+        self.symbols, self.owners, self.pool = Symbols(), buffer_owners(graph), Pool()
+        self.outside: dict[str, str] = {}
+        for argument, name in zip(port_names("input", len(graph.inputs)), graph.inputs, strict=True):
+            self.outside[self.owners[name]] = _as_bytes(argument, self._dtype(name))
+        for argument, name in self._outputs():
+            self.outside.setdefault(self.owners[name], argument)
+
+    def _outputs(self) -> list[tuple[str, str]]:
+        """Argument as kernels take it, tensor."""
+        arguments = port_names("output", len(self.graph.outputs))
+        return [(_as_bytes(argument, self._dtype(name), "void *"), name)
+                for argument, name in zip(arguments, self.graph.outputs, strict=True)]
+
+    def steps(self) -> list[Step]:
+        """One per op that does something, then copies to outputs whose value lies elsewhere."""
+        made = [self._step(op) for op in self.graph.ops if self.calls[op.name]]
+        return made + [self._copy(argument, name, f"output {i}")
+                       for i, (argument, name) in enumerate(self._outputs()) if self._place(name) != argument]
+
+    def _dtype(self, name: str) -> str:
+        return self.graph.tensors[name].dtype
+
+    def _place(self, name: str) -> str:
+        """The expression for a tensor's first byte; that of a constant is printed before."""
+        tensor = self.graph.tensors[name]
+        if tensor.is_constant:
+            return _as_bytes(self.pool.array_name(tensor.data), tensor.dtype)
+        owner = self.owners[name]
+        return self.outside.get(owner) or f"memory + {self.plan.offsets[owner]}"
+
+    def _step(self, op: Op) -> Step:
+        calls, symbol = self.calls[op.name], self.symbols.of(op.name)
+        arrays = [self.pool.array(name, data) for name, data in self._data(calls, symbol)]
+        params = [self.pool.params(f"{symbol}_params", _type(call), self._initializer(call))
+                  for call in calls]
+        shapes = " -> ".join(str(list(self.graph.tensors[name].shape)) for name in (op.inputs[0], op.name))
+        title = plain(f"{op.name}: {op.kind} {shapes}, {op_macs(self.graph, op):,} MACs")
+        return Step(title, tuple(filter(None, arrays)), tuple(filter(None, params)),
+                    tuple(self._call(call, op) for call in calls))
+
+    def _data(self, calls: Iterable[Call], symbol: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Constant operands, and what the parameters point to, with the names that they would like."""
+        for call in calls:
+            for name in call.operands:
+                if self.graph.tensors[name].is_constant:
+                    yield f"{self.symbols.of(name)}_data", self.graph.tensors[name].data
+            for array in call.arrays:
+                yield f"{symbol}_{array.role}", array.data
+
+    def _initializer(self, call: Call) -> str:
+        return initializer(call.params, lambda array: self.pool.array_name(array.data))
+
+    def _call(self, call: Call, op: Op) -> PrintedCall:
+        scratch = [f"memory + {self.plan.offsets[f'{op.name}.scratch']}"] if call.scratch_bytes else []
+        return PrintedCall(call.kernel, self.pool.params_name(_type(call), self._initializer(call)),
+                           (*map(self._place, call.operands), *scratch, self._place(op.name)))
+
+    def _copy(self, argument: str, name: str, title: str) -> Step:
+        call = Call("tk_copy", (name,), {"size": byte_size(self.graph.tensors[name])})
+        params = self.pool.params("output_params", _type(call), self._initializer(call))
+        printed = PrintedCall(call.kernel, self.pool.params_name(_type(call), self._initializer(call)),
+                              (self._place(name), argument))
+        return Step(plain(f"{title} is {name} too"), (), tuple(filter(None, (params,))), (printed,))
+
+
+class Pool:
+    """Constants of model.c by their content: what is equal has one name and is printed once."""
+
+    def __init__(self):
+        self._names: dict[object, str] = {}
+
+    def array(self, wanted: str, data: np.ndarray) -> PrintedArray | None:
+        """To be printed; None where it was before. wanted: a name, which gets a number if it is taken"""
+        name = self._new(wanted, _content(data))
+        return name and PrintedArray(C_TYPE[data.dtype.name], name, data.size, array_text(data), data.nbytes)
+
+    def array_name(self, data: np.ndarray) -> str:
+        """What it was printed as."""
+        return self._names[_content(data)]
+
+    def params(self, wanted: str, type: str, text: str) -> PrintedParams | None:
+        """As `array`."""
+        name = self._new(wanted, (type, text))
+        return name and PrintedParams(type, name, text)
+
+    def params_name(self, type: str, text: str) -> str:
+        return self._names[type, text]
+
+    def _new(self, wanted: str, content: object) -> str | None:
+        if content in self._names:
+            return None
+        name, number, taken = wanted, 1, set(self._names.values())
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._names[content] = name
+        return name
+
+
+def _content(data: np.ndarray) -> tuple[str, bytes]:
+    return data.dtype.name, data.tobytes()
+
+
+def _type(call: Call) -> str:
+    return call.struct or f"{call.kernel}_params"
+
+
+def _as_bytes(expression: str, dtype: str, pointer: str = "const void *") -> str:
+    """As kernels take it, which know int8_t and void: other pointers lose their type."""
+    return expression if dtype == "int8" else f"({pointer}){expression}"
