@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 import re
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 
 from toolchain.artifact import Artifact, Manifest
 from toolchain.device.firmware import build_firmware
+from toolchain.device.qemu import ICOUNT_SHIFT, machine_of
 from toolchain.ir.graph import Graph
 from toolchain.lower.c.call import array_text
 from toolchain.lower.c.emit import CSource, write_c
@@ -18,7 +20,6 @@ from toolchain.lower.c.machine import Machine
 from toolchain.profile import TargetProfile
 
 MAIN = Path(__file__).with_name("trials_main.c")
-SECONDS = 120
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +60,15 @@ def images(trials: Sequence[Trial], room: int) -> Iterator[list[tuple[int, Trial
     yield group
 
 
-def run_trials(group: Sequence[tuple[int, Trial]], profile: TargetProfile) -> list[tuple[int, int]]:
-    """(trial, output) of all that differs from what was expected."""
+@dataclass(frozen=True)
+class Outcome:
+    """wrong: (trial, output) of all that differs from what was expected; instructions: by trial, exact"""
+
+    wrong: list[tuple[int, int]]
+    instructions: dict[int, int]
+
+
+def run_trials(group: Sequence[tuple[int, Trial]], profile: TargetProfile) -> Outcome:
     manifest = Manifest(name="trials", target=profile.name, formats=("c",), inputs={}, outputs={})
     artifact = Artifact(manifest, _files(group))
     with tempfile.TemporaryDirectory() as folder:
@@ -68,15 +76,18 @@ def run_trials(group: Sequence[tuple[int, Trial]], profile: TargetProfile) -> li
         image.write_bytes(build_firmware(artifact, profile).elf)
         said = _listen(image, profile)
     assert f"done {len(group)}" in said, said[-300:]
-    return [(group[int(number)][0], int(output)) for number, output in re.findall(r"wrong (\d+) (\d+)", said)]
+    wrong, took = ([(group[int(number)][0], int(value)) for number, value in
+                    re.findall(rf"{word} (\d+) (\d+)", said)] for word in ("wrong", "took"))
+    a_tick = Fraction(10**9, 2**ICOUNT_SHIFT * machine_of(profile).hz)
+    return Outcome(wrong, {number: round(ticks * a_tick) for number, ticks in took})
 
 
 def _listen(image: Path, profile: TargetProfile) -> str:
     """What the board says until it is done."""
-    riscv = profile.isa.startswith("rv")
-    command = [f"qemu-system-{'riscv32' if riscv else 'arm'}", "-M", profile.machine, "-display", "none",
-               "-monitor", "none", "-serial", "stdio", *(["-bios", "none"] if riscv else []), "-kernel",
-               str(image)]
+    machine = machine_of(profile)
+    icount = f"shift={ICOUNT_SHIFT},align=off,sleep=off"
+    command = [machine.qemu, "-M", profile.machine, *machine.options, "-display", "none", "-monitor", "none",
+               "-serial", "stdio", "-icount", icount, "-kernel", str(image)]
     said = []
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as board:
         try:

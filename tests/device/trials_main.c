@@ -1,11 +1,13 @@
-/* trials_main.c - many models, each with an input whose outputs are known: what differs is said on the serial line.
+/* trials_main.c - many models, each with an input whose outputs are known: what differs is said on the line.
  *
+ *   took TRIAL TICKS      by the board's clock, less those of a call that returns at once
  *   wrong TRIAL OUTPUT    an output that is not as expected
  *   done COUNT            all were tried
  */
 #include <string.h>
 
 #include "board.h"
+#include "count.h"
 #include "trials.h"
 
 static uint8_t arena[TK_ARENA_BYTES] __attribute__((aligned(16), section(".arena")));
@@ -28,6 +30,13 @@ static void write_number(uint32_t value) {
     write_text(digit);
 }
 
+static void write_line(const char *word, uint32_t first, uint32_t second) {
+    write_text(word);
+    write_number(first);
+    write_number(second);
+    write_text("\n");
+}
+
 static void try_one(uint32_t number, const trial *t) {
     const void *inputs[TRIAL_PORTS];
     void *outputs[TRIAL_PORTS];
@@ -38,13 +47,12 @@ static void try_one(uint32_t number, const trial *t) {
     for (uint32_t i = 0; i < t->model->output_count; i++) {
         outputs[i] = arena + t->model->output_offset[i];
     }
-    t->model->invoke(inputs, outputs, arena);
+    uint64_t nothing = count_ticks(count_nothing, inputs, outputs, arena);
+    uint64_t ticks = count_ticks(t->model->invoke, inputs, outputs, arena);
+    write_line("took", number, (uint32_t)(ticks - nothing));
     for (uint32_t i = 0; i < t->model->output_count; i++) {
         if (memcmp(outputs[i], t->outputs[i], t->model->output_bytes[i])) {
-            write_text("wrong");
-            write_number(number);
-            write_number(i);
-            write_text("\n");
+            write_line("wrong", number, i);
         }
     }
 }
