@@ -164,8 +164,7 @@ static void do_output(const char *text) {
 
 /* Writes PAINT to all of the stack that is free now; returns where that ends. */
 __attribute__((noinline)) static uint32_t *paint_stack(void) {
-    uint32_t *top;
-    __asm__ volatile("mov %0, sp" : "=r"(top));
+    uint32_t *top = __builtin_frame_address(0);
     for (volatile uint32_t *word = &link_stack_bottom; word < top; word++) {
         *word = PAINT;
     }

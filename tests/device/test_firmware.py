@@ -1,6 +1,8 @@
 """Building firmware: sizes, the same bytes every time, and one clear message where it cannot be built."""
 
+from pathlib import Path
 import re
+import shutil
 import subprocess
 
 import msgspec
@@ -8,14 +10,15 @@ import pytest
 
 from tests.lower.c.nets import residual_net
 from toolchain.artifact import Artifact, Manifest
-from toolchain.device.firmware import SHARED, build_firmware, model_facts
+from toolchain.device.firmware import build_firmware, model_facts, source_folders
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.pages import ROOM
-from toolchain.profile import TARGETS, load_target
+from toolchain.profile import load_target, target_names
 
 PROFILE = load_target("cortex_m4_qemu")
+MICROCONTROLLERS = [name for name in target_names() if load_target(name).family == "microcontroller"]
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +93,37 @@ def test_a_target_without_firmware(built):
         build_firmware(built, smaller(folder="targets/nowhere"))
 
 
-def test_all_c_compiles_without_a_warning(built, tmp_path):
-    """Every kernel, the model and the board's own code, by the target's compiler."""
-    folders = [ROOM / "kernels", SHARED, SHARED / "cortex_m", TARGETS / PROFILE.name / "firmware"]
+STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-fsyntax-only",
+          "-DTK_MODEL=residual_model", "-DTK_ARENA_BYTES=1152u")
+
+
+def complaints(profile, folders, *headers) -> str:
+    """Of the target's compiler, about all C in the folders."""
+    units = sorted(str(path) for folder in folders for path in folder.glob("*.c"))
+    assert len(units) > 3
+    includes = [f"-I{folder}" for folder in (*folders, *headers)]
+    return subprocess.run([profile.compiler, *profile.cflags, *STRICT, *includes, *units],
+                          capture_output=True, text=True).stderr
+
+
+def test_all_kernels_compile_without_a_warning(built, tmp_path):
     for name in ("model.c", "model.h"):
         (tmp_path / name).write_bytes(built.files[name])
-    units = sorted(str(path) for folder in (*folders, tmp_path) for path in folder.glob("*.c"))
-    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-fsyntax-only"]
-    given = ["-DTK_MODEL=residual_model", "-DTK_ARENA_BYTES=1152u", *(f"-I{folder}" for folder in folders)]
-    done = subprocess.run([PROFILE.compiler, *PROFILE.cflags, *strict, *given, *units],
-                          capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "") and len(units) > 20
+    assert complaints(PROFILE, [ROOM / "kernels", tmp_path]) == ""
+
+
+@pytest.mark.parametrize("target", MICROCONTROLLERS)
+def test_a_boards_c_compiles_without_a_warning(target):
+    profile = load_target(target)
+    assert complaints(profile, source_folders(profile), ROOM / "kernels") == ""
+
+
+def test_a_targets_own_file_takes_a_shared_ones_place(built, tmp_path):
+    shutil.copytree(Path(PROFILE.folder), tmp_path / "mine")
+    own = tmp_path / "mine/firmware/main.c"
+    own.write_text("#error mine\n")
+    with pytest.raises(BadConfig, match="error: #error mine"):
+        build_firmware(built, load_target(str(tmp_path / "mine")))
+    own.unlink()
+    whole = build_firmware(built, load_target(str(tmp_path / "mine")))
+    assert whole.elf == build_firmware(built, PROFILE).elf

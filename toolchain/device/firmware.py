@@ -13,10 +13,11 @@ from toolchain.artifact import Artifact
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.profile import TARGETS, TargetProfile
 
-PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi"}
+PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+            "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"}
 """Compiler -> Debian packages that bring it."""
 FLAGS = ("-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-nostartfiles", "-Wl,--gc-sections",
-         "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Wl,-Tlink.ld")
+         "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Tlink.ld")
 SHARED = TARGETS / "firmware"
 SOURCES = (".c", ".h", ".S", ".ld")
 REMEDY = "Prune harder ([prune] ratio), shrink the input, or pick a larger target"
@@ -114,21 +115,22 @@ def _find_compiler(profile: TargetProfile) -> str:
 
 
 def _board_files(profile: TargetProfile) -> dict[str, bytes]:
-    """Name -> source: what all targets share, what the architecture's do, the target's own.
+    """Name -> source; a target's own file takes the place of a shared one of its name.
 
-    A later one of the same name takes an earlier one's place. Raises Unsupported where link.ld is missing.
+    Raises Unsupported where link.ld is missing.
     """
-    own = Path(profile.folder, "firmware")
+    *shared, own = source_folders(profile)
     if not (own / "link.ld").is_file():
         raise Unsupported(f"{own}: no link.ld; a target with format 'c' needs board.c and a linker script "
                           f"there, as targets/cortex_m4_qemu/firmware has")
-    folders = (SHARED, SHARED / _architecture(profile), own)
-    return {path.name: path.read_bytes() for folder in folders for path in sorted(folder.glob("*"))
+    return {path.name: path.read_bytes() for folder in (*shared, own) for path in sorted(folder.glob("*"))
             if path.suffix in SOURCES}
 
 
-def _architecture(profile: TargetProfile) -> str:
-    return "riscv" if profile.isa.startswith("rv") else "cortex_m"
+def source_folders(profile: TargetProfile) -> tuple[Path, Path, Path]:
+    """Where firmware comes from: what all targets share, what the architecture's do, the target's own."""
+    architecture = "riscv" if profile.isa.startswith("rv") else "cortex_m"
+    return SHARED, SHARED / architecture, Path(profile.folder, "firmware")
 
 
 def _compile(compiler: str, folder: Path, name: str, facts: ModelFacts, profile: TargetProfile) -> None:
@@ -141,7 +143,7 @@ def _compile(compiler: str, folder: Path, name: str, facts: ModelFacts, profile:
     if overflows := dict(re.findall(r"region `(FLASH|RAM)' overflowed by (\d+) bytes", done.stderr)):
         raise DoesNotFit(_overflow_message(name, overflows, facts, profile))
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "error" in line] or [done.stderr.strip()[:200]]
+        errors = re.findall(r".*(?:error|undefined reference).*", done.stderr) or [done.stderr.strip()[:200]]
         raise BadConfig(f"{profile.compiler} cannot build the firmware of {name} for {profile.name}: "
                         f"{errors[0]}; check compiler and cflags in its profile.toml")
 

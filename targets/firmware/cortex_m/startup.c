@@ -7,8 +7,19 @@ extern uint32_t link_stack_top, link_data_load, link_data_start, link_data_end, 
 int main(void);
 void fault(void);
 
+/* Switches the coprocessors 10 and 11 on, floating point and MVE, where the compiler may use them
+ * (CPACR: Armv7-M Architecture Reference Manual B3.2.20).
+ */
+static inline void enable_coprocessors(void) {
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20;
+    __asm__ volatile("dsb\nisb" ::: "memory");
+#endif
+}
+
 void reset(void);
 void reset(void) {
+    enable_coprocessors();
     memcpy(&link_data_start, &link_data_load, (uintptr_t)&link_data_end - (uintptr_t)&link_data_start);
     memset(&link_bss_start, 0, (uintptr_t)&link_bss_end - (uintptr_t)&link_bss_start);
     main();

@@ -1,0 +1,34 @@
+/* startup.c - the entry of a RISC-V core without an operating system, in machine mode. */
+#include <stdint.h>
+#include <string.h>
+
+extern uint32_t link_data_load, link_data_start, link_data_end, link_bss_start, link_bss_end;
+
+int main(void);
+
+/* First in flash. Traps end in fault(); no interrupts are enabled. */
+__asm__(
+    ".section .vectors, \"ax\"\n"
+    ".globl reset\n"
+    ".type reset, @function\n"
+    "reset:\n"
+    ".option push\n"
+    ".option norelax\n"
+    "    la gp, __global_pointer$\n"
+    ".option pop\n"
+    "    la sp, link_stack_top\n"
+    "    la t0, trap\n"
+    "    .insn i 0x73, 1, x0, t0, 0x305\n" /* csrw mtvec, t0, which rv32imac without zicsr has no name for */
+    "    tail run\n"
+    ".balign 4\n"
+    "trap:\n"
+    "    tail fault\n"
+    ".size reset, . - reset\n"
+    ".text\n");
+
+void run(void);
+__attribute__((used)) void run(void) {
+    memcpy(&link_data_start, &link_data_load, (uintptr_t)&link_data_end - (uintptr_t)&link_data_start);
+    memset(&link_bss_start, 0, (uintptr_t)&link_bss_end - (uintptr_t)&link_bss_start);
+    main();
+}
