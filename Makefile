@@ -95,7 +95,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -127,6 +127,12 @@ benchmark-zoo: setup setup-peers data  ## the zoo's files beside the vendors'; Q
 
 benchmark-accuracy: setup setup-peers setup-nncf data  ## accuracy of INT8 beside the vendors' tools; needs the kit
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_accuracy.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+benchmark-microcontroller: setup  ## generated C beside TensorFlow Lite Micro, on every emulated core; needs the kit
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_microcontroller.py $(if $(ONLY),--only $(ONLY)) $(if $(CORES),--cores $(CORES))
+
+costs: setup  ## what every kernel of the C door costs on every emulated core; writes toolchain/lower/c/costs.toml
+	PYTHONPATH=. $(BIN)/python scripts/measure_kernels.py
 
 soak: setup  ## 10,000 damaged files of each format through its door; COUNT=500: fewer
 	$(BIN)/python scripts/soak.py $(if $(COUNT),--count $(COUNT))

@@ -1,0 +1,64 @@
+"""Ops whose kernels are measured: the shapes of networks for microcontrollers, from small to middling."""
+
+from collections.abc import Iterator
+
+from tests.lower.c.nets import Net
+from toolchain.ir.graph import Graph
+
+WINDOWS = ((1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 1, 2))
+"""Kernel, stride, padding."""
+CONVS = ((4, 3, 8), (6, 4, 16), (8, 8, 8), (8, 16, 24), (6, 24, 17), (5, 33, 12), (12, 8, 16), (3, 64, 32))
+"""Height and width, input channels, outputs."""
+DEPTHWISE = ((3, 16), (5, 8), (6, 33), (8, 24), (12, 8), (16, 4), (10, 17))
+"""Height and width, channels."""
+DENSE = ((16, 8), (64, 10), (128, 33), (257, 12), (640, 16), (31, 64))
+"""Features, outputs."""
+MAPS = ((4, 8), (5, 12), (8, 16), (6, 33), (12, 8))
+"""Height and width, channels, of what works on single codes or pools them."""
+RESERVE = 3000
+"""Bytes of RAM that an op leaves to the firmware."""
+
+
+def graphs(ram_bytes: int) -> Iterator[Graph]:
+    """One op each, whose activations fit."""
+    for graph in (*_windowed(), *_dense(), *_pointwise()):
+        if 2 * sum(t.size for t in graph.activations) + RESERVE < ram_bytes:
+            yield graph
+
+
+def _windowed() -> Iterator[Graph]:
+    for kernel, stride, pad in WINDOWS:
+        window = {"stride": (stride, stride), "pads": (pad,) * 4}
+        for size, channels, outputs in CONVS:
+            net = Net("conv2d")
+            x = net.codes_in("x", 1, size, size, channels)
+            operands = (x, *net.weights("w", x, (outputs, kernel, kernel, channels)))
+            yield net.finish(net.make("conv2d", operands, "y", **window))
+        for size, channels in DEPTHWISE:
+            net = Net("depthwise")
+            x = net.codes_in("x", 1, size, size, channels)
+            operands = (x, *net.weights("w", x, (1, kernel, kernel, channels), 3))
+            yield net.finish(net.make("depthwise_conv2d", operands, "y", multiplier=1, **window))
+
+
+def _dense() -> Iterator[Graph]:
+    for features, outputs in DENSE:
+        net = Net("fully_connected")
+        x = net.codes_in("x", 1, features)
+        yield net.finish(net.make("fully_connected", (x, *net.weights("w", x, (outputs, features))), "y"))
+
+
+def _pointwise() -> Iterator[Graph]:
+    for size, channels in MAPS:
+        shape = (1, size, size, channels)
+        for kind in ("add", "sub", "mul"):
+            net = Net(kind)
+            a, b = net.codes_in("a", *shape), net.codes_in("b", *shape, scale=0.03)
+            yield net.finish(net.make(kind, (a, b), "y"))
+        for kind in ("average_pool2d", "max_pool2d"):
+            net = Net(kind)
+            x = net.codes_in("x", *shape)
+            same = {"scale": 0.05, "zero_point": 3}
+            yield net.finish(net.make(kind, x, "y", **same, kernel=(2, 2), stride=(2, 2)))
+        net = Net("mean")
+        yield net.finish(net.make("mean", net.codes_in("x", *shape), "y", axes=(1, 2), keepdims=False))
