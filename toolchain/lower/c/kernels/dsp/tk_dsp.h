@@ -185,8 +185,18 @@ TK_DSP_SUM(tk_smlatt, "smlatt %0, %1, %2, %3", tk_high(a) * tk_high(b))
 TK_DSP_SATURATE(tk_ssat8, "ssat %0, #8, %1", -128, 127)
 TK_DSP_SATURATE(tk_ssat16, "ssat %0, #16, %1", -32768, 32767)
 
-/* a * b / 2^32, rounded half up; rounded down. */
+/* a * b / 2^32, rounded half up; rounded down; the first plus sum. */
 TK_DSP_HIGH(tk_smmulr, "smmulr %0, %1, %2", 0x80000000)
 TK_DSP_HIGH(tk_smmul, "smmul %0, %1, %2", 0)
+
+static inline int32_t tk_smmlar(int32_t a, int32_t b, int32_t sum) {
+#ifdef __ARM_FEATURE_DSP
+    int32_t total;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(total) : "r"(a), "r"(b), "r"(sum));
+    return total;
+#else
+    return tk_wrapping_sum(sum, tk_smmulr(a, b));
+#endif
+}
 
 #endif

@@ -1,0 +1,31 @@
+/* tk_output_s8_dsp.h - from a channel's sum of products to its int8 code, in five instructions.
+ *
+ *   code = saturate(zero_point + requantize(sum, multiplier, -shift))    as tk_requantize.h has it, bit for bit
+ *
+ * twice   2 * sum, |sum| < 2^30, the bias in it
+ * record  multiplier  as tk_requantize.h's
+ *         offset      (2 * zero_point + 1) << (shift - 1): half of what the shift divides by, for rounding, and
+ *                     the output's zero point before the division. It plus any requantized sum fits 32 bits
+ *         shift       to the right, in [1, 31]
+ *
+ * SMMLAR is gemmlowp's doubling high multiplication of `sum` with halves rounded up, plus the offset. Rounding
+ * halves away from zero takes one off where the product is negative; where the sum is negative and its product
+ * 0, that one changes nothing. Reentrant; no memory, no libc.
+ */
+#ifndef TK_OUTPUT_S8_DSP_H
+#define TK_OUTPUT_S8_DSP_H
+
+#include "tk_dsp.h"
+
+typedef struct {
+    int32_t multiplier;
+    int32_t offset;
+    int32_t shift;
+} tk_output_s8_dsp_record;
+
+static inline int8_t tk_output_s8_dsp(const tk_output_s8_dsp_record *record, int32_t twice) {
+    int32_t moved = tk_smmlar(twice, record->multiplier, record->offset) + (twice >> 31);
+    return (int8_t)tk_ssat8(moved >> record->shift);
+}
+
+#endif
