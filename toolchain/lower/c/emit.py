@@ -12,7 +12,7 @@ from toolchain.ir.ops import APART, OPS, graph_macs
 from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
-from toolchain.lower.c.memory import Plan, buffer_owners, plan_arena
+from toolchain.lower.c.memory import Plan, buffer_owners, in_order, plan_arena
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
 from toolchain.lower.c.variants import choose
 from toolchain.lower.tflite_border import with_border
@@ -117,9 +117,8 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     """
     digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
     calls = choose(_calls(graph), machine)
-    scratch = {op: max((call.scratch_bytes for call in made), default=0) for op, made in calls.items()}
-    plan = plan_arena(graph, scratch)
-    page = model_page(graph, name or graph.name, calls, plan) | {"digest": digest}
+    plan = plan_arena(graph, calls)
+    page = model_page(graph, name or graph.name, in_order(graph, calls, plan), plan) | {"digest": digest}
     page |= selftest_page(graph, vectors) if vectors else {}
     names = ("model.h", "model.c", *(["selftest.c"] if vectors else []))
     files = {file: render(f"{file}.j2", page) for file in names}

@@ -1,45 +1,47 @@
 """The static arena: which activation lies where, and when. Planned here; the device allocates nothing.
 
 Graph inputs and outputs have places in the arena too: a caller writes an input to its place, or hands in a
-buffer of its own. A reshape is another name for the same bytes.
+buffer of its own. An op's output may lie over an operand that is not read afterwards, where its kernel's
+order allows: over an input's place too, but never over a buffer that the caller handed in.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
+from toolchain.ir.graph import Graph, Op
+from toolchain.lower.c.call import Call
+from toolchain.lower.c.lifetimes import Calls, Pair, Span, distances, operand_rules, orders, spans
+from toolchain.lower.c.packing import Interval, Pieces, end_of, pack
+from toolchain.lower.c.views import Layout, byte_size, in_bytes, lay_out
 
-from toolchain.ir.graph import Graph, Op, Shape, Tensor
+__all__ = ["byte_size", "in_bytes"]
 
-ALIGNMENT = 16
+ALIGNMENT = 8
+"""Of everything in the arena but views: what words, int64 and a 64-bit bus like. The arena itself: 16."""
 
 
-@dataclass(frozen=True)
-class Buffer:
-    """Bytes that are needed while ops number `first` to `last` run, both included."""
-
-    name: str
-    bytes: int
-    first: int
-    last: int
-
-    def meets(self, other: "Buffer") -> bool:
-        """Whether some op needs both."""
-        return self.first <= other.last and other.first <= self.last
+def buffer_owners(graph: Graph) -> dict[str, str]:
+    """Activation -> the activation whose bytes it shares."""
+    return {name: place.owner for name, place in lay_out(graph, ("reshape",)).places.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Where everything lies.
 
-    offsets:      tensor or "<op>.scratch" -> bytes from the start of the arena, a multiple of ALIGNMENT
+    offsets:      activation or "<op>.scratch" -> bytes from the start of the arena
+    layout:       which activations are views of others
+    spans:        what lies there when, for a picture: offsets within the arena
     peak_bytes:   size of the arena
-    floor_bytes:  what is alive at once at the worst op: no plan needs less
+    floor_bytes:  what is alive at once at the worst op, less what its output may share with its operands: no
+                  plan needs less
     peak_op:      that op
     live_at_peak: (name, bytes) of what is alive there, largest first
     """
 
     offsets: Mapping[str, int]
+    layout: Layout
+    spans: tuple[Span, ...]
     peak_bytes: int
     floor_bytes: int
     peak_op: str
@@ -48,101 +50,102 @@ class Plan:
     @property
     def peak(self) -> str:
         """The worst op and what is alive there, in words."""
-        return f"{self.peak_op} ({', '.join(f'{name} {size:,}' for name, size in self.live_at_peak)})"
+        shared = sum(size for _, size in self.live_at_peak) - self.floor_bytes
+        live = ", ".join(f"{name} {size:,}" for name, size in self.live_at_peak)
+        return f"{self.peak_op} ({live}{f'; {shared:,} of it shared' if shared else ''})"
 
 
-def plan_arena(graph: Graph, scratch: Mapping[str, int] | None = None) -> Plan:
-    """Place the activations of any graph, and scratch (op name -> bytes): the best of some greedy orders."""
-    owners = buffer_owners(graph)
-    buffers = lifetimes(graph, owners) + _scratch_buffers(graph, scratch or {})
-    plans = (_place(sorted(buffers, key=order)) for order in ORDERS)
-    offsets, peak_bytes = min(plans, key=lambda placed: placed[1])
-    worst, live = _worst_moment(buffers)
-    return Plan(offsets | {name: offsets[owner] for name, owner in owners.items()}, peak_bytes,
-                sum(b.bytes for b in live), graph.ops[worst].name if graph.ops else graph.name,
-                tuple((b.name, b.bytes) for b in live))
+def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None = None) -> Plan:
+    """Place the activations of any graph, and its kernels' scratch.
 
-
-def buffer_owners(graph: Graph) -> dict[str, str]:
-    """Activation -> the activation whose bytes it shares: itself, or what a reshape reads.
-
-    A buffer serves one graph input or output at most, because a caller may put each elsewhere.
+    calls, layout: of generated C; without them, of a runtime that overlaps nothing and renames reshapes only
     """
-    outside, owners, taken = {*graph.inputs, *graph.outputs}, {}, set()
-    for name in (*graph.inputs, *(op.name for op in graph.ops)):
-        source = _renamed(graph.producers.get(name), owners)
-        owners[name] = source if source and not (name in outside and source in taken) else name
-        taken |= {owners[name]} if name in outside else set()
-    return owners
+    calls, layout = calls or {}, layout or lay_out(graph, ("reshape",))
+    alive = spans(graph, layout, {op: _scratch_bytes(made) for op, made in calls.items()})
+    floor, number, live = _worst_moment(graph, alive, calls)
+    starts, peak_bytes = _packed(alive, distances(graph, alive, calls), floor)
+    placed = tuple(Span(s.name, s.piece, starts[s.piece] + s.offset, s.bytes, s.first, s.last) for s in alive)
+    peak_op = graph.ops[min(number, len(graph.ops) - 1)].name if graph.ops else graph.name
+    return Plan({s.name: s.offset for s in placed}, layout, placed, peak_bytes, floor, peak_op, live)
 
 
-def _renamed(op: Op | None, owners: Mapping[str, str]) -> str | None:
-    """The owner of what a reshape of an activation renames."""
-    return owners.get(op.inputs[0]) if op is not None and op.kind == "reshape" else None
+def _scratch_bytes(calls: Sequence[Call]) -> int:
+    """Of an op: that of its hungriest call, in whatever order."""
+    return max((each.scratch_bytes for call in calls for each in (call, call.backwards) if each), default=0)
 
 
-def lifetimes(graph: Graph, owners: Mapping[str, str]) -> list[Buffer]:
-    """One Buffer per owner, from the op that writes it to its last reader; inputs are there from the first op
-    on, outputs until the last."""
-    moments: dict[str, list[int]] = {owner: [] for owner in owners.values()}
-    for number, op in enumerate(graph.ops):
-        for name in (*op.inputs, *op.outputs):
-            if name in owners:
-                moments[owners[name]].append(number)
-    for names, moment in ((graph.inputs, 0), (graph.outputs, max(len(graph.ops) - 1, 0))):
-        for name in names:
-            if name in owners:
-                moments[owners[name]].append(moment)
-    return [Buffer(owner, byte_size(graph.tensors[owner]), min(m), max(m)) for owner, m in moments.items()]
+def _packed(alive: Iterable[Span], rules: Mapping[Pair, list[Interval]],
+            floor: int) -> tuple[dict[str, int], int]:
+    """Piece -> its start; the highest end."""
+    pieces: dict[str, list[Span]] = {}
+    for span in alive:
+        pieces.setdefault(span.piece, []).append(span)
+    number = {name: i for i, name in enumerate(pieces)}
+    forbidden: dict[tuple[int, int], list[Interval]] = {}
+    for (a, b), intervals in rules.items():
+        turned = intervals if number[a] < number[b] else [(-high, -low) for low, high in intervals]
+        forbidden.setdefault(tuple(sorted((number[a], number[b]))), []).extend(turned)
+    packed = Pieces([max(s.offset + s.bytes for s in held) for held in pieces.values()],
+                    [(min(s.first for s in held), max(s.last for s in held)) for held in pieces.values()],
+                    forbidden, ALIGNMENT)
+    starts = pack(packed, floor)
+    return dict(zip(pieces, starts, strict=True)), end_of(packed, starts)
 
 
-def byte_size(tensor: Tensor) -> int:
-    """Of RAM for the tensor's value."""
-    return tensor.size * np.dtype(tensor.dtype).itemsize
+def _worst_moment(graph: Graph, alive: Sequence[Span],
+                  calls: Calls) -> tuple[int, int, tuple[tuple[str, int], ...]]:
+    """Bytes that are needed at the first moment that needs most, the moment, and the pieces alive, largest
+    first."""
+    worst = (0, 0, ())
+    for moment in range(len(graph.ops) + 1):
+        live = _live(span for span in alive if span.first <= moment <= span.last)
+        shared = 0 if moment == len(graph.ops) else _most_shared(graph, graph.ops[moment], alive, calls)
+        needed = sum(live.values()) - shared
+        if needed > worst[0]:
+            worst = needed, moment, tuple(sorted(live.items(), key=lambda item: (-item[1], item[0])))
+    return worst
 
 
-def in_bytes(tensor: Tensor) -> Shape:
-    """The shape of the tensor's bytes: those of a code are the last axis."""
-    return (*tensor.shape, np.dtype(tensor.dtype).itemsize)
+def _live(alive: Iterable[Span]) -> dict[str, int]:
+    """Piece -> how many of its bytes hold something."""
+    live, end = {}, {}
+    for span in sorted(alive, key=lambda s: s.offset):
+        top = max(span.offset, end.get(span.piece, 0))
+        end[span.piece] = max(top, span.offset + span.bytes)
+        live[span.piece] = live.get(span.piece, 0) + end[span.piece] - top
+    return live
 
 
-def _scratch_buffers(graph: Graph, scratch: Mapping[str, int]) -> list[Buffer]:
-    return [Buffer(f"{op.name}.scratch", scratch[op.name], i, i)
-            for i, op in enumerate(graph.ops) if scratch.get(op.name)]
+def _most_shared(graph: Graph, op: Op, alive: Sequence[Span], calls: Calls) -> int:
+    """Bytes that the op's output can share with its operands at most."""
+    rules = operand_rules(graph, op, calls.get(op.name, ()))
+    held = {span.name: span for span in alive}
+    return sum(max(_common(held[name].bytes, held[op.name].bytes, distance) for distance in _ends(rule))
+               for name, rule in rules.items() if held[name].last == held[op.name].first)
 
 
-ORDERS: tuple[Callable[[Buffer], tuple], ...] = (
-    lambda b: (-b.bytes, b.first, b.name),
-    lambda b: (-b.bytes * (b.last - b.first + 1), b.name),
-    lambda b: (b.first, -b.bytes, b.name),
-    lambda b: (b.first - b.last, -b.bytes, b.name),
-)
-"""Largest first; largest area of bytes and time first; earliest first; longest-lived first."""
+def _ends(rule: Sequence[Interval]) -> list[int]:
+    return [end for interval in rule for end in interval
+            if not any(low < end < high for low, high in rule)] or [0]
 
 
-def _place(buffers: list[Buffer]) -> tuple[dict[str, int], int]:
-    """Each buffer, in order, in the lowest gap between those placed that it meets; and the highest end.
-
-    Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference", section 5.
-    """
-    placed: list[tuple[int, Buffer]] = []
-    for buffer in buffers:
-        offset, met = 0, [(start, other) for start, other in placed if other.meets(buffer)]
-        for start, other in sorted(met, key=lambda pair: pair[0]):
-            if offset + buffer.bytes <= start:
-                break
-            offset = max(offset, _aligned(start + other.bytes))
-        placed.append((offset, buffer))
-    end = max((offset + b.bytes for offset, b in placed), default=0)
-    return {b.name: offset for offset, b in placed}, end
+def _common(bytes_x: int, bytes_out: int, distance: int) -> int:
+    """Bytes that two pieces share, of which the second starts `distance` after the first."""
+    return max(0, min(bytes_x, distance + bytes_out) - max(0, distance))
 
 
-def _aligned(offset: int) -> int:
-    return -(-offset // ALIGNMENT) * ALIGNMENT
+def in_order(graph: Graph, calls: Calls, plan: Plan) -> dict[str, list[Call]]:
+    """Each op's calls, backwards where the plan needs that."""
+    return {op.name: [_ordered(graph, op, call, plan) for call in calls[op.name]] for op in graph.ops}
 
 
-def _worst_moment(buffers: list[Buffer]) -> tuple[int, list[Buffer]]:
-    """The first op where most bytes are alive, and those buffers, largest first."""
-    live = {i: [b for b in buffers if b.first <= i <= b.last] for i in {b.first for b in buffers}}
-    worst = max(live, key=lambda i: (sum(b.bytes for b in live[i]), -i), default=0)
-    return worst, sorted(live.get(worst, []), key=lambda b: (-b.bytes, b.name))
+def _ordered(graph: Graph, op: Op, call: Call, plan: Plan) -> Call:
+    """The first order whose distances to its operands the plan keeps; of several calls nothing overlaps."""
+    return next(order for order in orders(graph, call)
+                if len(orders(graph, call)) == 1 or _keeps(graph, op, order, plan))
+
+
+def _keeps(graph: Graph, op: Op, order: Call, plan: Plan) -> bool:
+    rules = operand_rules(graph, op, [replace(order, backwards=None)])
+    distance = {name: plan.offsets[op.name] - plan.offsets[name] for name in rules}
+    return not any(low < distance[name] < high for name, rule in rules.items() for low, high in rule)
