@@ -58,9 +58,21 @@ static inline int32_t tk_byte(uint32_t word, uint32_t number) {
     return (int8_t)(word >> 8 * number & 0xffu);
 }
 
+/* word, which the compiler then keeps in a register instead of making it anew from its value. */
+static inline uint32_t tk_kept(uint32_t word) {
+#ifdef __ARM_FEATURE_DSP
+    __asm__("" : "+r"(word));
+#endif
+    return word;
+}
+
 static inline int32_t tk_wrapping_sum(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
+
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+#define TK_DSP_ASSEMBLY /* whole loops may be written in it */
+#endif
 
 #ifdef __ARM_FEATURE_DSP
 
@@ -188,6 +200,17 @@ TK_DSP_SATURATE(tk_ssat16, "ssat %0, #16, %1", -32768, 32767)
 /* a * b / 2^32, rounded half up; rounded down; the first plus sum. */
 TK_DSP_HIGH(tk_smmulr, "smmulr %0, %1, %2", 0x80000000)
 TK_DSP_HIGH(tk_smmul, "smmul %0, %1, %2", 0)
+
+/* a * b / 2^32, rounded down, + sum; the same rounded half up. */
+static inline int32_t tk_smmla(int32_t a, int32_t b, int32_t sum) {
+#ifdef __ARM_FEATURE_DSP
+    int32_t total;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(total) : "r"(a), "r"(b), "r"(sum));
+    return total;
+#else
+    return tk_wrapping_sum(sum, tk_smmul(a, b));
+#endif
+}
 
 static inline int32_t tk_smmlar(int32_t a, int32_t b, int32_t sum) {
 #ifdef __ARM_FEATURE_DSP
