@@ -61,13 +61,18 @@ def random_feeds(graph, count: int, seed: int = 0) -> dict[str, np.ndarray]:
     return {name: rng.integers(-128, 128, (count, *shape)).astype(np.int8) for name, shape in shapes.items()}
 
 
-@contextmanager
-def countdown(target: str) -> Iterator[Callable[[int], int]]:
-    """n -> instructions of a model that runs a loop of two instructions n times, on the target."""
-    profile, port = load_target(target), {"c": (Port("n", (1, 4), "uint8"),)}
+def countdown_artifact(target: str) -> Artifact:
+    """A model that runs a loop of two instructions as often as its input, a little-endian uint32, says."""
+    port = {"c": (Port("n", (1, 4), "uint8"),)}
     manifest = Manifest(name="countdown", target=target, formats=("c",), inputs=port, outputs=port)
     files = {"model.h": COUNTDOWN_H.encode(), "model.c": COUNTDOWN_C.encode(), **kernel_files(["tk_model"])}
-    with qemu.open_device(Artifact(manifest, files), profile) as session:
+    return Artifact(manifest, files)
+
+
+@contextmanager
+def countdown(target: str) -> Iterator[Callable[[int], int]]:
+    """n -> instructions of the loop run n times on the target, and what leads to it."""
+    with qemu.open_device(countdown_artifact(target), load_target(target)) as session:
         yield lambda n: session.count([n.to_bytes(4, "little")]).instructions
 
 
