@@ -12,9 +12,10 @@ from toolchain.ir.ops import APART, OPS, graph_macs
 from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
-from toolchain.lower.c.memory import Plan, buffer_owners, in_order, plan_arena
+from toolchain.lower.c.memory import Plan, in_order, plan_arena
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
 from toolchain.lower.c.variants import choose
+from toolchain.lower.c.views import Layout, lay_out
 from toolchain.lower.tflite_border import with_border
 
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
@@ -116,8 +117,9 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     Raises Unsupported listing every op that has no integer kernel.
     """
     digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
-    calls = choose(_calls(graph), machine)
-    plan = plan_arena(graph, calls)
+    layout = lay_out(graph)
+    calls = choose(_calls(graph, layout), machine)
+    plan = plan_arena(graph, calls, layout)
     page = model_page(graph, name or graph.name, in_order(graph, calls, plan), plan) | {"digest": digest}
     page |= selftest_page(graph, vectors) if vectors else {}
     names = ("model.h", "model.c", *(["selftest.c"] if vectors else []))
@@ -135,14 +137,16 @@ def _with_int32(graph: Graph) -> Graph:
     return replace(graph, tensors=tensors, ops=tuple(ops))
 
 
-def _calls(graph: Graph) -> dict[str, list[Call]]:
-    """Op name -> its kernel calls; none for a reshape that only renames bytes. Raises Unsupported."""
-    owners, calls, problems = buffer_owners(graph), {}, list(_port_problems(graph))
+def _calls(graph: Graph, layout: Layout) -> dict[str, list[Call]]:
+    """Op name -> its kernel calls; none for what is there already. Raises Unsupported."""
+    calls, problems = {}, list(_port_problems(graph))
     for op in graph.ops:
-        renames = op.kind == "reshape" and owners[op.name] != op.name
         try:
             _require_codes(graph, op)
-            calls[op.name] = [] if renames else _as_list(CALLS[op.kind](graph, op))
+            calls[op.name] = [] if op.name in layout.views else _as_list(CALLS[op.kind](graph, op))
+            if op.kind == "concat":
+                there = layout.in_place(graph, op)
+                calls[op.name] = [c for c, done in zip(calls[op.name], there, strict=True) if not done]
         except Unsupported as error:
             problems.append(str(error))
     if problems:

@@ -12,17 +12,10 @@ from toolchain.ir.graph import Graph, Op
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.lifetimes import Calls, Pair, Span, distances, operand_rules, orders, spans
 from toolchain.lower.c.packing import Interval, Pieces, end_of, pack
-from toolchain.lower.c.views import Layout, byte_size, in_bytes, lay_out
-
-__all__ = ["byte_size", "in_bytes"]
+from toolchain.lower.c.views import Layout, lay_out
 
 ALIGNMENT = 8
 """Of everything in the arena but views: what words, int64 and a 64-bit bus like. The arena itself: 16."""
-
-
-def buffer_owners(graph: Graph) -> dict[str, str]:
-    """Activation -> the activation whose bytes it shares."""
-    return {name: place.owner for name, place in lay_out(graph, ("reshape",)).places.items()}
 
 
 @dataclass(frozen=True, eq=False)

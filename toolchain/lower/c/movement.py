@@ -13,8 +13,8 @@ from toolchain.ir.quant import clamp_range, quantize
 from toolchain.lower.c.axes import collapse, columns, strides
 from toolchain.lower.c.call import SUFFIX, Call
 from toolchain.lower.c.curves import require_16_bit_kernel
-from toolchain.lower.c.memory import byte_size, in_bytes
 from toolchain.lower.c.pack import code_range, window_sizes
+from toolchain.lower.c.views import byte_size, in_bytes
 from toolchain.runtime.codes import expect_same
 from toolchain.runtime.multipliers import average, ratio
 

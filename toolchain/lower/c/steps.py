@@ -8,8 +8,9 @@ import numpy as np
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import op_macs
 from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
-from toolchain.lower.c.memory import Plan, buffer_owners, byte_size
+from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.names import Symbols, plain
+from toolchain.lower.c.views import byte_size
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ class Printer:
 
     def __init__(self, graph: Graph, calls: Mapping[str, list[Call]], plan: Plan):
         self.graph, self.calls, self.plan = graph, calls, plan
-        self.symbols, self.owners, self.pool = Symbols(), buffer_owners(graph), Pool()
-        self.outside: dict[str, str] = {}
+        self.symbols, self.places, self.pool = Symbols(), plan.layout.places, Pool()
+        self.outside: dict[str, tuple[str, str, str]] = {}
         for argument, name in zip(port_names("input", len(graph.inputs)), graph.inputs, strict=True):
-            self.outside[self.owners[name]] = _as_bytes(argument, self._dtype(name))
-        for argument, name in self._outputs():
-            self.outside.setdefault(self.owners[name], argument)
+            self.outside[self.places[name].owner] = argument, self._dtype(name), "const "
+        for argument, name in zip(port_names("output", len(graph.outputs)), graph.outputs, strict=True):
+            self.outside.setdefault(self.places[name].owner, (argument, self._dtype(name), ""))
 
     def _outputs(self) -> list[tuple[str, str]]:
         """Argument as kernels take it, tensor."""
@@ -88,8 +89,13 @@ class Printer:
         tensor = self.graph.tensors[name]
         if tensor.is_constant:
             return _as_bytes(self.pool.array_name(tensor.data), tensor.dtype)
-        owner = self.owners[name]
-        return self.outside.get(owner) or f"memory + {self.plan.offsets[owner]}"
+        place = self.places[name]
+        if place.owner not in self.outside:
+            return f"memory + {self.plan.offsets[name]}"
+        argument, dtype, const = self.outside[place.owner]
+        if place.offset:
+            return _as_bytes(argument, dtype, f"{const}int8_t *") + f" + {place.offset}"
+        return _as_bytes(argument, dtype, f"{const}void *")
 
     def _step(self, op: Op) -> Step:
         calls, symbol = self.calls[op.name], self.symbols.of(op.name)

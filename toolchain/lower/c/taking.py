@@ -9,7 +9,7 @@ from toolchain.errors import BadModel, Unsupported
 from toolchain.ir.graph import Graph, Op, Shape
 from toolchain.lower.c.axes import strides
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.memory import in_bytes
+from toolchain.lower.c.views import in_bytes
 from toolchain.runtime.codes import expect_same
 from toolchain.runtime.resize import nearest
 
