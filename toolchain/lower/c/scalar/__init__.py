@@ -1,1 +1,1 @@
-"""Kernels for cores that multiply one pair at a time: Cortex-M0+, M3, RISC-V."""
+"""Kernels for cores with neither DSP nor vector instructions: Cortex-M0, M0+, M3, RV32IM."""

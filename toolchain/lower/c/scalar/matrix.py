@@ -1,0 +1,63 @@
+"""Fully connected and convolution: four channels' weights side by side."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.lower.c.call import Array, Call, Value
+from toolchain.lower.c.overlap import ascending, descending, row_steps, window_starts
+from toolchain.lower.c.scalar.output import absolute_sums, short_output
+
+AT_ONCE = 2
+"""Rows or pixels."""
+
+
+def fully_connected(call: Call) -> Call | None:
+    """tk_fully_connected_s8_scalar"""
+    rows, matrix = call.params["rows"], call.params["matrix"]
+    packed = _matrix(matrix)
+    if packed is None:
+        return None
+    first, end = row_steps(rows, AT_ONCE)
+    depth, channels = matrix["depth"], matrix["channels"]
+    params = {"rows": rows, "depth": depth, "backwards": 0, "matrix": packed}
+    forwards = Call("tk_fully_connected_s8_scalar", call.operands, params, work=_work(rows, matrix),
+                    overlaps=(ascending(first * depth, end * channels),))
+    first, end = rows - end, rows - first
+    over = descending(end * depth, first * channels, (rows * depth, rows * channels))
+    return replace(forwards, backwards=replace(forwards, params={**params, "backwards": 1}, overlaps=(over,)))
+
+
+def conv2d(call: Call) -> Call | None:
+    """tk_conv2d_s8_scalar"""
+    window, matrix = call.params["window"], call.params["matrix"]
+    packed = _matrix(matrix)
+    if packed is None:
+        return None
+    pixels = window["output_height"] * window["output_width"]
+    first, end = row_steps(pixels, AT_ONCE)
+    over = ascending(window_starts(window)[first], end * matrix["channels"])
+    return Call("tk_conv2d_s8_scalar", call.operands, {"window": window, "matrix": packed},
+                scratch_bytes=AT_ONCE * matrix["depth"], overlaps=(over,), work=_work(pixels, matrix))
+
+
+def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
+    """tk_matrix_s8_scalar_params of tk_matrix_s8_params."""
+    weight = matrix["weight"].data
+    output = short_output(matrix["output"], absolute_sums(weight))
+    if output is None:
+        return None
+    fours = len(weight) // 4 * 4
+    side_by_side = weight[:fours].reshape(-1, 4, weight.shape[1]).transpose(0, 2, 1)
+    packed = np.concatenate([side_by_side.ravel(), weight[fours:].ravel()])
+    return {"channels": matrix["channels"], "weight": Array("weight", packed), "output": output}
+
+
+def _work(rows: int, matrix: Mapping[str, Value]) -> dict[str, int]:
+    channels, depth, alone = matrix["channels"], matrix["depth"], rows % AT_ONCE
+    return {"products": (rows - alone) * depth * (channels - channels % 4),
+            "lone_row_products": alone * depth * (channels - channels % 4),
+            "lone_channel_products": rows * depth * (channels % 4),
+            "fours": -(-rows // AT_ONCE) * (channels // 4), "outputs": rows * channels, "rows": rows,
+            "calls": 1}
