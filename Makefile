@@ -153,10 +153,18 @@ $(TARGETS): %: setup
 $(TARGETS:%=bench-%): bench-%: %
 	$(EDGE) bench build/$(NAME)/$* $(if $(DEVICE),--device $(DEVICE))
 
+# a family: what one board has no room for is refused with the shortfall, the others are built all the same
+ALL_OF := $(MAKE) --no-print-directory --keep-going -o setup
 .PHONY: android raspberry-pi microcontroller bench-android bench-raspberry-pi bench-microcontroller
-android: $(ANDROID)  ## build for the whole family
-raspberry-pi: $(PI)  ## build for the whole family
-microcontroller: $(MCU)  ## build for the whole family
-bench-android: $(ANDROID:%=bench-%)  ## build, run and measure the family
-bench-raspberry-pi: $(PI:%=bench-%)  ## build, run and measure the family
-bench-microcontroller: $(MCU:%=bench-%)  ## build, run and measure the family
+android: setup  ## build for the whole family
+	+@$(ALL_OF) $(ANDROID)
+raspberry-pi: setup  ## build for the whole family
+	+@$(ALL_OF) $(PI)
+microcontroller: setup  ## build for the whole family
+	+@$(ALL_OF) $(MCU)
+bench-android: setup  ## build, run and measure the family
+	+@$(ALL_OF) $(ANDROID:%=bench-%)
+bench-raspberry-pi: setup  ## build, run and measure the family
+	+@$(ALL_OF) $(PI:%=bench-%)
+bench-microcontroller: setup  ## build, run and measure the family
+	+@$(ALL_OF) $(MCU:%=bench-%)

@@ -1,18 +1,23 @@
 #!/bin/sh
-# Install the system packages that are missing: a C compiler for the host, one for Cortex-M with its C library's
-# headers, QEMU, and Python's venv. Debian and Ubuntu, as root or with sudo; elsewhere it prints what is missing.
+# Install the system packages that are missing: two C compilers for the host, one for Cortex-M and one for RISC-V
+# with their C libraries, QEMU for both, and Python's venv. Debian and Ubuntu, as root or with sudo; elsewhere it
+# prints what is missing.
 # usage: setup_system.sh [PYTHON]
 set -eu
 python="${1:-python3}"
 
-compiles() {  # compiles COMPILER: it exists and finds a C library's headers
-    printf '#include <stdio.h>\n#include <string.h>\n' | "$1" -x c -E - >/dev/null 2>&1
+compiles() {  # compiles COMPILER [OPTION]: it exists and finds a C library's headers
+    printf '#include <stdio.h>\n#include <string.h>\n' | "$@" -x c -E - >/dev/null 2>&1
 }
 
 missing=""
 compiles cc || missing="$missing gcc libc6-dev"
 compiles arm-none-eabi-gcc || missing="$missing gcc-arm-none-eabi libnewlib-arm-none-eabi"
+compiles riscv64-unknown-elf-gcc --specs=picolibc.specs ||
+    missing="$missing gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
 command -v qemu-system-arm >/dev/null || missing="$missing qemu-system-arm"
+command -v qemu-system-riscv32 >/dev/null || missing="$missing qemu-system-misc"
+command -v clang >/dev/null || missing="$missing clang"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -z "$missing" ] && exit 0
 

@@ -6,10 +6,15 @@ import shutil
 import msgspec
 
 SYSTEM = {
-    "gcc": ("gcc", "compiles the C of a network for this host in tests"),
+    "gcc": ("gcc", "compiles the C of a network for this host in tests, and the plugin that counts "
+                   "instructions by address"),
+    "clang": ("clang", "compiles the C of a network a second time in tests"),
     "arm-none-eabi-gcc": ("gcc-arm-none-eabi libnewlib-arm-none-eabi",
                           "builds firmware for Cortex-M targets"),
+    "riscv64-unknown-elf-gcc": ("gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+                                "builds firmware for RISC-V targets"),
     "qemu-system-arm": ("qemu-system-arm", "runs Cortex-M firmware without a board"),
+    "qemu-system-riscv32": ("qemu-system-misc", "runs RISC-V firmware without a board"),
 }
 PACKAGES = {
     "ai-edge-litert": (True, "runs .tflite files"),

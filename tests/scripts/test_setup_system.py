@@ -4,7 +4,11 @@ from pathlib import Path
 import subprocess
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "setup_system.sh"
-ALL = "gcc libc6-dev gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm python3-venv"
+ARM = "gcc-arm-none-eabi libnewlib-arm-none-eabi"
+RISCV = "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
+ALL = f"gcc libc6-dev {ARM} {RISCV} qemu-system-arm qemu-system-misc clang python3-venv"
+TOOLS = ("cc", "clang", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "qemu-system-arm", "qemu-system-riscv32",
+         "python3")
 
 
 def run_with(tools: dict[str, str], folder: Path) -> subprocess.CompletedProcess:
@@ -18,8 +22,7 @@ def run_with(tools: dict[str, str], folder: Path) -> subprocess.CompletedProcess
 
 
 def test_nothing_to_do_is_silent(tmp_path):
-    present = dict.fromkeys(["cc", "arm-none-eabi-gcc", "qemu-system-arm", "python3"], "exit 0")
-    done = run_with(present, tmp_path)
+    done = run_with(dict.fromkeys(TOOLS, "exit 0"), tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -31,15 +34,23 @@ def test_without_root_it_prints_the_command_and_stops(tmp_path):
 
 def test_root_installs_what_is_missing_and_only_that(tmp_path):
     ran = tmp_path / "ran"
-    present = dict.fromkeys(["cc", "python3", "qemu-system-arm"], "exit 0")
+    absent = {"arm-none-eabi-gcc", "qemu-system-riscv32"}
+    present = dict.fromkeys(set(TOOLS) - absent, "exit 0")
     as_root = {"apt-get": f'echo "$@" >> {ran}', "id": "echo 0", "env": 'shift; exec "$@"'}
     done = run_with(present | as_root, tmp_path)
     assert done.returncode == 0, done.stderr
     assert ran.read_text().splitlines() == [
-        "update -q", "install -y --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi"]
+        "update -q", f"install -y --no-install-recommends {ARM} qemu-system-misc"]
 
 
 def test_elsewhere_than_debian_it_names_what_is_missing(tmp_path):
     done = run_with({"python3": "exit 0", "cc": "exit 0"}, tmp_path)
     assert done.returncode == 1
-    assert "missing: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm" in done.stderr
+    assert f"missing: {ARM} {RISCV} qemu-system-arm qemu-system-misc clang (Debian's names)" in done.stderr
+
+
+def test_a_compiler_without_its_c_library_lacks_something(tmp_path):
+    """The one for RISC-V comes without."""
+    alone = {"riscv64-unknown-elf-gcc": '[ "$1" != --specs=picolibc.specs ]'}
+    done = run_with(dict.fromkeys(TOOLS, "exit 0") | alone, tmp_path)
+    assert f"missing: {RISCV} (Debian's names)" in done.stderr
