@@ -20,7 +20,7 @@ FLOORS = ("errors", "ir tomlfile atomic npz python_file scheme",
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
-KNOWS = {"device": {"errors", "tomlfile", "profile", "data", "measurement", "artifact", "runtime"},
+KNOWS = {"device": {"errors", "tomlfile", "atomic", "profile", "data", "measurement", "artifact", "runtime"},
          "report": {"errors", "profile", "measurement", "artifact"}}
 
 # Where a foreign package may be imported: rooms, or single modules.

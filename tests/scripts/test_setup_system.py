@@ -7,8 +7,8 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "setup_system.sh"
 ARM = "gcc-arm-none-eabi libnewlib-arm-none-eabi"
 RISCV = "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
 ALL = f"gcc libc6-dev {ARM} {RISCV} qemu-system-arm qemu-system-misc clang python3-venv"
-TOOLS = ("cc", "clang", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "qemu-system-arm", "qemu-system-riscv32",
-         "python3")
+TOOLS = ("cc", "clang", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "qemu-system-arm",
+         "qemu-system-riscv32", "python3")
 
 
 def run_with(tools: dict[str, str], folder: Path) -> subprocess.CompletedProcess:

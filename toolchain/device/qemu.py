@@ -151,15 +151,15 @@ def open_device(artifact: Artifact, profile: TargetProfile) -> Iterator[QemuSess
 
 
 @contextmanager
-def running(elf: bytes, profile: TargetProfile) -> Iterator[Dut]:
-    """The image on the profile's machine, having said hello."""
+def running(elf: bytes, profile: TargetProfile, options: tuple[str, ...] = ()) -> Iterator[Dut]:
+    """The image on the profile's machine, having said hello. options: more of QEMU's command line."""
     import serial
 
     with tempfile.TemporaryDirectory(prefix="edge-qemu-") as folder:
         image = Path(folder, "firmware.elf")
         image.write_bytes(elf)
-        process = subprocess.Popen(_command(image, profile), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen([*_command(image, profile), *options], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             with serial.Serial(_pty(process, profile)) as line:
                 dut = Dut(line, f"{profile.name} (QEMU's {profile.machine})")
