@@ -3,8 +3,8 @@
 import numpy as np
 
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.overlap import ascending
-from toolchain.lower.c.scalar.output import absolute_sums, short_output
+from toolchain.lower.c.scalar.order import forwards
+from toolchain.lower.c.scalar.output import short_output
 
 TILE = 4
 """Pixels of a row at a time."""
@@ -14,7 +14,7 @@ def depthwise_conv2d(call: Call) -> Call | None:
     """tk_depthwise_conv2d_s8_scalar"""
     window, channels = call.params["window"], call.params["window"]["channels"]
     weight = np.ascontiguousarray(call.params["weight"].data.reshape(-1, channels).T)
-    output = short_output(call.params["output"], absolute_sums(weight))
+    output = short_output(call.params["output"], weight)
     if output is None:
         return None
     lines, line = _lines(window), _line(window)
@@ -41,7 +41,7 @@ def _overlap(window, lines: int):
     row = np.arange(window["output_height"])
     taken = np.clip(row * window["stride_height"] - window["pad_top"] + lines, 0, window["input_height"])
     pitch, size = (window[f"{side}_width"] * window["channels"] for side in ("input", "output"))
-    return ascending(taken * pitch, (row + 1) * size)
+    return forwards(taken * pitch, (row + 1) * size)
 
 
 def _work(window, taps: int) -> dict[str, int]:

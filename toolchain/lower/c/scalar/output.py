@@ -1,31 +1,51 @@
-"""The short way from sums to codes (tk_output_s8_scalar.h), where a network's numbers allow it."""
+"""The short way from sums to codes (tk_output_s8_scalar.h), channel by channel."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from toolchain.lower.c.call import Array, Value
+from toolchain.lower.c.dsp.channels import Portable, portable_channels
 
 LARGEST_SUM = 2**30
 LONGEST_SHIFT = 22
+STEP_SHIFT = 20
+"""Of a channel with one step: sums move by less than a code, and a bias reaches every code."""
 
 
-def short_output(output: Mapping[str, Value], weight_sums: np.ndarray) -> dict[str, Value] | None:
-    """tk_output_s8_scalar_params of tk_output_s8_params; None where a sum may be too large, a shift is
-    none or to the left, or a multiplier 0.
+def short_output(output: Mapping[str, Value], weight: np.ndarray) -> dict[str, Value] | None:
+    """tk_output_s8_scalar_params of tk_output_s8_params; None where a channel has no short way.
 
-    weight_sums: of the absolute weights of each channel
+    weight: (channels, products)
     """
-    bias, multiplier, shift = (output[role].data.astype(np.int64) for role in ("bias", "multiplier", "shift"))
-    sums_fit = (np.abs(bias) + 128 * weight_sums.astype(np.int64) < LARGEST_SUM).all()
-    if not sums_fit or (multiplier < 2**30).any() or (shift >= 0).any() or (shift < -LONGEST_SHIFT).any():
+    found = [_short(channel) for channel in portable_channels(weight, output)]
+    if None in found:
         return None
+    bias, multiplier, right = np.array(found, np.int64).T
     zero_point, wrapped = output["zero_point"], (2 * multiplier - 2**32).astype(np.int32)
-    return {"bias": output["bias"], "multiplier": Array("multiplier", wrapped),
-            "right": Array("right", (-shift).astype(np.int8)), "offset": 2 * zero_point + 1,
+    return {"bias": Array("bias", bias.astype(np.int32)), "multiplier": Array("multiplier", wrapped),
+            "right": Array("right", right.astype(np.int8)), "offset": 2 * zero_point + 1,
             "low": zero_point + output["low"], "high": zero_point + output["high"]}
 
 
-def absolute_sums(weight: np.ndarray) -> np.ndarray:
-    """Per row of (channels, products)."""
-    return np.abs(weight.astype(np.int32)).sum(1)
+def _short(channel: Portable) -> tuple[int, int, int] | None:
+    """(bias, multiplier, right) by its own numbers, or by those of a step."""
+    largest = max(abs(channel.least + channel.bias), abs(channel.most + channel.bias))
+    if largest < LARGEST_SUM and channel.multiplier >= 2**30 and -LONGEST_SHIFT <= channel.shift <= -1:
+        return channel.bias, channel.multiplier, -channel.shift
+    return None if channel.wraps() else _step(channel)
+
+
+def _step(channel: Portable) -> tuple[int, int, int] | None:
+    """Where all sums together make two neighbouring codes at most, as with weights that are next to nothing:
+    numbers of its own that make the higher code of the same sums. None where there are more codes."""
+    low, high = channel.code(channel.least), channel.code(channel.most)
+    if high - low > 1 or channel.most - channel.least >= 2**STEP_SHIFT:
+        return None
+    below, first = channel.least - 1, channel.most if low < high else channel.least
+    while first - below > 1:
+        middle = (below + first) // 2
+        below, first = (middle, first) if channel.code(middle) < high else (below, middle)
+    half_way = 2 * (high - channel.zero_point) - 1
+    edge = half_way * 2**STEP_SHIFT - (1 if half_way > 0 else -1)
+    return edge - first, 2**30, STEP_SHIFT
