@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from tests.lower.c.nets import residual_net
-from toolchain.artifact import Artifact, Manifest
+from toolchain.artifact import Artifact, Manifest, Port
 from toolchain.device.firmware import build_firmware, model_facts, source_folders
+from toolchain.device.mlperf import program_flags
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
@@ -93,8 +94,12 @@ def test_a_target_without_firmware(built):
         build_firmware(built, smaller(folder="targets/nowhere"))
 
 
+AUTOENCODER = Manifest(name="x", target="", formats=("c",),
+                       inputs={"c": (Port("x", (1, 640), "int8", 0.4, 89),)},
+                       outputs={"c": (Port("y", (1, 640), "int8", 0.3, -96),)})
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-fsyntax-only",
-          "-DTK_MODEL=residual_model", "-DTK_ARENA_BYTES=1152u")
+          "-DTK_MODEL=residual_model", "-DTK_LAYER_NAMES=residual_layers", "-DTK_ARENA_BYTES=1152u",
+          *program_flags(AUTOENCODER, PROFILE))
 
 
 def complaints(profile, folders, *headers) -> str:
@@ -113,17 +118,20 @@ def test_all_kernels_compile_without_a_warning(built, tmp_path):
 
 
 @pytest.mark.parametrize("target", MICROCONTROLLERS)
-def test_a_boards_c_compiles_without_a_warning(target):
+@pytest.mark.parametrize("options", [(), ("-DTK_ENERGY", "-DTK_LAYERS")], ids=str)
+def test_a_boards_c_compiles_without_a_warning(target, options):
     profile = load_target(target)
+    profile = msgspec.structs.replace(profile, cflags=(*profile.cflags, *options))
     assert complaints(profile, source_folders(profile), ROOM / "kernels") == ""
 
 
 def test_a_targets_own_file_takes_a_shared_ones_place(built, tmp_path):
-    shutil.copytree(Path(PROFILE.folder), tmp_path / "mine")
-    own = tmp_path / "mine/firmware/main.c"
+    folder = tmp_path / PROFILE.name
+    shutil.copytree(Path(PROFILE.folder), folder)
+    own = folder / "firmware/main.c"
     own.write_text("#error mine\n")
     with pytest.raises(BadConfig, match="error: #error mine"):
-        build_firmware(built, load_target(str(tmp_path / "mine")))
+        build_firmware(built, load_target(str(folder)))
     own.unlink()
-    whole = build_firmware(built, load_target(str(tmp_path / "mine")))
+    whole = build_firmware(built, load_target(str(folder)))
     assert whole.elf == build_firmware(built, PROFILE).elf

@@ -1,82 +1,171 @@
-"""The host's side of the line protocol, against a scripted device."""
+"""The host's side of the serial protocol, against a scripted device."""
 
 import re
 import zlib
 
 import pytest
 
-from toolchain.device.protocol import Dut, Inference, Model
+from toolchain.device import protocol
+from toolchain.device.protocol import Dut, Inference, Model, Window
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 
 
 class ScriptedLine:
-    """Answers each line that is written with what the script has for it; raw bytes are kept aside."""
+    """Answers each command that is written with the lines that the script has for it, and "m-ready"."""
 
-    def __init__(self, script: dict[str, bytes]):
-        self.script, self.raw, self.timeout, self._waiting = script, b"", None, b""
+    def __init__(self, script: dict[str, list[str]], ready: bytes = b"m-ready\r\n", said: bytes = b""):
+        self.script, self.ready, self.timeout, self.heard, self._waiting = script, ready, None, [], said
 
     def write(self, data: bytes) -> int:
-        for line in data.decode("latin-1").splitlines():
-            if line in self.script:
-                self._waiting += self.script[line]
-            else:
-                self.raw += line.encode("latin-1")
+        assert data.endswith(b"%") and len(data) <= 81
+        for command in data.decode("ascii").split("%")[:-1]:
+            self.heard.append(command)
+            lines = self.script.get(command, [f"e-[Unknown command: {command}]"])
+            self._waiting += "".join(f"{line}\r\n" for line in lines).encode("latin-1") + self.ready
         return len(data)
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._waiting)
 
     def read(self, size: int) -> bytes:
         taken, self._waiting = self._waiting[:size], self._waiting[size:]
         return taken
 
-    def read_until(self, expected: bytes) -> bytes:
-        end = self._waiting.find(expected)
-        return self.read(end + 1 if end >= 0 else len(self._waiting))
 
-
-def dut(script: dict[str, bytes]) -> Dut:
+def dut(script: dict[str, list[str]]) -> Dut:
     return Dut(ScriptedLine(script), "board")
 
 
+def loading(data: bytes, checksum: int | None = None) -> dict[str, list[str]]:
+    """A device that takes these bytes as codes."""
+    pieces = [f"db {data[i:i + 31].hex()}" for i in range(0, len(data), 31)]
+    crc = zlib.crc32(data) if checksum is None else checksum
+    return {f"db codes {len(data)}": [f"m-[Expecting {len(data)} bytes]"], **{piece: [] for piece in pieces},
+            pieces[-1]: ["m-load-done"], "db crc": [f"m-crc-{crc:08x}"]}
+
+
 def test_greeting_skips_what_was_said_before(monkeypatch):
-    monkeypatch.setattr("toolchain.device.protocol.HELLO_S", 0.01)
-    dut({"hello edge0": b"\xff\x00rror fault\n", "hello edge1": b"ok hello edge0\nok hello edge1\n"}).greet()
+    monkeypatch.setattr(protocol, "HELLO_S", 0.01)
+    line = ScriptedLine({}, said=b"\xff\x00e-[Fault]\r\nm-lap-us-3\r\nm-ready\r\n")
+    board = Dut(line, "board")
+    board.greet()
+    line.script["name"] = ["m-name-dut-[mine]"]
+    assert board.vendor() == "mine" and line.heard == ["", "edge0", "name"]
 
 
-def test_model_with_a_name_of_words():
-    told = dut({"model": b"ok model ab12 5504 2 490 7 1 12 key words\n"}).model()
-    assert told == Model("key words", "ab12", 5504, (490, 7), (12,))
+def test_nobody_there(monkeypatch):
+    monkeypatch.setattr(protocol, "HELLOS", 2)
+    monkeypatch.setattr(protocol, "HELLO_S", 0.01)
+    line = ScriptedLine({"": [], "edge0": [], "edge1": []}, ready=b"")
+    message = "board says nothing: 2 hellos, 0 s apart, went unanswered; is our firmware on it"
+    with pytest.raises(DeviceUnavailable, match=message):
+        Dut(line, "board").greet()
 
 
-def test_inference():
-    assert dut({"infer": b"ok infer 12 4 236\n"}).infer() == Inference(12, 4, 236)
+def test_model():
+    lines = ["m-digest-[ab12]", "m-arena-5504", "m-hz-25000000", "m-input-490", "m-input-7", "m-output-12"]
+    assert dut({"model": lines}).model() == Model("ab12", 5504, 25_000_000, (490, 7), (12,))
 
 
-def test_input_is_sent_with_its_checksum():
-    data = b"\x01\x02\x80"
-    line = ScriptedLine({f"input 1 {zlib.crc32(data):08x}": b"ok input 1\n"})
-    Dut(line, "board").write_input(1, data)
-    assert line.raw == data
+def test_a_model_without_a_size_is_not_believed():
+    with pytest.raises(InvalidMeasurement, match=re.escape("board answered 'm-digest-[ab12]' to 'model'")):
+        dut({"model": ["m-digest-[ab12]"]}).model()
+
+
+def test_profile():
+    lines = ["m-profile-[ULPMark for tinyML Firmware V0.0.1]", "m-model-[kws01]"]
+    assert dut({"profile": lines}).task() == "kws01"
+
+
+def test_a_counted_inference():
+    assert dut({"count": ["m-ticks-12", "m-empty-4", "m-stack-236"]}).count() == Inference(12, 4, 236)
+
+
+def test_a_window_of_inferences():
+    lines = ["m-warmup-start-2", "m-warmup-done", "m-infer-start-10", "m-lap-us-5000000000",
+             "m-lap-us-5000012345", "m-infer-done", "m-results-[0.004,-0.250,1.000]"]
+    assert dut({"infer 10 2": lines}).infer(10, 2) == Window(10, 12_345, (0.004, -0.25, 1.0))
+
+
+def test_a_window_without_laps_is_of_firmware_for_energy():
+    lines = ["m-warmup-start-0", "m-warmup-done", "m-infer-start-1", "m-infer-done", "m-results-[1.000]"]
+    assert dut({"infer 1 0": lines}).infer() == Window(1, None, (1.0,))
+
+
+@pytest.mark.parametrize("lines", [["m-lap-us-5", "m-results-[0.1]"], ["m-lap-us-5", "m-lap-us-6"]])
+def test_a_window_that_lacks_something(lines):
+    with pytest.raises(InvalidMeasurement, match="board answered 'm-lap-us-5 .*' to 'infer 1 0'"):
+        dut({"infer 1 0": lines}).infer()
+
+
+def test_results_that_are_no_numbers():
+    with pytest.raises(InvalidMeasurement, match=re.escape("board: results '0.1,?.2' are no numbers")):
+        dut({"results": ["m-results-[0.1,?.2]"]}).results()
+
+
+def test_layers():
+    lines = ["m-layer-12-[conv2d a [1]]", "m-layer-3-[relu]"]
+    assert dut({"layers": lines}).layers() == [("conv2d a [1]", 12), ("relu", 3)]
+
+
+def test_inputs_are_sent_31_bytes_at_a_time_each_at_a_multiple_of_16():
+    first, second = bytes(range(37)), b"\x80\xff"
+    data = first + bytes(11) + second
+    line = ScriptedLine(loading(data))
+    Dut(line, "board").load_codes([first, second])
+    assert line.heard == ["db codes 50", f"db {data[:31].hex()}", f"db {data[31:].hex()}", "db crc"]
+
+
+def test_an_input_that_the_device_still_holds_is_not_sent_again():
+    line = ScriptedLine(loading(b"abc"))
+    board = Dut(line, "board")
+    board.load_codes([b"abc"])
+    board.load_codes([b"abc"])
+    line.script["db crc"] = ["m-crc-00000000"]
+    with pytest.raises(InvalidMeasurement):
+        board.load_codes([b"abc"])
+    assert line.heard.count("db codes 3") == 2
+
+
+def test_an_input_that_arrives_damaged():
+    message = "board: 3 bytes of input arrived damaged: their checksum is 00000007, not 352441c2"
+    with pytest.raises(InvalidMeasurement, match=message):
+        dut(loading(b"abc", checksum=7)).load_codes([b"abc"])
+
+
+def test_a_load_that_is_not_done():
+    script = loading(b"abc") | {"db 616263": []}
+    with pytest.raises(InvalidMeasurement, match="board answered '' to 'db 616263'"):
+        dut(script).load_codes([b"abc"])
+
+
+def test_an_input_as_mlperf_tiny_sends_it():
+    line = ScriptedLine({"db load 2": ["m-[Expecting 2 bytes]"], "db 0180": ["m-load-done"]})
+    Dut(line, "board").load(b"\x01\x80")
+    assert line.heard == ["db load 2", "db 0180"]
 
 
 def test_output_that_arrives_whole():
-    data = bytes(range(7))
-    answer = f"ok output 0 7 {zlib.crc32(data):08x}\n".encode()
-    assert dut({"output 0": answer + data}).read_output(0) == data
+    data = bytes(range(10))
+    lines = ["m-output-00-01-02-03-04-05-06-07", "m-output-08-09", f"m-crc-{zlib.crc32(data):08x}"]
+    assert dut({"output 0": lines}).read_output(0) == data
 
 
-@pytest.mark.parametrize("data", [b"abcdefX", b"abc"])
-def test_damaged_output_is_no_measurement(data):
-    answer = f"ok output 0 7 {zlib.crc32(b'abcdefg'):08x}\n".encode()
-    message = f"board: output 0 arrived damaged: {len(data)} of 7 bytes, or a wrong checksum"
-    with pytest.raises(InvalidMeasurement, match=message):
-        dut({"output 0": answer + data}).read_output(0)
+@pytest.mark.parametrize("line", ["m-output-00-02", "m-output-00", "m-outpuX-00-01"])
+def test_damaged_output_is_no_measurement(line):
+    with pytest.raises(InvalidMeasurement, match="board: output 0 arrived damaged: . bytes, whose"):
+        dut({"output 0": [line, f"m-crc-{zlib.crc32(bytes([0, 1])):08x}"]}).read_output(0)
 
 
 def test_no_answer_in_time():
-    with pytest.raises(DeviceUnavailable, match="board gave no answer to 'model' within 10 s"):
-        dut({"model": b"ok mod"}).model()
+    line = ScriptedLine({"model": ["m-digest-[ab"]}, ready=b"m-rea")
+    message = "board gave no answer to 'model' within 10 s; its last line is 'm-digest-"
+    with pytest.raises(DeviceUnavailable, match=message):
+        Dut(line, "board").model()
 
 
 def test_an_error_is_told():
-    message = re.escape("board answered 'error the stack overflowed' to 'infer'")
+    message = re.escape("board answered 'e-[The stack overflowed]' to 'count'")
     with pytest.raises(InvalidMeasurement, match=message):
-        dut({"infer": b"error the stack overflowed\n"}).infer()
+        dut({"count": ["e-[The stack overflowed]"]}).count()

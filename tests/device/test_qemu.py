@@ -137,11 +137,11 @@ def test_a_device_that_says_nothing(monkeypatch):
 @pytest.mark.emulated
 def test_an_unknown_command_is_an_error():
     with qemu.running(build_firmware(artifact(residual_net()), PROFILE).elf, PROFILE) as dut:
-        with pytest.raises(InvalidMeasurement, match="answered 'error unknown command' to 'dance'"):
-            dut._ask("dance")
-        with pytest.raises(InvalidMeasurement, match="answered 'error no such output' to 'output 7'"):
+        with pytest.raises(InvalidMeasurement, match=r"answered 'e-\[Unknown command: dance\]' to 'dance'"):
+            dut.command("dance")
+        with pytest.raises(InvalidMeasurement, match=r"answered 'e-\[No such output\]' to 'output 7'"):
             dut.read_output(7)
-        assert dut.model().name == "residual"
+        assert dut.task() == "residual"
 
 
 def test_missing_emulator(monkeypatch):

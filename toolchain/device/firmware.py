@@ -1,6 +1,6 @@
 """Firmware: a model's C files and the target's own (start-up, clocks, serial line) linked; true sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import io
 from pathlib import Path
@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import tempfile
 
-from toolchain.artifact import Artifact
+from toolchain.artifact import Artifact, Manifest
+from toolchain.device.mlperf import program_flags
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.profile import TARGETS, TargetProfile
 
@@ -70,10 +71,12 @@ def build_firmware(artifact: Artifact, profile: TargetProfile) -> Firmware:
     compiler = _find_compiler(profile)
     model = {file: data for file, data in artifact.files.items()
              if file.endswith((".c", ".h")) and file not in ("selftest.c", "usage.c")}
+    board = _board_files(profile)
     with tempfile.TemporaryDirectory(prefix="edge-firmware-") as folder:
-        for file, data in {**_board_files(profile), **model}.items():
+        for file, data in {**board, **model}.items():
             Path(folder, file).write_bytes(data)
-        _compile(compiler, Path(folder), name, facts, profile)
+        small = sorted(file for file in board.keys() - model.keys() if file.endswith(".c"))
+        _compile(compiler, Path(folder), small, artifact.manifest, facts, profile)
         elf = Path(folder, "firmware.elf").read_bytes()
     return _sized(elf, facts)
 
@@ -133,19 +136,30 @@ def source_folders(profile: TargetProfile) -> tuple[Path, Path, Path]:
     return SHARED, SHARED / architecture, Path(profile.folder, "firmware")
 
 
-def _compile(compiler: str, folder: Path, name: str, facts: ModelFacts, profile: TargetProfile) -> None:
-    """One call. Raises DoesNotFit where the linker finds no room, BadConfig where it fails otherwise."""
-    given = [f"-DTK_MODEL={facts.symbol}_model", f"-DTK_ARENA_BYTES={facts.arena_bytes}u",
-             f"-Wl,--defsym=FLASH_BYTES={profile.flash_bytes}", f"-Wl,--defsym=RAM_BYTES={profile.ram_bytes}"]
-    units = sorted(path.name for path in folder.glob("*.c"))
-    done = subprocess.run([compiler, *profile.cflags, *FLAGS, *given, "-o", "firmware.elf", *units],
-                          cwd=folder, capture_output=True, text=True)
-    if overflows := dict(re.findall(r"region `(FLASH|RAM)' overflowed by (\d+) bytes", done.stderr)):
-        raise DoesNotFit(_overflow_message(name, overflows, facts, profile))
-    if done.returncode:
-        errors = re.findall(r".*(?:error|undefined reference).*", done.stderr) or [done.stderr.strip()[:200]]
-        raise BadConfig(f"{profile.compiler} cannot build the firmware of {name} for {profile.name}: "
-                        f"{errors[0]}; check compiler and cflags in its profile.toml")
+def _compile(compiler: str, folder: Path, small: Sequence[str], manifest: Manifest, facts: ModelFacts,
+             profile: TargetProfile) -> None:
+    """Objects of all .c files, those in `small` for size whatever the profile says, and then the image.
+
+    Raises DoesNotFit where the linker finds no room, BadConfig where a step fails otherwise.
+    """
+    given = [f"-DTK_MODEL={facts.symbol}_model", f"-DTK_LAYER_NAMES={facts.symbol}_layers",
+             f"-DTK_ARENA_BYTES={facts.arena_bytes}u", *program_flags(manifest, profile)]
+    rooms = [f"-Wl,--defsym=FLASH_BYTES={profile.flash_bytes}", f"-Wl,--defsym=RAM_BYTES={profile.ram_bytes}"]
+    others = sorted(path.name for path in folder.glob("*.[cS]") if path.name not in small)
+    for step in (["-Os", "-c", *small], ["-c", *others], ["-o", "firmware.elf", *rooms]):
+        objects = sorted(path.name for path in folder.glob("*.o")) if "-c" not in step else []
+        done = subprocess.run([compiler, *profile.cflags, *FLAGS, *given, *step, *objects], cwd=folder,
+                              capture_output=True, text=True)
+        if overflows := dict(re.findall(r"region `(FLASH|RAM)' overflowed by (\d+) bytes", done.stderr)):
+            raise DoesNotFit(_overflow_message(manifest.name, overflows, facts, profile))
+        if done.returncode:
+            raise BadConfig(_failure_message(done.stderr, manifest.name, profile))
+
+
+def _failure_message(said: str, name: str, profile: TargetProfile) -> str:
+    errors = re.findall(r".*(?:error|undefined reference).*", said) or [said.strip()[:200]]
+    return (f"{profile.compiler} cannot build the firmware of {name} for {profile.name}: {errors[0]}; check "
+            f"compiler and cflags in its profile.toml")
 
 
 def _overflow_message(name: str, overflows: Mapping[str, str], facts: ModelFacts,

@@ -1,39 +1,44 @@
-"""The host's side of the line protocol that targets/*/firmware/main.c speaks; that file defines it.
+"""The host's side of the protocol that targets/firmware/main.c speaks: MLPerf Tiny's, and words of our own.
 
-One command a line, one answer a line, raw bytes with a CRC-32 where they are announced.
+A command ends with '%'; the answer's lines end with CR LF, the last is "m-ready". "e-[...]" is an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+import re
 import time
 from typing import Protocol
 import zlib
 
+from toolchain.device.mlperf import ALIGNMENT
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 
 REPLY_S = 10.0
 INFER_S = 600.0
 HELLO_S = 1.0
 HELLOS = 20
+HEX_BYTES = 31
+"""Of a db command, as MLPerf Tiny's runner sends them."""
+READY = "m-ready"
 
 
 class Line(Protocol):
     """What is needed of a pyserial port."""
 
     timeout: float | None
+    in_waiting: int
 
     def write(self, data: bytes) -> int: ...
     def read(self, size: int) -> bytes: ...
-    def read_until(self, expected: bytes) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class Model:
-    """What the device says that it runs."""
+    """What the device says that it runs; sizes in bytes, its clock in ticks a second."""
 
-    name: str
     digest: str
     arena_bytes: int
+    hz: int
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
 
@@ -50,75 +55,174 @@ class Inference:
     stack_bytes: int
 
 
+@dataclass(frozen=True)
+class Window:
+    """Inferences between two timestamps.
+
+    microseconds: between them; None where the firmware was built for energy and pulses a pin instead
+    results:      the first output's reals, to three decimals
+    """
+
+    inferences: int
+    microseconds: int | None
+    results: tuple[float, ...]
+
+
 class Dut:
     """A device under test at the other end of a serial line.
 
-    Every method raises DeviceUnavailable where no answer comes in time, InvalidMeasurement where it is not
-    the one expected or bytes were damaged.
+    Every method raises DeviceUnavailable where no answer comes in time, InvalidMeasurement where it is an
+    error or not the one expected.
     """
 
     def __init__(self, line: Line, name: str):
-        self._line, self._name = line, name
+        self._line, self._name, self._unread, self._loaded = line, name, b"", b""
 
     def greet(self, still_there: Callable[[], None] = lambda: None) -> None:
-        """Say hello until the device does; what it said before is dropped.
+        """Say a word that the device does not know until it says so; what it said before is dropped.
 
-        still_there: called before each hello; may raise to end the wait
+        still_there: called before each word; may raise to end the wait
         """
         for attempt in range(HELLOS):
             still_there()
-            self._line.write(f"\nhello edge{attempt}\n".encode())
-            deadline = time.monotonic() + HELLO_S
-            while (answer := self._read_line(deadline - time.monotonic())) is not None:
-                if answer == f"ok hello edge{attempt}":
+            self._write(f"%edge{attempt}")
+            deadline, heard = time.monotonic() + HELLO_S, False
+            while (text := self._read_line(deadline)) is not None:
+                heard |= text == f"e-[Unknown command: edge{attempt}]"
+                if heard and text == READY:
                     return
         raise DeviceUnavailable(f"{self._name} says nothing: {HELLOS} hellos, {HELLO_S:.0f} s apart, went "
                                 f"unanswered; is our firmware on it, and is the line free?")
 
+    def command(self, command: str, seconds: float = REPLY_S) -> list[str]:
+        """Send a command without its '%'; the answer's lines without "m-ready"."""
+        self._write(command)
+        deadline, lines = time.monotonic() + seconds, []
+        while (text := self._read_line(deadline)) != READY:
+            if text is None:
+                raise DeviceUnavailable(f"{self._name} gave no answer to '{command}' within {seconds:.0f} s"
+                                        + (f"; its last line is '{lines[-1]}'" if lines else ""))
+            lines.append(text)
+        if wrong := [text for text in lines if text.startswith("e-[")]:
+            raise InvalidMeasurement(f"{self._name} answered '{wrong[0]}' to '{command}'")
+        return lines
+
+    def vendor(self) -> str:
+        """The name of the target that the firmware was built for."""
+        return self._ask("name", r"m-name-dut-\[(.*)\]")[0]
+
+    def task(self) -> str:
+        """kws01, ic01, vww01, ad01, or the artefact's name."""
+        return self._ask("profile", r"m-profile-\[.*\]", r"m-model-\[(.*)\]")[0]
+
     def model(self) -> Model:
-        digest, arena, *rest = self._ask("model").split(" ")
-        inputs, rest = _counted(rest)
-        outputs, rest = _counted(rest)
-        return Model(" ".join(rest), digest, int(arena), inputs, outputs)
+        lines = self.command("model")
+        digest = self._values(lines, "digest", r"\[(.*)\]")
+        arena, hz, inputs, outputs = (tuple(map(int, self._values(lines, word, r"(\d+)")))
+                                      for word in ("arena", "hz", "input", "output"))
+        if not (len(digest) == len(arena) == len(hz) == 1 and outputs):
+            raise self._unexpected("model", lines)
+        return Model(digest[0], arena[0], hz[0], inputs, outputs)
 
-    def write_input(self, index: int, data: bytes) -> None:
-        self._line.write(f"input {index} {zlib.crc32(data):08x}\n".encode())
-        self._line.write(data)
-        self._answer(f"input {index}")
+    def load(self, data: bytes) -> None:
+        """The input as MLPerf Tiny's runner sends it for this task (db.h)."""
+        self._load("db load", data)
 
-    def infer(self) -> Inference:
-        return Inference(*map(int, self._ask("infer", INFER_S).split(" ")))
+    def load_codes(self, inputs: Sequence[bytes]) -> None:
+        """Every input's codes, in order; not sent again where the device still holds them."""
+        data = b""
+        for codes in inputs:
+            data += bytes(-len(data) % ALIGNMENT) + codes
+        if data == self._loaded and self._checksum() == zlib.crc32(data):
+            return
+        self._load("db codes", data)
+        if (found := self._checksum()) != zlib.crc32(data):
+            raise InvalidMeasurement(f"{self._name}: {len(data):,} bytes of input arrived damaged: their "
+                                     f"checksum is {found:08x}, not {zlib.crc32(data):08x}")
+        self._loaded = data
+
+    def infer(self, times: int = 1, warmups: int = 0, seconds: float = INFER_S) -> Window:
+        """Warm-ups, then inferences between two timestamps, all of what is loaded."""
+        command = f"infer {times} {warmups}"
+        lines = self.command(command, seconds)
+        laps = [int(lap) for lap in self._values(lines, "lap-us", r"(\d+)")]
+        results = self._values(lines, "results", r"\[(.*)\]")
+        if len(results) != 1 or len(laps) not in (0, 2):
+            raise self._unexpected(command, lines)
+        return Window(times, laps[1] - laps[0] if laps else None, self._reals(results[0]))
+
+    def results(self) -> tuple[float, ...]:
+        """The last inference's."""
+        return self._reals(self._ask("results", r"m-results-\[(.*)\]")[0])
+
+    def count(self) -> Inference:
+        """One inference of what is loaded, counted."""
+        numbers = self._ask("count", r"m-ticks-(\d+)", r"m-empty-(\d+)", r"m-stack-(\d+)", seconds=INFER_S)
+        return Inference(*map(int, numbers))
+
+    def layers(self) -> list[tuple[str, int]]:
+        """(title, ticks) of each step of one inference, by firmware that was built with TK_LAYERS."""
+        lines = self.command("layers", INFER_S)
+        found = [re.fullmatch(r"m-layer-(\d+)-\[(.*)\]", text) for text in lines]
+        if not found or None in found:
+            raise self._unexpected("layers", lines)
+        return [(match[2], int(match[1])) for match in found]
 
     def read_output(self, index: int) -> bytes:
-        _, size, crc = self._ask(f"output {index}").split(" ")
-        self._line.timeout = REPLY_S
-        data = self._line.read(int(size))
-        if len(data) != int(size) or zlib.crc32(data) != int(crc, 16):
-            raise InvalidMeasurement(f"{self._name}: output {index} arrived damaged: {len(data):,} of "
-                                     f"{int(size):,} bytes, or a wrong checksum")
+        *lines, last = self.command(f"output {index}") or [""]
+        digits = "".join(self._values(lines, "output", "((?:[0-9a-f]{2}-?)+)")).replace("-", "")
+        data = bytes.fromhex(digits)
+        if last != f"m-crc-{zlib.crc32(data):08x}":
+            raise InvalidMeasurement(f"{self._name}: output {index} arrived damaged: {len(data):,} bytes, "
+                                     f"whose checksum is {zlib.crc32(data):08x}, not '{last}'")
         return data
 
-    def _ask(self, command: str, seconds: float = REPLY_S) -> str:
-        self._line.write(f"{command}\n".encode())
-        return self._answer(command, seconds)
+    def _checksum(self) -> int:
+        """Of what the device holds."""
+        return int(self._ask("db crc", "m-crc-([0-9a-f]{8})")[0], 16)
 
-    def _answer(self, command: str, seconds: float = REPLY_S) -> str:
-        """What follows "ok WORD " in the answer."""
-        answer, word = self._read_line(seconds), command.split(" ")[0]
-        if answer is None:
-            raise DeviceUnavailable(f"{self._name} gave no answer to '{command}' within {seconds:.0f} s")
-        if not answer.startswith(f"ok {word} "):
-            raise InvalidMeasurement(f"{self._name} answered '{answer}' to '{command}'")
-        return answer.removeprefix(f"ok {word} ")
+    def _load(self, command: str, data: bytes) -> None:
+        self._loaded = b""
+        self._ask(f"{command} {len(data)}", rf"m-\[Expecting {len(data)} bytes\]()")
+        for start in range(0, len(data), HEX_BYTES):
+            command = f"db {data[start:start + HEX_BYTES].hex()}"
+            wanted = ["m-load-done"] if start + HEX_BYTES >= len(data) else []
+            if (lines := self.command(command)) != wanted:
+                raise self._unexpected(command, lines)
 
-    def _read_line(self, seconds: float) -> str | None:
+    def _ask(self, command: str, *patterns: str, seconds: float = REPLY_S) -> list[str]:
+        """What the patterns' groups match, one pattern a line."""
+        lines = self.command(command, seconds)
+        found = [re.fullmatch(pattern, text) for pattern, text in zip(patterns, lines)]
+        if len(lines) != len(patterns) or None in found:
+            raise self._unexpected(command, lines)
+        return [group for match in found for group in match.groups()]
+
+    def _values(self, lines: Sequence[str], word: str, pattern: str) -> list[str]:
+        """Of the lines "m-WORD-..."."""
+        found = [re.fullmatch(f"m-{word}-{pattern}", text) for text in lines]
+        return [match[1] for match in found if match]
+
+    def _reals(self, text: str) -> tuple[float, ...]:
+        try:
+            return tuple(map(float, text.split(",")))
+        except ValueError:
+            raise InvalidMeasurement(f"{self._name}: results '{text}' are no numbers") from None
+
+    def _unexpected(self, command: str, lines: Sequence[str]) -> InvalidMeasurement:
+        return InvalidMeasurement(f"{self._name} answered '{' | '.join(lines)}' to '{command}'; is it our "
+                                  f"firmware, of this version?")
+
+    def _write(self, command: str) -> None:
+        self._line.write(f"{command}%".encode())
+
+    def _read_line(self, deadline: float) -> str | None:
         """One line without its end; None where it does not end in time."""
-        self._line.timeout = max(seconds, 0)
-        text = self._line.read_until(b"\n")
-        return text[:-1].decode("ascii", "replace") if text.endswith(b"\n") else None
-
-
-def _counted(words: list[str]) -> tuple[tuple[int, ...], list[str]]:
-    """A count, so many numbers, and the rest."""
-    count = int(words[0])
-    return tuple(map(int, words[1:count + 1])), words[count + 1:]
+        while b"\n" not in self._unread:
+            self._line.timeout = max(deadline - time.monotonic(), 0)
+            more = self._line.read(max(self._line.in_waiting, 1))
+            if not more:
+                return None
+            self._unread += more
+        text, self._unread = self._unread.split(b"\n", 1)
+        return text.rstrip(b"\r").decode("ascii", "replace")
