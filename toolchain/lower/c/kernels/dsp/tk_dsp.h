@@ -71,7 +71,9 @@ static inline int32_t tk_wrapping_sum(int32_t a, int32_t b) {
 }
 
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
-#define TK_DSP_ASSEMBLY /* whole loops may be written in it */
+/* A function written as a whole in assembly, where this is defined, and its parameters. */
+#define TK_DSP_ASSEMBLY __attribute__((naked))
+#define TK_DSP_REGISTER __attribute__((unused))
 #endif
 
 #ifdef __ARM_FEATURE_DSP

@@ -3,7 +3,8 @@
  *   code = saturate(zero_point + requantize(sum, multiplier, -shift))    as tk_requantize.h has it, bit for bit
  *
  * twice   2 * sum, |sum| < 2^30, the bias in it
- * record  multiplier  as tk_requantize.h's
+ * record  of three words:
+ *         multiplier  as tk_requantize.h's
  *         offset      (2 * zero_point + 1) << (shift - 1): half of what the shift divides by, for rounding, and
  *                     the output's zero point before the division. It plus any requantized sum fits 32 bits
  *         shift       to the right, in [1, 31]
@@ -17,15 +18,9 @@
 
 #include "tk_dsp.h"
 
-typedef struct {
-    int32_t multiplier;
-    int32_t offset;
-    int32_t shift;
-} tk_output_s8_dsp_record;
-
-static inline int8_t tk_output_s8_dsp(const tk_output_s8_dsp_record *record, int32_t twice) {
-    int32_t moved = tk_smmlar(twice, record->multiplier, record->offset) + (twice >> 31);
-    return (int8_t)tk_ssat8(moved >> record->shift);
+static inline int8_t tk_output_s8_dsp(const int32_t record[3], int32_t twice) {
+    int32_t moved = tk_smmlar(twice, record[0], record[1]) + (twice >> 31);
+    return (int8_t)tk_ssat8(moved >> record[2]);
 }
 
 #endif

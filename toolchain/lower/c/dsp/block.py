@@ -1,0 +1,110 @@
+"""Constant int8 matrices in the order of tk_block_s8_dsp.h: two channels to a word, a record for each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.lower.c.call import Array, Value
+
+WORDS = 2
+"""Words of weights in a unit, the step of the unrolled loops."""
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """What tk_output_s8_dsp.h takes of each channel; all int64 (channels,).
+
+    low, high:  least and largest sum that can occur, with the bias
+    constant:   where the code is the zero point for every sum; weights and biases are 0 there
+    """
+
+    bias: np.ndarray
+    multiplier: np.ndarray
+    offset: np.ndarray
+    shift: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    constant: np.ndarray
+
+
+def channels_of(rows: np.ndarray, output: Mapping[str, Value]) -> Channels | None:
+    """Of sums over int8 codes with weights `rows` (channels, depth). output: tk_output_s8_params.
+
+    None where some channel is beyond what tk_output_s8_dsp.h takes: a sum that leaves 31 bits, a shift that
+    is not to the right, or a rounding offset that leaves 32 bits.
+    """
+    weight = rows.astype(np.int64)
+    bias, multiplier, shift = (output[role].data.astype(np.int64) for role in ("bias", "multiplier", "shift"))
+    low = bias + np.minimum(127 * weight, -128 * weight).sum(axis=1)
+    high = bias + np.maximum(127 * weight, -128 * weight).sum(axis=1)
+    right = -shift
+    if (np.maximum(-low, high) >= 2**30).any():
+        return None
+    scaled = (np.maximum(-low, high) * multiplier >> 31) + 1
+    constant = (multiplier == 0) | ((right >= 1) & (2 * scaled < 2**np.maximum(right, 0)))
+    right = np.where(constant, 1, right)
+    offset = (2 * int(output["zero_point"]) + 1) * 2**np.maximum(right - 1, 0)
+    if (right < 1).any() or (~constant & (scaled + abs(offset) + 1 >= 2**31)).any():
+        return None
+    bias, multiplier, low, high = (np.where(constant, 0, each) for each in (bias, multiplier, low, high))
+    return Channels(bias, multiplier, offset, right, low, high, constant)
+
+
+def packed_block(weight: np.ndarray, output: Mapping[str, Value]) -> dict[str, Value] | None:
+    """tk_block_s8_dsp of weights (groups, channels, runs, values), the first group's; or None.
+
+    output: tk_output_s8_params of all groups' channels. An odd last channel of a group has a pair of its own,
+    which `pairs` does not count. None where channels_of is None, where a second channel's sums leave 24 bits,
+    or its weight less the borrow of the first's leaves 8.
+    """
+    groups, count = weight.shape[:2]
+    flat = weight.reshape(groups * count, -1)
+    channels = channels_of(flat, output)
+    if channels is None:
+        return None
+    ordered = np.where(channels.constant[:, None, None], 0, _by_words(weight.reshape(-1, *weight.shape[2:])))
+    words, records = _pair_words(_pairs(ordered, groups)), _pair_records(channels, groups)
+    if words is None or records is None:
+        return None
+    return {"weight": Array("weight", words), "output": Array("output", records),
+            "units": words.shape[1] // WORDS, "pairs": count // 2}
+
+
+def _by_words(weight: np.ndarray) -> np.ndarray:
+    """Weights (channels, runs, values) -> (channels, words, 2) int64, in the order of tk_widen_tile_s8_dsp.h:
+    of four values 0 with 2, then 1 with 3; of those left over, two together, a last one with 0."""
+    channels, runs, values = weight.shape
+    fours, left = values // 4 * 4, values % 4
+    order = np.arange(fours).reshape(-1, 2, 2).transpose(0, 2, 1).ravel()
+    order = np.concatenate([order, np.arange(fours, values), [values] * (left % 2)]).astype(np.int64)
+    padded = np.concatenate([weight, np.zeros((channels, runs, 1), weight.dtype)], axis=2)
+    words = padded[:, :, order].reshape(channels, -1, 2).astype(np.int64)
+    return np.pad(words, ((0, 0), (0, -words.shape[1] % WORDS), (0, 0)))
+
+
+def _pairs(each: np.ndarray, groups: int) -> np.ndarray:
+    """Something of each channel (channels, ...) -> (pairs, 2, ...), an odd channel of a group with zeros."""
+    each = each.reshape(groups, -1, *each.shape[1:])
+    even = np.pad(each, ((0, 0), (0, each.shape[1] % 2), *[(0, 0)] * (each.ndim - 2)))
+    return even.reshape(-1, 2, *each.shape[2:])
+
+
+def _pair_words(weight: np.ndarray) -> np.ndarray | None:
+    """(pairs, 2, words, 2) -> int32 (pairs, words)"""
+    halves = 256 * weight[:, 1] + weight[:, 0]
+    if (halves < -2**15).any():
+        return None
+    return ((halves[..., 0] & 0xffff) | halves[..., 1] << 16).astype(np.int32)
+
+
+def _pair_records(channels: Channels, groups: int) -> np.ndarray | None:
+    """int32 (pairs, 8)"""
+    low, high = _pairs(channels.low, groups)[:, 1], _pairs(channels.high, groups)[:, 1]
+    if (low < -2**23).any() or (high >= 2**23).any():
+        return None
+    bias, multiplier, offset, shift = (_pairs(each, groups) for each in (
+        channels.bias, channels.multiplier, channels.offset, channels.shift))
+    records = [256 * bias[:, 1] + bias[:, 0], bias[:, 0], multiplier[:, 1], offset[:, 1], shift[:, 1],
+               multiplier[:, 0], offset[:, 0], shift[:, 0]]
+    return np.stack(records, axis=1).astype(np.int32)
