@@ -3,7 +3,7 @@
 import numpy as np
 
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.scalar.order import forwards
+from toolchain.lower.c.overlap import ascending
 from toolchain.lower.c.scalar.output import short_output
 
 TILE = 4
@@ -41,7 +41,7 @@ def _overlap(window, lines: int):
     row = np.arange(window["output_height"])
     taken = np.clip(row * window["stride_height"] - window["pad_top"] + lines, 0, window["input_height"])
     pitch, size = (window[f"{side}_width"] * window["channels"] for side in ("input", "output"))
-    return forwards(taken * pitch, (row + 1) * size)
+    return ascending(taken * pitch, (row + 1) * size)
 
 
 def _work(window, taps: int) -> dict[str, int]:

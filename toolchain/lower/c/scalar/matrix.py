@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.lower.c.call import Array, Call, Value
-from toolchain.lower.c.scalar.order import backwards, forwards, steps_of, window_starts
+from toolchain.lower.c.overlap import ascending, descending, row_steps, window_starts
 from toolchain.lower.c.scalar.output import short_output
 
 AT_ONCE = 2
@@ -19,12 +19,12 @@ def fully_connected(call: Call) -> Call | None:
     packed = _matrix(matrix)
     if packed is None:
         return None
-    first, end = steps_of(rows, AT_ONCE)
+    first, end = row_steps(rows, AT_ONCE)
     depth, channels = matrix["depth"], matrix["channels"]
     params = {"rows": rows, "depth": depth, "backwards": 0, "matrix": packed}
     down = Call("tk_fully_connected_s8_scalar", call.operands, params, work=_work(rows, matrix),
-                overlaps=(forwards(first * depth, end * channels),))
-    over = backwards((rows - first) * depth, (rows - end) * channels, (rows * depth, rows * channels))
+                overlaps=(ascending(first * depth, end * channels),))
+    over = descending((rows - first) * depth, (rows - end) * channels, (rows * depth, rows * channels))
     return replace(down, backwards=replace(down, params={**params, "backwards": 1}, overlaps=(over,)))
 
 
@@ -35,8 +35,8 @@ def conv2d(call: Call) -> Call | None:
     if packed is None:
         return None
     pixels = window["output_height"] * window["output_width"]
-    first, end = steps_of(pixels, AT_ONCE)
-    over = forwards(window_starts(window)[first], end * matrix["channels"])
+    first, end = row_steps(pixels, AT_ONCE)
+    over = ascending(window_starts(window)[first], end * matrix["channels"])
     return Call("tk_conv2d_s8_scalar", call.operands, {"window": window, "matrix": packed},
                 scratch_bytes=AT_ONCE * matrix["depth"], overlaps=(over,), work=_work(pixels, matrix))
 

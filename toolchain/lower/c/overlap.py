@@ -1,0 +1,37 @@
+"""How far an output may lie over the input that it is made of: from the order of reads and writes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from toolchain.lower.c.call import Overlap
+
+
+def ascending(reads: np.ndarray, writes: np.ndarray) -> Overlap:
+    """Of work whose step t reads no byte of the input below reads[t], and writes the output up to writes[t],
+    not in order: a byte may be written once no step from that one on reads it."""
+    needed = np.minimum.accumulate(reads[::-1])[::-1]
+    before = max(int((writes - needed).max()), 0)
+    return Overlap(before=before, exact=before == 0)
+
+
+def descending(reads: np.ndarray, writes: np.ndarray, sizes: tuple[int, int]) -> Overlap:
+    """The same for work from the end on: step t reads no byte from reads[t] on and writes from writes[t] on.
+
+    sizes: bytes of input and output
+    """
+    mirrored = ascending(sizes[0] - reads, sizes[1] - writes)
+    return Overlap(after=mirrored.before, exact=mirrored.exact)
+
+
+def row_steps(rows: int, at_once: int) -> tuple[np.ndarray, np.ndarray]:
+    """First row and end of each step over `rows` rows."""
+    first = np.arange(0, rows, at_once)
+    return first, np.minimum(first + at_once, rows)
+
+
+def window_starts(window: Mapping[str, int]) -> np.ndarray:
+    """Where in the input each output pixel's window begins, in bytes, no higher than what it reads."""
+    top, left = (np.maximum(np.arange(window[f"output_{axis}"]) * window[f"stride_{axis}"] - window[pad], 0)
+                 for axis, pad in (("height", "pad_top"), ("width", "pad_left")))
+    return ((top[:, None] * window["input_width"] + left) * window["channels"]).ravel()
