@@ -20,8 +20,7 @@ def descending(reads: np.ndarray, writes: np.ndarray, sizes: tuple[int, int]) ->
 
     sizes: bytes of input and output
     """
-    mirrored = ascending(sizes[0] - reads, sizes[1] - writes)
-    return Overlap(after=mirrored.before, exact=mirrored.exact)
+    return Overlap(after=ascending(sizes[0] - reads, sizes[1] - writes).before)
 
 
 def row_steps(rows: int, at_once: int) -> tuple[np.ndarray, np.ndarray]:

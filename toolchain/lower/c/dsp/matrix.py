@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.lower.c.call import Call, Value
+from toolchain.lower.c.call import Call, Overlap, Value
 from toolchain.lower.c.dsp.block import packed_block
-from toolchain.lower.c.overlap import ascending, descending, window_starts
+from toolchain.lower.c.overlap import window_starts
 
 TILE = 3
 """Patches that are multiplied at once."""
-NOTHING = 2**62
-"""Where reading begins when nothing is read."""
+ANYWHERE = 2**31
+"""How far an output may lie on the far side where all is read before anything is written."""
 
 
 def fully_connected(call: Call) -> Call | None:
@@ -87,17 +87,19 @@ def _with_orders(call: Call, bounds: tuple[np.ndarray, np.ndarray], input_bytes:
     """The call with what its output may lie over, going forwards and backwards.
 
     bounds: for each pixel, bytes of the input from which on, and up to which, its patch is read
-    A step reads all its patches before it writes: only those of later steps must be left alone.
+    A step reads all its patches before it writes: what it writes must spare those of later steps.
     """
     starts, ends = bounds
-    done = _step_ends(len(starts))
-    lowest = np.minimum.accumulate(np.append(starts, NOTHING)[::-1])[::-1]
-    forwards = ascending(lowest[done], done * channels)
-    first = len(starts) - done
-    highest = np.maximum.accumulate(np.append(-NOTHING, ends))
-    back = descending(highest[first], first * channels, (input_bytes, len(starts) * channels))
-    return replace(call, overlaps=(forwards,), backwards=replace(
-        call, params={**call.params, "backwards": 1}, overlaps=(back,)))
+    done = _step_ends(len(starts))[:-1]
+    before, after = -ANYWHERE, -ANYWHERE
+    if len(done):
+        left = len(starts) - done
+        lowest = np.minimum.accumulate(starts[::-1])[::-1]
+        before = int((done * channels - lowest[done]).max())
+        highest = np.maximum.accumulate(ends)
+        after = int((done * channels - (input_bytes - highest[left - 1])).max())
+    backwards = replace(call, params={**call.params, "backwards": 1}, overlaps=(Overlap(after=after),))
+    return replace(call, overlaps=(Overlap(before=before),), backwards=backwards)
 
 
 def _step_ends(pixels: int) -> np.ndarray:
