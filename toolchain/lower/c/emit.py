@@ -13,6 +13,7 @@ from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
 from toolchain.lower.c.memory import Plan, in_order, plan_arena
+from toolchain.lower.c.orders import overlapping
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
 from toolchain.lower.c.variants import choose
 from toolchain.lower.c.views import Layout, lay_out
@@ -118,7 +119,8 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     """
     digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
     layout = lay_out(graph)
-    calls = choose(_calls(graph, layout), machine)
+    chosen = choose(_calls(graph, layout), machine)
+    calls = {op: [*map(overlapping, made)] for op, made in chosen.items()}
     plan = plan_arena(graph, calls, layout)
     page = model_page(graph, name or graph.name, in_order(graph, calls, plan), plan) | {"digest": digest}
     page |= selftest_page(graph, vectors) if vectors else {}

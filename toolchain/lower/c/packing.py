@@ -11,8 +11,9 @@ import random
 from typing import TypeAlias
 
 Interval: TypeAlias = tuple[int, int]
-TRIES = 600
-"""Orders tried beyond the usual ones. No number of seconds: the plan is the same everywhere."""
+TRIES, TRIED_RULES = 600, 500_000
+"""Orders tried beyond the usual ones, and rules between pieces looked at for that, at most. No number of
+seconds: the plan is the same everywhere."""
 SLACK = 1.2
 """How much higher than the best a packing may be and still be gone on from (record-to-record travel)."""
 
@@ -32,13 +33,17 @@ class Pieces:
     forbidden: Mapping[tuple[int, int], Sequence[Interval]]
     alignment: int = 1
 
-    def near(self) -> list[list[tuple[int, Sequence[Interval]]]]:
-        """Per piece: the others with a rule, and where its start less theirs may not lie."""
-        near: list[list[tuple[int, Sequence[Interval]]]] = [[] for _ in self.sizes]
+    def near(self) -> "Near":
+        """Per piece: (another, low, high) where its start less the other's may not lie."""
+        near: Near = [[] for _ in self.sizes]
         for (a, b), intervals in self.forbidden.items():
-            near[b].append((a, intervals))
-            near[a].append((b, [(-high, -low) for low, high in intervals]))
+            for low, high in intervals:
+                near[b].append((a, low, high))
+                near[a].append((b, -high, -low))
         return near
+
+
+Near: TypeAlias = list[list[tuple[int, int, int]]]
 
 
 Key: TypeAlias = Callable[[int, int, int, int], tuple]
@@ -52,7 +57,7 @@ ORDERS: tuple[Key, ...] = (
 """Largest first; largest area of bytes and time first; earliest first; longest-lived first; latest first."""
 
 
-def pack(pieces: Pieces, floor: int = 0, tries: int = TRIES) -> list[int]:
+def pack(pieces: Pieces, floor: int = 0) -> list[int]:
     """The start of each piece. floor: no packing ends lower, so that one that ends there is not improved.
 
     Greedy by several orders (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net
@@ -63,7 +68,7 @@ def pack(pieces: Pieces, floor: int = 0, tries: int = TRIES) -> list[int]:
               for key in ORDERS]
     found = [(_place(order, pieces, near), order) for order in orders]
     starts, order = min(found, key=lambda pair: _height(pieces, pair[0]))
-    return _improved(pieces, near, starts, order, floor, tries)
+    return _improved(pieces, near, starts, order, floor)
 
 
 def end_of(pieces: Pieces, starts: Sequence[int]) -> int:
@@ -76,12 +81,12 @@ def _height(pieces: Pieces, starts: Sequence[int]) -> tuple[int, int]:
     return end_of(pieces, starts), sum(starts)
 
 
-def _place(order: Sequence[int], pieces: Pieces, near) -> list[int]:
+def _place(order: Sequence[int], pieces: Pieces, near: Near) -> list[int]:
     """Each piece, in order, at the lowest start that those before it allow."""
     starts: list[int] = [-1] * len(order)
     for piece in order:
-        taken = sorted((starts[other] + low, starts[other] + high)
-                       for other, intervals in near[piece] if starts[other] >= 0 for low, high in intervals)
+        taken = sorted([(starts[other] + low, starts[other] + high)
+                        for other, low, high in near[piece] if starts[other] >= 0])
         starts[piece] = _lowest(taken, pieces.alignment)
     return starts
 
@@ -97,11 +102,10 @@ def _lowest(taken: Sequence[Interval], alignment: int) -> int:
     return start
 
 
-def _improved(pieces: Pieces, near, starts: list[int], order: list[int], floor: int,
-              tries: int) -> list[int]:
+def _improved(pieces: Pieces, near: Near, starts: list[int], order: list[int], floor: int) -> list[int]:
     """Iterated greedy (Dueck 1993, record-to-record travel): the best of all is kept."""
     chance, best = random.Random(0), starts
-    for _ in range(tries):
+    for _ in range(min(TRIES, TRIED_RULES // (1 + sum(map(len, near))))):
         if end_of(pieces, best) <= floor or len(order) < 2:
             break
         changed = _moved(pieces, starts, order, chance)
