@@ -3,6 +3,13 @@
 from collections.abc import Callable, Mapping
 
 from toolchain.lower.c.call import Call
+from toolchain.lower.c.dsp import depthwise, matrix
 
-SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {}
+SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {
+    "tk_conv2d_s8": matrix.conv2d,
+    "tk_depthwise_conv2d_s8": depthwise.depthwise,
+    "tk_depthwise_multiplier_conv2d_s8": depthwise.depthwise,
+    "tk_fully_connected_s8": matrix.fully_connected,
+    "tk_grouped_conv2d_s8": matrix.grouped_conv2d,
+}
 """Portable kernel -> a call of this room's for the same codes; None where it has none for these sizes."""

@@ -1,0 +1,56 @@
+"""Depthwise convolutions for DSP cores against the reference, their outputs over their inputs too."""
+
+import numpy as np
+import pytest
+
+from tests.c_calls import compile_calls, distances
+from tests.lower.c.nets import Net
+from toolchain.ir.graph import Graph
+from toolchain.lower.c.call import Call
+from toolchain.lower.c.dsp.room import SPECIAL
+from toolchain.lower.c.emit import CALLS
+from toolchain.runtime import reference
+
+CASES = 60
+
+
+def special(graph: Graph) -> Call | None:
+    """The room's call for the graph's one op."""
+    call = CALLS[graph.ops[0].kind](graph, graph.ops[0])
+    return SPECIAL[call.kernel](call)
+
+
+def draw(number: int, kernel: tuple[int, int] | None) -> Graph:
+    """Any shapes, windows and ranges of codes; kernel: None for any."""
+    rng = np.random.default_rng(number)
+    net = Net(f"case{number}", number)
+    rows, columns = kernel or rng.integers(1, 6, 2).tolist()
+    stride, dilation = rng.integers(1, 3 if kernel else 4, 2).tolist(), [int(rng.choice([1, 1, 2])), 1]
+    dilation[1] = 1 if kernel else int(rng.choice([1, 1, 2]))
+    reach = [(size - 1) * step for size, step in zip((rows, columns), dilation, strict=True)]
+    same = [n for size in reach for n in (size // 2, size - size // 2)]
+    pads = tuple(same if rng.random() < 0.6 else rng.integers(0, 3, 4).tolist())
+    height, width = (size + int(rng.integers(1, 14)) for size in reach)
+    channels, multiplier = int(rng.choice([2, 3, 4, 5, 8, 9])), int(rng.choice([1, 1, 1, 2, 3]))
+    x = net.codes_in("x", 1, height, width, channels, zero_point=int(rng.choice([-128, 127, 0, 3])))
+    operands = (x, *net.weights("dw", x, (1, rows, columns, channels * multiplier), 3))
+    stride = (stride[0], stride[0] if rng.random() < 0.7 else stride[1])
+    return net.finish(net.make(
+        "depthwise_conv2d", operands, "dw", float(rng.choice([0.02, 0.05, 0.2])),
+        int(rng.choice([-128, -128, 127, 0, -5])), pads=pads, stride=stride, dilation=tuple(dilation),
+        multiplier=multiplier, activation=[None, "relu", "relu6"][int(rng.integers(3))]))
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), None], ids=["3x3", "any"])
+def test_the_codes_are_the_reference_s_wherever_the_output_lies(kernel, tmp_path):
+    graphs = [draw(number, kernel) for number in range(CASES)]
+    pairs = [(graph, call) for graph in graphs if (call := special(graph)) is not None]
+    assert len(pairs) > CASES * 0.8
+    for (graph, call), host in zip(pairs, compile_calls([call for _, call in pairs], tmp_path), strict=True):
+        x = np.random.default_rng(len(call.params)).integers(-128, 128, graph.tensors["x"].shape, np.int8)
+        want = reference.run(graph, {"x": x})["dw"].ravel()
+        places = [(None, 0), *((over.operand, distance) for over in call.overlaps
+                               for distance in distances(over, x.size, want.size))]
+        for over, distance in places:
+            got = host.run([x], want.size, over, distance)
+            np.testing.assert_array_equal(got, want, f"{call.kernel} {over} {distance}")
