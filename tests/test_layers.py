@@ -14,7 +14,7 @@ FLOORS = ("errors", "ir tomlfile atomic npz python_file scheme",
           "profile recipe data metric paired measurement",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",
-          "accuracy_control", "post_training", "device", "diagnose", "report", "suitability",
+          "accuracy_control", "post_training", "device", "package", "diagnose", "report", "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor",
           "diagnosis", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
@@ -30,7 +30,7 @@ HOME = {
     "ai_edge_litert.schema_py_generated": {"load", "lower"},
     "ai_edge_litert": {"runtime/litert.py"},
     "onnxruntime": {"runtime/onnxruntime.py"},
-    "tflite_micro": {"runtime/tflm.py"},
+    "tflite_micro": {"runtime/tflm.py", "runtime/tflm_arena.py"},
     "torch": {"load/torch.py", "load/torch_graph.py", "load/torch_program.py", "load/torch_archive.py",
               "load/torch_weights.py", "runtime/torch_module.py", "runtime/torch_forward.py", "prune",
               "quantize", "train"},

@@ -75,3 +75,18 @@ def report(artifacts: Annotated[list[Path], typer.Argument(help="Artefacts, or f
     if markdown:
         markdown.write_text(as_markdown(found), encoding="utf-8")
     show(json, found, terminal(found))
+
+
+@verb
+def package(artifact: ArtifactPath, out: Annotated[Path, typer.Option(help="A folder, or a .zip, to write.")],
+            kind: Annotated[str, typer.Option("--as", help="folder, cmake, arduino, zephyr, tflite-micro.")],
+            json: Json = False, quiet: Quiet = False) -> None:
+    """Hand an artefact on as a library for your own project."""
+    from toolchain.deploy import open_artifact
+    from toolchain.package import package as packaged
+    from toolchain.package.files import write_package
+
+    made = packaged(open_artifact(artifact), kind)
+    write_package(made, out)
+    show(json, {"package": str(out), "kind": kind, "files": sorted(made.files)},
+         f"{out}: {made.name} for {kind}, {len(made.files)} files")

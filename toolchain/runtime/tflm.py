@@ -94,7 +94,7 @@ def _invoke(model: bytes, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     graph = runtime.convert_bytearray_to_object(model).subgraphs[0]
     names_in = [graph.tensors[i].name.decode() for i in graph.inputs]
     names_out = [graph.tensors[i].name.decode() for i in graph.outputs]
-    interpreter = runtime.Interpreter.from_bytes(model, arena_size=_arena_bytes(graph))
+    interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes(graph))
     outputs = {}
     for sample in dict.fromkeys(key.split("/", 1)[0] for key in inputs):
         for index, name in enumerate(names_in):
@@ -115,7 +115,7 @@ def _checked(inputs: Mapping[str, np.ndarray], key: str, details: Mapping) -> np
     return value
 
 
-def _arena_bytes(graph) -> int:
+def arena_bytes(graph) -> int:
     """Room for all activations at once, four bytes a value, twice over (scratch buffers), and the records."""
     values = sum(int(np.prod(tensor.shape)) if tensor.shape is not None else 1 for tensor in graph.tensors)
     return 8 * values + ARENA_SLACK_BYTES

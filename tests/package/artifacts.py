@@ -1,0 +1,28 @@
+"""Small artefacts to package."""
+
+from dataclasses import replace
+from functools import cache
+
+from tests.lower.c.nets import residual_net
+from tests.lower.c.test_emit import choosing_net, vectors
+from toolchain.artifact import Artifact
+from toolchain.ir.graph import Graph, Metadata
+from toolchain.lower import lower
+from toolchain.profile import load_target
+
+
+@cache
+def one_to_one(target: str = "cortex_m4_qemu") -> Artifact:
+    """A network with labels, int8 in and out."""
+    graph = replace(residual_net(), metadata=Metadata(labels=("up", "down", 'lef"t', "right", "still")))
+    return built(graph, target)
+
+
+@cache
+def many_to_many() -> Artifact:
+    """int8, bool and int32 in, int32 and int8 out."""
+    return built(choosing_net(), "cortex_m4_qemu")
+
+
+def built(graph: Graph, target: str) -> Artifact:
+    return lower(graph, load_target(target), vectors(graph))
