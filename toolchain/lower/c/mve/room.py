@@ -3,6 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from toolchain.lower.c.call import Call
+from toolchain.lower.c.mve import convolution
 
-SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {}
+SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {
+    "tk_conv2d_s8": convolution.conv2d,
+    "tk_fully_connected_s8": convolution.fully_connected,
+}
 """Portable kernel -> a call of this room's for the same codes; None where it has none for these sizes."""

@@ -1,0 +1,128 @@
+"""Convolutions and fully_connected for MVE: which kernel, and its weights in that kernel's order."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.lower.c.call import Call, Overlap, Value
+from toolchain.lower.c.mve.streams import chunks, codes, matrix_stream
+from toolchain.lower.c.overlap import ascending, descending, row_steps, window_starts
+
+STRIP_BYTES = 1024
+"""Of scratch that a strip of windows should take at most."""
+LONGEST_STRIP = 16
+"""Output pixels that are laid out at once; more gain nothing."""
+LARGEST = 2**15
+"""Sizes from here on do not fit their parameters."""
+
+
+def fully_connected(call: Call) -> Call:
+    """tk_fully_connected_s8: one row, or many as a 1x1 convolution."""
+    rows, matrix = call.params["rows"], call.params["matrix"]
+    if rows == 1:
+        params = _matrix(matrix, matrix["weight"].data, 8)
+        return Call("tk_fully_connected_s8_mve", call.operands, params, struct="tk_rows_s8_mve_params",
+                    work=_row_work(params))
+    depth, channels = matrix["depth"], matrix["channels"]
+    first, end = row_steps(rows, 2)
+    forward, backwards = _pointwise(call, rows, 0, 1), _pointwise(call, rows, rows - 1, -1)
+    down = descending((rows - first) * depth, (rows - end) * channels, (rows * depth, rows * channels))
+    return replace(forward, overlaps=(ascending(first * depth, end * channels),),
+                   backwards=replace(backwards, overlaps=(down,)))
+
+
+def _pointwise(call: Call, rows: int, first: int, step: int) -> Call:
+    matrix = _matrix(call.params["matrix"], call.params["matrix"]["weight"].data, 4)
+    return Call("tk_pointwise_s8_mve", call.operands,
+                {"rows": rows, "first": first, "step": step, "matrix": matrix}, work=_work(matrix, rows, 1))
+
+
+def _matrix(matrix: Mapping[str, Value], weight: np.ndarray, group: int) -> dict[str, Value]:
+    """tk_rows_s8_mve_params. weight: [channels, depth] in the kernel's order of depth"""
+    return {"channels": matrix["channels"], "depth": matrix["depth"],
+            "stream": matrix_stream(weight, matrix["output"], group), **codes(matrix["output"])}
+
+
+def conv2d(call: Call) -> Call | None:
+    """tk_conv2d_s8."""
+    window, matrix = call.params["window"], call.params["matrix"]
+    if max(window.values()) >= LARGEST:
+        return None
+    by_columns = _by_columns(window)
+    strip = _strip(window, by_columns)
+    taps = (window["kernel_height"], window["kernel_width"], window["channels"])
+    weight = matrix["weight"].data
+    if by_columns:
+        weight = weight.reshape(-1, *taps).transpose(0, 2, 1, 3).reshape(weight.shape)
+    params = {"window": {**window, "by_columns": int(by_columns)}, "strip": strip,
+              "matrix": _matrix(matrix, weight, 4)}
+    return Call("tk_conv2d_s8_mve", call.operands, params, _scratch(window, by_columns, strip),
+                overlaps=(_overlap(window, matrix["channels"], strip),),
+                work=_window_work(window, params))
+
+
+def _by_columns(window: Mapping[str, int]) -> bool:
+    """Whether windows should share columns: fewer vectors are moved for an output pixel."""
+    channels, width = window["channels"], window["kernel_width"]
+    if window["dilation_width"] > 1 or width == 1:
+        return False
+    columns = window["stride_width"] * (2 * chunks(channels) + 4)
+    return columns < 2 * chunks(width * channels) + 4
+
+
+def _scratch(window: Mapping[str, int], by_columns: bool, count: int) -> int:
+    """Bytes of windows for `count` output pixels."""
+    column = window["kernel_height"] * window["channels"]
+    if by_columns:
+        return ((count - 1) * window["stride_width"] + window["kernel_width"]) * column
+    return count * window["kernel_width"] * column
+
+
+def _strip(window: Mapping[str, int], by_columns: bool) -> int:
+    """Output pixels at once: an even number unless that is all, and as even as they come."""
+    width = window["output_width"]
+    most = max((count for count in range(2, LONGEST_STRIP + 1, 2)
+                if _scratch(window, by_columns, count) <= STRIP_BYTES), default=2)
+    strips = -(-width // most)
+    return min(width, -(-width // strips) + 1 & ~1)
+
+
+def _overlap(window: Mapping[str, int], channels: int, strip: int) -> Overlap:
+    """A strip's windows are laid out before its outputs are written, unless they are rows of x itself."""
+    shape = window["output_height"], window["output_width"]
+    reads = window_starts(window).reshape(shape)[:, ::strip].ravel()
+    writes = np.arange(1, shape[0] * shape[1] + 1).reshape(shape) * channels
+    ends = np.concatenate([writes[:, strip - 1:-1:strip], writes[:, -1:]], axis=1).ravel()
+    if window["kernel_height"] > 1:
+        reads = np.append(reads[1:], max(reads[-1], ends[-1]))
+    return ascending(reads, ends)
+
+
+def _work(matrix: Mapping[str, Value], pixels: int, runs: int) -> dict[str, int]:
+    """Units whose instructions are much the same for all shapes.
+
+    products: 16 of each of 4 channels for 2 pixels;  tiles: those outputs;  pairs, runs: of pixels
+    """
+    pairs, groups = -(-pixels // 2), -(-matrix["channels"] // 4)
+    odd = pairs * (matrix["channels"] % 4 != 0)
+    return {"products": pairs * groups * chunks(matrix["depth"]), "tiles": pairs * groups,
+            "exact": pairs * groups * matrix["exact"], "odd": odd, "pairs": pairs, "runs": runs, "calls": 1}
+
+
+def _row_work(matrix: Mapping[str, Value]) -> dict[str, int]:
+    groups = -(-matrix["channels"] // 8)
+    return {"products": groups * chunks(matrix["depth"]), "groups": groups,
+            "exact": groups * matrix["exact"], "odd": int(matrix["channels"] % 8 != 0), "calls": 1}
+
+
+def _window_work(window: Mapping[str, int], params: Mapping[str, Value]) -> dict[str, int]:
+    """_work's, and: lines: of windows laid out for a strip;  pieces, vectors: moved for them."""
+    rows, width, strip = window["output_height"], window["output_width"], params["strip"]
+    by_columns = params["window"]["by_columns"]
+    run = window["channels"] * (1 if by_columns else window["kernel_width"])
+    counts = [min(strip, width - first) for first in range(0, width, strip)]
+    pieces = rows * sum(_scratch(window, by_columns, count) for count in counts) // run
+    pairs = rows * sum(-(-count // 2) for count in counts)
+    return {**_work(params["matrix"], 2 * pairs, rows * len(counts)), "pieces": pieces,
+            "lines": rows * len(counts) * window["kernel_height"], "vectors": pieces * chunks(run)}
