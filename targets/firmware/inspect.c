@@ -74,15 +74,15 @@ void inspect_count(char *rest) {
 #ifdef TK_LAYERS
 extern const char *const TK_LAYER_NAMES[];
 
-static uint64_t layer_start;
+static uint64_t layer_start, layer_ticks;
 static uint8_t telling;
 
-/* What it does itself is not counted: the clock is read first and last. */
+/* The clock is read first and last, so that what is said between is not counted. */
 void tk_layer(uint32_t step) {
-    uint64_t now = board_ticks();
+    layer_ticks = board_ticks() - layer_start;
     if (step && telling) {
         text_put("m-layer-");
-        text_put_number(now - layer_start);
+        text_put_number(layer_ticks);
         text_put("-[");
         text_put(TK_LAYER_NAMES[step - 1]);
         text_line("]");
@@ -98,6 +98,9 @@ void inspect_layers(char *rest) {
         return;
     }
     program_outputs(outputs);
+    tk_layer(0);
+    tk_layer(0);
+    text_number_line("m-empty-", layer_ticks);
     telling = 1;
     TK_MODEL.invoke(inputs, outputs, arena);
     telling = 0;

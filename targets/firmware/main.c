@@ -18,7 +18,7 @@
  *   db crc           m-crc-XXXXXXXX: CRC-32 (IEEE 802.3) of what is loaded
  *   model            m-digest-[...], m-arena-N, m-hz-N, m-input-N and m-output-N for each: bytes
  *   count            one inference with its inputs in the arena: m-ticks-N, m-empty-N, m-stack-N
- *   layers           the same step by step, m-layer-TICKS-[TITLE] for each. Built with TK_LAYERS
+ *   layers           the same step by step, m-empty-N, m-layer-N-[TITLE] for each. Built with TK_LAYERS
  *   output I         m-output-xx-xx..., m-crc-XXXXXXXX
  */
 #include "board.h"

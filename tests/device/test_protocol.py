@@ -105,8 +105,14 @@ def test_results_that_are_no_numbers():
 
 
 def test_layers():
-    lines = ["m-layer-12-[conv2d a [1]]", "m-layer-3-[relu]"]
-    assert dut({"layers": lines}).layers() == [("conv2d a [1]", 12), ("relu", 3)]
+    lines = ["m-empty-2", "m-layer-12-[conv2d a [1]]", "m-layer-3-[relu]"]
+    assert dut({"layers": lines}).layers() == (2, [("conv2d a [1]", 12), ("relu", 3)])
+
+
+@pytest.mark.parametrize("lines", [[], ["m-layer-12-[relu]"], ["m-empty-2", "m-layer-1"]])
+def test_layers_that_are_none(lines):
+    with pytest.raises(InvalidMeasurement, match="to 'layers'; is it our firmware, of this version?"):
+        dut({"layers": lines}).layers()
 
 
 def test_inputs_are_sent_31_bytes_at_a_time_each_at_a_multiple_of_16():

@@ -160,13 +160,16 @@ class Dut:
         numbers = self._ask("count", r"m-ticks-(\d+)", r"m-empty-(\d+)", r"m-stack-(\d+)", seconds=INFER_S)
         return Inference(*map(int, numbers))
 
-    def layers(self) -> list[tuple[str, int]]:
-        """(title, ticks) of each step of one inference, by firmware that was built with TK_LAYERS."""
-        lines = self.command("layers", INFER_S)
+    def layers(self) -> tuple[int, list[tuple[str, int]]]:
+        """Ticks of an empty step, and (title, ticks) of each of one inference, that of an empty one in each.
+
+        Only for firmware that was built with TK_LAYERS.
+        """
+        empty, *lines = self.command("layers", INFER_S) or [""]
         found = [re.fullmatch(r"m-layer-(\d+)-\[(.*)\]", text) for text in lines]
-        if not found or None in found:
-            raise self._unexpected("layers", lines)
-        return [(match[2], int(match[1])) for match in found]
+        if not (number := re.fullmatch(r"m-empty-(\d+)", empty)) or None in found:
+            raise self._unexpected("layers", [empty, *lines])
+        return int(number[1]), [(match[2], int(match[1])) for match in found]
 
     def read_output(self, index: int) -> bytes:
         *lines, last = self.command(f"output {index}") or [""]

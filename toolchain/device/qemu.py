@@ -4,7 +4,7 @@ QEMU's -icount makes every instruction take the same virtual time, so a counter 
 its instructions: exact, and the same on every run and at any load. It models no cycles: never call it time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -154,19 +154,28 @@ def running(elf: bytes, profile: TargetProfile, options: tuple[str, ...] = ()) -
     """The image on the profile's machine, having said hello. options: more of QEMU's command line."""
     import serial
 
+    with powered(elf, profile, options) as (device, require_alive):
+        try:
+            with serial.Serial(device) as line:
+                dut = Dut(line, f"{profile.name} (QEMU's {profile.machine})")
+                dut.greet(require_alive)
+                yield dut
+        except serial.SerialException as error:
+            require_alive()
+            raise DeviceUnavailable(f"the serial line of {profile.name} broke: {error}") from None
+
+
+@contextmanager
+def powered(elf: bytes, profile: TargetProfile,
+            options: tuple[str, ...] = ()) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The image on the profile's machine: its serial line's device, and what raises where QEMU has ended."""
     with tempfile.TemporaryDirectory(prefix="edge-qemu-") as folder:
         image = Path(folder, "firmware.elf")
         image.write_bytes(elf)
         process = subprocess.Popen([*_command(image, profile), *options], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            with serial.Serial(_pty(process, profile)) as line:
-                dut = Dut(line, f"{profile.name} (QEMU's {profile.machine})")
-                dut.greet(lambda: _require_alive(process, profile))
-                yield dut
-        except serial.SerialException as error:
-            _require_alive(process, profile)
-            raise DeviceUnavailable(f"the serial line of {profile.name} broke: {error}") from None
+            yield _pty(process, profile), lambda: _require_alive(process, profile)
         finally:
             process.kill()
             process.communicate()

@@ -25,3 +25,7 @@ void board_put(uint8_t byte) {
 uint64_t board_ticks(void) {
     return fpgaio_ticks(FPGAIO, HZ / 100u);
 }
+
+void board_pin(uint32_t level) {
+    fpgaio_pin(FPGAIO, level);
+}
