@@ -5,7 +5,7 @@
 """
 
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -40,9 +40,16 @@ class SelfCheckFailed(ToolchainError):
 
 
 class DoesNotFit(ToolchainError):
-    """The artefact needs more flash or RAM than the target has."""
+    """The artefact needs more flash or RAM than the target has.
+
+    sizes: kind -> bytes that linked firmware takes: flash, code_flash, static, stack, arena, ram
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, sizes: Mapping[str, int] | None = None):
+        super().__init__(message)
+        self.sizes = dict(sizes or {})
 
 
 class GateFailed(ToolchainError):

@@ -46,26 +46,29 @@ def test_sizes_add_up_and_bytes_repeat(built):
 
 def test_weights_larger_than_flash_do_not_fit(built):
     weights = model_facts(built.files).weight_bytes
-    message = (f"residual needs {weights:,} bytes of flash for its weights but cortex_m4_qemu has 1,000 "
-               f"({weights - 1000:,} short). Prune harder")
+    message = (f"residual needs {weights:,} bytes of flash for its weights alone but cortex_m4_qemu has "
+               f"1,000 ({weights - 1000:,} short)")
     with pytest.raises(DoesNotFit, match=re.escape(message)):
         build_firmware(built, smaller(flash_bytes=1000))
 
 
-def test_arena_larger_than_ram_does_not_fit(built):
-    with pytest.raises(DoesNotFit, match=re.escape(
-            "1,152 bytes of RAM for its arena but cortex_m4_qemu has 512 (640 short), most of it at "
-            "sum (dw 384, stem 384, sum 384). Prune harder")):
-        build_firmware(built, smaller(ram_bytes=512))
-
-
-def test_the_linker_tells_what_is_missing(built):
-    whole = build_firmware(built, PROFILE)
-    short = smaller(flash_bytes=whole.flash_bytes - 100, ram_bytes=whole.ram_bytes - 64)
+@pytest.mark.parametrize("short", [1, 100, 5000])
+def test_the_shortfall_is_exact(built, short):
+    """One byte less than what fits is refused for one byte; that much more fits."""
+    whole, facts = build_firmware(built, PROFILE), model_facts(built.files)
+    small = smaller(flash_bytes=whole.flash_bytes - short, ram_bytes=whole.ram_bytes - min(short, 1000))
     with pytest.raises(DoesNotFit) as caught:
-        build_firmware(built, short)
+        build_firmware(built, small)
     flash, ram = (int(n.replace(",", "")) for n in re.findall(r"\(([\d,]+) short\)", str(caught.value)))
-    assert 100 <= flash <= 104 and 64 <= ram <= 80
+    assert (flash, ram) == (short, min(short, 1000)) and caught.value.sizes == whole.sizes
+    fits = smaller(flash_bytes=small.flash_bytes + flash, ram_bytes=small.ram_bytes + ram)
+    assert build_firmware(built, fits).sizes == whole.sizes
+    assert str(caught.value) == (
+        f"residual needs {whole.flash_bytes:,} bytes of flash but cortex_m4_qemu has {small.flash_bytes:,} "
+        f"({flash:,} short): {facts.weight_bytes:,} weights, {whole.code_flash_bytes:,} code and "
+        f"{whole.ram_bytes:,} bytes of RAM but cortex_m4_qemu has {small.ram_bytes:,} ({ram:,} short): "
+        f"{whole.arena_bytes:,} arena, {whole.static_bytes:,} static, {whole.stack_bytes:,} stack; "
+        f"the arena is fullest at {facts.peak}")
 
 
 def test_missing_compiler(built, monkeypatch):

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from typing import NoReturn
 
 from toolchain.artifact import Artifact, Manifest
 from toolchain.device.mlperf import program_flags
@@ -21,7 +22,6 @@ FLAGS = ("-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-nostart
          "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Tlink.ld")
 SHARED = TARGETS / "firmware"
 SOURCES = (".c", ".h", ".S", ".ld")
-REMEDY = "Prune harder ([prune] ratio), shrink the input, or pick a larger target"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,12 @@ class Firmware:
         """All that the image claims."""
         return self.static_bytes + self.arena_bytes + self.stack_bytes
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Kind -> bytes."""
+        kinds = ("flash", "code_flash", "static", "stack", "arena", "ram")
+        return {kind: getattr(self, f"{kind}_bytes") for kind in kinds}
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -66,8 +72,8 @@ def build_firmware(artifact: Artifact, profile: TargetProfile) -> Firmware:
 
     Raises DoesNotFit with need, room and shortfall, DeviceUnavailable where the compiler is missing.
     """
-    name, facts = artifact.manifest.name, model_facts(artifact.files)
-    _require_room(name, facts, profile)
+    facts = model_facts(artifact.files)
+    _require_flash(artifact.manifest.name, facts, profile)
     compiler = _find_compiler(profile)
     model = {file: data for file, data in artifact.files.items()
              if file.endswith((".c", ".h")) and file not in ("selftest.c", "usage.c")}
@@ -76,9 +82,9 @@ def build_firmware(artifact: Artifact, profile: TargetProfile) -> Firmware:
         for file, data in {**board, **model}.items():
             Path(folder, file).write_bytes(data)
         small = sorted(file for file in board.keys() - model.keys() if file.endswith(".c"))
-        _compile(compiler, Path(folder), small, artifact.manifest, facts, profile)
-        elf = Path(folder, "firmware.elf").read_bytes()
-    return _sized(elf, facts)
+        build = _Build(compiler, Path(folder), artifact.manifest, facts, profile)
+        build.compile(small)
+        return build.image()
 
 
 def model_facts(files: Mapping[str, bytes]) -> ModelFacts:
@@ -93,16 +99,11 @@ def model_facts(files: Mapping[str, bytes]) -> ModelFacts:
     return ModelFacts(symbol[1], int(numbers["ARENA"]), int(numbers["WEIGHT"]), peak[1])
 
 
-def _require_room(name: str, facts: ModelFacts, profile: TargetProfile) -> None:
-    """Before compiling: the weights alone against flash, the arena alone against RAM."""
-    short = []
+def _require_flash(name: str, facts: ModelFacts, profile: TargetProfile) -> None:
+    """Before compiling, which takes long with large weights: those alone."""
     if facts.weight_bytes > profile.flash_bytes:
-        short.append(_shortfall(facts.weight_bytes, "flash for its weights", profile.flash_bytes, profile))
-    if facts.arena_bytes > profile.ram_bytes:
-        arena = _shortfall(facts.arena_bytes, "RAM for its arena", profile.ram_bytes, profile)
-        short.append(f"{arena}, most of it at {facts.peak}")
-    if short:
-        raise DoesNotFit(f"{name} needs {' and '.join(short)}. {REMEDY}")
+        short = _shortfall(facts.weight_bytes, "flash for its weights alone", profile.flash_bytes, profile)
+        raise DoesNotFit(f"{name} needs {short}")
 
 
 def _shortfall(needed: int, what: str, room: int, profile: TargetProfile) -> str:
@@ -136,49 +137,74 @@ def source_folders(profile: TargetProfile) -> tuple[Path, Path, Path]:
     return SHARED, SHARED / architecture, Path(profile.folder, "firmware")
 
 
-def _compile(compiler: str, folder: Path, small: Sequence[str], manifest: Manifest, facts: ModelFacts,
-             profile: TargetProfile) -> None:
-    """Objects of all .c files, those in `small` for size whatever the profile says, and then the image.
+@dataclass(frozen=True)
+class _Build:
+    """One image in the making. folder: holds all sources, and what comes of them."""
 
-    Raises DoesNotFit where the linker finds no room, BadConfig where a step fails otherwise.
-    """
-    given = [f"-DTK_MODEL={facts.symbol}_model", f"-DTK_LAYER_NAMES={facts.symbol}_layers",
-             f"-DTK_ARENA_BYTES={facts.arena_bytes}u", *program_flags(manifest, profile)]
-    rooms = [f"-Wl,--defsym=FLASH_BYTES={profile.flash_bytes}", f"-Wl,--defsym=RAM_BYTES={profile.ram_bytes}"]
-    others = sorted(path.name for path in folder.glob("*.[cS]") if path.name not in small)
-    for step in (["-Os", "-c", *small], ["-c", *others], ["-o", "firmware.elf", *rooms]):
-        objects = sorted(path.name for path in folder.glob("*.o")) if "-c" not in step else []
-        done = subprocess.run([compiler, *profile.cflags, *FLAGS, *given, *step, *objects], cwd=folder,
+    compiler: str
+    folder: Path
+    manifest: Manifest
+    facts: ModelFacts
+    profile: TargetProfile
+
+    def compile(self, small: Sequence[str]) -> None:
+        """Objects of all sources, those in `small` for size whatever the profile says. Raises BadConfig."""
+        symbol = self.facts.symbol
+        given = [f"-DTK_MODEL={symbol}_model", f"-DTK_LAYER_NAMES={symbol}_layers",
+                 f"-DTK_ARENA_BYTES={self.facts.arena_bytes}u", *program_flags(self.manifest, self.profile)]
+        others = sorted(path.name for path in self.folder.glob("*.[cS]") if path.name not in small)
+        for options in (["-Os", "-c", *small], ["-c", *others]):
+            if failure := self._run([*given, *options]):
+                self._refuse(failure)
+
+    def image(self) -> Firmware:
+        """Linked, or DoesNotFit with what linking it into larger regions tells. Raises BadConfig too."""
+        rooms = {"FLASH": self.profile.flash_bytes, "RAM": self.profile.ram_bytes}
+        failure = self._link(rooms)
+        excess = dict(re.findall(r"region `(FLASH|RAM)' overflowed by (\d+) bytes?", failure))
+        if excess and not self._link({kind: room + int(excess.get(kind, 0)) for kind, room in rooms.items()}):
+            self._refuse_size(self._sized())
+        if failure:
+            self._refuse(failure)
+        return self._sized()
+
+    def _link(self, rooms: Mapping[str, int]) -> str:
+        objects = sorted(path.name for path in self.folder.glob("*.o"))
+        regions = [f"-Wl,--defsym={kind}_BYTES={room}" for kind, room in rooms.items()]
+        return self._run(["-o", "firmware.elf", *regions, *objects])
+
+    def _run(self, options: Sequence[str]) -> str:
+        """The compiler's complaints, "" where it succeeds."""
+        done = subprocess.run([self.compiler, *self.profile.cflags, *FLAGS, *options], cwd=self.folder,
                               capture_output=True, text=True)
-        if overflows := dict(re.findall(r"region `(FLASH|RAM)' overflowed by (\d+) bytes", done.stderr)):
-            raise DoesNotFit(_overflow_message(manifest.name, overflows, facts, profile))
-        if done.returncode:
-            raise BadConfig(_failure_message(done.stderr, manifest.name, profile))
+        return (done.stderr.strip() or "it ends without a word") if done.returncode else ""
 
+    def _refuse(self, failure: str) -> NoReturn:
+        errors = re.findall(r".*(?:error|undefined reference).*", failure) or [failure[:200]]
+        raise BadConfig(f"{self.profile.compiler} cannot build the firmware of {self.manifest.name} for "
+                        f"{self.profile.name}: {errors[0]}; check compiler and cflags in its profile.toml")
 
-def _failure_message(said: str, name: str, profile: TargetProfile) -> str:
-    errors = re.findall(r".*(?:error|undefined reference).*", said) or [said.strip()[:200]]
-    return (f"{profile.compiler} cannot build the firmware of {name} for {profile.name}: {errors[0]}; check "
-            f"compiler and cflags in its profile.toml")
+    def _refuse_size(self, firmware: Firmware) -> NoReturn:
+        profile, short = self.profile, []
+        if firmware.flash_bytes > profile.flash_bytes:
+            flash = _shortfall(firmware.flash_bytes, "flash", profile.flash_bytes, profile)
+            short.append(f"{flash}: {self.facts.weight_bytes:,} weights, {firmware.code_flash_bytes:,} code")
+        if firmware.ram_bytes > profile.ram_bytes:
+            ram = _shortfall(firmware.ram_bytes, "RAM", profile.ram_bytes, profile)
+            short.append(f"{ram}: {firmware.arena_bytes:,} arena, {firmware.static_bytes:,} static, "
+                         f"{firmware.stack_bytes:,} stack; the arena is fullest at {self.facts.peak}")
+        raise DoesNotFit(f"{self.manifest.name} needs {' and '.join(short)}", firmware.sizes)
 
+    def _sized(self) -> Firmware:
+        """Sizes by where sections.ld puts what, gaps of alignment included."""
+        from elftools.elf.elffile import ELFFile
 
-def _overflow_message(name: str, overflows: Mapping[str, str], facts: ModelFacts,
-                      profile: TargetProfile) -> str:
-    short = []
-    if excess := int(overflows.get("FLASH", 0)):
-        short.append(_shortfall(profile.flash_bytes + excess, "flash", profile.flash_bytes, profile))
-    if excess := int(overflows.get("RAM", 0)):
-        short.append(_shortfall(profile.ram_bytes + excess, "RAM", profile.ram_bytes, profile)
-                     + f"; its arena takes {facts.arena_bytes:,}, most of it at {facts.peak}")
-    return f"{name} needs {' and '.join(short)}. {REMEDY}"
-
-
-def _sized(elf: bytes, facts: ModelFacts) -> Firmware:
-    """Sizes as the ELF file's sections have them."""
-    from elftools.elf.elffile import ELFFile
-
-    size = {section.name: section["sh_size"] for section in ELFFile(io.BytesIO(elf)).iter_sections()}
-    flash = size[".text"] + size.get(".data", 0)
-    return Firmware(elf, flash_bytes=flash, code_flash_bytes=flash - facts.weight_bytes,
-                    static_bytes=size.get(".data", 0) + size.get(".bss", 0), arena_bytes=size[".arena"],
-                    stack_bytes=size[".stack"])
+        elf = (self.folder / "firmware.elf").read_bytes()
+        file = ELFFile(io.BytesIO(elf))
+        size = {section.name: section["sh_size"] for section in file.iter_sections()}
+        symbols = file.get_section_by_name(".symtab").iter_symbols()
+        at = {symbol.name: symbol["st_value"] for symbol in symbols}
+        flash = at["link_data_load"] - at["link_flash_start"] + at["link_data_end"] - at["link_data_start"]
+        ram, fixed = at["link_stack_top"] - at["link_data_start"], size[".arena"] + size[".stack"]
+        return Firmware(elf, flash_bytes=flash, code_flash_bytes=flash - self.facts.weight_bytes,
+                        static_bytes=ram - fixed, arena_bytes=size[".arena"], stack_bytes=size[".stack"])
