@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolchain.ir.quant import requantize
 from toolchain.lower.c.call import Array, Value
 
 WORDS = 2
@@ -16,7 +17,7 @@ class Channels:
     """What tk_output_s8_dsp.h takes of each channel; all int64 (channels,).
 
     low, high:  least and largest sum that can occur, with the bias
-    constant:   where the code is the zero point for every sum; weights and biases are 0 there
+    constant:   where one code comes of all sums; weights, bias and multiplier are 0 there
     """
 
     bias: np.ndarray
@@ -31,23 +32,24 @@ class Channels:
 def channels_of(rows: np.ndarray, output: Mapping[str, Value]) -> Channels | None:
     """Of sums over int8 codes with weights `rows` (channels, depth). output: tk_output_s8_params.
 
-    None where some channel is beyond what tk_output_s8_dsp.h takes: a sum that leaves 31 bits, a shift that
-    is not to the right, or a rounding offset that leaves 32 bits.
+    None where some channel of several codes is beyond what tk_output_s8_dsp.h takes: a sum that leaves 31
+    bits, a shift that is not to the right, or a rounding offset that leaves 32 bits.
     """
     weight = rows.astype(np.int64)
     bias, multiplier, shift = (output[role].data.astype(np.int64) for role in ("bias", "multiplier", "shift"))
     low = bias + np.minimum(127 * weight, -128 * weight).sum(axis=1)
     high = bias + np.maximum(127 * weight, -128 * weight).sum(axis=1)
-    right = -shift
-    if (np.maximum(-low, high) >= 2**30).any():
+    largest = np.maximum(-low, high)
+    first, last = (np.clip(requantize(end, multiplier, shift), output["low"], output["high"])
+                   for end in (low, high))
+    constant = (first == last) & (largest << np.maximum(shift, 0) < 2**31)
+    bias, multiplier, low, high, largest = (np.where(constant, 0, each)
+                                            for each in (bias, multiplier, low, high, largest))
+    right, centre = np.where(constant, 1, -shift), output["zero_point"] + np.where(constant, first, 0)
+    offset = (2 * centre + 1) << np.maximum(right - 1, 0)
+    if (largest >= 2**30).any() or (right < 1).any() or (
+            (largest * multiplier >> 31) + abs(offset) >= 2**31 - 2).any():
         return None
-    scaled = (np.maximum(-low, high) * multiplier >> 31) + 1
-    constant = (multiplier == 0) | ((right >= 1) & (2 * scaled < 2**np.maximum(right, 0)))
-    right = np.where(constant, 1, right)
-    offset = (2 * int(output["zero_point"]) + 1) * 2**np.maximum(right - 1, 0)
-    if (right < 1).any() or (~constant & (scaled + abs(offset) + 1 >= 2**31)).any():
-        return None
-    bias, multiplier, low, high = (np.where(constant, 0, each) for each in (bias, multiplier, low, high))
     return Channels(bias, multiplier, offset, right, low, high, constant)
 
 

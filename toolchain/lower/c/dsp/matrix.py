@@ -51,8 +51,10 @@ def _convolution(call: Call, weight: np.ndarray, output: Mapping[str, Value]) ->
     if block is None:
         return None
     pixels = window["output_height"] * window["output_width"]
-    params = {"window": window, "groups": groups, "depth": run // window["kernel_width"], "backwards": 0,
-              **_codes(output), "matrix": {"channels": channels, "block": block}}
+    depth, gathered = run // window["kernel_width"], groups > 1 or window["dilation_width"] > 1
+    params = {"window": window, "groups": groups, "depth": depth,
+              "together": 1 if gathered else window["kernel_width"], "backwards": 0, **_codes(output),
+              "matrix": {"channels": channels, "block": block}}
     scratch = _patch_bytes(pixels, block["units"]) + (TILE if pixels >= TILE else 1) * run
     made = Call("tk_conv2d_s8_dsp", call.operands, params, scratch,
                 work=_work(pixels * groups, runs, channels, run, block["units"]))

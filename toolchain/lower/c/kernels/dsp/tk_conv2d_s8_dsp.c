@@ -4,39 +4,73 @@
 #include "tk_widen_row_s8_dsp.h"
 #include "tk_widen_tile_s8_dsp.h"
 
+/* `taps` neighbouring pixels' values of a group from column `left` on, which may lie outside the row. */
+static void copy_taps(const tk_conv2d_s8_dsp_params *p, const int8_t *row, int32_t left, int32_t taps,
+                      int8_t *to) {
+    const int32_t past = left + taps - p->window.input_width;
+    const int32_t before = left < 0 ? -left : 0, inside = taps - before - (past > 0 ? past : 0);
+    if (inside < taps) {
+        memset(to, p->window.zero_point, (size_t)(taps * p->depth));
+    }
+    if (inside > 0) {
+        memcpy(to + before * p->depth, row + (left + before) * p->window.channels, (size_t)(inside * p->depth));
+    }
+}
+
 /* A kernel row's values from row y, column `left` of x on: where they lie, or gathered in `run`. */
 static const int8_t *kernel_row(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t y, int32_t left,
                                 int8_t *run) {
     const tk_patch_s8_params *w = &p->window;
-    const size_t depth = (size_t)p->depth;
     const int8_t *row = x + y * w->input_width * w->channels;
-    const int inside = y >= 0 && y < w->input_height;
-    if (inside && w->dilation_width == 1 && p->groups == 1 && left >= 0 &&
-        left + w->kernel_width <= w->input_width) {
+    const int32_t taps = p->together;
+    if (y < 0 || y >= w->input_height) {
+        memset(run, w->zero_point, (size_t)(w->kernel_width * p->depth));
+        return run;
+    }
+    if (taps == w->kernel_width && left >= 0 && left + taps <= w->input_width) {
         return row + left * w->channels;
     }
-    for (int32_t tap = 0; tap < w->kernel_width; tap++, left += w->dilation_width) {
-        int8_t *to = run + tap * p->depth;
-        if (inside && left >= 0 && left < w->input_width) {
-            memcpy(to, row + left * w->channels, depth);
-        } else {
-            memset(to, w->zero_point, depth);
-        }
+    for (int32_t tap = 0; tap < w->kernel_width; tap += taps) {
+        copy_taps(p, row, left + tap * w->dilation_width, taps, run + tap * p->depth);
     }
     return run;
 }
 
-/* The patches of `count` pixels from number `first` on as words. */
-static void lay_out(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t first, int32_t count,
-                    uint32_t *words) {
+static uint32_t *filled(uint32_t *words, int32_t count, uint32_t word) {
+    for (; count > 0; count--) {
+        *words++ = word;
+    }
+    return words;
+}
+
+/* The patches of three neighbours in a row, from row `top` and column `left` of x on; no column lies outside. */
+static void lay_out_inside(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t top, int32_t left,
+                           uint32_t *words) {
+    const tk_patch_s8_params *w = &p->window;
+    const int32_t bytes = w->kernel_width * p->depth, pitch = w->input_width * w->channels;
+    const int32_t step = w->stride_width * w->channels;
+    for (int32_t tap = 0; tap < w->kernel_height; tap++, top += w->dilation_height) {
+        const int8_t *run = x + top * pitch + left * w->channels;
+        const int8_t *const three[3] = {run, run + step, run + 2 * step};
+        words = top >= 0 && top < w->input_height
+                    ? tk_widen_tile_s8_dsp(three, bytes, words)
+                    : filled(words, (bytes + 1) / 2 * 3, tk_halves(w->zero_point, w->zero_point));
+    }
+}
+
+/* The patches of `count` pixels from output row `row` and column `column` on, wherever they lie. */
+static void lay_out_anywhere(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t row, int32_t column,
+                             int32_t count, uint32_t *words) {
     const tk_patch_s8_params *w = &p->window;
     const int32_t bytes = w->kernel_width * p->depth;
     int8_t *runs = (int8_t *)(words + count * 2 * p->matrix.block.units);
     int32_t top[3], left[3];
     for (int32_t i = 0; i < count; i++) {
-        int32_t row = (first + i) / w->output_width, column = first + i - row * w->output_width;
         top[i] = row * w->stride_height - w->pad_top;
         left[i] = column * w->stride_width - w->pad_left;
+        column++;
+        row += column == w->output_width;
+        column = column == w->output_width ? 0 : column;
     }
     for (int32_t tap = 0; tap < w->kernel_height; tap++) {
         const int8_t *three[3];
@@ -48,9 +82,24 @@ static void lay_out(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t f
     }
 }
 
+/* The patches of `count` pixels from number `first` on as words. */
+static void lay_out(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t first, int32_t count,
+                    uint32_t *words) {
+    const tk_patch_s8_params *w = &p->window;
+    const int32_t row = first / w->output_width, column = first - row * w->output_width;
+    const int32_t left = column * w->stride_width - w->pad_left;
+    if (count == 3 && p->together == w->kernel_width && left >= 0 && column + 3 <= w->output_width &&
+        left + 2 * w->stride_width + w->kernel_width <= w->input_width) {
+        lay_out_inside(p, x, row * w->stride_height - w->pad_top, left, words);
+    } else {
+        lay_out_anywhere(p, x, row, column, count, words);
+    }
+}
+
 static void group(const tk_conv2d_s8_dsp_params *p, const tk_matrix_s8_dsp_params *matrix, const int8_t *x,
                   void *scratch, int8_t *out) {
-    const int32_t pixels = p->window.output_height * p->window.output_width, pitch = p->groups * matrix->channels;
+    const int32_t pixels = p->window.output_height * p->window.output_width;
+    const int32_t pitch = p->groups * matrix->channels;
     for (int32_t left = pixels; left > 0;) {
         int32_t count = left >= 3 ? 3 : 1, first = p->backwards ? left - count : pixels - left;
         lay_out(p, x, first, count, scratch);
@@ -67,6 +116,6 @@ void tk_conv2d_s8_dsp(const tk_conv2d_s8_dsp_params *p, const int8_t *x, void *s
         matrix.block.weight += pairs * 2 * matrix.block.units;
         matrix.block.output += pairs * 8;
     }
-    tk_clamp_s8_dsp(out, p->window.output_height * p->window.output_width * p->groups * matrix.channels, p->low,
-                    p->high);
+    const int32_t pixels = p->window.output_height * p->window.output_width;
+    tk_clamp_s8_dsp(out, pixels * p->groups * matrix.channels, p->low, p->high);
 }

@@ -7,6 +7,7 @@
  *            overwritten that is still to be read: with one group, three pixels' values are read before
  *            their outputs are written
  * depth      channels of a group
+ * together   taps of a kernel row that lie side by side in x: kernel_width, or 1 with groups or dilation
  * backwards  1: the last pixels come first, 0: the first
  * low, high  codes that the outputs are cut to
  * matrix     of the first group; the others' weights and outputs follow. A kernel row's weights, kernel_width
@@ -25,6 +26,7 @@ typedef struct {
     tk_patch_s8_params window;
     int32_t groups;
     int32_t depth;
+    int32_t together;
     int32_t backwards;
     int32_t low;
     int32_t high;
