@@ -11,6 +11,8 @@ from toolchain.lower.c.scalar.output import short_output
 
 AT_ONCE = 2
 """Rows or pixels."""
+FEW_CHANNELS = 16
+"""For more, laying a window out costs less than reading it where it lies for every four."""
 
 
 def fully_connected(call: Call) -> Call | None:
@@ -37,8 +39,9 @@ def conv2d(call: Call) -> Call | None:
     pixels = window["output_height"] * window["output_width"]
     first, end = row_steps(pixels, AT_ONCE)
     over = ascending(window_starts(window)[first], end * matrix["channels"])
-    return Call("tk_conv2d_s8_scalar", call.operands, {"window": window, "matrix": packed},
-                scratch_bytes=AT_ONCE * matrix["depth"], overlaps=(over,), work=_work(pixels, matrix))
+    params = {"window": window, "lay_out": int(matrix["channels"] > FEW_CHANNELS), "matrix": packed}
+    return Call("tk_conv2d_s8_scalar", call.operands, params, scratch_bytes=AT_ONCE * matrix["depth"],
+                overlaps=(over,), work=_work(pixels, matrix))
 
 
 def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:

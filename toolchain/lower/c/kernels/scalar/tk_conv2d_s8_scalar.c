@@ -5,12 +5,13 @@ typedef struct {
     int32_t column;
 } place;
 
-/* The window of an output pixel in x; null where it is not in x as it is. */
-static const int8_t *inside(const tk_patch_s8_params *p, const int8_t *x, place at) {
+/* The window of an output pixel in x; null where it is not read there. */
+static const int8_t *inside(const tk_conv2d_s8_scalar_params *conv, const int8_t *x, place at) {
+    const tk_patch_s8_params *p = &conv->window;
     const int32_t top = at.row * p->stride_height - p->pad_top, left = at.column * p->stride_width - p->pad_left;
     const int32_t bottom = top + (p->kernel_height - 1) * p->dilation_height;
-    if (top < 0 || left < 0 || bottom >= p->input_height || left + p->kernel_width > p->input_width ||
-        p->dilation_width != 1) {
+    if (conv->lay_out || p->dilation_width != 1 || top < 0 || left < 0 || bottom >= p->input_height ||
+        left + p->kernel_width > p->input_width) {
         return 0;
     }
     return x + (top * p->input_width + left) * p->channels;
@@ -35,7 +36,7 @@ void tk_conv2d_s8_scalar(const tk_conv2d_s8_scalar_params *p, const int8_t *x, i
     for (int32_t left = window->output_height * window->output_width; left > 0; left -= 2) {
         const place second = next(window, at);
         const tk_runs *runs = &in_x;
-        const int8_t *x0 = inside(window, x, at), *x1 = left > 1 ? inside(window, x, second) : x0;
+        const int8_t *x0 = inside(p, x, at), *x1 = left > 1 ? inside(p, x, second) : x0;
         if (!x0 || !x1) {
             runs = &laid_out;
             x0 = tk_patch_s8(window, x, at.row, at.column, scratch);

@@ -57,22 +57,31 @@ static const int8_t *line_of(const tk_depthwise_conv2d_s8_scalar_params *p, band
         w += 3;                                                                                \
     } while (0)
 
-/* Codes of up to four pixels of a channel. */
+static int32_t nine_taps(const int8_t *top, const int8_t *middle, const int8_t *bottom, const int8_t *w,
+                         int32_t sum) {
+    sum += top[0] * w[0], sum += top[1] * w[1], sum += top[2] * w[2];
+    sum += middle[0] * w[3], sum += middle[1] * w[4], sum += middle[2] * w[5];
+    sum += bottom[0] * w[6], sum += bottom[1] * w[7], sum += bottom[2] * w[8];
+    return sum;
+}
+
+/* Codes of `count` neighbouring pixels of a channel. */
 static void put(const tk_output_s8_scalar_params *output, tk_scale_s8_scalar scale, const int32_t *sums,
                 int32_t count, int32_t channels, int8_t *out) {
     const tk_output_s8_scalar_params bounds = *output;
-    for (const int32_t *const end = sums + (count < 4 ? count : 4); sums != end; out += channels) {
+    for (const int32_t *const end = sums + count; sums != end; out += channels) {
         *out = tk_output_s8_scalar(&bounds, scale, *sums++);
     }
 }
 
 static void row_3x3(const tk_depthwise_conv2d_s8_scalar_params *p, band under, int32_t c, int8_t *out) {
     const tk_scale_s8_scalar scale = tk_scale_of_s8_scalar(&p->output, c);
-    const int32_t channels = p->window.channels, stride = p->window.stride_width;
+    const int32_t channels = p->window.channels, stride = p->window.stride_width, bias = p->output.bias[c];
     const int8_t *top = line_of(p, under, 0), *middle = line_of(p, under, 1), *bottom = line_of(p, under, 2);
-    for (int32_t left = p->window.output_width; left > 0; left -= 4) {
+    int32_t left = p->window.output_width;
+    for (; left > 1; left -= 4) {
         const int8_t *w = p->weight + 9 * c;
-        int32_t a0 = p->output.bias[c], a1 = a0, a2 = a0, a3 = a0;
+        int32_t a0 = bias, a1 = bias, a2 = bias, a3 = bias;
         if (stride == 1) {
             THREE_TAPS(1, top);
             THREE_TAPS(1, middle);
@@ -83,8 +92,12 @@ static void row_3x3(const tk_depthwise_conv2d_s8_scalar_params *p, band under, i
             THREE_TAPS(2, bottom);
         }
         const int32_t sums[4] = {a0, a1, a2, a3};
-        put(&p->output, scale, sums, left, channels, out);
+        put(&p->output, scale, sums, left < 4 ? left : 4, channels, out);
         top += 4 * stride, middle += 4 * stride, bottom += 4 * stride, out += 4 * channels;
+    }
+    if (left == 1) {
+        const int32_t sum = nine_taps(top, middle, bottom, p->weight + 9 * c, bias);
+        put(&p->output, scale, &sum, 1, channels, out);
     }
 }
 
@@ -92,7 +105,8 @@ static void row_any(const tk_depthwise_conv2d_s8_scalar_params *p, band under, i
     const tk_scale_s8_scalar scale = tk_scale_of_s8_scalar(&p->output, c);
     const int32_t channels = p->window.channels, stride = p->window.stride_width;
     const int32_t right = p->window.dilation_width, taps = p->window.kernel_height * p->window.kernel_width;
-    for (int32_t column = 0; column < p->window.output_width; column += 4) {
+    for (int32_t left = p->window.output_width; left > 0; left -= 4) {
+        const int32_t column = p->window.output_width - left;
         const int8_t *w = p->weight + c * taps;
         int32_t a0 = p->output.bias[c], a1 = a0, a2 = a0, a3 = a0;
         for (int32_t tap = 0; tap < p->window.kernel_height; tap++) {
@@ -106,7 +120,8 @@ static void row_any(const tk_depthwise_conv2d_s8_scalar_params *p, band under, i
             }
         }
         const int32_t sums[4] = {a0, a1, a2, a3};
-        put(&p->output, scale, sums, p->window.output_width - column, channels, out + column * channels);
+        put(&p->output, scale, sums, left < 4 ? left : 4, channels, out);
+        out += 4 * channels;
     }
 }
 
