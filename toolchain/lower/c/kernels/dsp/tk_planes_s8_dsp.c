@@ -2,35 +2,35 @@
 
 #include "tk_dsp.h"
 
-static void one_pixel(const int8_t *x, int8_t *to, int32_t plane) {
-    for (int32_t i = 0; i < 4; i++) {
-        tk_put_half(to + i * plane, (uint32_t)x[i] << 8);
-    }
+/* Two pixels' codes of four channels; odd_bytes: a mask of them. */
+static inline void put_pair(uint32_t a, uint32_t b, uint32_t odd_bytes, int32_t plane, int8_t *to) {
+    const uint32_t low = tk_low_halves(a, b), high = tk_high_halves(a, b);
+    tk_put_word(to, low << 8 & odd_bytes);
+    tk_put_word(to + plane, low & odd_bytes);
+    tk_put_word(to + 2 * plane, high << 8 & odd_bytes);
+    tk_put_word(to + 3 * plane, high & odd_bytes);
 }
 
-void tk_planes_s8_dsp(const int8_t *x, int32_t step, int32_t count, int8_t *to, int32_t column,
-                      int32_t plane) {
-    to += 2 * column;
-    if (column & 1 && count > 0) {
-        one_pixel(x, to, plane);
-        x += step;
-        to += 2;
-        count--;
-    }
-    int8_t *last = to + 3 * plane;
+void tk_planes_s8_dsp(const tk_planes_s8 *p, const int8_t *x, int32_t rows, int8_t *to) {
     const uint32_t odd_bytes = tk_kept(0xff00ff00u);
-    for (; count >= 2; count -= 2) {
-        const uint32_t a = tk_word(x), b = tk_word(x + step);
-        const uint32_t low = tk_low_halves(a, b), high = tk_high_halves(a, b);
-        tk_put_word(to, low << 8 & odd_bytes);
-        tk_put_word(to + plane, low & odd_bytes);
-        tk_put_word(to + 2 * plane, high << 8 & odd_bytes);
-        tk_put_word(last, high & odd_bytes);
-        x += 2 * step;
-        to += 4;
-        last += 4;
-    }
-    if (count > 0) {
-        one_pixel(x, to, plane);
+    const int32_t plane = p->plane, step = p->step, odd = p->column & 1, pairs = (p->count - odd) / 2;
+    const int32_t next_x = p->row_step - (2 * pairs + odd) * step, next_row = p->pitch - 4 * (pairs + odd);
+    to += 2 * (p->column - odd);
+    for (; rows > 0; rows--) {
+        if (odd) {
+            put_pair(p->padding, tk_word(x), odd_bytes, plane, to);
+            x += step;
+            to += 4;
+        }
+        for (int32_t i = pairs; i > 0; i--) {
+            put_pair(tk_word(x), tk_word(x + step), odd_bytes, plane, to);
+            x += 2 * step;
+            to += 4;
+        }
+        if ((p->count - odd) & 1) {
+            put_pair(tk_word(x), p->padding, odd_bytes, plane, to);
+        }
+        x += next_x;
+        to += next_row;
     }
 }

@@ -1,26 +1,30 @@
-/* tk_planes_s8_dsp.h - lay a row of pixels of four channels out as a row of int16 for each channel.
+/* tk_planes_s8_dsp.h - lay rows of pixels of four channels out as rows of int16 for each channel.
  *
- *   to[channel][column + i] = 256 * x[i][channel]
+ *   to[channel][row][column + i] = 256 * x[row][i][channel]
  *
- * x       `count` pixels, `step` bytes from one to the next; four int8 each, at any address
- * to      four rows, `plane` bytes from one to the next: int16, at addresses that 4 divides, as it does plane
- * column  where in the rows
+ * x       rows of `count` pixels; row_step and step: bytes from one to the next; four int8 each, at any
+ * address to      int16, plane and pitch bytes from one channel and row to the next; its address and they are
+ * multiples
+ *         of 4. Columns are written in pairs: what lies beside an odd row's ends becomes padding
+ * padding what stands beside a row: the code, four times
  *
- * tk_plane_s8_dsp does it for one channel. Reentrant; no libc.
+ * One channel: tk_plane_s8_dsp.h. Reentrant; libc: as tk_dsp.h.
  */
 #ifndef TK_PLANES_S8_DSP_H
 #define TK_PLANES_S8_DSP_H
 
 #include <stdint.h>
 
-void tk_planes_s8_dsp(const int8_t *x, int32_t step, int32_t count, int8_t *to, int32_t column,
-                      int32_t plane);
+typedef struct {
+    int32_t row_step;
+    int32_t step;
+    int32_t count;
+    int32_t column;
+    int32_t pitch;
+    int32_t plane;
+    uint32_t padding;
+} tk_planes_s8;
 
-static inline void tk_plane_s8_dsp(const int8_t *x, int32_t step, int32_t count, int8_t *to, int32_t column) {
-    int16_t *row = (void *)to;
-    for (int32_t i = 0; i < count; i++) {
-        row[column + i] = (int16_t)(x[i * step] * 256);
-    }
-}
+void tk_planes_s8_dsp(const tk_planes_s8 *p, const int8_t *x, int32_t rows, int8_t *to);
 
 #endif
