@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
 from toolchain.atomic import replacing
 from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
+from toolchain.device.board import open_board
 from toolchain.device.local import RUNTIME, Session, format_of, open_session
 from toolchain.device.measure import measure
 from toolchain.device.qemu import open_device
@@ -66,11 +68,16 @@ def chosen_format(artifact: Artifact, fmt: str | None) -> Format:
 
 
 def chosen_profile(artifact: Artifact, device: str | None) -> TargetProfile:
-    """The artefact's own target's. Raises DeviceUnavailable where `device` is neither it nor the host."""
+    """The artefact's own target's, for a board with the serial port that `device` names.
+
+    Raises DeviceUnavailable where `device` is neither that, nor the target, nor the host.
+    """
     own = artifact.manifest.profile or load_target(HOST)
     if device in (None, own.name):
         return own
-    if device == HOST and own.transport != "qemu":
+    if own.transport == "serial" and device != HOST:
+        return msgspec.structs.replace(own, port=device)
+    if device == HOST and not own.has_firmware:
         return own
     raise DeviceUnavailable(f"an artefact for {own.name} cannot run on '{device}'; build it for that target, "
                             f"or leave --device out")
@@ -79,8 +86,8 @@ def chosen_profile(artifact: Artifact, device: str | None) -> TargetProfile:
 @contextmanager
 def deployed(artifact: Artifact, fmt: Format, profile: TargetProfile) -> Iterator[Session]:
     """The artefact's file, loaded where the profile says, ready to run."""
-    if profile.emulated:
-        with open_device(artifact, profile) as device:
+    if open_firmware := {"qemu": open_device, "serial": open_board}.get(profile.transport):
+        with open_firmware(artifact, profile) as device:
             yield device
     else:
         yield open_session(fmt, artifact.model(fmt))
@@ -144,7 +151,7 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
         found = score(metric, outputs, samples.y)
     return Evaluation(
         metric=metric, value=found.value, n=found.n, standard_error=found.standard_error, data=data,
-        split=split, device=profile.name if profile.emulated else HOST, runtime=runtime)
+        split=split, device=profile.name if profile.has_firmware else HOST, runtime=runtime)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:

@@ -32,8 +32,9 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     onnx_activations: "uint8" (U8S8, x86) or "int8" (S8S8, Arm)
     channel_multiple: op kind -> what its kernel likes the channels to be a multiple of; pruning rounds to it
     ops:              kinds that it can run; empty = all of the op table
-    transport:        how it is reached: "local" or "qemu"; "none" = built here, run on the host's runtimes
+    transport:        how it is reached: "local", "qemu", "serial"; "none" = built here, run on the host
     machine:          QEMU's machine name
+    port:             the serial line of a board that is always plugged in there; --device says another
     compiler, cflags: for format "c"
     name, folder:     of its folder; not written by the user
     """
@@ -51,8 +52,9 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     onnx_activations: Literal["uint8", "int8"] = "int8"
     channel_multiple: dict[str, Positive] = {}
     ops: tuple[str, ...] = ()
-    transport: Literal["local", "qemu", "none"] = "none"
+    transport: Literal["local", "qemu", "serial", "none"] = "none"
     machine: str = ""
+    port: str = ""
     compiler: str = ""
     cflags: tuple[str, ...] = ()
     name: str = ""
@@ -62,6 +64,11 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     def emulated(self) -> bool:
         """Whether the device counts instructions and has no time or energy."""
         return self.transport == "qemu"
+
+    @property
+    def has_firmware(self) -> bool:
+        """Whether artefacts run there in firmware of ours, at the other end of a serial line."""
+        return self.transport in ("qemu", "serial")
 
 
 def load_profile(path: Path) -> TargetProfile:

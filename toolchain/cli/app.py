@@ -23,7 +23,7 @@ Data = Annotated[str | None, typer.Option(
     help="A set in calibration_data/, an .npz, .npy or .csv, a folder of images or clips, or file.py:name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Device = Annotated[str | None, typer.Option(help="host, or the target's own device (default).")]
+Device = Annotated[str | None, typer.Option(help="host, the target's device (default), its serial port.")]
 ShapeOption = Annotated[list[str] | None, typer.Option(
     "--shape", metavar="NAME=1,3,224,224",
     help="Size of an input that an .onnx model leaves open; repeatable.")]

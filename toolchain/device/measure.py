@@ -6,6 +6,7 @@ import platform
 import numpy as np
 
 from toolchain.artifact import Artifact, convert
+from toolchain.device.board import open_board
 from toolchain.device.local import open_session, time_model
 from toolchain.device.qemu import open_device
 from toolchain.errors import InvalidMeasurement
@@ -22,7 +23,7 @@ def measure(artifact: Artifact, profile: TargetProfile, fmt: Format, *, threads:
     Raises DeviceUnavailable, InvalidMeasurement.
     """
     started = datetime.now(UTC)
-    run = _on_emulator if profile.emulated else _on_host
+    run = {"qemu": _on_emulator, "serial": _on_board}.get(profile.transport, _on_host)
     figures = run(artifact, profile, fmt, threads, seconds)
     return Measurement(artifact=artifact.manifest.name, artifact_digest=artifact.digest, target=profile.name,
                        emulated=profile.emulated, started_at=started.isoformat(timespec="seconds"), **figures)
@@ -41,16 +42,30 @@ def _on_host(artifact: Artifact, profile: TargetProfile, fmt: Format, threads: i
             "parity": parity(artifact, fmt, open_session(fmt, model, threads))}
 
 
+def _on_board(artifact: Artifact, profile: TargetProfile, fmt: Format, threads: int, seconds: float) -> dict:
+    with open_board(artifact, profile) as board:
+        checked = parity(artifact, fmt, board)
+        samples_us, stack_bytes = board.time(seconds)
+    return {"device": profile.name, "runtime": board.runtime, "stack_bytes": stack_bytes, "parity": checked,
+            "latency_us": latency(samples_us), "latency_samples_us": samples_us,
+            "conditions": {**board.conditions, "samples": len(samples_us), "energy": ENERGY_NOTE},
+            **_linked_sizes(artifact)}
+
+
+def _linked_sizes(artifact: Artifact) -> dict[str, int]:
+    static = artifact.manifest.static_bytes
+    return {f"{key}_bytes": static[key] for key in ("arena", "static", "flash", "code_flash")}
+
+
 def _on_emulator(artifact: Artifact, profile: TargetProfile, fmt: Format, *_) -> dict:
     with open_device(artifact, profile) as device:
         checked = parity(artifact, fmt, device)
         bench = device.bench()
-    static = artifact.manifest.static_bytes
     return {"device": profile.name, "runtime": device.runtime, "instructions": bench.instructions,
             "stack_bytes": bench.stack_bytes, "parity": checked,
             "conditions": {"machine": profile.machine, "cflags": " ".join(profile.cflags),
                            "energy": "emulated: none", "time": "emulated: none"},
-            **{f"{key}_bytes": static[key] for key in ("arena", "static", "flash", "code_flash")}}
+            **_linked_sizes(artifact)}
 
 
 def latency(samples_us: list[float]) -> Latency:

@@ -4,7 +4,7 @@ QEMU's -icount makes every instruction take the same virtual time, so a counter 
 its instructions: exact, and the same on every run and at any load. It models no cycles: never call it time.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,14 +16,12 @@ import shutil
 import subprocess
 import tempfile
 
-import numpy as np
-
-from toolchain.artifact import Artifact, Port
+from toolchain.artifact import Artifact
 from toolchain.device.firmware import build_firmware
 from toolchain.device.protocol import Dut, Inference
+from toolchain.device.session import FirmwareSession
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 from toolchain.profile import TargetProfile
-from toolchain.runtime.feeds import sample_count
 
 ICOUNT_SHIFT = 8
 """An instruction takes 2**8 = 256 ns of virtual time: more than two ticks of every machine's clock."""
@@ -68,33 +66,20 @@ class Bench:
     stack_bytes: int
 
 
-class QemuSession:
-    """An artefact running on an emulated board; inputs and outputs are codes in the Graph's layout."""
+class QemuSession(FirmwareSession):
+    """An artefact running on an emulated board."""
 
     def __init__(self, artifact: Artifact, profile: TargetProfile, dut: Dut):
         machine = machine_of(profile)
-        self._artifact, self._dut, self._hz = artifact, dut, machine.hz
-        self.inputs: tuple[Port, ...] = artifact.manifest.inputs["c"]
-        self.outputs: tuple[Port, ...] = artifact.manifest.outputs["c"]
-        self.runtime = f"generated C, {qemu_version(machine.qemu)}"
-
-    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Every output for N samples, stacked. Raises BadSamples."""
-        count = sample_count(self.inputs, feeds)
-        results: dict[str, list[np.ndarray]] = {port.name: [] for port in self.outputs}
-        for i in range(count):
-            self._infer([np.ascontiguousarray(feeds[port.name][i]).tobytes() for port in self.inputs])
-            for index, port in enumerate(self.outputs):
-                codes = np.frombuffer(self._dut.read_output(index), port.dtype)
-                results[port.name].append(codes.reshape(port.shape[1:]))
-        return {name: np.stack(samples) for name, samples in results.items()}
+        super().__init__(artifact, dut, profile.name, f"generated C, {qemu_version(machine.qemu)}")
+        self._hz = machine.hz
 
     def bench(self) -> Bench:
         """Instructions and stack of one inference: of the first test vector, or of zeros. Counted twice.
 
         Raises InvalidMeasurement where the two counts differ.
         """
-        first, second = (self.count(self._bench_inputs()) for _ in range(2))
+        first, second = (self.count(self.bench_inputs()) for _ in range(2))
         if first != second:
             raise InvalidMeasurement(f"{self._artifact.manifest.name}: two runs of one input gave {first} "
                                      f"and {second}; an emulated count must repeat exactly")
@@ -102,17 +87,8 @@ class QemuSession:
 
     def count(self, inputs: list[bytes]) -> Bench:
         """Instructions and stack of one inference of these inputs."""
-        inference = self._infer(inputs)
+        inference = self.infer(inputs)
         return Bench(count_instructions(inference, self._hz), inference.stack_bytes)
-
-    def _bench_inputs(self) -> list[bytes]:
-        vectors = self._artifact.vectors
-        return [(vectors[f"input/{port.name}"][0] if vectors else np.zeros(port.shape))
-                .astype(port.dtype).tobytes() for port in self.inputs]
-
-    def _infer(self, inputs: list[bytes]) -> Inference:
-        self._dut.load_codes(inputs)
-        return self._dut.count()
 
 
 def count_instructions(inference: Inference, hz: int) -> int:
@@ -142,10 +118,6 @@ def open_device(artifact: Artifact, profile: TargetProfile) -> Iterator[QemuSess
     """
     elf = artifact.files.get("firmware.elf") or build_firmware(artifact, profile).elf
     with running(elf, profile) as dut:
-        expected, found = artifact.manifest.graph_digest, dut.model().digest
-        if expected not in ("", found):
-            raise InvalidMeasurement(f"{profile.name} runs the model {found[:12]}, the artefact is "
-                                     f"{expected[:12]}; build it again")
         yield QemuSession(artifact, profile, dut)
 
 
