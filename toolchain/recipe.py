@@ -174,9 +174,12 @@ class CConfig(Section):
 
     optimise: "size" = least flash; "speed" = fewest instructions; "balanced" = instructions where their price
               in flash is fair
+    patches:  bands of rows that the first layers are done in, one after the other, with less RAM; "auto": as
+              many as make the network fit the target; 0: none
     """
 
     optimise: Literal["size", "balanced", "speed"] = "balanced"
+    patches: Annotated[int, msgspec.Meta(ge=0, le=64)] | Literal["auto"] = "auto"
 
 
 class Recipe(Section):

@@ -58,7 +58,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
     vectors: "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     A network of int16 activations has no .onnx form: where there are other formats, a note says that it is
     left out. 16-bit islands are on reals in .onnx, as another note says.
-    Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall.
+    Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall; whether C fits,
+    only linking tells.
     """
     _require_ops(graph, profile)
     formats = _formats(graph, profile)
@@ -77,7 +78,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
         notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
                *_wide_notes(graph, profile, formats)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
-    require_fit(static_bytes, profile, graph.name, first.plan.peak)
+    if "c" not in profile.formats:
+        require_fit(static_bytes, profile, graph.name)
     files = {name: data for e in emitted.values() for name, data in e.files.items()}
     files |= _for_people(graph, emitted)
     return Artifact(manifest, files, vectors)
@@ -186,7 +188,8 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked)
     own = {f"input/{have.name}": convert(vectors[f"input/{have.name}"], have, want)
            for have, want in zip(ports(graph, graph.inputs), inputs) if vectors}
     source = write_c(graph, vectors={**vectors, **own}, input_io=asked.input_dtype or "int8",
-                     machine=Machine(profile.isa, asked.c.optimise, profile.ram_bytes))
+                     machine=Machine(profile.isa, asked.c.optimise, profile.ram_bytes,
+                                     asked.c.patches))
     return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
 
 
@@ -244,15 +247,14 @@ def _stored_bytes(constant: Tensor) -> int:
     return constant.data.nbytes if bits is None else -(-constant.size * bits // 8)
 
 
-def require_fit(static_bytes: Mapping[str, int], profile: TargetProfile, name: str, peak: str) -> None:
-    """Raises DoesNotFit with every shortfall. peak: which op needs most RAM, and what is alive there."""
+def require_fit(static_bytes: Mapping[str, int], profile: TargetProfile, name: str) -> None:
+    """Raises DoesNotFit with every shortfall."""
     needs = (("flash", static_bytes["flash"], profile.flash_bytes),
              ("RAM", static_bytes["ram"], profile.ram_bytes))
     short = [f"{need:,} bytes of {kind} but {profile.name} has {room:,} ({need - room:,} short)"
              for kind, need, room in needs if need > room]
     if short:
-        raise DoesNotFit(f"{name} needs {' and '.join(short)}. RAM peaks at {peak}. "
-                         f"Prune harder ([prune] ratio), shrink the input, or pick a larger target")
+        raise DoesNotFit(f"{name} needs {' and '.join(short)}")
 
 
 def with_files(artifact: Artifact, files: Files, static_bytes: Mapping[str, int]) -> Artifact:

@@ -12,7 +12,7 @@ import pytest
 from tests.c_host import compile_graphs
 from tests.many_ops import drawn
 from tests.op_maker import Case
-from toolchain.lower.c import emit
+from toolchain.lower.c import arrange, emit
 from toolchain.lower.c.call import Call, Overlap
 from toolchain.lower.c.lifetimes import Span, operand_rules, orders
 from toolchain.lower.c.machine import ROOMS, Machine
@@ -64,7 +64,7 @@ def plan_of(trial: Trial) -> Plan:
     scratch = -(-end // 16) * 16
     spans.append(Span(f"{op.name}.scratch", "", scratch, call.scratch_bytes, 0, 0))
     return Plan({s.name: s.offset for s in spans}, lay_out(graph), tuple(spans),
-                scratch + call.scratch_bytes, 0, "", ())
+                scratch + call.scratch_bytes, (0,), "", ())
 
 
 def _span(graph, name: str, offset: int) -> Span:
@@ -81,8 +81,8 @@ def test_codes_stay_the_same_at_the_outermost_distances(isa, tmp_path, monkeypat
         forced.trial = next(waiting)
         return plan_of(forced.trial)
 
-    monkeypatch.setattr(emit, "plan_arena", forced)
-    monkeypatch.setattr(emit, "in_order", lambda graph, calls, plan: {graph.ops[0].name: [forced.trial[1]]})
+    monkeypatch.setattr(arrange, "plan_arena", forced)
+    monkeypatch.setattr(arrange, "in_order", lambda graph, calls, plan: {"y": [forced.trial[1]]})
     models = compile_graphs([case.graph for case, *_ in tried], tmp_path, ("-O0",), Machine(isa))
     wrong = [(case.name, call.kernel, operand, distance)
              for (case, call, operand, distance), model in zip(tried, models, strict=True)

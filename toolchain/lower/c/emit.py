@@ -10,13 +10,12 @@ from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import APART, OPS, graph_macs
 from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
+from toolchain.lower.c.arrange import arrange
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
-from toolchain.lower.c.memory import Plan, in_order, plan_arena
-from toolchain.lower.c.orders import overlapping
+from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
-from toolchain.lower.c.variants import choose
-from toolchain.lower.c.views import Layout, lay_out
+from toolchain.lower.c.views import Layout
 from toolchain.lower.tflite_border import with_border
 
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
@@ -118,16 +117,13 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     Raises Unsupported listing every op that has no integer kernel.
     """
     digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
-    layout = lay_out(graph)
-    chosen = choose(_calls(graph, layout), machine)
-    calls = {op: [*map(overlapping, made)] for op, made in chosen.items()}
-    plan = plan_arena(graph, calls, layout)
-    page = model_page(graph, name or graph.name, in_order(graph, calls, plan), plan) | {"digest": digest}
+    done = arrange(graph, _calls, machine)
+    page = model_page(done.graph, name or graph.name, done.calls, done.plan) | {"digest": digest}
     page |= selftest_page(graph, vectors) if vectors else {}
     names = ("model.h", "model.c", *(["selftest.c"] if vectors else []))
     files = {file: render(f"{file}.j2", page) for file in names}
     files |= kernel_files(("tk_model", *page["kernels"]))
-    return CSource(files, page["weight_bytes"], plan, graph_macs(graph))
+    return CSource(files, page["weight_bytes"], done.plan, graph_macs(done.graph))
 
 
 def _with_int32(graph: Graph) -> Graph:
@@ -191,9 +187,6 @@ def _require_codes(graph: Graph, op: Op) -> None:
         raise Unsupported(f"{op.name}: {op.kind} over a batch of {tensors[0].shape[0]}; C takes one sample")
     if op.kind in WEIGHTED and not all(t.is_constant for t in graph.of(op)[1:]):
         raise Unsupported(f"{op.name}: {op.kind} with weights that are computed; C takes constants")
-    if any(t.quant is not None and t.quant.dtype == "int4" for t in tensors):
-        raise Unsupported(f"{op.name}: {op.kind} with 4-bit weights, for which C has no kernels; take 8 bits "
-                          f'(recipe: [quantize] scheme = "static_wi8_ai8")')
     if asymmetric(graph, op):
         raise Unsupported(f"{op.name}: {op.kind} with a zero point of its weights, as TFLite's uint8 "
                           f"networks have; C takes 0: quantize the float network again")

@@ -23,12 +23,15 @@ class Machine:
     isa:       "armv7e-m"; one that ROOMS does not know gets portable C99
     optimise:  "size": least flash; "speed": fewest instructions; "balanced": instructions where their price
                in flash is fair
-    ram_bytes: room for the arena; None: as much as it takes
+    ram_bytes: of the whole firmware; None: as much as it takes
+    patches:   bands of rows that the first layers are done in, one after the other; "auto": as many as make
+               the arena fit ram_bytes; 0: none
     """
 
     isa: str = ""
     optimise: Optimise = "balanced"
     ram_bytes: int | None = None
+    patches: int | Literal["auto"] = "auto"
 
     @property
     def rooms(self) -> tuple[str, ...]:

@@ -26,9 +26,9 @@ class Plan:
     layout:       which activations are views of others
     spans:        what lies there when, for a picture: offsets within the arena
     peak_bytes:   size of the arena
-    floor_bytes:  what is alive at once at the worst op, less what its output may share with its operands: no
-                  plan needs less
-    peak_op:      that op
+    needed:       of each op, and after the last: bytes that are alive at once, less what its output may share
+                  with its operands
+    peak_op:      the op that needs most
     live_at_peak: (name, bytes) of what is alive there, largest first
     """
 
@@ -36,9 +36,14 @@ class Plan:
     layout: Layout
     spans: tuple[Span, ...]
     peak_bytes: int
-    floor_bytes: int
+    needed: tuple[int, ...]
     peak_op: str
     live_at_peak: tuple[tuple[str, int], ...]
+
+    @property
+    def floor_bytes(self) -> int:
+        """No plan needs less."""
+        return max(self.needed)
 
     @property
     def peak(self) -> str:
@@ -55,11 +60,15 @@ def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None =
     """
     calls, layout = calls or {}, layout or lay_out(graph, ("reshape",))
     alive = spans(graph, layout, {op: _scratch_bytes(made) for op, made in calls.items()})
-    floor, number, live = _worst_moment(graph, alive, calls)
-    starts, peak_bytes = _packed(alive, distances(graph, alive, calls), floor)
+    live = [_live(s for s in alive if s.first <= moment <= s.last) for moment in range(len(graph.ops) + 1)]
+    shared = [*(_most_shared(graph, op, alive, calls) for op in graph.ops), 0]
+    needed = tuple(sum(now.values()) - less for now, less in zip(live, shared, strict=True))
+    worst, names = needed.index(max(needed)), [op.name for op in graph.ops] or [graph.name]
+    starts, peak_bytes = _packed(alive, distances(graph, alive, calls), max(needed))
     placed = tuple(Span(s.name, s.piece, starts[s.piece] + s.offset, s.bytes, s.first, s.last) for s in alive)
-    peak_op = graph.ops[min(number, len(graph.ops) - 1)].name if graph.ops else graph.name
-    return Plan({s.name: s.offset for s in placed}, layout, placed, peak_bytes, floor, peak_op, live)
+    return Plan({s.name: s.offset for s in placed}, layout, placed, peak_bytes, needed,
+                (*names, names[-1])[worst],
+                tuple(sorted(live[worst].items(), key=lambda item: (-item[1], item[0]))))
 
 
 def _scratch_bytes(calls: Sequence[Call]) -> int:
@@ -83,20 +92,6 @@ def _packed(alive: Iterable[Span], rules: Mapping[Pair, list[Interval]],
                     forbidden, ALIGNMENT)
     starts = pack(packed, floor)
     return dict(zip(pieces, starts, strict=True)), end_of(packed, starts)
-
-
-def _worst_moment(graph: Graph, alive: Sequence[Span],
-                  calls: Calls) -> tuple[int, int, tuple[tuple[str, int], ...]]:
-    """Bytes that are needed at the first moment that needs most, the moment, and the pieces alive, largest
-    first."""
-    worst = (0, 0, ())
-    for moment in range(len(graph.ops) + 1):
-        live = _live(span for span in alive if span.first <= moment <= span.last)
-        shared = 0 if moment == len(graph.ops) else _most_shared(graph, graph.ops[moment], alive, calls)
-        needed = sum(live.values()) - shared
-        if needed > worst[0]:
-            worst = needed, moment, tuple(sorted(live.items(), key=lambda item: (-item[1], item[0])))
-    return worst
 
 
 def _live(alive: Iterable[Span]) -> dict[str, int]:

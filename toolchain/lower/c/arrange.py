@@ -1,0 +1,76 @@
+"""Whole, or its first layers in bands: what kernels a graph calls, and where everything lies."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from toolchain.errors import Unsupported
+from toolchain.ir.graph import Graph
+from toolchain.lower.c.lifetimes import Calls
+from toolchain.lower.c.machine import Machine
+from toolchain.lower.c.memory import Plan, in_order, plan_arena
+from toolchain.lower.c.orders import overlapping
+from toolchain.lower.c.patches import BANDS, choices, runs
+from toolchain.lower.c.variants import choose
+from toolchain.lower.c.views import Layout, lay_out
+
+BESIDES = 2304
+"""Bytes of RAM that a firmware takes besides the arena: 2,048 are set aside for the stack."""
+MOST_TRIED = 40
+"""Ways to cut a network into bands that are planned."""
+CallsOf = Callable[[Graph, Layout], Calls]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """calls: op -> its kernel calls, as they are printed;  plan: of `graph`, which may be in bands"""
+
+    graph: Graph
+    calls: Calls
+    plan: Plan
+
+
+def arrange(graph: Graph, calls_of: CallsOf, machine: Machine) -> Arrangement:
+    """As the machine asks: in bands if its RAM would not hold the arena otherwise, those that compute least
+    again; where bands do not help, whole.
+
+    calls_of: the portable calls of a graph
+    Raises Unsupported where bands are asked for by number and the network has no layers to cut.
+    """
+    whole = _planned(graph, calls_of, machine)
+    if machine.patches == "auto":
+        room = None if machine.ram_bytes is None else machine.ram_bytes - BESIDES
+        return whole if room is None or whole.plan.peak_bytes <= room else _fitting(
+            whole, room, calls_of, machine)
+    if machine.patches < 2:
+        return whole
+    cut = choices(graph, runs(graph), (machine.patches,))
+    if not cut:
+        raise Unsupported(f"{graph.name}: [c] patches = {machine.patches}, but its first layers cannot be "
+                          f'done in as many bands; take fewer, 0 for none, or "auto"')
+    return min((_planned(each, calls_of, machine) for each in cut), key=lambda each: each.plan.peak_bytes)
+
+
+def _planned(graph: Graph, calls_of: CallsOf, machine: Machine) -> Arrangement:
+    layout = lay_out(graph)
+    chosen = choose(calls_of(graph, layout), machine)
+    calls = {op: [*map(overlapping, made)] for op, made in chosen.items()}
+    plan = plan_arena(graph, calls, layout)
+    return Arrangement(graph, in_order(graph, calls, plan), plan)
+
+
+def _fitting(whole: Arrangement, room: int, calls_of: CallsOf, machine: Machine) -> Arrangement:
+    """The first that fits, of those with fewest multiply-accumulates first; else the whole."""
+    cut = choices(whole.graph, _worth_cutting(whole, room), BANDS)[:MOST_TRIED]
+    planned = (_planned(graph, calls_of, machine) for graph in cut)
+    return next((each for each in planned if each.plan.peak_bytes <= room), whole)
+
+
+def _worth_cutting(whole: Arrangement, room: int) -> Iterator[int]:
+    """Runs of first ops after which the rest fits, and needs less than after a shorter run."""
+    least = None
+    for count in runs(whole.graph):
+        rest = max(whole.plan.needed[count:])
+        if rest <= room and (least is None or rest < least):
+            least = rest
+            yield count
+
