@@ -74,9 +74,3 @@ def test_16_bit_codes_are_padded_with_zero():
     graph = net.out("pad", [x], net.b.tensors[x].quant, pads=((0, 0), (1, 1)), value=0.5)
     with pytest.raises(Unsupported, match="pad of 16-bit codes with 0.5; C pads them with 0"):
         write_c(graph)
-
-
-def test_4_bit_weights_are_refused_with_a_scheme_that_c_has():
-    graph, _ = whole_net("tanh", {}, "static_wi4_ai8")
-    with pytest.raises(Unsupported, match='stem: conv2d with 4-bit weights, .*scheme = "static_wi8_ai8"'):
-        write_c(graph)

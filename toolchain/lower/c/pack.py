@@ -8,6 +8,7 @@ from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import Shape
 from toolchain.ir.quant import QuantParams, clamp_range
 from toolchain.lower.c.call import SUFFIX, Array, Call, Value
+from toolchain.lower.c.four_bits import in_four_bits
 from toolchain.runtime.kernels_int16 import reduced
 from toolchain.runtime.multipliers import folded_bias, weighted
 
@@ -21,7 +22,8 @@ def fully_connected(graph: Graph, op: Op) -> Call:
     weight = graph.tensors[op.inputs[1]].data
     rows = graph.tensors[op.name].size // len(weight)
     kernel = _kernel(graph, op, "fully_connected")
-    return Call(kernel, op.inputs[:1], {"rows": rows, "matrix": _matrix(graph, op, weight)})
+    params = {"rows": rows, "matrix": _matrix(graph, op, weight)}
+    return _stored(graph, op, Call(kernel, op.inputs[:1], params))
 
 
 def conv2d(graph: Graph, op: Op) -> Call:
@@ -70,8 +72,13 @@ def _windowed(graph: Graph, op: Op, kind: str, params: dict[str, Value], product
     """A call that lays `patch` codes out for each pixel and sums `products` for each output."""
     dtype = graph.of(op)[0].dtype
     require_short_sum(op, products, LONGEST_SUM[dtype])
-    return Call(_kernel(graph, op, kind), op.inputs[:1], params,
-                scratch_bytes=patch * np.dtype(dtype).itemsize)
+    return _stored(graph, op, Call(_kernel(graph, op, kind), op.inputs[:1], params,
+                                   scratch_bytes=patch * np.dtype(dtype).itemsize))
+
+
+def _stored(graph: Graph, op: Op, call: Call) -> Call:
+    """4-bit weights two to a byte, where there are kernels for it."""
+    return in_four_bits(call) if graph.tensors[op.inputs[1]].quant.dtype == "int4" else call
 
 
 def _kernel(graph: Graph, op: Op, kind: str) -> str:
