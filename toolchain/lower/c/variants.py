@@ -1,14 +1,15 @@
 """Which kernel does a call's work on a machine: the portable one, or one made for its instructions.
 
 Every op could take its fastest kernel, but kernels take flash and are shared: what one op's choice costs
-depends on the others'. So a network's kernels are chosen together: all are allowed at first, and the one that
-is worth least is given up as long as that lowers
+depends on the others'. So a network's kernels are chosen together: from all that there are, and from the
+portable ones alone, one kernel is added or given up as long as that lowers
 
     bytes of code and constants + instructions of an inference / instructions that a byte must save
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.costs import flash_bytes, instructions
@@ -50,16 +51,13 @@ def choose(calls: Mapping[str, Sequence[Call]], machine: Machine) -> dict[str, l
 
 
 def _chosen(calls: Sequence[Call], machine: Machine) -> list[Call]:
-    choices = [_options(candidates(call, machine), machine.isa) for call in calls]
-    fastest = sum(min(option.instructions for option in options) for options in choices)
-    byte_saves = max(BYTE_SAVES[machine.optimise] * fastest, 1e-9)
-    allowed, price = _kernels(choices), float("inf")
-    while True:
-        found = min((_price(choices, allowed - {kernel}, machine.isa, byte_saves), kernel)
-                    for kernel in ["", *sorted(allowed)])
-        if found[0] >= price:
-            return [option.call for option in _taken(choices, allowed)]
-        price, allowed = found[0], allowed - {found[1]}
+    """The cheaper of what two searches find."""
+    network = _Network([_options(candidates(call, machine), machine.isa) for call in calls], machine)
+    everything = frozenset(option.call.kernel for options in network.choices for option in options)
+    portable = frozenset(options[-1].call.kernel for options in network.choices)
+    kernels = min((network.improved(start, everything) for start in (everything, portable)),
+                  key=network.price)
+    return [option.call for option in network.taken(kernels)]
 
 
 def _options(calls: Sequence[Call], isa: str) -> list[Option]:
@@ -70,21 +68,36 @@ def _options(calls: Sequence[Call], isa: str) -> list[Option]:
     return [Option(call, count) for call, count in zip(calls, counted)]
 
 
-def _kernels(choices: Iterable[Sequence[Option]]) -> frozenset[str]:
-    """Those that can be given up: not the last of a call's, the portable one."""
-    return frozenset(option.call.kernel for options in choices for option in options[:-1])
+class _Network:
+    """Every call's options, and what they cost together."""
 
+    def __init__(self, choices: Sequence[Sequence[Option]], machine: Machine):
+        fastest = sum(min(option.instructions for option in options) for options in choices)
+        self.choices, self._isa = choices, machine.isa
+        self._byte_saves = max(BYTE_SAVES[machine.optimise] * fastest, 1e-9)
+        self.price = cache(self._price)
 
-def _taken(choices: Sequence[Sequence[Option]], allowed: frozenset[str]) -> list[Option]:
-    """For each call the fastest of what is allowed."""
-    return [min((option for option in options if option.call.kernel in allowed or option is options[-1]),
-                key=lambda option: option.instructions) for options in choices]
+    def improved(self, kernels: frozenset[str], everything: frozenset[str]) -> frozenset[str]:
+        """The kernels after the best steps, each adding one or giving one up."""
+        while True:
+            best = min([kernels, *(kernels ^ {kernel} for kernel in sorted(everything))], key=self.price)
+            if best == kernels:
+                return kernels
+            kernels = best
 
+    def taken(self, kernels: frozenset[str]) -> list[Option]:
+        """For each call the cheapest by one of these kernels."""
+        return [min((option for option in options if option.call.kernel in kernels), key=self._own_price)
+                for options in self.choices]
 
-def _price(choices: Sequence[Sequence[Option]], allowed: frozenset[str], isa: str,
-           byte_saves: float) -> float:
-    """In bytes of flash, of a network whose kernels may be these."""
-    taken = _taken(choices, allowed)
-    code = flash_bytes(kernel_files({option.call.kernel for option in taken}), isa)
-    return (code + sum(option.constant_bytes for option in taken)
-            + sum(option.instructions for option in taken) / byte_saves)
+    def _own_price(self, option: Option) -> float:
+        """Without its code."""
+        return option.constant_bytes + option.instructions / self._byte_saves
+
+    def _price(self, kernels: frozenset[str]) -> float:
+        """In bytes of flash; infinite where a call has no kernel among these."""
+        if not all(any(option.call.kernel in kernels for option in options) for options in self.choices):
+            return float("inf")
+        taken = self.taken(kernels)
+        code = flash_bytes(kernel_files({option.call.kernel for option in taken}), self._isa)
+        return code + sum(map(self._own_price, taken))
