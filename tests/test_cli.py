@@ -4,6 +4,7 @@ from dataclasses import replace
 import hashlib
 import json
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ from toolchain.ir.quant import quantize
 from toolchain.load import load
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
+from toolchain.profile import TARGETS
 from toolchain.runtime.litert import LiteRT
 
 
@@ -296,6 +298,7 @@ def test_an_unknown_target_is_unsupported(model, data, tmp_path):
 
 def test_a_model_that_does_not_fit_says_by_how_much(model, data, tmp_path):
     target = board(tmp_path, PROFILE.replace("ram_bytes = 200_000", "ram_bytes = 100"))
+    shutil.copytree(TARGETS / "cortex_m4_qemu/firmware", target / "firmware")
     build_fails(3, "bytes of RAM but board has 100 (", model, data, tmp_path / "out", target)
 
 

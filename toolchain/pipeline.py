@@ -12,7 +12,7 @@ import numpy as np
 
 from toolchain.artifact import Artifact
 from toolchain.data import Samples, load_samples
-from toolchain.errors import BadSamples, Unsupported
+from toolchain.errors import BadSamples, DoesNotFit, Unsupported
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
@@ -207,7 +207,7 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric,
                                        takes_frames=recipe.input.takes_frames)
     artifact = with_files(replace(artifact, manifest=manifest), _stated(recipe), {})
-    return _with_firmware(artifact, profile) if "c" in profile.formats else artifact
+    return _with_firmware(artifact, prepared, profile) if "c" in profile.formats else artifact
 
 
 def _stated(recipe: Recipe) -> dict[str, bytes]:
@@ -216,11 +216,16 @@ def _stated(recipe: Recipe) -> dict[str, bytes]:
     return {"recipe.toml": text.encode()} if text else {}
 
 
-def _with_firmware(artifact: Artifact, profile: TargetProfile) -> Artifact:
+def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfile) -> Artifact:
     """The artefact with its linked image, and the sizes that only linking settles."""
     from toolchain.device.firmware import build_firmware
 
-    firmware = build_firmware(artifact, profile)
-    kinds = ("flash", "code_flash", "static", "arena", "ram")
-    sizes = {kind: getattr(firmware, f"{kind}_bytes") for kind in kinds}
+    try:
+        firmware = build_firmware(artifact, profile)
+    except DoesNotFit as error:
+        from toolchain.fitting import remedies, remedy_text
+
+        found = remedies(prepared.float_graph, profile, artifact.manifest.scheme, error.sizes)
+        raise DoesNotFit(f"{error}. {remedy_text(found, profile)}", error.sizes) from None
+    sizes = {kind: size for kind, size in firmware.sizes.items() if kind != "stack"}
     return with_files(artifact, {"firmware.elf": firmware.elf}, sizes)

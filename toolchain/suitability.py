@@ -5,15 +5,12 @@ from collections.abc import Mapping
 import msgspec
 
 from toolchain.errors import DoesNotFit, Unsupported
-from toolchain.ir.check import CONVERSIONS, level_of
+from toolchain.fitting import BESIDE_ARENA_BYTES, CODE_BYTES, in_codes, remedies, remedy_text
+from toolchain.ir.check import CONVERSIONS
 from toolchain.ir.graph import Graph, Op
-from toolchain.ir.passes import canonical
 from toolchain.load.absorb import integers_for
-from toolchain.lower import lower
+from toolchain.lower import lower, require_fit
 from toolchain.profile import TargetProfile
-from toolchain.quantize.observers import TensorStats
-from toolchain.quantize.quantize import quantize
-from toolchain.quantize.rules import observed
 
 INSTEAD: Mapping[str, str] = {
     "batch_matmul": "a fully connected layer, where one factor is constant",
@@ -53,8 +50,8 @@ def suitability(graph: Graph, profile: TargetProfile) -> Suitability:
     found = Suitability(target=profile.name, scheme="static_wi8_ai8", formats=profile.formats,
                         has={"flash": profile.flash_bytes, "ram": profile.ram_bytes})
     try:
-        codes = _in_codes(integers_for(graph, profile.formats))
-        needs = lower(codes, profile, {}).manifest.static_bytes
+        codes = in_codes(integers_for(graph, profile.formats))
+        needs = _needs(codes, profile)
     except Unsupported as error:
         items = error.items or (str(error),)
         return msgspec.structs.replace(found, cannot_run=items, instead=_instead(graph, items))
@@ -64,12 +61,18 @@ def suitability(graph: Graph, profile: TargetProfile) -> Suitability:
                                    in_float=_in_float(codes, profile))
 
 
-def _in_codes(graph: Graph) -> Graph:
-    """In INT8 with made-up ranges: what runs and how large it is does not depend on them."""
-    graph = canonical(graph)
-    if level_of(graph) == "QUANTIZED":
-        return graph
-    return quantize(graph, {name: TensorStats(-1.0, 1.0, 1) for name in observed(graph)})
+def _needs(codes: Graph, profile: TargetProfile) -> Mapping[str, int]:
+    """Bytes of flash and RAM; on a microcontroller with an allowance for firmware. Raises DoesNotFit."""
+    needs = lower(codes, profile, {}).manifest.static_bytes
+    if "c" not in profile.formats:
+        return needs
+    needs = {"flash": needs["flash"] + CODE_BYTES, "ram": needs["ram"] + BESIDE_ARENA_BYTES}
+    try:
+        require_fit(needs, profile, codes.name)
+    except DoesNotFit as error:
+        found = remedies(codes, profile, "static_wi8_ai8", {})
+        raise DoesNotFit(f"{error}. {remedy_text(found, profile)}") from None
+    return needs
 
 
 def _in_float(graph: Graph, profile: TargetProfile) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.prune.cut import kept_elements, masked, sliced
-from toolchain.prune.groups import Group, channel_groups
+from toolchain.prune.groups import Group, Grouping, channel_groups
 from toolchain.prune.importance import importance
 from toolchain.recipe import PruneConfig
 from toolchain.runtime import reference
@@ -74,9 +74,7 @@ def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int]) -> Pr
     """
     if level_of(graph) != "FLOAT":
         raise BadInput(f"{graph.name}: only a float graph can be pruned; prune before quantizing")
-    grouping = channel_groups(graph)
-    steps = [config.channel_multiple or _multiple(graph, group, multiples) for group in grouping.groups]
-    cuts = select(graph, grouping.groups, steps, config)
+    grouping, steps, cuts = _cuts(graph, config, multiples)
     kept = kept_elements(graph, cuts)
     smaller = check(sliced(graph, kept), "FLOAT")
     _self_check(masked(graph, kept), smaller)
@@ -86,6 +84,20 @@ def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int]) -> Pr
               for cut in groups if not cut.prunable}
     return Pruned(smaller, groups, {**grouping.fixed, **narrow}, (graph_macs(graph), graph_macs(smaller)),
                   (graph.parameters, smaller.parameters))
+
+
+def narrowed(graph: Graph, config: PruneConfig, multiples: Mapping[str, int]) -> Graph:
+    """The graph that `prune` gives, without the check that it computes what it should."""
+    *_, cuts = _cuts(graph, config, multiples)
+    return sliced(graph, kept_elements(graph, cuts))
+
+
+def _cuts(graph: Graph, config: PruneConfig,
+          multiples: Mapping[str, int]) -> tuple[Grouping, list[int], list[tuple[Group, np.ndarray]]]:
+    """The groups; of each, what its kept channels are a multiple of, and the channels to remove."""
+    grouping = channel_groups(graph)
+    steps = [config.channel_multiple or _multiple(graph, group, multiples) for group in grouping.groups]
+    return grouping, steps, select(graph, grouping.groups, steps, config)
 
 
 def _multiple(graph: Graph, group: Group, multiples: Mapping[str, int]) -> int:
