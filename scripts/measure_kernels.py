@@ -7,6 +7,7 @@ Flash: the code of each source file, compiled with the core's own flags. Run it 
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 import subprocess
 import tempfile
@@ -61,9 +62,11 @@ def emitted(graph: Graph, profile: TargetProfile, rank: int, number: int) -> tup
 
 def counts(profile: TargetProfile) -> Iterator[Counted]:
     """Every shape by every kernel."""
-    made = [emitted(graph, profile, rank, number * MOST_KERNELS + rank)
-            for number, graph in enumerate(graphs(profile.ram_bytes)) for rank in range(MOST_KERNELS)]
-    calls, trials = zip(*filter(None, made))
+    calls, trials = [], []
+    for graph, rank in product(graphs(profile.ram_bytes), range(MOST_KERNELS)):
+        if made := emitted(graph, profile, rank, len(trials)):
+            calls.append(made[0])
+            trials.append(made[1])
     for image in images(trials, profile.flash_bytes // 2):
         outcome = run_trials(image, profile)
         assert not outcome.wrong, f"{profile.name}: {calls[outcome.wrong[0][0]].kernel} gives wrong codes"
