@@ -92,7 +92,7 @@ def _with_orders(call: Call, bounds: tuple[np.ndarray, np.ndarray], input_bytes:
     A step reads all its patches before it writes: what it writes must spare those of later steps.
     """
     starts, ends = bounds
-    done = _step_ends(len(starts))[:-1]
+    done = step_ends(len(starts))[:-1]
     before, after = -ANYWHERE, -ANYWHERE
     if len(done):
         left = len(starts) - done
@@ -104,7 +104,7 @@ def _with_orders(call: Call, bounds: tuple[np.ndarray, np.ndarray], input_bytes:
     return replace(call, overlaps=(Overlap(before=before),), backwards=backwards)
 
 
-def _step_ends(pixels: int) -> np.ndarray:
+def step_ends(pixels: int) -> np.ndarray:
     """How many pixels are done after each step: tiles first, then single pixels."""
     tiles = pixels // TILE * TILE
     return np.append(np.arange(TILE, tiles + 1, TILE), np.arange(tiles + 1, pixels + 1))

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Mapping
 
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.dsp import depthwise, matrix
+from toolchain.lower.c.dsp import depthwise, elementwise, matrix, matrix16
 
 SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {
+    "tk_conv2d_s16": matrix16.conv2d,
+    "tk_add_s8": elementwise.weighted_sum,
     "tk_conv2d_s8": matrix.conv2d,
     "tk_depthwise_conv2d_s8": depthwise.depthwise,
     "tk_depthwise_multiplier_conv2d_s8": depthwise.depthwise,
+    "tk_fully_connected_s16": matrix16.fully_connected,
     "tk_fully_connected_s8": matrix.fully_connected,
     "tk_grouped_conv2d_s8": matrix.grouped_conv2d,
+    "tk_mul_s8": elementwise.mul,
+    "tk_sub_s8": elementwise.weighted_sum,
 }
 """Portable kernel -> a call of this room's for the same codes; None where it has none for these sizes."""

@@ -1,0 +1,60 @@
+"""Convolutions and fully_connected on 16-bit codes for DSP cores: three patches times two channels."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from toolchain.lower.c.call import Array, Call, Value
+from toolchain.lower.c.dsp.matrix import TILE, step_ends
+from toolchain.lower.c.overlap import ascending, window_starts
+
+LARGEST_SUM = 2**16 - 1
+"""Of a channel's weights, without their signs: times -2^15 it fits 32 bits."""
+BYTES = 2
+"""Of a code."""
+
+
+def fully_connected(call: Call) -> Call | None:
+    """tk_fully_connected_s16 as tk_fully_connected_s16_dsp."""
+    matrix, rows = _matrix(call.params["matrix"]), call.params["rows"]
+    if matrix is None:
+        return None
+    starts = np.arange(rows) * matrix["depth"] * BYTES
+    return _call("tk_fully_connected_s16_dsp", call, {"rows": rows}, matrix, starts)
+
+
+def conv2d(call: Call) -> Call | None:
+    """tk_conv2d_s16 as tk_conv2d_s16_dsp."""
+    matrix, window = _matrix(call.params["matrix"]), call.params["window"]
+    if matrix is None:
+        return None
+    starts = window_starts(window)
+    scratch = min(len(starts), TILE) * matrix["depth"] * BYTES
+    return _call("tk_conv2d_s16_dsp", call, {"window": window}, matrix, starts, scratch)
+
+
+def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
+    """tk_matrix_s16_dsp_params of tk_matrix_s16_params; None where sums may leave 32 bits."""
+    weight = matrix["weight"].data
+    if (np.abs(weight.astype(np.int64)).sum(axis=1) > LARGEST_SUM).any():
+        return None
+    even = np.pad(weight, [(0, size % 2) for size in weight.shape])
+    pairs = even.reshape(len(even) // 2, 2, -1, 2).transpose(0, 2, 3, 1)
+    words = pairs.reshape(len(even) // 2, -1).view("<i4").astype(np.int32)
+    return {"channels": matrix["channels"], "depth": matrix["depth"], "weight": Array("weight", words),
+            "output": matrix["output"]}
+
+
+def _call(kernel: str, call: Call, sizes: Mapping[str, Value], matrix: Mapping[str, Value],
+          starts: np.ndarray, scratch: int = 0) -> Call:
+    """starts: where in the input, in bytes, each pixel's patch begins; it may be read in place."""
+    done = step_ends(len(starts))
+    first = np.append(0, done[:-1])
+    lowest = np.minimum.accumulate(starts[::-1])[::-1]
+    tiles, singles = divmod(len(starts), TILE)
+    outputs, products = matrix["channels"], matrix["channels"] * matrix["depth"]
+    return Call(kernel, call.operands, {**sizes, "matrix": matrix}, scratch,
+                overlaps=(ascending(lowest[first], done * outputs * BYTES),),
+                work={"calls": 1, "tiles": tiles, "tile_outputs": tiles * outputs,
+                      "tile_products": tiles * products, "singles": singles,
+                      "single_outputs": singles * outputs, "single_products": singles * products})
