@@ -203,6 +203,27 @@ TK_DSP_SATURATE(tk_ssat16, "ssat %0, #16, %1", -32768, 32767)
 TK_DSP_HIGH(tk_smmulr, "smmulr %0, %1, %2", 0x80000000)
 TK_DSP_HIGH(tk_smmul, "smmul %0, %1, %2", 0)
 
+/* sum + a * half / 2^16, rounded down; half: the low or the high one of b. */
+static inline int32_t tk_smlawb(int32_t a, uint32_t b, int32_t sum) {
+#ifdef __ARM_FEATURE_DSP
+    int32_t total;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(total) : "r"(a), "r"(b), "r"(sum));
+    return total;
+#else
+    return tk_wrapping_sum(sum, (int32_t)((int64_t)a * tk_low(b) >> 16));
+#endif
+}
+
+static inline int32_t tk_smlawt(int32_t a, uint32_t b, int32_t sum) {
+#ifdef __ARM_FEATURE_DSP
+    int32_t total;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(total) : "r"(a), "r"(b), "r"(sum));
+    return total;
+#else
+    return tk_wrapping_sum(sum, (int32_t)((int64_t)a * tk_high(b) >> 16));
+#endif
+}
+
 /* a * b / 2^32, rounded down, + sum; the same rounded half up. */
 static inline int32_t tk_smmla(int32_t a, int32_t b, int32_t sum) {
 #ifdef __ARM_FEATURE_DSP
