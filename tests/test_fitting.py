@@ -105,7 +105,7 @@ def test_a_refusal_ends_with_what_would_fit(sizes):
 
 def test_inspect_allows_for_firmware_and_says_what_would_fit(graph, sizes):
     found = suitability(graph, with_room(ram=sizes["arena"] + 1000))
-    assert "(1,560 short). Estimated to fit: [prune] ratio = 0." in found.does_not_fit
+    assert "(1,304 short). Estimated to fit: [prune] ratio = 0." in found.does_not_fit
     assert not suitability(graph, with_room(ram=sizes["ram"] + 1000)).does_not_fit
 
 

@@ -4,9 +4,9 @@ Each comes of the C of a network with fewer channels, a smaller input or narrowe
 its accuracy, only training and evaluation tell.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import output_shape
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import dequantize
+from toolchain.lower import weight_bytes
+from toolchain.lower.c.arrange import BESIDES
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
 from toolchain.profile import TargetProfile
@@ -27,10 +29,8 @@ from toolchain.recipe import PruneConfig, QuantSpec
 
 CODE_BYTES = 10_000
 """Of flash, what firmware takes besides the weights, where it was not linked."""
-BESIDE_ARENA_BYTES = 2_560
-"""Of RAM, what firmware takes besides the arena, where it was not linked: its stack and variables."""
 RATIOS = tuple(step / 20 for step in range(1, 20))
-SIDES = tuple(eighths / 8 for eighths in range(7, 1, -1))
+SIDES = tuple(eighths / 8 for eighths in range(7, 0, -1))
 """Of the input's height and width."""
 
 
@@ -80,29 +80,23 @@ class _Search:
     def __init__(self, graph: Graph, profile: TargetProfile, scheme: str, sizes: Mapping[str, int]):
         self._graph, self._profile, self._scheme = graph, profile, scheme
         self._code = sizes.get("code_flash", CODE_BYTES)
-        self._beside = sizes["ram"] - sizes["arena"] if sizes else BESIDE_ARENA_BYTES
+        self._beside = sizes["ram"] - sizes["arena"] if sizes else BESIDES
 
     def pruned(self) -> Remedy | None:
-        """By the least of RATIOS that does: more of it never takes more room."""
-        low, high, best = 0, len(RATIOS), None
-        while low < high:
-            middle = (low + high) // 2
-            change = f"[prune] ratio = {RATIOS[middle]}"
-            remedy = self._fitting(change, partial(self._pruned_by, RATIOS[middle]))
-            best, low, high = (remedy, low, middle) if remedy else (best, middle + 1, high)
-        return best
+        """By the least of RATIOS that does."""
+        return _first(RATIOS, lambda ratio: self._fitting(
+            f"[prune] ratio = {ratio}",
+            lambda: narrowed(self._graph, PruneConfig(ratio=ratio), self._profile.channel_multiple)))
 
     def shrunk(self) -> Remedy | None:
         """By the largest of SIDES that does."""
         shape = self._graph.tensors[self._graph.inputs[0]].shape
         if len(self._graph.inputs) != 1 or len(shape) != 4:
             return None
-        for side in SIDES:
-            sides = tuple(max(1, round(size * side)) for size in shape[1:3])
-            change = f"an input of {sides[0]}x{sides[1]} for {shape[1]}x{shape[2]}"
-            if remedy := self._fitting(change, partial(with_sides, self._graph, sides)):
-                return remedy
-        return None
+        sizes = [tuple(max(1, round(size * side)) for size in shape[1:3]) for side in SIDES]
+        return _first(sizes, lambda size: self._fitting(
+            f"an input of {size[0]}x{size[1]} for {shape[1]}x{shape[2]}",
+            lambda: with_sides(self._graph, size)))
 
     def in_four_bits(self) -> Remedy | None:
         if self._scheme != "static_wi8_ai8":
@@ -110,20 +104,36 @@ class _Search:
         scheme = "static_wi4_ai8"
         return self._fitting(f'[quantize] scheme = "{scheme}"', lambda: self._graph, scheme)
 
-    def _pruned_by(self, ratio: float) -> Graph:
-        return narrowed(self._graph, PruneConfig(ratio=ratio), self._profile.channel_multiple)
-
     def _fitting(self, change: str, make: Callable[[], Graph], scheme: str = "") -> Remedy | None:
         """The changed network, if it fits; None also where it cannot be had."""
         profile = self._profile
-        machine = Machine(profile.isa, ram_bytes=profile.ram_bytes - self._beside)
         try:
-            source = write_c(in_codes(make(), scheme or self._scheme), machine=machine)
+            codes = in_codes(make(), scheme or self._scheme)
+            if self._is_hopeless(codes):
+                return None
+            source = write_c(codes, machine=Machine(profile.isa, ram_bytes=profile.ram_bytes))
         except ToolchainError:
             return None
         remedy = Remedy(change, source.weight_bytes + self._code, source.plan.peak_bytes + self._beside)
         fits = remedy.flash_bytes <= profile.flash_bytes and remedy.ram_bytes <= profile.ram_bytes
         return remedy if fits else None
+
+
+    def _is_hopeless(self, codes: Graph) -> bool:
+        """Whether its inputs or weights alone take more than there is, which is seen at once."""
+        weights = weight_bytes(codes)
+        inputs = sum(codes.tensors[name].size for name in codes.inputs)
+        return weights > self._profile.flash_bytes or inputs > self._profile.ram_bytes
+
+
+def _first(changes: Sequence[Any], tried: Callable[[Any], Remedy | None]) -> Remedy | None:
+    """Of changes, mildest first, the first that does: what does is followed by what does too."""
+    low, high, best = 0, len(changes), None
+    while low < high:
+        middle = (low + high) // 2
+        found = tried(changes[middle])
+        best, low, high = (found, low, middle) if found else (best, middle + 1, high)
+    return best
 
 
 def with_sides(graph: Graph, sides: tuple[int, int]) -> Graph:

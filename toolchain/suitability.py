@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import msgspec
 
 from toolchain.errors import DoesNotFit, Unsupported
-from toolchain.fitting import BESIDE_ARENA_BYTES, CODE_BYTES, in_codes, remedies, remedy_text
+from toolchain.fitting import CODE_BYTES, in_codes, remedies, remedy_text
 from toolchain.ir.check import CONVERSIONS
 from toolchain.ir.graph import Graph, Op
 from toolchain.load.absorb import integers_for
 from toolchain.lower import lower, require_fit
+from toolchain.lower.c.arrange import BESIDES
 from toolchain.profile import TargetProfile
 
 INSTEAD: Mapping[str, str] = {
@@ -66,7 +67,7 @@ def _needs(codes: Graph, profile: TargetProfile) -> Mapping[str, int]:
     needs = lower(codes, profile, {}).manifest.static_bytes
     if "c" not in profile.formats:
         return needs
-    needs = {"flash": needs["flash"] + CODE_BYTES, "ram": needs["ram"] + BESIDE_ARENA_BYTES}
+    needs = {"flash": needs["flash"] + CODE_BYTES, "ram": needs["ram"] + BESIDES}
     try:
         require_fit(needs, profile, codes.name)
     except DoesNotFit as error:

@@ -73,7 +73,7 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
         inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,
-        static_bytes=static_bytes, weight_bytes=_weight_bytes(graph), macs=graph_macs(graph),
+        static_bytes=static_bytes, weight_bytes=weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
         notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
                *_wide_notes(graph, profile, formats)),
@@ -237,7 +237,7 @@ def _static_bytes(emitted: Emitted, in_place: bool) -> dict[str, int]:
     return {"flash": flash, "ram": arena + (0 if in_place else flash), "arena": arena}
 
 
-def _weight_bytes(graph: Graph) -> int:
+def weight_bytes(graph: Graph) -> int:
     return sum(map(_stored_bytes, graph.constants))
 
 
