@@ -25,7 +25,7 @@ def fully_connected(call: Call) -> Call | None:
     params = {"rows": rows, "depth": depth, "backwards": 0, **_codes(matrix["output"]),
               "matrix": {"channels": channels, "block": block}}
     made = Call("tk_fully_connected_s8_dsp", call.operands, params, _patch_bytes(rows, block["units"]),
-                work=_work(rows, 1, channels, depth, block["units"]))
+                work=_work(rows, (channels + 1) // 2, block["units"], depth))
     starts = np.arange(rows) * depth
     return _with_orders(made, (starts, starts + depth), rows * depth, channels)
 
@@ -51,13 +51,14 @@ def _convolution(call: Call, weight: np.ndarray, output: Mapping[str, Value]) ->
     if block is None:
         return None
     pixels = window["output_height"] * window["output_width"]
-    depth, gathered = run // window["kernel_width"], groups > 1 or window["dilation_width"] > 1
-    params = {"window": window, "groups": groups, "depth": depth,
-              "together": 1 if gathered else window["kernel_width"], "backwards": 0, **_codes(output),
+    together = 1 if groups > 1 or window["dilation_width"] > 1 else window["kernel_width"]
+    params = {"window": window, "groups": groups, "depth": run // window["kernel_width"],
+              "together": together, "backwards": 0, **_codes(output),
               "matrix": {"channels": channels, "block": block}}
     scratch = _patch_bytes(pixels, block["units"]) + (TILE if pixels >= TILE else 1) * run
+    work = _work(pixels, (channels + 1) // 2, block["units"], runs * run) | _layout_work(window, together)
     made = Call("tk_conv2d_s8_dsp", call.operands, params, scratch,
-                work=_work(pixels * groups, runs, channels, run, block["units"]))
+                work={unit: count * groups for unit, count in work.items()})
     if groups > 1:
         return made
     size = window["input_height"] * window["input_width"] * window["channels"]
@@ -74,15 +75,36 @@ def _patch_bytes(pixels: int, units: int) -> int:
     return (TILE if pixels >= TILE else 1) * 8 * units
 
 
-def _work(pixels: int, runs: int, channels: int, run: int, units: int) -> dict[str, int]:
-    """Tiles and single patches apart: how many, what is laid out for them in runs and in values, and what is
-    worked on in pairs of channels and in units of weights."""
+def _work(pixels: int, pairs: int, units: int, values: int) -> dict[str, int]:
+    """Steps of one or three patches, values that they widen, and the instructions of the cores, which are
+    assembly: counted there."""
     tiles, singles = divmod(pixels, TILE)
-    pairs = (channels + 1) // 2
-    return {"calls": 1, "tiles": tiles, "tile_runs": tiles * runs, "tile_values": tiles * runs * run,
-            "tile_pairs": tiles * pairs, "tile_units": tiles * pairs * units,
-            "singles": singles, "single_runs": singles * runs, "single_values": singles * runs * run,
-            "single_pairs": singles * pairs, "single_units": singles * pairs * units}
+    return {"calls": 1, "steps": tiles + singles, "tile_values": tiles * TILE * values,
+            "single_values": singles * values,
+            "core": tiles * _tile_core(pairs, units) + singles * _row_core(pairs, units)}
+
+
+def _tile_core(pairs: int, units: int) -> int:
+    """Instructions of tk_tile_s8_dsp."""
+    return 22 + pairs * (49 + 17 * units + 2 * max((units + 2) // 4, 1))
+
+
+def _row_core(pairs: int, units: int) -> int:
+    """Instructions of tk_row_s8_dsp."""
+    twos, odd = divmod(units, 2)
+    return 27 + pairs * (24 + 8 * odd + 14 * twos + 2 * max((twos + 3) // 4, 1))
+
+
+def _layout_work(window: Mapping[str, int], together: int) -> dict[str, int]:
+    """Kernel rows of tiles that are laid out from where they lie, and of single patches that are gathered."""
+    pixels = window["output_height"] * window["output_width"]
+    column = np.arange(0, pixels - TILE + 1, TILE) % window["output_width"]
+    left = column * window["stride_width"] - window["pad_left"]
+    right = left + (TILE - 1) * window["stride_width"] + window["kernel_width"]
+    inside = ((left >= 0) & (right <= window["input_width"]) & (together == window["kernel_width"])
+              & (column + TILE <= window["output_width"]))
+    tiles, rows = int(inside.sum()), window["kernel_height"]
+    return {"inside_rows": tiles * rows, "gathered_rows": (pixels - tiles * TILE) * rows}
 
 
 def _with_orders(call: Call, bounds: tuple[np.ndarray, np.ndarray], input_bytes: int, channels: int) -> Call:
