@@ -35,7 +35,15 @@ def batch_matmul(graph: Graph, op: Op) -> Call:
         "rows": out.shape[-2], "depth": depth, "columns": out.shape[-1],
         "a_row": a_row, "a_depth": a_depth, "b_depth": b_depth, "b_column": b_column,
         "a_zero_point": int(a.quant.zero_point), "b_zero_point": int(b.quant.zero_point),
-        "multiplier": multiplier, "shift": shift, **code_range(out.quant)})
+        "multiplier": multiplier, "shift": shift, **code_range(out.quant)},
+        work=_matmul_work(out.size, depth, out.shape[-1]))
+
+
+def _matmul_work(outputs: int, depth: int, columns: int) -> dict[str, int]:
+    """Columns go by four; the others are alone."""
+    alone = outputs // columns * (columns % 4)
+    return {"products": (outputs - alone) * depth, "lone_products": alone * depth, "outputs": outputs,
+            "calls": 1}
 
 
 def _matrices(shape: Shape, batch: Shape, transposed: bool) -> tuple[tuple[int, ...], int, int]:

@@ -1,5 +1,7 @@
 """Convolutions and fully_connected: weights to C, and all that can be computed at build time."""
 
+from math import prod
+
 import numpy as np
 
 from toolchain.errors import Unsupported
@@ -23,7 +25,8 @@ def fully_connected(graph: Graph, op: Op) -> Call:
     rows = graph.tensors[op.name].size // len(weight)
     kernel = _kernel(graph, op, "fully_connected")
     params = {"rows": rows, "matrix": _matrix(graph, op, weight)}
-    return _stored(graph, op, Call(kernel, op.inputs[:1], params))
+    work = _work(graph, op, rows, weight.size // len(weight))
+    return _stored(graph, op, Call(kernel, op.inputs[:1], params, work=work))
 
 
 def conv2d(graph: Graph, op: Op) -> Call:
@@ -70,10 +73,18 @@ def _grouped(graph: Graph, op: Op, weight: np.ndarray) -> Call:
 
 def _windowed(graph: Graph, op: Op, kind: str, params: dict[str, Value], products: int, patch: int) -> Call:
     """A call that lays `patch` codes out for each pixel and sums `products` for each output."""
-    dtype = graph.of(op)[0].dtype
+    dtype, pixels = graph.of(op)[0].dtype, prod(graph.tensors[op.name].shape[1:3])
     require_short_sum(op, products, LONGEST_SUM[dtype])
+    laid_out = {"patch_rows": pixels * params["window"]["kernel_height"], "patch_codes": pixels * patch}
     return _stored(graph, op, Call(_kernel(graph, op, kind), op.inputs[:1], params,
-                                   scratch_bytes=patch * np.dtype(dtype).itemsize))
+                                   scratch_bytes=patch * np.dtype(dtype).itemsize,
+                                   work=_work(graph, op, pixels, products) | laid_out))
+
+
+def _work(graph: Graph, op: Op, pixels: int, products: int) -> dict[str, int]:
+    """What an op costs that sums `products` for each output, in rows or pixels of them."""
+    outputs = graph.tensors[op.name].size
+    return {"products": outputs * products, "outputs": outputs, "pixels": pixels, "calls": 1}
 
 
 def _stored(graph: Graph, op: Op, call: Call) -> Call:
@@ -86,7 +97,7 @@ def _kernel(graph: Graph, op: Op, kind: str) -> str:
 
 
 def transpose_conv2d(graph: Graph, op: Op) -> Call:
-    """As it is: centred codes have 9 bits, so that half as many products fit."""
+    """Input codes are centred as they are read: they have 9 bits then, so that half as many products fit."""
     x, weight, bias = graph.of(op)
     y, (outputs, height, width, channels) = graph.tensors[op.name], weight.shape
     require_short_sum(op, height * width * channels, LONGEST_SUM[x.dtype] // 2)
@@ -98,7 +109,20 @@ def transpose_conv2d(graph: Graph, op: Op) -> Call:
         "kernel_height": height, "kernel_width": width,
         "stride_height": stride_height, "stride_width": stride_width,
         "pad_top": pads[0], "pad_left": pads[2], **centre,
-        "weight": Array("weight", weight.data), "output": _output(graph, op, bias.data)})
+        "weight": Array("weight", _by_phase(weight.data, op.attrs["stride"]) if centre else weight.data),
+        "output": _output(graph, op, bias.data)},
+        work={"products": x.size * outputs * height * width, "outputs": y.size,
+              "pixels": y.shape[1] * y.shape[2], "calls": 1})
+
+
+def _by_phase(weight: np.ndarray, strides: tuple[int, int]) -> np.ndarray:
+    """Weights [O, kh, kw, I] with rows and columns ordered by the outputs that they meet: those of one
+    remainder modulo the stride together, from the last to the first."""
+    def order(size: int, stride: int) -> list[int]:
+        return [k for phase in range(min(stride, size)) for k in reversed(range(phase, size, stride))]
+
+    rows, columns = map(order, weight.shape[1:3], strides)
+    return np.ascontiguousarray(weight[:, rows][:, :, columns])
 
 
 def _convolution(graph: Graph, op: Op, weight: np.ndarray) -> Call:

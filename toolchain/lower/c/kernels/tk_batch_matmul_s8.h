@@ -12,6 +12,7 @@
  * multiplier, shift      see tk_requantize.h
  * zero_point             of the output;  low, high: the output's range less zero_point
  *
+ * Four columns at a time share each load of a.
  * Source: TensorFlow Lite reference/batch_matmul.h. Reentrant; no memory, no libc.
  */
 #ifndef TK_BATCH_MATMUL_S8_H

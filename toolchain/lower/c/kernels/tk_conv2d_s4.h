@@ -3,8 +3,8 @@
  * x        [window.input_height][window.input_width][window.channels]       int8
  * out      [window.output_height][window.output_width][matrix.channels]     int8; may not overlap x
  * scratch  [2][matrix.depth]                                                int8
- * matrix   k counts a window's taps and channels: matrix.depth = kernel_height * kernel_width * window.channels;
- *          arithmetic as in tk_matrix_s4.h
+ * matrix   k counts a window's taps and channels: matrix.depth = kernel_height * kernel_width *
+ *          window.channels; arithmetic as in tk_matrix_s4.h
  *
  * Two pixels of a row at a time. Windows are laid out as in tk_conv2d_s8.h. Reentrant; libc: memcpy, memset.
  */

@@ -8,7 +8,8 @@ typedef struct {
 /* The window of an output pixel in x; null where it is not read there. */
 static const int8_t *inside(const tk_conv2d_s8_scalar_params *conv, const int8_t *x, place at) {
     const tk_patch_s8_params *p = &conv->window;
-    const int32_t top = at.row * p->stride_height - p->pad_top, left = at.column * p->stride_width - p->pad_left;
+    const int32_t top = at.row * p->stride_height - p->pad_top;
+    const int32_t left = at.column * p->stride_width - p->pad_left;
     const int32_t bottom = top + (p->kernel_height - 1) * p->dilation_height;
     if (conv->lay_out || p->dilation_width != 1 || top < 0 || left < 0 || bottom >= p->input_height ||
         left + p->kernel_width > p->input_width) {

@@ -4,9 +4,9 @@
  * out      [window.output_height][window.output_width][matrix.channels]     int8
  * scratch  [2][kernel_height][kernel_width][window.channels]                int8
  *
- * lay_out  0: windows that lie within x are read there, until the outputs of both pixels are written, and others
- *          are laid out in scratch by tk_patch_s8.h; 1: all are. What costs less: many channels read a window
- *          often, and several short runs are slower than one. A dilation along rows is always laid out
+ * lay_out  0: windows that lie within x are read there, until the outputs of both pixels are written, and
+ *          others are laid out in scratch by tk_patch_s8.h; 1: all are. What costs less: many channels read
+ *          a window often, and several short runs are slower than one. Dilated rows are always laid out
  *
  * In the matrix, k counts a window's taps and channels.
  * Arithmetic as in tk_matrix_s8_scalar.h. Reentrant; libc: memcpy, memset.

@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* A row of x to line number `slot` of every channel; what is left and right of it stays. */
-static void copy_row(const tk_depthwise_conv2d_s8_scalar_params *p, const int8_t *x, int32_t slot, int8_t *scratch) {
+static void copy_row(const tk_depthwise_conv2d_s8_scalar_params *p, const int8_t *x, int32_t slot,
+                     int8_t *scratch) {
     const int32_t room = p->line - p->window.pad_left, channels = p->window.channels;
     const int32_t width = room < p->window.input_width ? room : p->window.input_width;
     const int32_t pitch = p->lines * p->line;
@@ -23,8 +24,8 @@ static void pad_row(const tk_depthwise_conv2d_s8_scalar_params *p, int32_t slot,
 }
 
 /* Rows [from, end) of x, counted from the first of the padding, to their lines. */
-static void take_rows(const tk_depthwise_conv2d_s8_scalar_params *p, const int8_t *x, int32_t from, int32_t end,
-                      int8_t *scratch) {
+static void take_rows(const tk_depthwise_conv2d_s8_scalar_params *p, const int8_t *x, int32_t from,
+                      int32_t end, int8_t *scratch) {
     for (; from < end; from++) {
         const int32_t row = from - p->window.pad_top;
         if (row < 0 || row >= p->window.input_height) {

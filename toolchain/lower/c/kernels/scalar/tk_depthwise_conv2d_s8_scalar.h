@@ -1,17 +1,18 @@
-/* tk_depthwise_conv2d_s8_scalar.h - 2-D convolution of each channel by itself, channels last, a row at a time.
+/* tk_depthwise_conv2d_s8_scalar.h - 2-D convolution of each channel by itself, row by row, channels last.
  *
  *   out[c] = tk_output_s8_scalar(c, bias[c] + sum over taps of x[tap][c] * weight[c][tap])
  *
  * x        [window.input_height][window.input_width][window.channels]     int8
- * out      [window.output_height][window.output_width][window.channels]   int8; may be x where a row of it starts
- *          no sooner than the same row of x, and strides are 1
+ * out      [window.output_height][window.output_width][window.channels]   int8; an output row is written once
+ *          the rows of x under its windows, and all before them, have been read
  * scratch  [window.channels][lines][line]                                 int8
  * weight   [window.channels][kernel_height][kernel_width]                 int8
  * lines    (kernel_height - 1) * dilation_height + 1: rows under a window
  * line     input_width with padding on the left and so much on the right as windows take
  *
- * The rows under the windows of an output row lie in scratch, channel by channel, with the input's zero point on
- * padding: row y in line y modulo `lines`, each copied once. Reentrant; libc: memset.
+ * The rows under the windows of an output row lie in scratch, channel by channel, with the input's zero point
+ * on padding: row y, counted from the first of the padding, in line y modulo `lines`, copied once. Four
+ * pixels at a time. Reentrant; libc: memset.
  */
 #ifndef TK_DEPTHWISE_CONV2D_S8_SCALAR_H
 #define TK_DEPTHWISE_CONV2D_S8_SCALAR_H

@@ -7,8 +7,8 @@
     "ldrsb r3, [r6, r0]\n muls r3, r2\n add r10, r3\n ldrsb r3, [r7, r0]\n muls r3, r2\n add r11, r3\n" \
     "adds r0, #4\n"
 
-/* r1: x, r4 to r7: w and what follows it, r0: their index, r8 to r11: sums, r12: an end in x. On the stack: runs
- * left, length, what follows a run; at 12: sums. */
+/* r1: x, r4 to r7: w and what follows it, r0: their index, r8 to r11: sums, r12: an end in x. On the stack:
+ * runs left, length, what follows a run; at 12: sums. */
 __attribute__((naked)) const int8_t *tk_dot_one_s8_scalar(const tk_runs *runs __attribute__((unused)),
                                                           const int8_t *x __attribute__((unused)),
                                                           const int8_t *w __attribute__((unused)),

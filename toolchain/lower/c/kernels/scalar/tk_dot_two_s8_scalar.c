@@ -8,8 +8,8 @@
     "mla r6, r12, r0, r6\n mla r10, lr, r0, r10\n ldrsb r0, [r3], #1\n"                          \
     "mla r7, r12, r0, r7\n mla r11, lr, r0, r11\n"
 
-/* r1: x0, r2: x1, r3: w, r4 to r11: sums. On the stack: runs left, length, what follows a run, the ends in x0 of
- * its fours and of itself; at 56: sums. */
+/* r1: x0, r2: x1, r3: w, r4 to r11: sums. On the stack: runs left, length, what follows a run, the ends in x0
+ * of its fours and of itself; at 56: sums. */
 __attribute__((naked)) const int8_t *tk_dot_two_s8_scalar(const tk_runs *runs __attribute__((unused)),
                                                           const int8_t *x0 __attribute__((unused)),
                                                           const int8_t *x1 __attribute__((unused)),

@@ -1,6 +1,6 @@
 /* tk_dot_two_s8_scalar.h - sums of products of two rows of int8 values with four channels' int8 weights.
  *
- *   sums[c]     += sum over r < runs->count, k < runs->length of x0[r * runs->pitch + k] * w[r][k][c]    c < 4
+ *   sums[c]     += sum over r < runs->count, k < runs->length of x0[r * runs->pitch + k] * w[r][k][c]  c < 4
  *   sums[4 + c] += the same of x1
  *
  * x0, x1   int8, see tk_runs.h; count >= 1

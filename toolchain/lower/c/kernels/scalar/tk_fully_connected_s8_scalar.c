@@ -1,6 +1,7 @@
 #include "tk_fully_connected_s8_scalar.h"
 
-void tk_fully_connected_s8_scalar(const tk_fully_connected_s8_scalar_params *p, const int8_t *x, int8_t *out) {
+void tk_fully_connected_s8_scalar(const tk_fully_connected_s8_scalar_params *p, const int8_t *x,
+                                  int8_t *out) {
     const tk_runs runs = {1, p->depth, p->depth};
     for (int32_t done = 0; done < p->rows; done += 2) {
         const int32_t count = p->rows - done < 2 ? 1 : 2, row = p->backwards ? p->rows - done - count : done;

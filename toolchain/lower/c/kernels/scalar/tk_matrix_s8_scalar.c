@@ -52,6 +52,7 @@ void tk_matrix_row_s8_scalar(const tk_matrix_s8_scalar_params *p, const tk_runs 
         }
     }
     for (; o < p->channels; o++, w += runs->count * runs->length, bias++) {
-        out[o] = tk_output_s8_scalar(&output, tk_scale_of_s8_scalar(&output, o), one_channel(runs, x, w, *bias));
+        const int32_t sum = one_channel(runs, x, w, *bias);
+        out[o] = tk_output_s8_scalar(&output, tk_scale_of_s8_scalar(&output, o), sum);
     }
 }

@@ -1,4 +1,4 @@
-/* tk_output_s8_scalar.h - from a channel's sum of products to its int8 code, where the network allows a short way.
+/* tk_output_s8_scalar.h - from a channel's sum of products to its int8 code, by the short way.
  *
  *   code = clamp(zero_point + requantize(sum, multiplier / 2, -right), low, high)       see tk_requantize.h
  *
@@ -7,10 +7,10 @@
  * right       in [1, 22]
  * offset      2 * zero_point + 1 of the output;  low, high: codes
  *
- * |sum| is below 2^30 for every input, so nothing overflows. With m = multiplier + 2^32, the first rounding is
- * (sum * m + 2^31) >> 32 = sum + (sum * multiplier + 2^31) >> 32. The second adds half of 2^right, the zero point
- * times 2^right, and -1 below zero, where the sum's sign is as good as its multiple's: they differ only where
- * the multiple is 0, which gives 0 either way. Reentrant; no memory, no libc.
+ * |sum| is below 2^30 for every input, so nothing overflows. With m = multiplier + 2^32, the first rounding
+ * is (sum * m + 2^31) >> 32 = sum + (sum * multiplier + 2^31) >> 32. The second adds half of 2^right, the
+ * zero point times 2^right, and -1 below zero, where the sum's sign is as good as its multiple's: they
+ * differ only where the multiple is 0, which gives 0 either way. Reentrant; no memory, no libc.
  */
 #ifndef TK_OUTPUT_S8_SCALAR_H
 #define TK_OUTPUT_S8_SCALAR_H

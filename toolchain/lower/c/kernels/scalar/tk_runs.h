@@ -1,4 +1,4 @@
-/* tk_runs.h - values that lie in several pieces: `count` runs of `length` bytes whose starts are `pitch` apart. */
+/* tk_runs.h - values in several pieces: `count` runs of `length` bytes whose starts are `pitch` apart. */
 #ifndef TK_RUNS_H
 #define TK_RUNS_H
 
