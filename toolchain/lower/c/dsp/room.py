@@ -3,17 +3,20 @@
 from collections.abc import Callable, Mapping
 
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.dsp import depthwise, elementwise, matrix, matrix16
+from toolchain.lower.c.dsp import depthwise, elementwise, matrix, matrix16, movement
 
 SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {
-    "tk_conv2d_s16": matrix16.conv2d,
     "tk_add_s8": elementwise.weighted_sum,
+    "tk_average_pool2d_s8": movement.average_pool2d,
+    "tk_conv2d_s16": matrix16.conv2d,
     "tk_conv2d_s8": matrix.conv2d,
     "tk_depthwise_conv2d_s8": depthwise.depthwise,
     "tk_depthwise_multiplier_conv2d_s8": depthwise.depthwise,
     "tk_fully_connected_s16": matrix16.fully_connected,
     "tk_fully_connected_s8": matrix.fully_connected,
     "tk_grouped_conv2d_s8": matrix.grouped_conv2d,
+    "tk_max_pool2d_s8": movement.max_pool2d,
+    "tk_mean_s8": movement.mean,
     "tk_mul_s8": elementwise.mul,
     "tk_sub_s8": elementwise.weighted_sum,
 }

@@ -6,8 +6,10 @@ static int32_t window_sum(const tk_pool2d_s8_params *p, const int8_t *x, tk_pool
                           int32_t channel) {
     int32_t sum = 0;
     for (int32_t row = window.top; row < window.bottom; row++) {
+        const int8_t *from = x + (row * p->input_width + window.left) * p->channels + channel;
         for (int32_t column = window.left; column < window.right; column++) {
-            sum += x[(row * p->input_width + column) * p->channels + channel];
+            sum += *from;
+            from += p->channels;
         }
     }
     return sum;
