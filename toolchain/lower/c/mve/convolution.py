@@ -6,36 +6,38 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.lower.c.call import Call, Overlap, Value
-from toolchain.lower.c.mve.streams import chunks, codes, matrix_stream
+from toolchain.lower.c.mve.streams import chunks, codes, fits, matrix_stream, window_params
 from toolchain.lower.c.overlap import ascending, descending, row_steps, window_starts
 
 STRIP_BYTES = 1024
 """Of scratch that a strip of windows should take at most."""
 LONGEST_STRIP = 16
 """Output pixels that are laid out at once; more gain nothing."""
-LARGEST = 2**15
-"""Sizes from here on do not fit their parameters."""
+MOST_CHANNELS = 2**15
+"""Outputs from here on do not fit their parameter."""
 
 
-def fully_connected(call: Call) -> Call:
+def fully_connected(call: Call) -> Call | None:
     """tk_fully_connected_s8: one row, or many as a 1x1 convolution."""
     rows, matrix = call.params["rows"], call.params["matrix"]
+    if matrix["channels"] >= MOST_CHANNELS:
+        return None
     if rows == 1:
         params = _matrix(matrix, matrix["weight"].data, 8)
         return Call("tk_fully_connected_s8_mve", call.operands, params, struct="tk_rows_s8_mve_params",
                     work=_row_work(params))
     depth, channels = matrix["depth"], matrix["channels"]
     first, end = row_steps(rows, 2)
-    forward, backwards = _pointwise(call, rows, 0, 1), _pointwise(call, rows, rows - 1, -1)
+    forward, backwards = _pointwise(call, rows, 0), _pointwise(call, rows, 1)
     down = descending((rows - first) * depth, (rows - end) * channels, (rows * depth, rows * channels))
     return replace(forward, overlaps=(ascending(first * depth, end * channels),),
                    backwards=replace(backwards, overlaps=(down,)))
 
 
-def _pointwise(call: Call, rows: int, first: int, step: int) -> Call:
+def _pointwise(call: Call, rows: int, backwards: int) -> Call:
     matrix = _matrix(call.params["matrix"], call.params["matrix"]["weight"].data, 4)
     return Call("tk_pointwise_s8_mve", call.operands,
-                {"rows": rows, "first": first, "step": step, "matrix": matrix}, work=_work(matrix, rows, 1))
+                {"rows": rows, "backwards": backwards, "matrix": matrix}, work=_work(matrix, rows, 1))
 
 
 def _matrix(matrix: Mapping[str, Value], weight: np.ndarray, group: int) -> dict[str, Value]:
@@ -47,43 +49,34 @@ def _matrix(matrix: Mapping[str, Value], weight: np.ndarray, group: int) -> dict
 def conv2d(call: Call) -> Call | None:
     """tk_conv2d_s8."""
     window, matrix = call.params["window"], call.params["matrix"]
-    if max(window.values()) >= LARGEST:
+    if not fits(window) or matrix["channels"] >= MOST_CHANNELS:
         return None
-    by_columns = _by_columns(window)
-    strip = _strip(window, by_columns)
     taps = (window["kernel_height"], window["kernel_width"], window["channels"])
     weight = matrix["weight"].data
-    if by_columns:
-        weight = weight.reshape(-1, *taps).transpose(0, 2, 1, 3).reshape(weight.shape)
-    params = {"window": {**window, "by_columns": int(by_columns)}, "strip": strip,
-              "matrix": _matrix(matrix, weight, 4)}
-    return Call("tk_conv2d_s8_mve", call.operands, params, _scratch(window, by_columns, strip),
-                overlaps=(_overlap(window, matrix["channels"], strip),),
-                work=_window_work(window, params))
+    weight = weight.reshape(-1, *taps).transpose(0, 2, 1, 3).reshape(weight.shape)
+    strip = _strip(window)
+    params = {"window": window_params(window, strip), "matrix": _matrix(matrix, weight, 4)}
+    return Call("tk_conv2d_s8_mve", call.operands, params, _columns(window, strip) * _column(window),
+                overlaps=(_overlap(window, matrix["channels"], strip),), work=_window_work(params))
 
 
-def _by_columns(window: Mapping[str, int]) -> bool:
-    """Whether windows should share columns: fewer vectors are moved for an output pixel."""
-    channels, width = window["channels"], window["kernel_width"]
-    if window["dilation_width"] > 1 or width == 1:
-        return False
-    columns = window["stride_width"] * (2 * chunks(channels) + 4)
-    return columns < 2 * chunks(width * channels) + 4
+def _columns(window: Mapping[str, int], count: int) -> int:
+    """Of x that are laid out for `count` neighbouring output pixels: shared where they are not dilated."""
+    if window["dilation_width"] > 1:
+        return count * window["kernel_width"]
+    return (count - 1) * window["stride_width"] + window["kernel_width"]
 
 
-def _scratch(window: Mapping[str, int], by_columns: bool, count: int) -> int:
-    """Bytes of windows for `count` output pixels."""
-    column = window["kernel_height"] * window["channels"]
-    if by_columns:
-        return ((count - 1) * window["stride_width"] + window["kernel_width"]) * column
-    return count * window["kernel_width"] * column
+def _column(window: Mapping[str, int]) -> int:
+    """Bytes of a column of a window."""
+    return window["kernel_height"] * window["channels"]
 
 
-def _strip(window: Mapping[str, int], by_columns: bool) -> int:
+def _strip(window: Mapping[str, int]) -> int:
     """Output pixels at once: an even number unless that is all, and as even as they come."""
     width = window["output_width"]
     most = max((count for count in range(2, LONGEST_STRIP + 1, 2)
-                if _scratch(window, by_columns, count) <= STRIP_BYTES), default=2)
+                if _columns(window, count) * _column(window) <= STRIP_BYTES), default=2)
     strips = -(-width // most)
     return min(width, -(-width // strips) + 1 & ~1)
 
@@ -116,13 +109,12 @@ def _row_work(matrix: Mapping[str, Value]) -> dict[str, int]:
             "exact": groups * matrix["exact"], "odd": int(matrix["channels"] % 8 != 0), "calls": 1}
 
 
-def _window_work(window: Mapping[str, int], params: Mapping[str, Value]) -> dict[str, int]:
-    """_work's, and: lines: of windows laid out for a strip;  pieces, vectors: moved for them."""
-    rows, width, strip = window["output_height"], window["output_width"], params["strip"]
-    by_columns = params["window"]["by_columns"]
-    run = window["channels"] * (1 if by_columns else window["kernel_width"])
+def _window_work(params: Mapping[str, Value]) -> dict[str, int]:
+    """_work's, and: lines: of columns laid out for a strip;  pieces, vectors: moved for them."""
+    window = params["window"]
+    rows, width, strip = window["output_height"], window["output_width"], window["strip"]
     counts = [min(strip, width - first) for first in range(0, width, strip)]
-    pieces = rows * sum(_scratch(window, by_columns, count) for count in counts) // run
-    pairs = rows * sum(-(-count // 2) for count in counts)
+    lines, pairs = rows * window["kernel_height"], rows * sum(-(-count // 2) for count in counts)
+    pieces = lines * sum(_columns(window, count) for count in counts)
     return {**_work(params["matrix"], 2 * pairs, rows * len(counts)), "pieces": pieces,
-            "lines": rows * len(counts) * window["kernel_height"], "vectors": pieces * chunks(run)}
+            "lines": lines * len(counts), "vectors": pieces * chunks(window["channels"])}

@@ -5,31 +5,28 @@ from collections.abc import Mapping
 import numpy as np
 
 from toolchain.lower.c.call import Call, Overlap, Value
-from toolchain.lower.c.mve.streams import codes, stream
+from toolchain.lower.c.mve.streams import codes, fits, stream, window_params
 from toolchain.lower.c.overlap import ascending, window_starts
 
 COLUMN = 64
 """Bytes of words for a column of 16 channels."""
 MOST_COLUMNS = 18
 """Laid out at once: 16 output pixels of a 3x3 window."""
-LARGEST = 2**15
-"""Sizes from here on do not fit their parameters."""
 
 
 def depthwise_conv2d(call: Call) -> Call | None:
     """tk_depthwise_conv2d_s8, of windows up to 4x4."""
     window, output = call.params["window"], call.params["output"]
-    if window["kernel_height"] > 4 or window["kernel_width"] > 4 or max(window.values()) >= LARGEST:
+    if window["kernel_height"] > 4 or window["kernel_width"] > 4 or not fits(window):
         return None
     rows, strip = _rows(window), _strip(window)
     if not strip:
         return None
-    params = {**{name: value for name, value in window.items() if name != "zero_point"},
-              "border": window["zero_point"], "strip": strip, **codes(output),
+    params = {"window": window_params(window, strip), **codes(output),
               "stream": stream(_words(call.params["weight"].data[0]), output, 4)}
     kernel = f"tk_depthwise_{'rows' if rows == 2 else 'columns'}_s8_mve"
     return Call(kernel, call.operands, params, _scratch(window, strip), struct="tk_depthwise_s8_mve_params",
-                overlaps=(_overlap(window, rows, strip),), work=_work(window, params, rows))
+                overlaps=(_overlap(window, rows, strip),), work=_work(params, rows))
 
 
 def _rows(window: Mapping[str, int]) -> int:
@@ -74,13 +71,14 @@ def _overlap(window: Mapping[str, int], rows: int, strip: int) -> Overlap:
     return ascending(reads, last.ravel() * window["channels"])
 
 
-def _work(window: Mapping[str, int], params: Mapping[str, Value], rows: int) -> dict[str, int]:
+def _work(params: Mapping[str, Value], rows: int) -> dict[str, int]:
     """Units whose instructions are much the same for all shapes.
 
     tiles: 2 outputs of 4 channels;  groups: of 4 channels for a strip;  blocks: of 16 channels for a strip;
     columns: of words;  odd: strips whose channels are no multiple of 4
     """
-    bands, channels, strip = -(-window["output_height"] // rows), window["channels"], params["strip"]
+    window = params["window"]
+    bands, channels, strip = -(-window["output_height"] // rows), window["channels"], window["strip"]
     counts = [min(strip, window["output_width"] - first) for first in range(0, window["output_width"], strip)]
     strips, groups, blocks = bands * len(counts), -(-channels // 4), -(-channels // 16)
     tiles = bands * groups * sum(count if rows == 2 else -(-count // 2) for count in counts)

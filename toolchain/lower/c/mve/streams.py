@@ -34,6 +34,17 @@ def stream(words: np.ndarray, output: Mapping[str, Value], group: int) -> Array:
     return Array("stream", np.concatenate([words, *last], axis=1).astype(np.int32).ravel())
 
 
+def window_params(window: Mapping[str, int], strip: int) -> dict[str, int]:
+    """tk_window_s8_mve."""
+    return {**window, "strip": strip}
+
+
+def fits(window: Mapping[str, int]) -> bool:
+    """Whether a window's sizes fit tk_window_s8_mve."""
+    return all(value < (2**15 if name.startswith(("input", "output", "channels")) else 2**8)
+               for name, value in window.items())
+
+
 def _grouped(values: np.ndarray, group: int) -> np.ndarray:
     """[groups, group] int32, filled up with zeros."""
     full = np.zeros(_whole(len(values), group), np.int32)

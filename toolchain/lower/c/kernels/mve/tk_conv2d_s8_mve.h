@@ -2,8 +2,8 @@
  *
  * x        [window.input_height][window.input_width][window.channels]     int8
  * out      [window.output_height][window.output_width][matrix.channels]   int8
- * scratch  windows of `strip` output pixels as tk_layout_s8_mve.h lays them out
- * matrix   its values of k in the order of a window there; arithmetic as in tk_rows_s8_mve.h
+ * scratch  windows of window.strip output pixels as tk_layout_s8_mve.h lays them out
+ * matrix   its values of k in the order [kernel_width][kernel_height][channels]; arithmetic as in tk_rows_s8_mve.h
  *
  * Rows of outputs in strips of `strip` pixels, in ascending order: the output may lie over what no later strip
  * reads; where windows are taken from x itself, not over what the strip reads either. Reentrant; no libc.
@@ -11,12 +11,11 @@
 #ifndef TK_CONV2D_S8_MVE_H
 #define TK_CONV2D_S8_MVE_H
 
-#include "tk_layout_s8_mve.h"
 #include "tk_rows_s8_mve.h"
+#include "tk_window_s8_mve.h"
 
 typedef struct {
-    tk_layout_s8_mve_params window;
-    int16_t strip;
+    tk_window_s8_mve window;
     tk_rows_s8_mve_params matrix;
 } tk_conv2d_s8_mve_params;
 

@@ -2,10 +2,10 @@
  *
  * x    [rows][matrix.depth]     int8
  * out  [rows][matrix.channels]  int8
- * first, step  the row that is taken first, 0 or rows - 1, and the way to the next one, 1 or -1
+ * backwards    1 where the last row is taken first
  *
  * The matrix and the arithmetic are tk_rows_s8_mve.h's. The output may lie over rows of x that are done: two at
- * a time, in the order of `step`. Reentrant; no libc.
+ * a time, in that order. Reentrant; no libc.
  */
 #ifndef TK_POINTWISE_S8_MVE_H
 #define TK_POINTWISE_S8_MVE_H
@@ -14,8 +14,7 @@
 
 typedef struct {
     int32_t rows;
-    int32_t first;
-    int32_t step;
+    int32_t backwards;
     tk_rows_s8_mve_params matrix;
 } tk_pointwise_s8_mve_params;
 

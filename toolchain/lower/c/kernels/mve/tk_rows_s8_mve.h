@@ -13,13 +13,13 @@
 #include <stdint.h>
 
 typedef struct {
-    int32_t channels;
-    int32_t depth;
     const int32_t *stream;
-    int16_t zero_point;
-    int16_t low;
-    int16_t high;
-    int16_t exact;
+    int32_t depth;
+    int16_t channels;
+    int8_t zero_point;
+    int8_t low;
+    int8_t high;
+    int8_t exact;
 } tk_rows_s8_mve_params;
 
 void tk_rows_s8_mve(const tk_rows_s8_mve_params *p, const int8_t *x, int32_t x_step, int8_t *out,
