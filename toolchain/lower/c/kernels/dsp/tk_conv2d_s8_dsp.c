@@ -4,85 +4,59 @@
 #include "tk_widen_row_s8_dsp.h"
 #include "tk_widen_tile_s8_dsp.h"
 
-/* `taps` neighbouring pixels' values of a group from column `left` on, which may lie outside the row. */
-static void copy_taps(const tk_conv2d_s8_dsp_params *p, const int8_t *row, int32_t left, int32_t taps,
-                      int8_t *to) {
-    const int32_t past = left + taps - p->window.input_width;
-    const int32_t before = left < 0 ? -left : 0, inside = taps - before - (past > 0 ? past : 0);
-    if (inside < taps) {
-        memset(to, p->window.zero_point, (size_t)(taps * p->depth));
-    }
-    if (inside > 0) {
-        memcpy(to + before * p->depth, row + (left + before) * p->window.channels, (size_t)(inside * p->depth));
-    }
-}
-
-/* A kernel row's values from row y, column `left` of x on: where they lie, or gathered in `run`. */
-static const int8_t *kernel_row(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t y, int32_t left,
-                                int8_t *run) {
+/* A kernel row's values, from row y and column `left` of x on. */
+static void gather(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t y, int32_t left, int8_t *run) {
     const tk_patch_s8_params *w = &p->window;
-    const int8_t *row = x + y * w->input_width * w->channels;
-    const int32_t taps = p->together;
-    if (y < 0 || y >= w->input_height) {
-        memset(run, w->zero_point, (size_t)(w->kernel_width * p->depth));
-        return run;
+    const int32_t depth = p->depth, taps = y >= 0 && y < w->input_height ? w->kernel_width : 0;
+    memset(run, w->zero_point, (size_t)(w->kernel_width * depth));
+    for (int32_t tap = 0; tap < taps; tap += p->together, left += w->dilation_width, run += depth) {
+        int32_t first = left < 0 ? -left : 0, last = w->input_width - left;
+        last = last < p->together ? last : p->together;
+        if (first < last) {
+            memcpy(run + first * depth, x + (y * w->input_width + left + first) * w->channels,
+                   (size_t)((last - first) * depth));
+        }
     }
-    if (taps == w->kernel_width && left >= 0 && left + taps <= w->input_width) {
-        return row + left * w->channels;
-    }
-    for (int32_t tap = 0; tap < w->kernel_width; tap += taps) {
-        copy_taps(p, row, left + tap * w->dilation_width, taps, run + tap * p->depth);
-    }
-    return run;
 }
 
-static uint32_t *filled(uint32_t *words, int32_t count, uint32_t word) {
-    for (; count > 0; count--) {
-        *words++ = word;
+/* The patches of `count` pixels from number `first` on as words. */
+static void lay_out_anywhere(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t first, int32_t count,
+                             uint32_t *words) {
+    const tk_patch_s8_params *w = &p->window;
+    const int32_t bytes = w->kernel_width * p->depth;
+    int8_t *runs = (int8_t *)(words + count * 2 * p->matrix.block.units);
+    for (int32_t tap = 0; tap < w->kernel_height; tap++) {
+        const int8_t *three[3];
+        for (int32_t i = 0; i < count; i++) {
+            int32_t row = (first + i) / w->output_width, column = first + i - row * w->output_width;
+            gather(p, x, row * w->stride_height - w->pad_top + tap * w->dilation_height,
+                   column * w->stride_width - w->pad_left, runs + i * bytes);
+            three[i] = runs + i * bytes;
+        }
+        words = count == 3 ? tk_widen_tile_s8_dsp(three, bytes, words)
+                           : tk_widen_row_s8_dsp(runs, bytes, words, 1);
     }
-    return words;
 }
 
 /* The patches of three neighbours in a row, from row `top` and column `left` of x on; no column lies outside. */
 static void lay_out_inside(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t top, int32_t left,
                            uint32_t *words) {
     const tk_patch_s8_params *w = &p->window;
-    const int32_t bytes = w->kernel_width * p->depth, pitch = w->input_width * w->channels;
-    const int32_t step = w->stride_width * w->channels;
+    const int32_t bytes = w->kernel_width * p->depth, step = w->stride_width * w->channels;
     for (int32_t tap = 0; tap < w->kernel_height; tap++, top += w->dilation_height) {
-        const int8_t *run = x + top * pitch + left * w->channels;
-        const int8_t *const three[3] = {run, run + step, run + 2 * step};
-        words = top >= 0 && top < w->input_height
-                    ? tk_widen_tile_s8_dsp(three, bytes, words)
-                    : filled(words, (bytes + 1) / 2 * 3, tk_halves(w->zero_point, w->zero_point));
-    }
-}
-
-/* The patches of `count` pixels from output row `row` and column `column` on, wherever they lie. */
-static void lay_out_anywhere(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t row, int32_t column,
-                             int32_t count, uint32_t *words) {
-    const tk_patch_s8_params *w = &p->window;
-    const int32_t bytes = w->kernel_width * p->depth;
-    int8_t *runs = (int8_t *)(words + count * 2 * p->matrix.block.units);
-    int32_t top[3], left[3];
-    for (int32_t i = 0; i < count; i++) {
-        top[i] = row * w->stride_height - w->pad_top;
-        left[i] = column * w->stride_width - w->pad_left;
-        column++;
-        row += column == w->output_width;
-        column = column == w->output_width ? 0 : column;
-    }
-    for (int32_t tap = 0; tap < w->kernel_height; tap++) {
-        const int8_t *three[3];
-        for (int32_t i = 0; i < count; i++) {
-            three[i] = kernel_row(p, x, top[i] + tap * w->dilation_height, left[i], runs + i * bytes);
+        if (top >= 0 && top < w->input_height) {
+            const int8_t *run = x + (top * w->input_width + left) * w->channels;
+            const int8_t *const three[3] = {run, run + step, run + 2 * step};
+            words = tk_widen_tile_s8_dsp(three, bytes, words);
+        } else {
+            for (int32_t i = 0; i < (bytes + 1) / 2 * 3; i++) {
+                *words++ = tk_halves(w->zero_point, w->zero_point);
+            }
         }
-        words = count == 3 ? tk_widen_tile_s8_dsp(three, bytes, words)
-                           : tk_widen_row_s8_dsp(three[0], bytes, words, 1);
     }
 }
 
-/* The patches of `count` pixels from number `first` on as words. */
+/* The patches of the next `count` pixels, from number `first` on, as words. */
 static void lay_out(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t first, int32_t count,
                     uint32_t *words) {
     const tk_patch_s8_params *w = &p->window;
@@ -92,7 +66,7 @@ static void lay_out(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t f
         left + 2 * w->stride_width + w->kernel_width <= w->input_width) {
         lay_out_inside(p, x, row * w->stride_height - w->pad_top, left, words);
     } else {
-        lay_out_anywhere(p, x, row, column, count, words);
+        lay_out_anywhere(p, x, first, count, words);
     }
 }
 
