@@ -50,16 +50,15 @@ def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
     output = short_output(matrix["output"], weight)
     if output is None:
         return None
-    fours = len(weight) // 4 * 4
-    side_by_side = weight[:fours].reshape(-1, 4, weight.shape[1]).transpose(0, 2, 1)
-    packed = np.concatenate([side_by_side.ravel(), weight[fours:].ravel()])
-    return {"channels": matrix["channels"], "weight": Array("weight", packed), "output": output}
+    rows = np.pad(weight, ((0, -len(weight) % 4), (0, 0)))
+    packed = rows.reshape(-1, 4, weight.shape[1]).transpose(0, 2, 1)
+    bias = np.pad(output["bias"].data, (0, -len(weight) % 4))
+    return {"channels": matrix["channels"], "weight": Array("weight", np.ascontiguousarray(packed)),
+            "output": {**output, "bias": Array("bias", bias)}}
 
 
 def _work(rows: int, matrix: Mapping[str, Value]) -> dict[str, int]:
-    channels, depth, alone = matrix["channels"], matrix["depth"], rows % AT_ONCE
-    return {"products": (rows - alone) * depth * (channels - channels % 4),
-            "lone_row_products": alone * depth * (channels - channels % 4),
-            "lone_channel_products": rows * depth * (channels % 4),
-            "fours": -(-rows // AT_ONCE) * (channels // 4), "outputs": rows * channels, "rows": rows,
-            "calls": 1}
+    alone, fours = rows % AT_ONCE, -(-matrix["channels"] // 4)
+    return {"products": (rows - alone) * matrix["depth"] * fours * 4,
+            "lone_row_products": alone * matrix["depth"] * fours * 4, "fours": -(-rows // AT_ONCE) * fours,
+            "outputs": rows * matrix["channels"], "rows": rows, "calls": 1}

@@ -43,11 +43,7 @@ void tk_conv2d_s8_scalar(const tk_conv2d_s8_scalar_params *p, const int8_t *x, i
             x0 = tk_patch_s8(window, x, at.row, at.column, scratch);
             x1 = left > 1 ? tk_patch_s8(window, x, second.row, second.column, scratch + laid_out.length) : x0;
         }
-        if (left > 1) {
-            tk_matrix_pair_s8_scalar(&p->matrix, runs, x0, x1, out, out + channels);
-        } else {
-            tk_matrix_row_s8_scalar(&p->matrix, runs, x0, out);
-        }
+        tk_matrix_s8_scalar(&p->matrix, runs, x0, left > 1 ? x1 : 0, out, out + channels);
         out += 2 * channels;
         at = next(window, second);
     }

@@ -58,6 +58,43 @@ __attribute__((naked)) const int8_t *tk_dot_one_s8_scalar(const tk_runs *runs __
         "mov r8, r4\n mov r9, r5\n mov r10, r6\n mov r11, r7\n"
         "pop {r4-r7, pc}\n");
 }
+#elif defined(__thumb2__)
+#define ONE_BY_FOUR                                                                      \
+    "ldrsb r12, [r1], #1\n ldrsb r0, [r2], #1\n mla r4, r12, r0, r4\n"                   \
+    "ldrsb r0, [r2], #1\n mla r5, r12, r0, r5\n ldrsb r0, [r2], #1\n"                    \
+    "mla r6, r12, r0, r6\n ldrsb r0, [r2], #1\n mla r7, r12, r0, r7\n"
+
+/* r1: x, r2: w, r4 to r7: sums, r8: runs left, r9: what follows a run, r10: its length, r11, lr: ends in x of its
+ * eights and of itself. */
+__attribute__((naked)) const int8_t *tk_dot_one_s8_scalar(const tk_runs *runs __attribute__((unused)),
+                                                          const int8_t *x __attribute__((unused)),
+                                                          const int8_t *w __attribute__((unused)),
+                                                          int32_t sums[4] __attribute__((unused))) {
+    __asm__(
+        "push {r3-r11, lr}\n"
+        "ldm r0, {r8, r9, r12}\n"
+        "mov r10, r9\n"
+        "sub r9, r12, r9\n"
+        "ldm r3, {r4-r7}\n"
+        "1: bic r11, r10, #7\n"
+        "add r11, r1, r11\n"
+        "add lr, r1, r10\n"
+        "b 3f\n"
+        "2:\n" ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR
+        "3: cmp r1, r11\n"
+        "bne 2b\n"
+        "b 5f\n"
+        "4:\n" ONE_BY_FOUR
+        "5: cmp r1, lr\n"
+        "bne 4b\n"
+        "add r1, r1, r9\n"
+        "subs r8, r8, #1\n"
+        "bne 1b\n"
+        "pop {r3}\n"
+        "stm r3, {r4-r7}\n"
+        "mov r0, r2\n"
+        "pop {r4-r11, pc}\n");
+}
 #else
 #define ONE_BY_FOUR(k)                                          \
     do {                                                        \

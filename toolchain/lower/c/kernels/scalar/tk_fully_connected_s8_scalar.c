@@ -7,10 +7,7 @@ void tk_fully_connected_s8_scalar(const tk_fully_connected_s8_scalar_params *p, 
         const int32_t count = p->rows - done < 2 ? 1 : 2, row = p->backwards ? p->rows - done - count : done;
         const int8_t *from = x + row * p->depth;
         int8_t *to = out + row * p->matrix.channels;
-        if (count == 2) {
-            tk_matrix_pair_s8_scalar(&p->matrix, &runs, from, from + p->depth, to, to + p->matrix.channels);
-        } else {
-            tk_matrix_row_s8_scalar(&p->matrix, &runs, from, to);
-        }
+        tk_matrix_s8_scalar(&p->matrix, &runs, from, count == 2 ? from + p->depth : 0, to,
+                            to + p->matrix.channels);
     }
 }

@@ -1,15 +1,14 @@
-/* tk_matrix_s8_scalar.h - rows of int8 values times a constant int8 matrix, four channels at a time.
+/* tk_matrix_s8_scalar.h - one or two rows of int8 values times a constant int8 matrix, four channels at a time.
  *
- *   out[o] = tk_output_s8_scalar(bias[o] + sum over r < runs.count, k < runs.length of
- *                                x[r * runs.pitch + k] * weight of o for (r, k))
+ *   out[o] = tk_output_s8_scalar(bias[o] + sum over r < runs->count, k < runs->length of
+ *                                x[r * runs->pitch + k] * weight of o for (r, k))
  *
- * x, x0, x1       runs.count runs of runs.length int8 values, whose starts are runs.pitch apart
- * out, out0, out1 [channels]  int8; written while x is still being read
- * weight          for each four channels [runs.count * runs.length][4], then each channel left by itself
- *                 [runs.count * runs.length]
- * output          per channel, see tk_output_s8_scalar.h
+ * x0, x1      int8, see tk_runs.h; x1 is null where there is one row
+ * out0, out1  [channels]  int8; written while x0 and x1 are still being read
+ * weight      for each four channels [runs->count * runs->length][4]  int8; the last four are filled up
+ * output      per channel, see tk_output_s8_scalar.h; its biases are filled up to whole fours too
  *
- * A pair of rows shares each load of a weight. Reentrant; no memory, no libc.
+ * Two rows share each load of a weight. Reentrant; no memory, no libc.
  */
 #ifndef TK_MATRIX_S8_SCALAR_H
 #define TK_MATRIX_S8_SCALAR_H
@@ -23,9 +22,7 @@ typedef struct {
     tk_output_s8_scalar_params output;
 } tk_matrix_s8_scalar_params;
 
-void tk_matrix_pair_s8_scalar(const tk_matrix_s8_scalar_params *p, const tk_runs *runs, const int8_t *x0,
-                              const int8_t *x1, int8_t *out0, int8_t *out1);
-void tk_matrix_row_s8_scalar(const tk_matrix_s8_scalar_params *p, const tk_runs *runs, const int8_t *x,
-                             int8_t *out);
+void tk_matrix_s8_scalar(const tk_matrix_s8_scalar_params *p, const tk_runs *runs, const int8_t *x0,
+                         const int8_t *x1, int8_t *out0, int8_t *out1);
 
 #endif
