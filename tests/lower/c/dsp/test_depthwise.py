@@ -31,7 +31,7 @@ def draw(number: int, kernel: tuple[int, int] | None) -> Graph:
     same = [n for size in reach for n in (size // 2, size - size // 2)]
     pads = tuple(same if rng.random() < 0.6 else rng.integers(0, 3, 4).tolist())
     height, width = (size + int(rng.integers(1, 14)) for size in reach)
-    channels, multiplier = int(rng.choice([2, 3, 4, 5, 8, 9])), int(rng.choice([1, 1, 1, 2, 3]))
+    channels, multiplier = int(rng.choice([3, 4, 5, 7, 8, 10])), int(rng.choice([1, 1, 1, 2, 3]))
     x = net.codes_in("x", 1, height, width, channels, zero_point=int(rng.choice([-128, 127, 0, 3])))
     operands = (x, *net.weights("dw", x, (1, rows, columns, channels * multiplier), 3))
     stride = (stride[0], stride[0] if rng.random() < 0.7 else stride[1])
@@ -45,7 +45,7 @@ def draw(number: int, kernel: tuple[int, int] | None) -> Graph:
 def test_the_codes_are_the_reference_s_wherever_the_output_lies(kernel, tmp_path):
     graphs = [draw(number, kernel) for number in range(CASES)]
     pairs = [(graph, call) for graph in graphs if (call := special(graph)) is not None]
-    assert len(pairs) > CASES * 0.8
+    assert len(pairs) > CASES * 0.7
     for (graph, call), host in zip(pairs, compile_calls([call for _, call in pairs], tmp_path), strict=True):
         x = np.random.default_rng(len(call.params)).integers(-128, 128, graph.tensors["x"].shape, np.int8)
         want = reference.run(graph, {"x": x})["dw"].ravel()

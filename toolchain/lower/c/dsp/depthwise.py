@@ -28,10 +28,11 @@ def depthwise(call: Call) -> Call | None:
 
 
 def _fits(window: Window) -> bool:
-    """All but the steps, which are 32 bits wide."""
+    """Four channels, and sizes, all but the steps, within 16 bits."""
     sizes = [value for axis in (window.rows, window.columns)
              for name, value in axis._asdict().items() if not name.endswith("step")]
-    return max(*sizes, window.outputs, window.pitch, window.transposed().pitch) < LARGEST
+    pitches = window.pitch, window.transposed().pitch
+    return window.channels >= 4 and max(*sizes, window.outputs, *pitches) < LARGEST
 
 
 def _call(call: Call, window: Window, taps: np.ndarray, channels: Sequence[Channel]) -> Call:

@@ -26,10 +26,10 @@ def _pool(call: Call, kernel: str) -> Call | None:
     p = call.params
     if p["channels"] < 4:
         return None
-    fours, ones = divmod(p["channels"], 4)
-    windows, pixels = p["output_height"] * p["output_width"], p["kernel_height"] * p["kernel_width"]
-    work = {"words": windows * pixels * fours, "codes": windows * pixels * ones, "windows": windows,
-            "fours": windows * fours, "ones": windows * ones, "calls": 1}
+    windows, fours = p["output_height"] * p["output_width"], -(-p["channels"] // 4)
+    pixels = p["kernel_height"] * p["kernel_width"]
+    work = {"words": windows * pixels * fours, "windows": windows, "fours": windows * fours,
+            "rows": windows * fours * p["kernel_height"], "calls": 1}
     return replace(call, kernel=kernel, overlaps=overlapping(call).overlaps, work=work)
 
 

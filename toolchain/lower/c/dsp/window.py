@@ -100,8 +100,8 @@ class Window:
         return (band - 1) * self.rows.stride + self.rows.reach
 
     def plane_bytes(self, band: int) -> int:
-        """Of four channels' planes, or of all where there are fewer."""
-        return min(self.channels, 4) * self.plane_rows(band) * self.pitch
+        """Of four channels' planes."""
+        return 4 * self.plane_rows(band) * self.pitch
 
     @property
     def row_bytes(self) -> int:
@@ -127,10 +127,10 @@ class Window:
 
         fours, twos, ones: runs of output columns, "3x3";  runs, pairs: of four, and pairs of weights in them
         rows, planes: output rows and parts of a band, of each output channel
-        lines, laid, single: rows laid out, pairs of columns of four channels in them, values of single ones
+        lines, laid: rows laid out, pairs of columns in them, of four channels
         carried: words that bands share
         """
-        bands, (groups, single) = -(-self.rows.outputs // self.band), divmod(self.channels, 4)
+        bands, groups = -(-self.rows.outputs // self.band), -(-self.channels // 4)
         rows, columns = self.rows.outputs * self.outputs, self.columns.outputs
         carried = (bands - 1) * self.in_place * (self.rows.reach - 1)
         laid = bands * self.plane_rows(self.band) - carried
@@ -140,15 +140,15 @@ class Window:
                     "ones": rows * (columns % 2)}
         else:
             done = {"outputs": rows * columns, "runs": runs, "pairs": runs * self.pairs}
-        return {**done, "rows": rows, "planes": bands * self.outputs, "lines": laid * (groups + single),
-                "laid": laid * groups * (self.columns.size // 2), "single": laid * single * self.columns.size,
+        return {**done, "rows": rows, "planes": bands * self.outputs, "lines": laid * groups,
+                "laid": laid * groups * (self.columns.size // 2 + 1),
                 "carried": carried * groups * self.pitch, "calls": 1}
 
     @property
     def price(self) -> int:
         """Instructions, roughly: enough to choose between rows and columns."""
         price = {"fours": 56, "twos": 33, "ones": 22, "outputs": 14, "runs": 10, "pairs": 11, "rows": 14,
-                 "planes": 90, "lines": 60, "laid": 15, "single": 6, "carried": 6}
+                 "planes": 90, "lines": 25, "laid": 16, "carried": 6}
         return sum(price.get(unit, 0) * count for unit, count in self.work.items())
 
 

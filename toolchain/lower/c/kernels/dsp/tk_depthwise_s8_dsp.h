@@ -12,8 +12,8 @@
  * out      [output_rows][output_columns][outputs]   int8, at output_row_step, output_column_step and 1 bytes.
  *          May be x where both have one shape, with by_channel. Without it, rows are written in order, `band`
  *          of them at a time, and a band's first row of x is read until all but its last outputs are there
- * rows and columns are the image's, or the other way round
- * scratch  [up to 4 channels][scratch_rows][pitch / 2]  int16, at an address that 4 divides; then what the
+ * channels: 4 or more; rows and columns are the image's, or the other way round
+ * scratch  [4][scratch_rows][pitch / 2]  int16, at an address that 4 divides; then what the
  *          kernel of the window asks for
  * weight   record bytes for each output channel, as the kernel of the window has them
  * scale    {bias, multiplier} for each output channel

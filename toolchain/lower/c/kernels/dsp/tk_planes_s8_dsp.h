@@ -8,7 +8,7 @@
  *         of 4. Columns are written in pairs: what lies beside an odd row's ends becomes padding
  * padding what stands beside a row: the code, four times
  *
- * One channel: tk_plane_s8_dsp.h. Reentrant; libc: as tk_dsp.h.
+ * Reentrant; libc: as tk_dsp.h.
  */
 #ifndef TK_PLANES_S8_DSP_H
 #define TK_PLANES_S8_DSP_H
