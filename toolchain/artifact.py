@@ -21,6 +21,8 @@ from toolchain.profile import Format, TargetProfile
 
 MANIFEST = "manifest.json"
 VECTORS = "test_vectors.npz"
+ARENA_FILE = "arena.json"
+"""Of generated C: an ArenaMap."""
 LINKED = {"flash", "code_flash", "static", "arena", "ram"}
 """Sizes that a linked image settles."""
 MODEL_FILE: Mapping[str, str] = {"tflite": "model.tflite", "onnx": "model.onnx", "c": "model.c"}

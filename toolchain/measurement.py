@@ -26,6 +26,52 @@ class Parity(msgspec.Struct, frozen=True):
     worst: float
 
 
+class ArenaSpan(msgspec.Struct, frozen=True):
+    """Bytes `offset` to `offset + bytes` of the arena hold a tensor, or an op's scratch, while the steps
+    `first` to `last` run, both included.
+
+    piece: the tensor whose memory it is part of: its own name, or that of what it is a view of
+    """
+
+    name: str
+    piece: str
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+class ArenaMap(msgspec.Struct, frozen=True):
+    """What lies where in the arena of generated C, and when.
+
+    steps: names of the ops, and one more, when outputs are read
+    """
+
+    bytes: int
+    steps: tuple[str, ...]
+    spans: tuple[ArenaSpan, ...]
+    schema: str = "edge.arena"
+    schema_version: int = 1
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """A step of the network: what it does, and its exact instructions."""
+
+    title: str
+    instructions: int
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A function of the image: its exact instructions in one inference, and an estimate of its cycles.
+
+    cycles_estimate: None where the core has no table of costs (device/cycles.py)
+    """
+
+    name: str
+    instructions: int
+    cycles_estimate: int | None = None
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One artefact on one device.
 
@@ -34,6 +80,9 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     instructions:     per inference, exact, on an emulated device
     static_bytes:     .data + .bss without arena; stack_bytes: high-water mark
     code_flash_bytes: flash without the weights
+    layers:           of the network, in order; together `instructions`
+    functions:        of the image, those with most instructions first; together `instructions` and one
+    flash_parts:      part of the image -> bytes; together flash_bytes
     energy_uj:        None wherever no meter was there
     """
 
@@ -53,11 +102,20 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     flash_bytes: int | None = None
     code_flash_bytes: int | None = None
     peak_rss_bytes: int | None = None
+    layers: tuple[Layer, ...] = ()
+    functions: tuple[Function, ...] = ()
+    flash_parts: dict[str, int] = {}
     energy_uj: float | None = None
     parity: Parity | None = None
     started_at: str = ""
     schema: str = "edge.measurement"
     schema_version: int = 1
+
+    @property
+    def cycles_estimate(self) -> int | None:
+        """Of one inference: what the functions' estimates add up to."""
+        estimates = [function.cycles_estimate for function in self.functions]
+        return None if not estimates or None in estimates else sum(estimates)
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,15 +32,21 @@ def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = 
           threads: Annotated[int, typer.Option(min=1)] = 1,
           seconds: Annotated[float, typer.Option(min=0.0, help="How long to take latency samples.")] = 1.0,
           json: Json = False, quiet: Quiet = False) -> None:
-    """Deploy an artefact and measure it: latency or instructions, memory, parity with the reference."""
+    """Deploy an artefact and measure it: latency or instructions, memory, parity with the reference.
+
+    Beside the artefact it leaves the measurement and, of an emulated board, a page: bench.c.html.
+    """
     from toolchain import deploy
-    from toolchain.report.records import save
-    from toolchain.report.tables import bench_text
+    from toolchain.report.bench import bench_terminal
+    from toolchain.report.records import arena_of, save, save_page
 
     opened = deploy.open_artifact(artifact)
     measurement = deploy.bench(opened, device, format, threads=threads, seconds=seconds)
     save(artifact, deploy.chosen_format(opened, format), measurement)
-    show(json, measurement, bench_text(measurement))
+    arena = arena_of(opened) if measurement.emulated else None
+    if measurement.emulated:
+        save_page(artifact, measurement, arena)
+    show(json, measurement, bench_terminal(measurement, arena))
 
 
 @verb

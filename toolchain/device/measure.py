@@ -7,9 +7,12 @@ import numpy as np
 
 from toolchain.artifact import Artifact, convert
 from toolchain.device.board import open_board
+from toolchain.device.breakdown import function_instructions, layer_instructions
+from toolchain.device.firmware import build_firmware, model_facts
+from toolchain.device.flash import flash_parts
 from toolchain.device.local import open_session, time_model
 from toolchain.device.qemu import open_device
-from toolchain.errors import InvalidMeasurement
+from toolchain.errors import DeviceUnavailable, DoesNotFit, InvalidMeasurement, Unsupported
 from toolchain.measurement import Latency, Measurement, Parity
 from toolchain.profile import Format, TargetProfile
 
@@ -58,14 +61,32 @@ def _linked_sizes(artifact: Artifact) -> dict[str, int]:
 
 
 def _on_emulator(artifact: Artifact, profile: TargetProfile, fmt: Format, *_) -> dict:
+    elf = artifact.files.get("firmware.elf") or build_firmware(artifact, profile).elf
     with open_device(artifact, profile) as device:
         checked = parity(artifact, fmt, device)
-        bench = device.bench()
+        bench, inputs = device.bench(), device.bench_inputs()
+    static = artifact.manifest.static_bytes
+    parts = flash_parts(elf, model_facts(artifact.files).symbol, static["flash"])
+    conditions = {"machine": profile.machine, "cflags": " ".join(profile.cflags), "energy": "emulated: none",
+                  "time": "emulated: none"}
     return {"device": profile.name, "runtime": device.runtime, "instructions": bench.instructions,
-            "stack_bytes": bench.stack_bytes, "parity": checked,
-            "conditions": {"machine": profile.machine, "cflags": " ".join(profile.cflags),
-                           "energy": "emulated: none", "time": "emulated: none"},
+            "stack_bytes": bench.stack_bytes, "parity": checked, "flash_parts": parts,
+            **_broken_down(artifact, elf, profile, inputs, bench.instructions, conditions),
+            "conditions": conditions,
             **_linked_sizes(artifact)}
+
+
+def _broken_down(artifact: Artifact, elf: bytes, profile: TargetProfile, inputs: list[bytes],
+                 instructions: int, conditions: dict) -> dict:
+    """Layers and functions; why one is missing is noted in the conditions."""
+    found = {}
+    for name, count in (("layers", lambda: layer_instructions(artifact, profile, inputs, instructions)),
+                        ("functions", lambda: function_instructions(elf, profile, inputs))):
+        try:
+            found[name] = count()
+        except (DoesNotFit, DeviceUnavailable, Unsupported) as error:
+            conditions[name] = f"not counted: {error}"
+    return found
 
 
 def latency(samples_us: list[float]) -> Latency:

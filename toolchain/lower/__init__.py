@@ -7,7 +7,7 @@ from importlib.metadata import version
 import msgspec
 import numpy as np
 
-from toolchain.artifact import MODEL_FILE, Artifact, Manifest, Port, convert
+from toolchain.artifact import ARENA_FILE, MODEL_FILE, Artifact, Manifest, Port, convert
 from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Tensor
@@ -189,8 +189,9 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked)
            for have, want in zip(ports(graph, graph.inputs), inputs) if vectors}
     source = write_c(graph, vectors={**vectors, **own}, input_io=asked.input_dtype or "int8",
                      machine=Machine(profile.isa, asked.c.optimise, profile.ram_bytes,
-                                     asked.c.patches))
-    return Emitted(source.files, inputs, outputs, source.weight_bytes, source.plan)
+                                     asked.c.patches, tuple(profile.regions.items())))
+    files = {**source.files, ARENA_FILE: msgspec.json.encode(source.arena_map)}
+    return Emitted(files, inputs, outputs, source.weight_bytes, source.plan)
 
 
 EMIT: Mapping[str, Callable[..., Emitted]] = {"tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import msgspec
 
-from toolchain.artifact import MANIFEST, Manifest, read_manifest
+from toolchain.artifact import ARENA_FILE, MANIFEST, Artifact, Manifest, read_manifest
 from toolchain.errors import BadInput
-from toolchain.measurement import Evaluation, Measurement, Row
+from toolchain.measurement import ArenaMap, Evaluation, Measurement, Row
 from toolchain.profile import Format
+from toolchain.report.bench import bench_page
 
+PAGE = "bench.c.html"
 RECORD = {Measurement: "measurement", Evaluation: "evaluation"}
 
 
@@ -19,6 +21,24 @@ def save(folder: Path, fmt: Format, record: Measurement | Evaluation) -> None:
         unfinished = folder / f".{RECORD[type(record)]}.{fmt}"
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
         unfinished.replace(_path(folder, type(record), fmt))
+
+
+def arena_of(artifact: Artifact) -> ArenaMap | None:
+    """Of an artefact with generated C that an older toolchain did not write. Raises BadInput."""
+    if ARENA_FILE not in artifact.files:
+        return None
+    try:
+        return msgspec.json.decode(artifact.files[ARENA_FILE], type=ArenaMap)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{ARENA_FILE}: {error}; build the artefact again") from None
+
+
+def save_page(folder: Path, measurement: Measurement, arena: ArenaMap | None) -> None:
+    """The measurement of generated C on an emulated board as a page beside the artefact."""
+    if folder.is_dir():
+        unfinished = folder / f".{PAGE}"
+        unfinished.write_bytes(bench_page(measurement, arena))
+        unfinished.replace(folder / PAGE)
 
 
 def collect(folders: Iterable[Path]) -> list[Row]:

@@ -10,6 +10,7 @@ from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import APART, OPS, graph_macs
 from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
+from toolchain.lower.c.arena_map import arena_map
 from toolchain.lower.c.arrange import arrange
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
@@ -17,6 +18,7 @@ from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
 from toolchain.lower.c.views import Layout
 from toolchain.lower.tflite_border import with_border
+from toolchain.measurement import ArenaMap
 
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "conv2d": pack.conv2d,
@@ -89,12 +91,14 @@ class CSource:
     weight_bytes: of flash: every constant array
     plan:         the arena: where each activation lies
     macs:         of one inference
+    arena_map:    the plan, for a picture
     """
 
     files: Mapping[str, bytes]
     weight_bytes: int
     plan: Plan
     macs: int
+    arena_map: ArenaMap
 
     @property
     def arena_bytes(self) -> int:
@@ -123,7 +127,8 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     names = ("model.h", "model.c", *(["selftest.c"] if vectors else []))
     files = {file: render(f"{file}.j2", page) for file in names}
     files |= kernel_files(("tk_model", *page["kernels"]))
-    return CSource(files, page["weight_bytes"], done.plan, graph_macs(done.graph))
+    return CSource(files, page["weight_bytes"], done.plan, graph_macs(done.graph),
+                   arena_map(done.graph, done.plan))
 
 
 def _with_int32(graph: Graph) -> Graph:

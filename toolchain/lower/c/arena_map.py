@@ -1,0 +1,13 @@
+"""What lies where in the arena, and when, as a record that reports draw."""
+
+from toolchain.ir.graph import Graph
+from toolchain.lower.c.memory import Plan
+from toolchain.measurement import ArenaMap, ArenaSpan
+
+AFTER = "outputs are read"
+
+
+def arena_map(graph: Graph, plan: Plan) -> ArenaMap:
+    """The plan of a graph's C."""
+    spans = tuple(ArenaSpan(s.name, s.piece, s.offset, s.bytes, s.first, s.last) for s in plan.spans)
+    return ArenaMap(plan.peak_bytes, (*(op.name for op in graph.ops), AFTER), spans)

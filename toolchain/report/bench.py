@@ -1,0 +1,98 @@
+"""What one measurement says, in full: for a terminal, and as a page of its own beside the artefact."""
+
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from toolchain.measurement import ArenaMap, Layer, Measurement
+from toolchain.report.arena import HEIGHT, WIDTH, boxes, byte_ticks, shortened, text_map
+from toolchain.report.tables import bench_text
+
+ESTIMATE = ("Cycles are an estimate: the manual's cost of each Cortex-M4 instruction, memory without wait "
+            "states, times exact executions.")
+MOST_FUNCTIONS = 12
+"""Rows of functions in a terminal; the page has all."""
+
+
+def bench_terminal(m: Measurement, arena: ArenaMap | None):
+    """Rich renderables: the figures, then tables of layers, functions and flash, then the arena map.
+
+    Names come from untrusted files: they are Text, in which brackets mean nothing.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    parts = [Text(bench_text(m))]
+    if m.layers:
+        parts.append(_layer_table(m))
+    if m.functions:
+        parts.append(_function_table(m))
+    if m.flash_parts:
+        parts.append(_flash_table(m))
+    if arena is not None:
+        parts.append(Text(f"arena of {arena.bytes:,} bytes\n{text_map(arena)}", no_wrap=True))
+    return Group(*parts)
+
+
+def _table(*columns: str):
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    return table
+
+
+def _layer_table(m: Measurement):
+    from rich.text import Text
+
+    table = _table("layer", "instructions", "share")
+    for layer in m.layers:
+        table.add_row(Text(layer_text(layer)), f"{layer.instructions:,}", _share(layer.instructions, m))
+    return table
+
+
+def layer_text(layer: Layer) -> str:
+    """Its title, the tensor's name short."""
+    name, colon, what = layer.title.rpartition(": ")
+    return f"{shortened(name, 28)}{colon}{what}"
+
+
+def _function_table(m: Measurement):
+    estimated = m.cycles_estimate is not None
+    table = _table("function", "instructions", "share", *(["cycles (estimate)"] if estimated else []))
+    for f in m.functions[:MOST_FUNCTIONS]:
+        cycles = [f"{f.cycles_estimate:,}"] if estimated else []
+        table.add_row(f.name, f"{f.instructions:,}", _share(f.instructions, m), *cycles)
+    if estimated:
+        table.add_row("all", "", "", f"{m.cycles_estimate:,}")
+        table.caption, table.caption_justify = ESTIMATE, "left"
+    return table
+
+
+def _flash_table(m: Measurement):
+    table = _table("flash", "bytes")
+    for part, size in m.flash_parts.items():
+        table.add_row(part, f"{size:,}")
+    return table
+
+
+def _share(instructions: int, m: Measurement) -> str:
+    return f"{100 * instructions / max(m.instructions or 0, 1):.1f} %"
+
+
+def bench_page(m: Measurement, arena: ArenaMap | None) -> bytes:
+    """The same as HTML with the map drawn, in one file that loads nothing."""
+    drawn = {"boxes": boxes(arena), "ticks": byte_ticks(arena)} if arena is not None else {}
+    text = _template().render(m=m, arena=arena, summary=bench_text(m), estimate=ESTIMATE, width=WIDTH,
+                              height=HEIGHT, **{"boxes": [], "ticks": [], **drawn})
+    return text.encode()
+
+
+@cache
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, autoescape=True,
+                              trim_blocks=True, lstrip_blocks=True).get_template("bench.html.j2")
