@@ -70,9 +70,12 @@ class CModel:
         for name, view in zip(self.graph.inputs, inputs, strict=True):
             codes = feed[name].astype(_dtype(self.graph.tensors[name]))
             view[:] = np.frombuffer(codes.tobytes(), np.uint8)
-        places = (*(view.ctypes.data for view in (*inputs, *outputs)), arena.address)
+        arenas = [arena, *(GuardedBuffer(region.bytes) for region in self.source.plan.regions[1:])]
+        every = (ctypes.c_void_p * len(arenas))(*(each.address for each in arenas))
+        last = ctypes.addressof(every) if len(arenas) > 1 else arena.address
+        places = (*(view.ctypes.data for view in (*inputs, *outputs)), last)
         self._invoke(*map(ctypes.c_void_p, places))
-        for buffer in (arena, *buffers):
+        for buffer in (*arenas, *buffers):
             buffer.check(self.graph.name)
         return {name: _value(self.graph.tensors[name], view)
                 for name, view in zip(self.graph.outputs, outputs, strict=True)}

@@ -25,6 +25,8 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     core, isa:        "cortex-a72", "aarch64"
     flash_bytes:      room for code and weights; on Linux and Android devices, what an app may reasonably take
     ram_bytes:        room for the arena, buffers and stack
+    regions:          memories beside ram_bytes, name -> bytes, fastest first (a TCM, for example): parts of
+                      the arena lie in them, in sections .arena_<name> that link.ld places
     clock_hz:         of the core at its usual top speed
     io:               dtype of the artefact's inputs and outputs
     integer_only:     in .tflite, compute on reals only where LiteRT has no integer kernel, for an accelerator
@@ -47,6 +49,7 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     flash_bytes: Positive
     ram_bytes: Positive
     clock_hz: Positive
+    regions: dict[str, Positive] = {}
     io: Literal["int8", "uint8", "float32"] = "int8"
     integer_only: bool = False
     onnx_activations: Literal["uint8", "int8"] = "int8"

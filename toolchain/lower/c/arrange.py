@@ -54,7 +54,7 @@ def _planned(graph: Graph, calls_of: CallsOf, machine: Machine) -> Arrangement:
     layout = lay_out(graph)
     chosen = choose(calls_of(graph, layout), machine)
     calls = {op: [*map(overlapping, made)] for op, made in chosen.items()}
-    plan = plan_arena(graph, calls, layout)
+    plan = plan_arena(graph, calls, layout, machine.regions)
     return Arrangement(graph, in_order(graph, calls, plan), plan)
 
 

@@ -26,12 +26,14 @@ class Machine:
     ram_bytes: of the whole firmware; None: as much as it takes
     patches:   bands of rows that the first layers are done in, one after the other; "auto": as many as make
                the arena fit ram_bytes; 0: none
+    regions:   (name, bytes) of memories that parts of the arena may lie in besides, fastest first
     """
 
     isa: str = ""
     optimise: Optimise = "balanced"
     ram_bytes: int | None = None
     patches: int | Literal["auto"] = "auto"
+    regions: tuple[tuple[str, int], ...] = ()
 
     @property
     def rooms(self) -> tuple[str, ...]:

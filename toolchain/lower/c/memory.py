@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from toolchain.ir.graph import Graph, Op
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.lifetimes import Calls, Pair, Span, distances, operand_rules, orders, spans
-from toolchain.lower.c.packing import Interval, Pieces, end_of, pack
+from toolchain.lower.c.packing import Interval, Pieces
+from toolchain.lower.c.regions import Region, heat_of, spread
 from toolchain.lower.c.views import Layout, lay_out
 
 ALIGNMENT = 8
@@ -22,10 +23,11 @@ ALIGNMENT = 8
 class Plan:
     """Where everything lies.
 
-    offsets:      activation or "<op>.scratch" -> bytes from the start of the arena
+    offsets:      activation or "<op>.scratch" -> bytes from the start of the arena; beyond its end: from the
+                  start of a region, counted on
     layout:       which activations are views of others
     spans:        what lies there when, for a picture: offsets within the arena
-    peak_bytes:   size of the arena
+    regions:      the arena, and what is used of other memories
     needed:       of each op, and after the last: bytes that are alive at once, less what its output may share
                   with its operands
     peak_op:      the op that needs most
@@ -35,14 +37,25 @@ class Plan:
     offsets: Mapping[str, int]
     layout: Layout
     spans: tuple[Span, ...]
-    peak_bytes: int
+    regions: tuple[Region, ...]
     needed: tuple[int, ...]
     peak_op: str
     live_at_peak: tuple[tuple[str, int], ...]
 
     @property
+    def peak_bytes(self) -> int:
+        """Size of the arena, in the main memory."""
+        return self.regions[0].bytes
+
+    def place_of(self, name: str) -> tuple[int, int]:
+        """Number of the region that holds an activation or scratch, and where it begins there."""
+        offset = self.offsets[name]
+        number = max(i for i, region in enumerate(self.regions) if region.start <= offset)
+        return number, offset - self.regions[number].start
+
+    @property
     def floor_bytes(self) -> int:
-        """No plan needs less."""
+        """No plan needs less, in all memories together."""
         return max(self.needed)
 
     @property
@@ -53,10 +66,12 @@ class Plan:
         return f"{self.peak_op} ({live}{f'; {shared:,} of it shared' if shared else ''})"
 
 
-def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None = None) -> Plan:
+def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None = None,
+               rooms: Sequence[tuple[str, int]] = ()) -> Plan:
     """Place the activations of any graph, and its kernels' scratch.
 
     calls, layout: of generated C; without them, of a runtime that overlaps nothing and renames reshapes only
+    rooms:         (name, bytes) of memories beside the main one, fastest first
     """
     calls, layout = calls or {}, layout or lay_out(graph, ("reshape",))
     alive = spans(graph, layout, {op: _scratch_bytes(made) for op, made in calls.items()})
@@ -64,9 +79,9 @@ def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None =
     shared = [*(_most_shared(graph, op, alive, calls) for op in graph.ops), 0]
     needed = tuple(sum(now.values()) - less for now, less in zip(live, shared, strict=True))
     worst, names = needed.index(max(needed)), [op.name for op in graph.ops] or [graph.name]
-    starts, peak_bytes = _packed(alive, distances(graph, alive, calls), max(needed))
+    starts, regions = _packed(graph, alive, distances(graph, alive, calls), rooms, max(needed))
     placed = tuple(Span(s.name, s.piece, starts[s.piece] + s.offset, s.bytes, s.first, s.last) for s in alive)
-    return Plan({s.name: s.offset for s in placed}, layout, placed, peak_bytes, needed,
+    return Plan({s.name: s.offset for s in placed}, layout, placed, regions, needed,
                 (*names, names[-1])[worst],
                 tuple(sorted(live[worst].items(), key=lambda item: (-item[1], item[0]))))
 
@@ -76,9 +91,9 @@ def _scratch_bytes(calls: Sequence[Call]) -> int:
     return max((each.scratch_bytes for call in calls for each in (call, call.backwards) if each), default=0)
 
 
-def _packed(alive: Iterable[Span], rules: Mapping[Pair, list[Interval]],
-            floor: int) -> tuple[dict[str, int], int]:
-    """Piece -> its start; the highest end."""
+def _packed(graph: Graph, alive: Sequence[Span], rules: Mapping[Pair, list[Interval]],
+            rooms: Sequence[tuple[str, int]], floor: int) -> tuple[dict[str, int], tuple[Region, ...]]:
+    """Piece -> its start. What a caller writes and reads is in the arena."""
     pieces: dict[str, list[Span]] = {}
     for span in alive:
         pieces.setdefault(span.piece, []).append(span)
@@ -90,8 +105,10 @@ def _packed(alive: Iterable[Span], rules: Mapping[Pair, list[Interval]],
     packed = Pieces([max(s.offset + s.bytes for s in held) for held in pieces.values()],
                     [(min(s.first for s in held), max(s.last for s in held)) for held in pieces.values()],
                     forbidden, ALIGNMENT)
-    starts = pack(packed, floor)
-    return dict(zip(pieces, starts, strict=True)), end_of(packed, starts)
+    ports = {*graph.inputs, *graph.outputs}
+    kept = {number[span.piece] for span in alive if span.name in ports}
+    starts, regions = spread(packed, heat_of(graph, [*pieces.values()]), kept, rooms, floor)
+    return dict(zip(pieces, starts, strict=True)), regions
 
 
 def _live(alive: Iterable[Span]) -> dict[str, int]:

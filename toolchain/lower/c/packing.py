@@ -33,6 +33,14 @@ class Pieces:
     forbidden: Mapping[tuple[int, int], Sequence[Interval]]
     alignment: int = 1
 
+    def only(self, members: Sequence[int]) -> "Pieces":
+        """Some of the pieces by themselves, in ascending order."""
+        members = sorted(members)
+        number = {piece: i for i, piece in enumerate(members)}
+        return Pieces([self.sizes[i] for i in members], [self.times[i] for i in members],
+                      {(number[a], number[b]): rule for (a, b), rule in self.forbidden.items()
+                       if a in number and b in number}, self.alignment)
+
     def near(self) -> "Near":
         """Per piece: (another, low, high) where its start less the other's may not lie."""
         near: Near = [[] for _ in self.sizes]

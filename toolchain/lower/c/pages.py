@@ -15,7 +15,7 @@ from toolchain.ir.ops import graph_macs
 from toolchain.lower.c.call import C_TYPE, Call, array_text
 from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.names import identifier, literal, plain
-from toolchain.lower.c.steps import PrintedCall, Printer, port_names
+from toolchain.lower.c.steps import PrintedCall, Printer, memory_name, port_names
 from toolchain.lower.c.views import byte_size
 
 ROOM = Path(__file__).parent
@@ -58,29 +58,36 @@ def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: P
         "title": plain(f"{name}: {graph_macs(graph):,} MACs in {len(graph.ops)} ops"), "name": plain(name),
         "prefix": prefix, "upper": upper,
         "tool": f"edge-toolchain {toolchain.__version__}", "macs": graph_macs(graph),
-        "arena_bytes": plan.peak_bytes, "peak": plain(plan.peak), "steps": steps,
+        "arena_bytes": plan.peak_bytes, "regions": plan.regions[1:], "peak": plain(plan.peak), "steps": steps,
         "weight_bytes": sum(array.bytes for step in steps for array in step.arrays),
         "kernels": sorted({call.kernel for call in made}),
-        "unused": _unused([port.argument for port in inputs], made),
-        "inputs": inputs, "outputs": outputs, "selftest": False, **_invocations(prefix, inputs, outputs),
+        **_arguments([port.argument for port in inputs], plan, made),
+        "inputs": inputs, "outputs": outputs, "selftest": False,
+        **_invocations(prefix, inputs, outputs, plan),
         "labels": [literal(label) for label in graph.metadata.labels]}
 
 
-def _unused(inputs: list[str], calls: list[PrintedCall]) -> list[str]:
-    """Arguments of invoke that no call reads."""
+def _arguments(inputs: list[str], plan: Plan, calls: list[PrintedCall]) -> dict[str, list[str]]:
+    """Of invoke: where the arenas that calls need begin; what no call reads."""
     words = {word for call in calls for argument in call.arguments for word in re.findall(r"\w+", argument)}
-    return [name for name in inputs if name not in words] + (["arena"] if "memory" not in words else [])
+    arenas = [f"arenas[{i}]" for i in range(len(plan.regions))] if plan.regions[1:] else ["arena"]
+    memories = [f"{memory_name(i)} = {arena}" for i, arena in enumerate(arenas) if memory_name(i) in words]
+    unused = [name for name in inputs if name not in words]
+    return {"memories": memories, "unused": unused + ([] if memories else [arenas[0].split("[")[0]])}
 
 
-def _invocations(prefix: str, inputs: list[PrintedPort], outputs: list[PrintedPort]) -> dict[str, str]:
+def _invocations(prefix: str, inputs: list[PrintedPort], outputs: list[PrintedPort],
+                 plan: Plan) -> dict[str, str]:
     """invoke as it is declared, as it is called with pointers of its arguments' names, and with arrays."""
     function = f"{prefix}_invoke"
     declared = [*(f"const {port.type} *{port.argument}" for port in inputs),
                 *(f"{port.type} *{port.argument}" for port in outputs)]
     numbered = [f"{side}[{i}]" for side, ports in (("inputs", inputs), ("outputs", outputs))
                 for i in range(len(ports))]
-    return {"signature": _wrapped(f"void {function}(", [*declared, "void *arena"], 0),
-            "call": _wrapped(f"{function}(", [*(p.argument for p in (*inputs, *outputs)), "arena"], 8),
+    arena, type = ("arenas", "void *const arenas[]") if plan.regions[1:] else ("arena", "void *arena")
+    return {"signature": _wrapped(f"void {function}(", [*declared, type], 0),
+            "arena_name": arena, "arena_argument": type,
+            "call": _wrapped(f"{function}(", [*(p.argument for p in (*inputs, *outputs)), arena], 8),
             "invocation": _wrapped(f"{function}(", [*numbered, "arena"], 4)}
 
 

@@ -57,6 +57,11 @@ def port_names(side: str, count: int) -> list[str]:
     return [side] if count == 1 else [f"{side}_{i}" for i in range(count)]
 
 
+def memory_name(number: int) -> str:
+    """What invoke calls the start of an arena: of the main memory's, or of another region's."""
+    return f"memory_{number}" if number else "memory"
+
+
 class Printer:
     """Gives every tensor of a graph its place in C and every op its step."""
 
@@ -91,11 +96,15 @@ class Printer:
             return _as_bytes(self.pool.array_name(tensor.data), tensor.dtype)
         place = self.places[name]
         if place.owner not in self.outside:
-            return f"memory + {self.plan.offsets[name]}"
+            return self._in_arena(name)
         argument, dtype, const = self.outside[place.owner]
         if place.offset:
             return _as_bytes(argument, dtype, f"{const}int8_t *") + f" + {place.offset}"
         return _as_bytes(argument, dtype, f"{const}void *")
+
+    def _in_arena(self, name: str) -> str:
+        number, offset = self.plan.place_of(name)
+        return f"{memory_name(number)} + {offset}"
 
     def _step(self, op: Op) -> Step:
         calls, symbol = self.calls[op.name], self.symbols.of(op.name)
@@ -120,7 +129,7 @@ class Printer:
         return initializer(call.params, lambda array: self.pool.array_name(array.data))
 
     def _call(self, call: Call, op: Op) -> PrintedCall:
-        scratch = [f"memory + {self.plan.offsets[f'{op.name}.scratch']}"] if call.scratch_bytes else []
+        scratch = [self._in_arena(f"{op.name}.scratch")] if call.scratch_bytes else []
         return PrintedCall(call.kernel, self.pool.params_name(_type(call), self._initializer(call)),
                            (*map(self._place, call.operands), *scratch, self._place(op.name)))
 
