@@ -31,8 +31,8 @@ from toolchain.runtime import reference
 BOARDS = ("cortex_m0_qemu", "cortex_m3_qemu", "cortex_m4_qemu", "cortex_m33_qemu", "cortex_m55_qemu",
           "riscv32_qemu")
 """One of each instruction set."""
-MOST_KERNELS = 3
-"""That one call has: of two rooms, and the portable one."""
+MOST_KERNELS = 4
+"""That one call has: of two rooms, one with two, and the portable one."""
 
 
 class Counted(NamedTuple):

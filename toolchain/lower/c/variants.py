@@ -19,7 +19,7 @@ from toolchain.lower.c.mve import room as mve
 from toolchain.lower.c.pages import kernel_files
 from toolchain.lower.c.scalar import room as scalar
 
-SPECIAL: Mapping[str, Mapping[str, Callable[[Call], Call | None]]] = {
+SPECIAL: Mapping[str, Mapping[str, Callable[[Call], Call | list[Call] | None]]] = {
     "dsp": dsp.SPECIAL, "mve": mve.SPECIAL, "scalar": scalar.SPECIAL}
 """Room -> portable kernel -> what it makes of its call."""
 BYTE_SAVES = {"size": 1e-2, "balanced": 1e-5, "speed": 1e-9}
@@ -41,7 +41,8 @@ class Option:
 def candidates(call: Call, machine: Machine) -> list[Call]:
     """Calls for the same codes on this machine, those of its best room first, the portable one last."""
     made = (SPECIAL[room][call.kernel](call) for room in machine.rooms if call.kernel in SPECIAL[room])
-    return [*(special for special in made if special is not None), call]
+    found = (special if isinstance(special, list) else [special] for special in made if special is not None)
+    return [*(special for specials in found for special in specials), call]
 
 
 def choose(calls: Mapping[str, Sequence[Call]], machine: Machine) -> dict[str, list[Call]]:

@@ -17,21 +17,24 @@ MOST_CHANNELS = 2**15
 """Outputs from here on do not fit their parameter."""
 
 
-def fully_connected(call: Call) -> Call | None:
-    """tk_fully_connected_s8: one row, or many as a 1x1 convolution."""
+def fully_connected(call: Call) -> list[Call]:
+    """tk_fully_connected_s8: a 1x1 convolution; one row also by a kernel of its own, which is the fastest."""
     rows, matrix = call.params["rows"], call.params["matrix"]
     if matrix["channels"] >= MOST_CHANNELS:
-        return None
-    if rows == 1:
-        params = _matrix(matrix, matrix["weight"].data, 8)
-        return Call("tk_fully_connected_s8_mve", call.operands, params, struct="tk_rows_s8_mve_params",
-                    work=_row_work(params))
+        return []
     depth, channels = matrix["depth"], matrix["channels"]
     first, end = row_steps(rows, 2)
     forward, backwards = _pointwise(call, rows, 0), _pointwise(call, rows, 1)
     down = descending((rows - first) * depth, (rows - end) * channels, (rows * depth, rows * channels))
-    return replace(forward, overlaps=(ascending(first * depth, end * channels),),
-                   backwards=replace(backwards, overlaps=(down,)))
+    pointwise = replace(forward, overlaps=(ascending(first * depth, end * channels),),
+                        backwards=replace(backwards, overlaps=(down,)))
+    return [_row(call), pointwise] if rows == 1 else [pointwise]
+
+
+def _row(call: Call) -> Call:
+    params = _matrix(call.params["matrix"], call.params["matrix"]["weight"].data, 8)
+    return Call("tk_fully_connected_s8_mve", call.operands, params, struct="tk_rows_s8_mve_params",
+                work=_row_work(params))
 
 
 def _pointwise(call: Call, rows: int, backwards: int) -> Call:

@@ -3,14 +3,12 @@
 #if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
 
 /* r1 a, r2 b, r3 out; r4-r9 the parameters; q2 low, q3 high. */
-__attribute__((naked)) static void row(const void *p __attribute__((unused)),
-                                       const int8_t *a __attribute__((unused)),
-                                       const int8_t *b __attribute__((unused)),
-                                       int8_t *out __attribute__((unused)),
-                                       int32_t count __attribute__((unused))) {
+__attribute__((naked)) static void
+row(const tk_mul_s8_mve_params *p __attribute__((unused)), const int8_t *a __attribute__((unused)),
+    const int8_t *b __attribute__((unused)), int8_t *out __attribute__((unused))) {
     __asm__ volatile(
         "   push {r4-r10, lr}\n"
-        "   ldr lr, [sp, #32]\n"
+        "   ldr lr, [r0, #36]\n"
         "   ldrd r4, r5, [r0, #24]\n"
         "   vdup.32 q2, r4\n"
         "   vdup.32 q3, r5\n"
@@ -37,9 +35,8 @@ __attribute__((naked)) static void row(const void *p __attribute__((unused)),
 
 #include "tk_requantize.h"
 
-static void row(const void *params, const int8_t *a, const int8_t *b, int8_t *out, int32_t count) {
-    const tk_mul_s8_mve_params *p = params;
-    for (int32_t i = 0; i < count; i++) {
+static void row(const tk_mul_s8_mve_params *p, const int8_t *a, const int8_t *b, int8_t *out) {
+    for (int32_t i = 0; i < p->size; i++) {
         int32_t acc = (a[i] + p->a_offset) * (b[i] + p->b_offset);
         out[i] = tk_code_s8(tk_requantize(acc, p->multiplier, p->shift), p->zero_point,
                             p->low - p->zero_point, p->high - p->zero_point);
@@ -49,5 +46,7 @@ static void row(const void *params, const int8_t *a, const int8_t *b, int8_t *ou
 #endif
 
 void tk_mul_s8_mve(const tk_mul_s8_mve_params *p, const int8_t *a, const int8_t *b, int8_t *out) {
-    tk_binary_s8_mve(&p->walk, row, p, a, b, out);
+    for (int32_t i = 0; i < p->rows; i++) {
+        row(p, a + i * p->a_step, b + i * p->b_step, out + i * p->size);
+    }
 }
