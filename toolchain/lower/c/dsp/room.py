@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.dsp import depthwise, elementwise, matrix, matrix16, movement
+from toolchain.lower.c.dsp import depthwise, depthwise16, elementwise, matrix, matrix16, movement
 
 SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {
     "tk_add_s8": elementwise.weighted_sum,
     "tk_average_pool2d_s8": movement.average_pool2d,
     "tk_conv2d_s16": matrix16.conv2d,
     "tk_conv2d_s8": matrix.conv2d,
+    "tk_depthwise_conv2d_s16": depthwise16.depthwise_conv2d,
     "tk_depthwise_conv2d_s8": depthwise.depthwise,
     "tk_depthwise_multiplier_conv2d_s8": depthwise.depthwise,
     "tk_fully_connected_s16": matrix16.fully_connected,

@@ -1,0 +1,27 @@
+"""Depthwise convolutions of 16-bit codes for DSP cores: two channels and two taps at a time."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from toolchain.lower.c.call import Array, Call
+from toolchain.lower.c.dsp.matrix16 import LARGEST_SUM
+from toolchain.lower.c.orders import overlapping
+
+
+def depthwise_conv2d(call: Call) -> Call | None:
+    """tk_depthwise_conv2d_s16 with one output per channel, where sums fit 32 bits."""
+    params, weight = call.params, call.params["weight"].data
+    taps = weight.reshape(-1, weight.shape[-1])
+    if params["multiplier"] > 1 or (np.abs(taps.astype(np.int64)).sum(axis=0) > LARGEST_SUM).any():
+        return None
+    window, channels = params["window"], params["channels"]
+    pixels = window["output_height"] * window["output_width"]
+    even = np.pad(taps, [(0, size % 2) for size in taps.shape])
+    words = even.reshape(len(even) // 2, 2, -1, 2).transpose(2, 0, 1, 3)
+    work = {"pixels": pixels, "outputs": pixels * channels, "calls": 1, "products": pixels * taps.size,
+            "patches": pixels * window["kernel_height"]}
+    made = {"window": window, "channels": channels, "weight": Array("weight", np.ascontiguousarray(words)),
+            "output": params["output"]}
+    return replace(call, kernel="tk_depthwise_conv2d_s16_dsp", params=made,
+                   overlaps=overlapping(call).overlaps, work=work)
