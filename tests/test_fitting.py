@@ -85,8 +85,8 @@ def test_where_nothing_helps_a_larger_target_is_named(graph):
     tiny = with_room(ram=1000)
     found = remedies(graph, tiny, INT8, {})
     assert found == [] and remedy_text(found, tiny) == (
-        "Neither a [prune] ratio up to 0.95 nor a smaller input nor 4-bit weights are estimated to make it fit "
-        "cortex_m0_qemu; pick a larger target")
+        "Neither a [prune] ratio up to 0.95 nor a smaller input nor 4-bit weights are estimated to make it "
+        "fit cortex_m0_qemu; pick a larger target")
 
 
 def test_a_refusal_ends_with_what_would_fit(sizes):

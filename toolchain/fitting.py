@@ -69,8 +69,8 @@ def remedies(graph: Graph, profile: TargetProfile, scheme: str, sizes: Mapping[s
 def remedy_text(found: list[Remedy], profile: TargetProfile) -> str:
     """One sentence."""
     if not found:
-        return (f"Neither a [prune] ratio up to {RATIOS[-1]} nor a smaller input nor 4-bit weights are estimated "
-                f"to make it fit {profile.name}; pick a larger target")
+        return (f"Neither a [prune] ratio up to {RATIOS[-1]} nor a smaller input nor 4-bit weights are "
+                f"estimated to make it fit {profile.name}; pick a larger target")
     return f"Estimated to fit: {', or '.join(map(str, found))}; or pick a larger target"
 
 

@@ -106,6 +106,11 @@ def _require_flash(name: str, facts: ModelFacts, profile: TargetProfile) -> None
         raise DoesNotFit(f"{name} needs {short}")
 
 
+def _short(text: str) -> str:
+    """With the ends of long names only: files of TensorFlow's have some of 200 letters."""
+    return re.sub(r"[^\s(),]{40,}", lambda name: f"...{name[0][-36:]}", text)
+
+
 def _shortfall(needed: int, what: str, room: int, profile: TargetProfile) -> str:
     return f"{needed:,} bytes of {what} but {profile.name} has {room:,} ({needed - room:,} short)"
 
@@ -192,7 +197,7 @@ class _Build:
         if firmware.ram_bytes > profile.ram_bytes:
             ram = _shortfall(firmware.ram_bytes, "RAM", profile.ram_bytes, profile)
             short.append(f"{ram}: {firmware.arena_bytes:,} arena, {firmware.static_bytes:,} static, "
-                         f"{firmware.stack_bytes:,} stack; the arena is fullest at {self.facts.peak}")
+                         f"{firmware.stack_bytes:,} stack; the arena is fullest at {_short(self.facts.peak)}")
         raise DoesNotFit(f"{self.manifest.name} needs {' and '.join(short)}", firmware.sizes)
 
     def _sized(self) -> Firmware:
