@@ -11,17 +11,23 @@ TILE = 4
 
 
 def depthwise_conv2d(call: Call) -> Call | None:
-    """tk_depthwise_conv2d_s8_scalar"""
+    """tk_depthwise3x3_conv2d_s8_scalar, or for any window tk_depthwise_conv2d_s8_scalar"""
     window, channels = call.params["window"], call.params["window"]["channels"]
     weight = np.ascontiguousarray(call.params["weight"].data.reshape(-1, channels).T)
     output = short_output(call.params["output"], weight)
     if output is None:
         return None
     lines, line = _lines(window), _line(window)
-    return Call("tk_depthwise_conv2d_s8_scalar", call.operands, {
+    kernel = f"tk_depthwise{'3x3' if _is_3x3(window) else ''}_conv2d_s8_scalar"
+    return Call(kernel, call.operands, {
         "window": window, "lines": lines, "line": line, "weight": Array("weight", weight), "output": output},
         scratch_bytes=channels * lines * line, overlaps=(_overlap(window, lines),),
-        work=_work(window, weight.shape[1]))
+        struct="tk_depthwise_s8_scalar_params", work=_work(window, weight.shape[1]))
+
+
+def _is_3x3(window) -> bool:
+    size = window["kernel_height"], window["kernel_width"], window["dilation_width"]
+    return size == (3, 3, 1) and window["stride_width"] <= 2
 
 
 def _lines(window) -> int:
@@ -47,8 +53,6 @@ def _overlap(window, lines: int):
 def _work(window, taps: int) -> dict[str, int]:
     rows, channels = window["output_height"], window["channels"]
     tiles = rows * -(-window["output_width"] // TILE) * channels
-    square = (window["kernel_height"], window["kernel_width"], window["dilation_width"]) == (3, 3, 1)
-    quick = square and window["stride_width"] <= 2
-    return {"quick_tiles" if quick else "tiles": tiles, "taps": 0 if quick else taps * tiles,
-            "outputs": rows * window["output_width"] * channels, "lines": rows * channels,
-            "inputs": window["input_height"] * window["input_width"] * channels, "calls": 1}
+    return {"tiles": tiles, "taps": taps * tiles, "outputs": rows * window["output_width"] * channels,
+            "lines": rows * channels, "inputs": window["input_height"] * window["input_width"] * channels,
+            "calls": 1}

@@ -1,34 +1,14 @@
-/* tk_depthwise_conv2d_s8_scalar.h - 2-D convolution of each channel by itself, row by row, channels last.
+/* tk_depthwise_conv2d_s8_scalar.h - 2-D convolution of each channel by itself.
  *
- *   out[c] = tk_output_s8_scalar(c, bias[c] + sum over taps of x[tap][c] * weight[c][tap])
- *
- * x        [window.input_height][window.input_width][window.channels]     int8
- * out      [window.output_height][window.output_width][window.channels]   int8; an output row is written once
- *          the rows of x under its windows, and all before them, have been read
- * scratch  [window.channels][lines][line]                                 int8
- * weight   [window.channels][kernel_height][kernel_width]                 int8
- * lines    (kernel_height - 1) * dilation_height + 1: rows under a window
- * line     input_width with padding on the left and so much on the right as windows take
- *
- * The rows under the windows of an output row lie in scratch, channel by channel, with the input's zero point
- * on padding: row y, counted from the first of the padding, in line y modulo `lines`, copied once. Four
- * pixels at a time. Reentrant; libc: memset.
+ * Any window. Four pixels at a time share each load of a weight.
+ * Everything else is tk_depthwise_rows_s8_scalar.h's. Reentrant; libc: memset.
  */
 #ifndef TK_DEPTHWISE_CONV2D_S8_SCALAR_H
 #define TK_DEPTHWISE_CONV2D_S8_SCALAR_H
 
-#include "tk_output_s8_scalar.h"
-#include "tk_patch_s8.h"
+#include "tk_depthwise_rows_s8_scalar.h"
 
-typedef struct {
-    tk_patch_s8_params window;
-    int32_t lines;
-    int32_t line;
-    const int8_t *weight;
-    tk_output_s8_scalar_params output;
-} tk_depthwise_conv2d_s8_scalar_params;
-
-void tk_depthwise_conv2d_s8_scalar(const tk_depthwise_conv2d_s8_scalar_params *p, const int8_t *x,
-                                   int8_t *scratch, int8_t *out);
+void tk_depthwise_conv2d_s8_scalar(const tk_depthwise_s8_scalar_params *p, const int8_t *x, int8_t *scratch,
+                                   int8_t *out);
 
 #endif

@@ -42,6 +42,10 @@ static inline tk_scale_s8_scalar tk_scale_of_s8_scalar(const tk_output_s8_scalar
 static inline int8_t tk_output_s8_scalar(const tk_output_s8_scalar_params *p, tk_scale_s8_scalar scale,
                                          int32_t sum) {
 #ifdef TK_NO_LONG_MULTIPLY
+    /* Under a relu, half the sums need no products. */
+    if (sum <= 0 && p->low >= p->offset >> 1) {
+        return (int8_t)p->low;
+    }
     /* As tk_doubling_high_mul, where no partial sum overflows. */
     const int32_t s0 = (int16_t)sum, s1 = (sum - s0) >> 16;
     const uint32_t m = (uint32_t)scale.multiplier >> 1;
