@@ -1,7 +1,5 @@
 #include "db.h"
 
-#include <string.h>
-
 #include "line.h"
 #include "program.h"
 #include "real.h"
@@ -104,6 +102,12 @@ void db_command(char *rest) {
     }
 }
 
+static void copy(const uint8_t *from, uint8_t *to, uint32_t count) {
+    while (count--) {
+        *to++ = *from++;
+    }
+}
+
 int32_t db_inputs(const void *inputs[], int32_t in_arena) {
     uint32_t expected = holds_reals() ? REALS_BYTES : TK_INPUT_BYTES;
     if (db.filled != db.size || db.size != expected) {
@@ -122,7 +126,7 @@ int32_t db_inputs(const void *inputs[], int32_t in_arena) {
         inputs[i] = place;
         if (db_is_apart()) {
             if (in_arena) {
-                memcpy(place, codes, bytes);
+                copy(codes, place, bytes);
             } else {
                 inputs[i] = codes;
             }

@@ -337,3 +337,12 @@ def test_mlperf_tinys_autoencoder(kit):
         runner.load(x.tobytes())
         result, = runner.infer(1, 0).results
     assert float(result) == pytest.approx(score(graph, x.astype(np.float64)), abs=0.002)
+
+
+def test_the_firmware_is_small():
+    """Start-up, serial line and protocol, around a model of 100 bytes; nothing of libc."""
+    port = {"c": (ModelPort("n", (1, 4), "uint8"),)}
+    manifest = Manifest(name="countdown", target=PROFILE.name, formats=("c",), inputs=port, outputs=port)
+    files = {"model.h": COUNTDOWN_H.encode(), "model.c": COUNTDOWN_C.encode(), **kernel_files(["tk_model"])}
+    firmware = build_firmware(Artifact(manifest, files), PROFILE)
+    assert firmware.flash_bytes < 3_600 and firmware.static_bytes < 128

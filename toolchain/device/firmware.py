@@ -1,7 +1,7 @@
 """Firmware: a model's C files and the target's own (start-up, clocks, serial line) linked; true sizes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import io
 from pathlib import Path
 import re
@@ -20,6 +20,8 @@ PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
 """Compiler -> Debian packages that bring it."""
 FLAGS = ("-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-nostartfiles", "-Wl,--gc-sections",
          "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Tlink.ld")
+SMALL = ("-Os", "-fno-tree-loop-distribute-patterns")
+"""For the firmware's own sources, whatever the profile says; loops stay loops, no call of libc's memcpy."""
 SHARED = TARGETS / "firmware"
 SOURCES = (".c", ".h", ".S", ".ld")
 
@@ -32,6 +34,7 @@ class Firmware:
     code_flash_bytes: the same without the model's constants
     static_bytes:     .data + .bss, without the arena
     stack_bytes:      set aside for the stack
+    region_bytes:     of arenas in other memories
     """
 
     elf: bytes
@@ -40,10 +43,11 @@ class Firmware:
     static_bytes: int
     arena_bytes: int
     stack_bytes: int
+    region_bytes: int = 0
 
     @property
     def ram_bytes(self) -> int:
-        """All that the image claims."""
+        """All that the image claims of the profile's ram_bytes."""
         return self.static_bytes + self.arena_bytes + self.stack_bytes
 
     @property
@@ -57,14 +61,16 @@ class Firmware:
 class ModelFacts:
     """What model.h says of itself.
 
-    symbol: what its public names begin with
-    peak:   where most of the arena is in use, in words
+    symbol:  what its public names begin with
+    peak:    where most of the arena is in use, in words
+    regions: bytes of arenas in other memories, by their names
     """
 
     symbol: str
     arena_bytes: int
     weight_bytes: int
     peak: str
+    regions: Mapping[str, int] = field(default_factory=dict)
 
 
 def build_firmware(artifact: Artifact, profile: TargetProfile) -> Firmware:
@@ -155,10 +161,12 @@ class _Build:
     def compile(self, small: Sequence[str]) -> None:
         """Objects of all sources, those in `small` for size whatever the profile says. Raises BadConfig."""
         symbol = self.facts.symbol
-        given = [f"-DTK_MODEL={symbol}_model", f"-DTK_LAYER_NAMES={symbol}_layers",
+        arenas = [flag for i, (name, size) in enumerate(self.facts.regions.items(), start=1)
+                  for flag in (f"-DTK_ARENA_{i}_BYTES={size}u", f'-DTK_ARENA_{i}_SECTION=".arena_{name}"')]
+        given = [f"-DTK_MODEL={symbol}_model", f"-DTK_LAYER_NAMES={symbol}_layers", *arenas,
                  f"-DTK_ARENA_BYTES={self.facts.arena_bytes}u", *program_flags(self.manifest, self.profile)]
         others = sorted(path.name for path in self.folder.glob("*.[cS]") if path.name not in small)
-        for options in (["-Os", "-c", *small], ["-c", *others]):
+        for options in ([*SMALL, "-c", *small], ["-c", *others]):
             if failure := self._run([*given, *options]):
                 self._refuse(failure)
 
@@ -209,7 +217,17 @@ class _Build:
         size = {section.name: section["sh_size"] for section in file.iter_sections()}
         symbols = file.get_section_by_name(".symtab").iter_symbols()
         at = {symbol.name: symbol["st_value"] for symbol in symbols}
+        for section in file.iter_sections():
+            self._require_place(section, at)
         flash = at["link_data_load"] - at["link_flash_start"] + at["link_data_end"] - at["link_data_start"]
         ram, fixed = at["link_stack_top"] - at["link_data_start"], size[".arena"] + size[".stack"]
         return Firmware(elf, flash_bytes=flash, code_flash_bytes=flash - self.facts.weight_bytes,
-                        static_bytes=ram - fixed, arena_bytes=size[".arena"], stack_bytes=size[".stack"])
+                        static_bytes=ram - fixed, arena_bytes=size[".arena"], stack_bytes=size[".stack"],
+                        region_bytes=sum(self.facts.regions.values()))
+
+    def _require_place(self, section, at: Mapping[str, int]) -> None:
+        """Raises BadConfig where a region's arena lies in RAM, as it does if the linker finds no place."""
+        in_ram = at["link_data_start"] <= section["sh_addr"] < at["link_free_end"]
+        if section.name.startswith(".arena_") and in_ram:
+            raise BadConfig(f"{self.profile.name}: link.ld has no place for {section.name}; add the region to "
+                            f"MEMORY and the section to SECTIONS, or take it from regions in profile.toml")

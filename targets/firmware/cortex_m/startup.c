@@ -1,8 +1,9 @@
 /* startup.c - vectors and reset of a Cortex-M without an operating system. */
 #include <stdint.h>
-#include <string.h>
 
-extern uint32_t link_stack_top, link_data_load, link_data_start, link_data_end, link_bss_start, link_bss_end;
+#include "sections.h"
+
+extern uint32_t link_stack_top;
 
 int main(void);
 void fault(void);
@@ -20,8 +21,7 @@ static inline void enable_coprocessors(void) {
 void reset(void);
 void reset(void) {
     enable_coprocessors();
-    memcpy(&link_data_start, &link_data_load, (uintptr_t)&link_data_end - (uintptr_t)&link_data_start);
-    memset(&link_bss_start, 0, (uintptr_t)&link_bss_end - (uintptr_t)&link_bss_start);
+    sections_fill();
     main();
 }
 

@@ -1,8 +1,5 @@
 /* startup.c - the entry of a RISC-V core without an operating system, in machine mode. */
-#include <stdint.h>
-#include <string.h>
-
-extern uint32_t link_data_load, link_data_start, link_data_end, link_bss_start, link_bss_end;
+#include "sections.h"
 
 int main(void);
 
@@ -28,7 +25,6 @@ __asm__(
 
 void run(void);
 __attribute__((used)) void run(void) {
-    memcpy(&link_data_start, &link_data_load, (uintptr_t)&link_data_end - (uintptr_t)&link_data_start);
-    memset(&link_bss_start, 0, (uintptr_t)&link_bss_end - (uintptr_t)&link_bss_start);
+    sections_fill();
     main();
 }
