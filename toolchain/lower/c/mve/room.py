@@ -13,4 +13,4 @@ SPECIAL: Mapping[str, Callable[[Call], Call | list[Call] | None]] = {
     "tk_depthwise_conv2d_s8": depthwise.depthwise_conv2d,
     "tk_fully_connected_s8": convolution.fully_connected,
 }
-"""Portable kernel -> a call of this room's for the same codes, or some; None where it has none for these sizes."""
+"""Portable kernel -> a call of this room's for the same codes, or some; None: none for these sizes."""

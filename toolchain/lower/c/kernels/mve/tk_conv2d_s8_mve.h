@@ -3,7 +3,8 @@
  * x        [window.input_height][window.input_width][window.channels]     int8
  * out      [window.output_height][window.output_width][matrix.channels]   int8
  * scratch  windows of window.strip output pixels as tk_layout_s8_mve.h lays them out
- * matrix   its values of k in the order [kernel_width][kernel_height][channels]; arithmetic as in tk_rows_s8_mve.h
+ * matrix   its values of k in the order [kernel_width][kernel_height][channels]; arithmetic as in
+ *          tk_rows_s8_mve.h
  *
  * Rows of outputs in strips of `strip` pixels, in ascending order: the output may lie over what no later strip
  * reads; where windows are taken from x itself, not over what the strip reads either. Reentrant; no libc.

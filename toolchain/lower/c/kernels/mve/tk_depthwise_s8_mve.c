@@ -19,8 +19,8 @@ static void fill(const run *r, int8_t *to, int32_t bytes) {
     tk_fill_pieces_s8_mve(&piece, r->p->window.zero_point);
 }
 
-/* The strip's outputs of the job's groups. pitch: bytes between neighbouring pixels of the output. Of an odd number
- * of columns the last one is made twice. */
+/* The strip's outputs of the job's groups. pitch: bytes between neighbouring pixels of the output. Of an odd
+ * number of columns the last one is made twice. */
 static void run_tiles(run *r, int8_t *out0, int8_t *out1, int32_t pitch) {
     tk_depthwise_tiles_s8_mve_job *job = &r->job;
     const int32_t last = r->count - 1;
@@ -104,28 +104,35 @@ static void run_strip(run *r, const int8_t *x, int32_t row, int32_t column, int8
     const tk_window_s8_mve *window = &r->p->window;
     const int32_t rest = window->output_width - column, count = rest < window->strip ? rest : window->strip;
     const int32_t left = column * window->stride_width - window->pad_left;
-    const int32_t columns = (count - 1) * window->stride_width + 1 + (window->kernel_width - 1) * window->dilation_width;
+    const int32_t reach = (window->kernel_width - 1) * window->dilation_width + 1;
+    const int32_t columns = (count - 1) * window->stride_width + reach;
     const tk_span_s8_mve inside = tk_span_on_x_s8_mve(window, left, 1, columns);
     int8_t *out0 = out + (row * window->output_width + column) * window->channels;
-    const int32_t lower = r->rows == 2 && row + 1 < window->output_height;
+    const int32_t below = r->rows == 2 && row + 1 < window->output_height;
     r->count = count;
     r->words.to = words + inside.begin * 64;
     r->words.count = inside.end - inside.begin;
     find_rows(r, x, row * window->stride_height - window->pad_top, left + inside.begin);
     fill(r, words, inside.begin * 64);
     fill(r, words + inside.end * 64, (columns - inside.end) * 64);
-    run_channels(r, words, words + columns * 64, out0, out0 + (lower ? window->output_width * window->channels : 0));
+    run_channels(r, words, words + columns * 64, out0,
+                 out0 + (below ? window->output_width * window->channels : 0));
 }
 
 void tk_depthwise_s8_mve(const tk_depthwise_s8_mve_params *p, const int8_t *x, int8_t *scratch, int8_t *out,
                          int32_t rows, tk_depthwise_tiles_s8_mve *tiles) {
-    run r = {.p = p, .tiles = tiles, .rows = rows, .border = scratch};
+    run r;
+    r.p = p;
+    r.tiles = tiles;
+    r.rows = rows;
+    r.border = scratch;
     r.job.zero_point = p->zero_point;
     r.job.exact = p->exact;
     r.job.low = p->low;
     r.job.high = p->high;
-    for (int32_t column = 1; column < p->window.kernel_width; column++) {
-        r.job.lane[column] = (uint32_t)(column * p->window.dilation_width * 64);
+    for (int32_t column = 0; column < 4; column++) {
+        const int32_t tap = column < p->window.kernel_width ? column : 0;
+        r.job.lane[column] = (uint32_t)(tap * p->window.dilation_width * 64);
     }
     fill(&r, scratch, 16);
     for (int32_t row = 0; row < p->window.output_height; row += rows) {

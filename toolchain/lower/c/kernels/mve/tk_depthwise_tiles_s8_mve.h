@@ -1,18 +1,18 @@
-/* tk_depthwise_tiles_s8_mve.h - windows times depthwise weights, requantized: two outputs of four channels at a
- * time. The inner loops of tk_depthwise_rows_s8_mve.h and tk_depthwise_columns_s8_mve.h.
+/* tk_depthwise_tiles_s8_mve.h - windows times depthwise weights, requantized: two outputs of four channels at
+ * a time. The inner loops of tk_depthwise_rows_s8_mve.h and tk_depthwise_columns_s8_mve.h.
  *
  * words      [...][16][4] int8, as tk_words_s8_mve.h makes them: a column of four rows is a word
  * lane[k]    bytes from the first column of a window to its k-th; 0 beyond the kernel's width
- * stream     for each group of 4 channels: int8 weight[4][4][4], channel, column, row, zero beyond the kernel;
- *            int32 bias[4], shift[4], multiplier[4] as in tk_requantize.h
- * out0       tile i's first output at out0 + i * out_step, 4 * groups channels; out1 the second one's, which is
- *            stored before the first, so that it may be the same place
+ * stream     for each group of 4 channels: int8 weight[4][4][4], channel, column, row, zero beyond the
+ *            kernel; int32 bias[4], shift[4], multiplier[4] as in tk_requantize.h
+ * out0       tile i's first output at out0 + i * out_step, 4 * groups channels; out1 the second one's, which
+ *            is stored before the first, so that it may be the same place
  * x_step     bytes between the windows of neighbouring outputs
  * zero_point, low, high, exact  as in tk_pairs_s8_mve.h
  *
- * tk_tiles_by_rows_s8_mve:     the second output is the row below: its window begins one row lower in the same
- *                              words; weights of the fourth row are 0
- * tk_tiles_by_columns_s8_mve:  the second output is the next one of the row: its window begins x_step further
+ * tk_tiles_by_rows_s8_mve:     the second output is the one below: its window begins one row lower in the
+ *                              same words; weights of the fourth row are 0
+ * tk_tiles_by_columns_s8_mve:  the second output is the row's next one: its window begins x_step further
  * groups 1 to 4, tiles >= 1. A window is one gather of four words and one multiplication. Reentrant; no libc.
  */
 #ifndef TK_DEPTHWISE_TILES_S8_MVE_H
@@ -38,12 +38,12 @@ typedef struct {
 
 typedef void tk_depthwise_tiles_s8_mve(const tk_depthwise_tiles_s8_mve_job *job);
 
-/* Both in assembly: r1 the stream, r3 and r5 the outputs, r7 tiles left, r9 x_step, r11 out_step; sums in r0 r2 r4
- * r6 and r8 r10 r12 lr. q2 bias, q3 addresses of the window's words, q4 multiplier, q5 shift, q6 low, q7 high. On
- * the stack: 0 zero_point, 4 exact, 8 groups left, 12 tiles, 16 q3 at the row's start, 32 a spill, 48 out0 and 52
- * out1 at the row's start.
+/* Both in assembly: r1 the stream, r3 and r5 the outputs, r7 tiles left, r9 x_step, r11 out_step; sums in r0 r2
+ * r4 r6 and r8 r10 r12 lr. q2 bias, q3 addresses of the window's words, q4 multiplier, q5 shift, q6 low, q7
+ * high. On the stack: 0 zero_point, 4 exact, 8 groups left, 12 tiles, 16 q3 at the row's start, 32 a spill, 48
+ * out0 and 52 out1 at the row's start.
  *
- * first: what begins a tile;  channel: four times, a channel's two sums;  last: what follows them, with q2 = bias
+ * first: what begins a tile;  channels: their sums;  last: what follows them, with the bias in q2 at the end
  */
 #define TK_DEPTHWISE_TILES_S8_MVE(first, channels, last) \
     "   push {r4-r11, lr}\n" \

@@ -1,4 +1,5 @@
-/* tk_fully_connected_s8_mve.h - one row of values times a constant int8 matrix, requantized, on cores with MVE.
+/* tk_fully_connected_s8_mve.h - one row of values times a constant int8 matrix, requantized, on cores with
+ * MVE.
  *
  *   out[o] = zero_point + clamp(requantize(sum over k of x[k] * weight[o][k] + bias[o]))
  *

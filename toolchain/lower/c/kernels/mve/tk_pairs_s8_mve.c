@@ -159,7 +159,8 @@ static int32_t sum_of(const tk_pairs_s8_mve_job *job, const int8_t *x, const int
     return (int32_t)sum;
 }
 
-static void four_channels(const tk_pairs_s8_mve_job *job, const int8_t *x, const int32_t *stream, int8_t *out) {
+static void four_channels(const tk_pairs_s8_mve_job *job, const int8_t *x, const int32_t *stream,
+                          int8_t *out) {
     const int32_t *last = stream + ((job->depth + 15) >> 4) * 16;
     for (int32_t o = 0; o < 4; o++) {
         int32_t sum = sum_of(job, x, (const int8_t *)stream + o * 16);

@@ -4,8 +4,8 @@
  * out  [rows][matrix.channels]  int8
  * backwards    1 where the last row is taken first
  *
- * The matrix and the arithmetic are tk_rows_s8_mve.h's. The output may lie over rows of x that are done: two at
- * a time, in that order. Reentrant; no libc.
+ * The matrix and the arithmetic are tk_rows_s8_mve.h's. The output may lie over rows of x that are done: two
+ * at a time, in that order. Reentrant; no libc.
  */
 #ifndef TK_POINTWISE_S8_MVE_H
 #define TK_POINTWISE_S8_MVE_H

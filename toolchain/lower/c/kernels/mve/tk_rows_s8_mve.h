@@ -4,8 +4,8 @@
  * out     pixel i at out + i * out_step, [channels]  int8
  * stream  of ceil(channels / 4) groups, the last filled up with zeros
  *
- * Pixels are taken in the order of i, two at a time; steps may be below 0. Outputs may lie over pixels of pairs
- * that are done. Parameters as in tk_pairs_s8_mve.h. Reentrant; no libc.
+ * Pixels are taken in the order of i, two at a time; steps may be below 0. Outputs may lie over pixels of
+ * pairs that are done. Parameters as in tk_pairs_s8_mve.h. Reentrant; no libc.
  */
 #ifndef TK_ROWS_S8_MVE_H
 #define TK_ROWS_S8_MVE_H

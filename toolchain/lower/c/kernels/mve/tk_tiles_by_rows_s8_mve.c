@@ -11,9 +11,11 @@
 
 __attribute__((naked)) void
 tk_tiles_by_rows_s8_mve(const tk_depthwise_tiles_s8_mve_job *job __attribute__((unused))) {
-    __asm__ volatile(TK_DEPTHWISE_TILES_S8_MVE("", CHANNEL("0", "0", "r0", "r8") CHANNEL("4", "16", "r2", "r10")
-                                               CHANNEL("8", "32", "r4", "r12") CHANNEL("12", "48", "r6", "lr"),
-                                               "   vadd.i32 q3, q3, r9\n"));
+    __asm__ volatile(TK_DEPTHWISE_TILES_S8_MVE(
+        "",
+        CHANNEL("0", "0", "r0", "r8") CHANNEL("4", "16", "r2", "r10")
+        CHANNEL("8", "32", "r4", "r12") CHANNEL("12", "48", "r6", "lr"),
+        "   vadd.i32 q3, q3, r9\n"));
 }
 
 #else

@@ -1,4 +1,4 @@
-/* tk_tiles_by_rows_s8_mve.h - tk_depthwise_tiles_s8_mve.h where the second output of a tile is the one below. */
+/* tk_tiles_by_rows_s8_mve.h - tk_depthwise_tiles_s8_mve.h, a tile's second output being the one below. */
 #ifndef TK_TILES_BY_ROWS_S8_MVE_H
 #define TK_TILES_BY_ROWS_S8_MVE_H
 

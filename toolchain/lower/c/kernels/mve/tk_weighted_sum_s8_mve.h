@@ -26,6 +26,7 @@ typedef struct {
     int32_t b_step;
 } tk_weighted_sum_s8_mve_params;
 
-void tk_weighted_sum_s8_mve(const tk_weighted_sum_s8_mve_params *p, const int8_t *a, const int8_t *b, int8_t *out);
+void tk_weighted_sum_s8_mve(const tk_weighted_sum_s8_mve_params *p, const int8_t *a, const int8_t *b,
+                            int8_t *out);
 
 #endif
