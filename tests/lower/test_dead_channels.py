@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from tests.c_host import compile_graphs
 from tests.lower.c.nets import Net, residual_net
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.quant import QuantParams
+from toolchain.lower.c.emit import write_c
 from toolchain.lower.dead_channels import known_channels, without_dead_channels
 from toolchain.runtime import reference
 
@@ -109,6 +111,16 @@ def test_scales_per_channel_go_along():
     for name in ("first.weight", "first.bias", "spread.weight"):
         quant: QuantParams = smaller.tensors[name].quant
         assert len(quant.scale) == smaller.tensors[name].shape[quant.axis] == 6
+
+
+def test_generated_c_is_that_of_the_smaller_network(tmp_path):
+    net, out = chain(3)
+    graph = net.finish(out)
+    model, = compile_graphs([graph], tmp_path)
+    x = np.random.default_rng(1).integers(-128, 128, (5, *graph.tensors["x"].shape[1:])).astype(np.int8)
+    np.testing.assert_array_equal(model.run({"x": x})[out], reference.run(graph, {"x": x})[out])
+    assert model.source.weight_bytes == write_c(without_dead_channels(graph)).weight_bytes
+    assert model.source.macs == graph_macs(without_dead_channels(graph))
 
 
 def test_nothing_dead_nothing_changed():

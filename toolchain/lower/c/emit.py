@@ -17,6 +17,7 @@ from toolchain.lower.c.machine import PORTABLE, Machine
 from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
 from toolchain.lower.c.views import Layout
+from toolchain.lower.dead_channels import without_dead_channels
 from toolchain.lower.tflite_border import with_border
 from toolchain.measurement import ArenaMap
 
@@ -120,7 +121,8 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     machine: whose instructions the kernels may use
     Raises Unsupported listing every op that has no integer kernel.
     """
-    digest, graph = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
+    digest = graph.digest
+    graph = without_dead_channels(_with_int32(with_border(graph, input_io, graph.inputs)))
     done = arrange(graph, _calls, machine)
     page = model_page(done.graph, name or graph.name, done.calls, done.plan) | {"digest": digest}
     page |= selftest_page(graph, vectors) if vectors else {}
