@@ -14,6 +14,8 @@ from toolchain.tomlfile import decode_toml
 TARGETS = Path(__file__).resolve().parent.parent / "targets"
 Format = Literal["tflite", "onnx", "c"]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
+MOST_REGIONS = 2
+"""Memories beside the main one that targets/firmware/arenas.c has places for."""
 
 
 class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,6 +83,9 @@ def load_profile(path: Path) -> TargetProfile:
         raise BadConfig(f"{path}: format 'c' needs a compiler; add compiler = \"arm-none-eabi-gcc\"")
     if profile.transport == "qemu" and not profile.machine:
         raise BadConfig(f"{path}: transport 'qemu' needs a machine; add machine = \"mps2-an386\"")
+    if len(profile.regions) > MOST_REGIONS or not all(map(str.isidentifier, profile.regions)):
+        raise BadConfig(f"{path}: regions has {', '.join(profile.regions)}; it takes up to {MOST_REGIONS}, "
+                        f"named as C names things")
     if profile.name or profile.folder:
         raise BadConfig(f"{path}: name and folder are the folder's own; leave them out")
     folder = path.parent.resolve()

@@ -16,7 +16,7 @@ static uint32_t number_or(char **rest, uint32_t otherwise) {
 
 static void repeat(uint32_t times, const void *const inputs[], void *const outputs[]) {
     while (times--) {
-        TK_MODEL.invoke(inputs, outputs, arena);
+        TK_MODEL.invoke(inputs, outputs, PROGRAM_ARENAS);
     }
 }
 

@@ -59,7 +59,7 @@ void inspect_count(char *rest) {
     program_outputs(outputs);
     uint64_t empty = count_ticks(count_nothing, inputs, outputs, arena);
     uint32_t *top = paint_stack();
-    uint64_t ticks = count_ticks(TK_MODEL.invoke, inputs, outputs, arena);
+    uint64_t ticks = count_ticks(TK_MODEL.invoke, inputs, outputs, PROGRAM_ARENAS);
     uint32_t stack = stack_used(top);
     db_used();
     if (link_stack_bottom != PAINT) {
@@ -102,7 +102,7 @@ void inspect_layers(char *rest) {
     tk_layer(0);
     text_number_line("m-empty-", layer_ticks);
     telling = 1;
-    TK_MODEL.invoke(inputs, outputs, arena);
+    TK_MODEL.invoke(inputs, outputs, PROGRAM_ARENAS);
     telling = 0;
     db_used();
 }

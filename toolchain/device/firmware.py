@@ -102,7 +102,9 @@ def model_facts(files: Mapping[str, bytes]) -> ModelFacts:
     if not (symbol and peak and len(numbers) == 2):
         raise BadInput("the artefact has no model.h that this toolchain wrote; build it again for a target "
                        "with format 'c'")
-    return ModelFacts(symbol[1], int(numbers["ARENA"]), int(numbers["WEIGHT"]), peak[1])
+    regions = re.findall(r"/\* arenas\[\d\], in (\w+);.*\n#define \w+_BYTES (\d+)u", header)
+    return ModelFacts(symbol[1], int(numbers["ARENA"]), int(numbers["WEIGHT"]), peak[1],
+                      {name: int(size) for name, size in regions})
 
 
 def _require_flash(name: str, facts: ModelFacts, profile: TargetProfile) -> None:
@@ -229,5 +231,5 @@ class _Build:
         """Raises BadConfig where a region's arena lies in RAM, as it does if the linker finds no place."""
         in_ram = at["link_data_start"] <= section["sh_addr"] < at["link_free_end"]
         if section.name.startswith(".arena_") and in_ram:
-            raise BadConfig(f"{self.profile.name}: link.ld has no place for {section.name}; add the region to "
-                            f"MEMORY and the section to SECTIONS, or take it from regions in profile.toml")
+            raise BadConfig(f"{self.profile.name}: link.ld has no place for {section.name}; add the region "
+                            f"to MEMORY and the section to SECTIONS, or take it from regions in profile.toml")
