@@ -5,6 +5,10 @@
  * an invocation overwrites the inputs there. Or it hands in buffers of its own, which invoke reads and
  * writes instead; these lie outside the arena, and apart.
  *
+ * Made for a target with further memories (regions in its profile), a model's memory may be spread over
+ * several arenas: then `arena` points to pointers to them, arenas[] in model.h. Inputs and outputs are in the
+ * first, of arena_bytes.
+ *
  * What goes in and out: codes, a byte each or int16 in a buffer aligned to 2, with SCALE and ZERO_POINT in
  * model.h; bool, a byte each, 0 or 1; int32 for whole numbers such as the index of an argmax, aligned to 4.
  *
