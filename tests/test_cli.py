@@ -364,3 +364,14 @@ def test_int16_activations_go_into_the_format_that_has_them(model, data, tmp_pat
     assert "model.onnx is left out: a network of int16 activations has no form in it" in manifest.notes
     assert [port.dtype for port in manifest.inputs["tflite"]] == ["int16"]
     assert not (out / "model.onnx").exists() and edge("bench", out, "--seconds", 0.05)[0] == 0
+
+
+def test_an_artefact_is_packaged(model, data, tmp_path):
+    edge("build", model, "--target", "host", "--data", data, "--out", tmp_path / "out", "-q")
+    made = json.loads(edge("package", tmp_path / "out", "--as", "tflite-micro", "--out", tmp_path / "x.zip",
+                           "--json")[1])
+    assert made["kind"] == "tflite-micro" and "tiny_resolver.h" in made["files"]
+    assert (tmp_path / "x.zip").is_file()
+    fails(2, "has no C; build it for a microcontroller", "package", tmp_path / "out", "--as", "cmake",
+          "--out", tmp_path / "lib")
+    assert not (tmp_path / "lib").exists()

@@ -187,6 +187,18 @@ def test_c_for_a_tflite_file_compiles(tmp_path, keys, scheme):
     assert done.returncode == 0, done.stderr
 
 
+def test_c_of_an_arena_in_two_memories_compiles(tmp_path):
+    from tests.package.artifacts import in_two_memories
+
+    for name, data in in_two_memories().files.items():
+        (tmp_path / name).write_bytes(data)
+    units = [path for path in tmp_path.glob("*.c") if path.name != "selftest.c"]
+    compile_c(units, tmp_path / "usage", ["-Wl,--no-as-needed", "-lm"], [tmp_path])
+    reals = np.zeros((8, 8, 3), np.float32).tobytes()
+    done = subprocess.run([tmp_path / "usage"], input=reals, capture_output=True, check=True)
+    assert len(done.stdout.splitlines()) == 5
+
+
 # Kotlin ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("keys, scheme, shown", [

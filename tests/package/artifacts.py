@@ -3,6 +3,8 @@
 from dataclasses import replace
 from functools import cache
 
+import msgspec
+
 from tests.lower.c.nets import residual_net
 from tests.lower.c.test_emit import choosing_net, vectors
 from toolchain.artifact import Artifact
@@ -22,6 +24,13 @@ def one_to_one(target: str = "cortex_m4_qemu") -> Artifact:
 def many_to_many() -> Artifact:
     """int8, bool and int32 in, int32 and int8 out."""
     return built(choosing_net(), "cortex_m4_qemu")
+
+
+@cache
+def in_two_memories() -> Artifact:
+    """Its arena lies in RAM and in a memory of 400 bytes."""
+    profile = msgspec.structs.replace(load_target("cortex_m7_qemu"), regions={"DTCM": 400})
+    return lower(residual_net(), profile, vectors(residual_net()))
 
 
 def built(graph: Graph, target: str) -> Artifact:

@@ -6,13 +6,13 @@ import subprocess
 
 import pytest
 
-from tests.package.artifacts import many_to_many, one_to_one
+from tests.package.artifacts import in_two_memories, many_to_many, one_to_one
 from toolchain.artifact import Artifact
 from toolchain.errors import BadInput
 from toolchain.package import KINDS, MARK, package
 from toolchain.package.files import write_package, zipped
 
-BOTH = pytest.mark.parametrize("artifact", [one_to_one, many_to_many])
+ALL = pytest.mark.parametrize("artifact", [one_to_one, many_to_many, in_two_memories])
 C_KINDS = ("folder", "cmake", "arduino", "zephyr")
 
 
@@ -52,7 +52,7 @@ def test_what_cannot_be_packaged_is_told():
 
 # --- a plain folder -----------------------------------------------------------------------------------------
 
-@BOTH
+@ALL
 def test_a_folder_compiles_as_its_readme_says(artifact, tmp_path):
     write_package(package(artifact(), "folder"), tmp_path / "net")
     snippet, = re.findall(r"```c\n(.*?)```", (tmp_path / "net" / "README.md").read_text(), re.DOTALL)
@@ -82,7 +82,7 @@ int main(void) { return (int)(RESIDUAL_ARENA_BYTES + CHOOSING_ARENA_BYTES) + (re
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@BOTH
+@ALL
 def test_cmake_library_builds_by_itself_and_passes_its_test(artifact, compiler, tmp_path):
     write_package(package(artifact(), "cmake"), tmp_path / "net")
     run("cmake", "-S", "net", "-B", "build", "-G", "Ninja", f"-DCMAKE_C_COMPILER={compiler}", folder=tmp_path)
@@ -126,7 +126,7 @@ def properties(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
-@BOTH
+@ALL
 def test_arduino_library_keeps_the_specification(artifact):
     """Revision 2.2: names, fields and folders."""
     made = package(artifact(), "arduino")
@@ -153,7 +153,7 @@ def test_a_network_called_arduino_is_renamed():
 
 
 @pytest.mark.parametrize("compiler", ["g++", "arm-none-eabi-g++"])
-@BOTH
+@ALL
 def test_arduino_sketch_compiles_as_cpp(artifact, compiler, tmp_path):
     write_package(package(artifact(), "arduino"), tmp_path / "net")
     (tmp_path / "Arduino.h").write_text(STUB)
@@ -203,7 +203,7 @@ def test_zephyr_module_builds_with_zephyrs_functions(tmp_path):
     assert (tmp_path / "build" / "net" / "zephyr" / "libresidual.a").is_file()
 
 
-@BOTH
+@ALL
 def test_zephyr_module_names_files_that_are_there(artifact):
     """module.yml: scalars two levels deep; Kconfig: options, typed, indented by tabs."""
     made = package(artifact(), "zephyr")

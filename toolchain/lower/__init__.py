@@ -108,7 +108,8 @@ def _for_people(graph: Graph, emitted: Mapping[Format, Emitted]) -> Files:
 
     labels = {LABELS_FILE: labels_text(graph.metadata.labels)} if graph.metadata.labels else {}
     ports = {fmt: (e.inputs, e.outputs) for fmt, e in emitted.items()}
-    return labels | usage_files(graph.name, ports, graph.metadata)
+    memories = len(emitted["c"].plan.regions) if "c" in emitted else 1
+    return labels | usage_files(graph.name, ports, graph.metadata, memories)
 
 
 def ports(graph: Graph, names: tuple[str, ...]) -> Ports:

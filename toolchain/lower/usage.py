@@ -108,9 +108,11 @@ class PrintedPort:
 
 
 def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
-                metadata: Metadata) -> dict[str, bytes]:
-    """Snippets by file name. ports: format -> inputs and outputs of that format's file, best format first
+                metadata: Metadata, memories: int = 1) -> dict[str, bytes]:
+    """Snippets by file name.
 
+    ports:    format -> inputs and outputs of that format's file, best format first
+    memories: how many the arena of C lies in
     Where two formats have one in the same language, the second's is called usage_<format>.
     """
     files: dict[str, bytes] = {}
@@ -118,7 +120,8 @@ def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
         page = {"name": plain(name), "prefix": identifier(name), "upper": identifier(name).upper(),
                 "class_name": "".join(word.capitalize() for word in identifier(name).split("_")),
                 "inputs": [_printed(port, metadata.frames.get(port.name)) for port in inputs],
-                "outputs": [_printed(port, None) for port in outputs], "labels": bool(metadata.labels)}
+                "outputs": [_printed(port, None) for port in outputs], "labels": bool(metadata.labels),
+                "regions": range(1, memories)}
         for snippet in SNIPPETS[fmt]:
             stem, _, suffix = snippet.partition(".")
             file = snippet if snippet not in files else f"{stem}_{fmt}.{suffix}"

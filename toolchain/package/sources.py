@@ -62,15 +62,20 @@ def library_files(artifact: Artifact) -> tuple[str, dict[str, bytes]]:
 
 
 def page(artifact: Artifact, name: str) -> dict[str, object]:
-    """What every template may ask for."""
-    manifest = artifact.manifest
+    """What every template may ask for.
+
+    regions: numbers of the arenas that lie in memory of their own, beside the first
+    """
+    manifest, facts = artifact.manifest, model_facts(artifact.files)
+    header = artifact.files["model.h"].decode("ascii")
     inputs, outputs = (_arguments(side, manifest, name) for side in ("input", "output"))
     return {"name": name, "upper": name.upper(), "title": plain(manifest.name), "target": manifest.target,
             "core": manifest.profile.core, "version": toolchain.__version__,
             "digest": manifest.graph_digest, "macs": manifest.macs,
-            "arena_bytes": manifest.static_bytes["arena"], "weight_bytes": manifest.weight_bytes,
+            "arena_bytes": facts.arena_bytes, "weight_bytes": facts.weight_bytes,
             "inputs": inputs, "outputs": outputs, "selftest": bool(artifact.vectors),
             "labels": bool(manifest.labels), "compiler": manifest.profile.compiler,
+            "regions": re.findall(rf"^#define {name.upper()}_ARENA_(\d+)_BYTES", header, re.MULTILINE),
             "machine_flags": [flag for flag in manifest.profile.cflags if flag.startswith(("-m", "--specs"))]}
 
 

@@ -3,6 +3,7 @@
 import ctypes
 from dataclasses import replace
 import subprocess
+from time import process_time
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from toolchain.errors import Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import OPS
+from toolchain.ir.passes import canonical
 from toolchain.ir.quant import QuantParams
+from toolchain.load import load
 from toolchain.lower.c.emit import CALLS, write_c
+from toolchain.lower.c.machine import Machine
 from toolchain.runtime import reference
 
 
@@ -76,6 +80,49 @@ def test_only_the_kernels_that_are_called():
 
 def test_the_same_bytes_every_time():
     assert dict(write_c(residual_net()).files) == dict(write_c(residual_net()).files)
+
+
+def test_equal_constants_are_printed_once():
+    """Two layers with the same weights, and the same curve twice."""
+    net = Net("twins")
+    x = net.codes_in("x", 1, 8)
+    weights = net.weights("w", x, (8, 8))
+    first = net.make("fully_connected", (x, *weights), "first", 0.05, 3)
+    second = net.make("fully_connected", (first, *weights), "second", 0.05, 3)
+    curve = net.make("tanh", second, "curve", 1 / 128, 0)
+    other = net.make("tanh", first, "other", 1 / 128, 0)
+    text = write_c(net.finish(curve, other)).files["model.c"].decode()
+    assert text.count("first_weight[") == 1 and "second_" not in text
+    assert text.count("tk_fully_connected_s8(&first_params,") == 2 and text.count("[256] = {") == 1
+
+
+def test_the_hook_is_called_between_steps_and_costs_nothing_without(tmp_path):
+    graph = residual_net()
+    for name, data in write_c(graph, "net").files.items():
+        (tmp_path / name).write_bytes(data)
+    hook = "void tk_layer(uint32_t step) { steps = steps * 10 + step + 1; }"
+    (tmp_path / "hook.c").write_text(f'#include "model.h"\nuint32_t steps;\n{hook}\n')
+    units = sorted(tmp_path.glob("*.c"))
+    compile_c(units, tmp_path / "net.so", ["-shared", "-fPIC", "-DTK_LAYERS"], [tmp_path])
+    library = ctypes.CDLL(str(tmp_path / "net.so"))
+    buffers = [np.zeros(4096, np.uint8) for _ in range(3)]
+    library.net_invoke(*(ctypes.c_void_p(buffer.ctypes.data) for buffer in buffers))
+    count = ctypes.c_uint32.in_dll(library, "net_layer_count").value
+    assert ctypes.c_uint32.in_dll(library, "steps").value == 12345678 and count == 7
+    titles = (ctypes.c_char_p * count).in_dll(library, "net_layers")
+    assert titles[0] == b"stem: conv2d [1, 8, 8, 3] -> [1, 8, 8, 6], 10,368 MACs"
+    compile_c([tmp_path / "model.c"], tmp_path / "model.o", ["-c"], [tmp_path])
+    assert b"tk_layer" not in (tmp_path / "model.o").read_bytes()
+
+
+@pytest.mark.parametrize("isa", ["", "armv7e-m", "armv8.1-m.main+mve", "armv6-m"])
+def test_a_network_is_written_in_two_seconds(kit, isa):
+    """CPU seconds; MLPerf Tiny's largest. The same bytes both times."""
+    graph = canonical(load(str(kit / "models" / "vww_96_int8.tflite")))
+    start = process_time()
+    files = write_c(graph, machine=Machine(isa)).files
+    assert process_time() - start < 2
+    assert dict(write_c(graph, machine=Machine(isa)).files) == dict(files)
 
 
 def test_figures():

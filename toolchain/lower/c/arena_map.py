@@ -8,6 +8,7 @@ AFTER = "outputs are read"
 
 
 def arena_map(graph: Graph, plan: Plan) -> ArenaMap:
-    """The plan of a graph's C."""
+    """The plan of a graph's C; memories beside the main one are drawn behind it."""
     spans = tuple(ArenaSpan(s.name, s.piece, s.offset, s.bytes, s.first, s.last) for s in plan.spans)
-    return ArenaMap(plan.peak_bytes, (*(op.name for op in graph.ops), AFTER), spans)
+    last = plan.regions[-1]
+    return ArenaMap(last.start + last.bytes, (*(op.name for op in graph.ops), AFTER), spans)
