@@ -18,6 +18,8 @@ def depthwise_conv2d(call: Call) -> Call | None:
     if output is None:
         return None
     lines, line = _lines(window), _line(window)
+    if max(lines, line, *window.values()) >= 2**16:
+        return None
     kernel = f"tk_depthwise{'3x3' if _is_3x3(window) else ''}_conv2d_s8_scalar"
     return Call(kernel, call.operands, {
         "window": window, "lines": lines, "line": line, "weight": Array("weight", weight), "output": output},

@@ -43,7 +43,7 @@ static void take_rows(const tk_depthwise_s8_scalar_params *p, const int8_t *x, i
 
 void tk_depthwise_rows_s8_scalar(const tk_depthwise_s8_scalar_params *p, const int8_t *x, int8_t *scratch,
                                  int8_t *out, tk_depthwise_row *row) {
-    const tk_patch_s8_params *window = &p->window;
+    const tk_window_s8_scalar *window = &p->window;
     const int32_t channels = window->channels;
     memset(scratch, window->zero_point, (size_t)(channels * p->lines * p->line));
     for (int32_t y = 0, taken = 0; y < window->output_height; y++) {

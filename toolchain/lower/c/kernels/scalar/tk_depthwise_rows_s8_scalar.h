@@ -19,12 +19,29 @@
 #define TK_DEPTHWISE_ROWS_S8_SCALAR_H
 
 #include "tk_output_s8_scalar.h"
-#include "tk_patch_s8.h"
+
+/* As tk_patch_s8_params, in half the flash. */
+typedef struct {
+    uint16_t input_height;
+    uint16_t input_width;
+    uint16_t channels;
+    uint16_t output_height;
+    uint16_t output_width;
+    uint16_t kernel_height;
+    uint16_t kernel_width;
+    uint16_t stride_height;
+    uint16_t stride_width;
+    uint16_t dilation_height;
+    uint16_t dilation_width;
+    uint16_t pad_top;
+    uint16_t pad_left;
+    int16_t zero_point;
+} tk_window_s8_scalar;
 
 typedef struct {
-    tk_patch_s8_params window;
-    int32_t lines;
-    int32_t line;
+    tk_window_s8_scalar window;
+    uint16_t lines;
+    uint16_t line;
     const int8_t *weight;
     tk_output_s8_scalar_params output;
 } tk_depthwise_s8_scalar_params;
