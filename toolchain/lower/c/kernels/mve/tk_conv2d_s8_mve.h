@@ -6,8 +6,8 @@
  * matrix   its values of k in the order [kernel_width][kernel_height][channels]; arithmetic as in
  *          tk_rows_s8_mve.h
  *
- * Rows of outputs in strips of `strip` pixels, in ascending order: the output may lie over what no later strip
- * reads; where windows are taken from x itself, not over what the strip reads either. Reentrant; no libc.
+ * Rows of outputs in strips of `strip` pixels, in ascending order: the output may lie over what no later
+ * strip reads; where windows are taken from x itself, not over what the strip reads either. Reentrant; no libc.
  */
 #ifndef TK_CONV2D_S8_MVE_H
 #define TK_CONV2D_S8_MVE_H

@@ -4,8 +4,8 @@
 
 /* Sums: r0 r2 r4 r6 r8 r10 r12 lr. r1 the stream, r3 rounds of the loop, r5 the output, r7 its end, r9 x, r11
  * where x begins. q4 low, q5 high, q6 zero point, q7 zeros. P0: the first chunk's values that there are. On
- * the stack: 0 rounds, 4 exact, 8 where the loop is entered: of an odd number of chunks the first round leaves
- * one out. */
+ * the stack: 0 rounds, 4 exact, 8 where the loop is entered: of an odd number of chunks the first round
+ * leaves one out. */
 __attribute__((naked)) void tk_eight_s8_mve(const tk_eight_s8_mve_job *job __attribute__((unused))) {
     __asm__ volatile(
         "   push {r3-r11, lr}\n"

@@ -1,4 +1,4 @@
-/* tk_tiles_by_columns_s8_mve.h - tk_depthwise_tiles_s8_mve.h, a tile's second output being the row's next one. */
+/* tk_tiles_by_columns_s8_mve.h - tk_depthwise_tiles_s8_mve.h, a tile's second output being the row's next. */
 #ifndef TK_TILES_BY_COLUMNS_S8_MVE_H
 #define TK_TILES_BY_COLUMNS_S8_MVE_H
 
