@@ -39,7 +39,7 @@ def trial(graph: Graph, feeds: Mapping[str, np.ndarray], answers: Mapping[str, n
           profile: TargetProfile, number: int) -> Trial:
     """feeds, answers: name -> (1, ...)"""
     source = write_c(graph, f"g{number}", machine=Machine(profile.isa, "speed"))
-    return Trial(source, [feeds[name] for name in graph.inputs],
+    return Trial(source, [_in_32_bits(feeds[name]) for name in graph.inputs],
                  [_in_32_bits(answers[name]) for name in graph.outputs])
 
 
