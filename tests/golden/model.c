@@ -111,17 +111,17 @@ static const tk_softmax_s8_params probabilities_params =
 void golden_invoke(const int8_t *input, int8_t *output, void *arena) {
     int8_t *const memory = arena;
     TK_LAYER(0);
-    tk_conv2d_s8(&act_params, input, memory + 224, memory + 0);
+    tk_conv2d_s8(&act_params, input, memory + 160, memory + 0);
     TK_LAYER(1);
     tk_depthwise_conv2d_s8(&dw_params, memory + 0, memory + 288, memory + 144);
     TK_LAYER(2);
-    tk_add_s8(&sum_params, memory + 0, memory + 144, memory + 288);
+    tk_add_s8(&sum_params, memory + 0, memory + 144, memory + 0);
     TK_LAYER(3);
-    tk_mean_s8(&pool_params, memory + 288, memory + 0);
+    tk_mean_s8(&pool_params, memory + 0, memory + 0);
     TK_LAYER(4);
-    tk_fully_connected_s8(&fc_params, memory + 0, memory + 16);
+    tk_fully_connected_s8(&fc_params, memory + 0, memory + 8);
     TK_LAYER(5);
-    tk_softmax_s8(&probabilities_params, memory + 16, output);
+    tk_softmax_s8(&probabilities_params, memory + 8, output);
     TK_LAYER(6);
 }
 
@@ -130,7 +130,7 @@ static void invoke(const void *const inputs[], void *const outputs[], void *aren
 }
 
 static const uint32_t input_bytes[] = {72};
-static const uint32_t input_offset[] = {144};
+static const uint32_t input_offset[] = {88};
 static const uint32_t output_bytes[] = {3};
 static const uint32_t output_offset[] = {0};
 
