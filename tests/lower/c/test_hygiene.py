@@ -142,7 +142,7 @@ def test_a_cycle_is_found():
 
 NOT_MEANT = ("shiftTooManyBitsSigned", "shiftNegativeLHS", "ctuuninitvar")
 """Right shifts of negative numbers: C99 leaves them to compilers; gcc, clang and armclang copy the sign.
-ctuuninitvar: a struct that is filled member by member counts as not initialised in a function that it goes to.
+ctuuninitvar: a struct that is filled member by member counts as not initialised where it is handed in.
 """
 
 
