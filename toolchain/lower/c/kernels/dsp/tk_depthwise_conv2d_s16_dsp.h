@@ -1,7 +1,8 @@
 /* tk_depthwise_conv2d_s16_dsp.h - 2-D convolution of each channel of int16 codes by itself, two at a time.
  *
  * x, out, window, output, scratch: tk_depthwise_conv2d_s16.h, with a multiplier of 1
- * weight   [pairs of channels][pairs of taps]  four int8: of the first tap for both channels, of the second tap
+ * weight   [pairs of channels][pairs of taps]  four int8: of the first tap for both channels, of the second
+ * tap
  *          for both; 0 where there is none
  * channels of sums that fit 32 bits without their bias
  *

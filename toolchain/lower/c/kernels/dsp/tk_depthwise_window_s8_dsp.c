@@ -14,43 +14,46 @@ static int32_t spread(const tk_depthwise_s8_dsp_params *p, const int8_t *weight,
     return (p->kernel_columns + taken - 1) / taken;
 }
 
-/* Sums of four windows, of which the first begins at x. */
-static void four_sums(const tk_depthwise_s8_dsp_params *p, const tk_depthwise_plane_s8 *plane,
-                      const int8_t *x, const int8_t *pair, int32_t pairs, int32_t *sums) {
-    const int32_t tap = p->dilation_columns > 1 ? 2 * p->dilation_columns : 4, stride = 2 * p->stride_columns;
-    int32_t sum0 = plane->bias[0], sum1 = sum0, sum2 = sum0, sum3 = sum0;
-    for (int32_t row = 0; row < p->kernel_rows; row++) {
-        const int8_t *from = x, *end = pair + 4 * pairs;
-        for (; pair < end; pair += 4) {
-            const uint32_t weights = tk_word(pair);
-            sum0 = tk_smlad(tk_word(from), weights, sum0);
-            sum1 = tk_smlad(tk_word(from + stride), weights, sum1);
-            sum2 = tk_smlad(tk_word(from + 2 * stride), weights, sum2);
-            sum3 = tk_smlad(tk_word(from + 3 * stride), weights, sum3);
-            from += tap;
+#ifdef __ARM_FEATURE_DSP
+
+/* r8 stride, r9 to the fourth, r10 pair, r11 the row's end, lr tap */
+TK_FOUR_COLUMNS("ldm r0, {r4, r5, r6, r12}\n\tldr r10, [r0, #88]\n\tldrd r8, r9, [r0, #108]\n\t"
+                "ldr lr, [r0, #104]\n"
+                "1:\tldr r2, [r0, #96]\n\tadd r11, r10, r2\n"
+                "2:\tldr r2, [r10], #4\n\tldr r3, [r1]\n\tsmlad r4, r3, r2, r4\n\t"
+                "ldr r3, [r1, r8]\n\tsmlad r5, r3, r2, r5\n\t"
+                "ldr r3, [r1, r8, lsl #1]\n\tsmlad r6, r3, r2, r6\n\t"
+                "ldr r3, [r1, r9]\n\tsmlad r12, r3, r2, r12\n\tadd r1, lr\n\tcmp r10, r11\n\tbne 2b\n\t"
+                "ldr r2, [r0, #100]\n\tadd r1, r2\n\tldr r2, [r0, #92]\n\tcmp r10, r2\n\tbne 1b\n\t")
+
+#else
+
+static void columns(tk_depthwise_four_s8 *four, const int8_t *x) {
+    int32_t sums[4] = {four->plane.bias[0], four->plane.bias[0], four->plane.bias[0], four->plane.bias[0]};
+    for (const int8_t *pair = four->pairs; pair < four->end; x += four->row_skip) {
+        for (const int8_t *row_end = pair + four->row_pairs; pair < row_end; pair += 4) {
+            for (int32_t i = 0; i < 4; i++) {
+                sums[i] = tk_smlad(tk_word(x + i * four->stride), tk_word(pair), sums[i]);
+            }
+            x += four->tap;
         }
-        x += plane->pitch;
     }
-    sums[0] = sum0;
-    sums[1] = sum1;
-    sums[2] = sum2;
-    sums[3] = sum3;
+    tk_put_four(four, sums);
 }
+
+#endif
 
 static void rows(const tk_depthwise_s8_dsp_params *p, tk_depthwise_plane_s8 *plane, const int8_t *weight,
                  int8_t *spare) {
-    const int32_t pairs = spread(p, weight, spare), size = p->kernel_rows * p->kernel_columns;
-    const int8_t *x = (const void *)plane->x;
-    tk_depthwise_scale_s8(plane, weight[size], weight[size + 1]);
-    for (int32_t row = 0; row < plane->rows; row++) {
-        for (int32_t column = 0; column < plane->columns; column += 4) {
-            int32_t sums[4];
-            four_sums(p, plane, x + 2 * column * p->stride_columns, spare, pairs, sums);
-            tk_depthwise_put_s8(plane, sums, plane->columns - column);
-        }
-        x += p->stride_rows * p->pitch;
-        plane->out += plane->output_skip;
-    }
+    const int32_t size = p->kernel_rows * p->kernel_columns, pairs = spread(p, weight, spare);
+    tk_depthwise_four_s8 four = {.plane = *plane, .pairs = spare, .row_pairs = 4 * pairs};
+    four.end = spare + p->kernel_rows * four.row_pairs;
+    four.tap = p->dilation_columns > 1 ? 2 * p->dilation_columns : 4;
+    four.row_skip = plane->pitch - pairs * four.tap;
+    four.stride = 2 * p->stride_columns;
+    four.fourth = 3 * four.stride;
+    tk_depthwise_scale_s8(&four.plane, weight[size], weight[size + 1]);
+    tk_depthwise_four_s8_dsp(p, &four, columns);
 }
 
 void tk_depthwise_window_s8_dsp(const tk_depthwise_s8_dsp_params *p, const int8_t *x, int8_t *scratch,
