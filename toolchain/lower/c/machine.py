@@ -5,7 +5,7 @@ from typing import Literal
 
 Optimise = Literal["size", "balanced", "speed"]
 ROOMS: dict[str, tuple[str, ...]] = {
-    "armv6-m": ("scalar",),
+    "armv6-m": ("thumb", "scalar"),
     "armv7-m": ("scalar",),
     "armv7e-m": ("dsp",),
     "armv8-m.main+dsp": ("dsp",),

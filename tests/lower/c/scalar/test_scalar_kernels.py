@@ -1,6 +1,7 @@
 """Kernels for Cortex-M0, M3 and RISC-V against the reference, their outputs over their inputs too.
 
-On this machine they run in C: as on RISC-V, and with the products of 16 bits that Armv6-M has.
+On this machine they run in C: as on RISC-V, and with the products of 16 bits that Armv6-M has; those that
+Armv6-M alone has, in C of the same order.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.lower.c.nets import Net
 from toolchain.ir.graph import Graph
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.emit import CALLS
-from toolchain.lower.c.scalar.room import SPECIAL
+from toolchain.lower.c.scalar.room import SPECIAL, THUMB
 from toolchain.runtime import reference
 
 CASES = 60
@@ -20,15 +21,15 @@ KINDS = ("conv2d", "depthwise_conv2d", "fully_connected")
 FLAGS = {"64 bits": (), "16 bits": ("-DTK_NO_LONG_MULTIPLY",)}
 
 
-def special(graph: Graph) -> Call | None:
-    """The room's call for the graph's one op."""
+def special(graph: Graph) -> list[Call]:
+    """The rooms' calls for the graph's one op."""
     call = CALLS[graph.ops[0].kind](graph, graph.ops[0])
-    return SPECIAL[call.kernel](call) if call.kernel in SPECIAL else None
+    return [made for room in (SPECIAL, THUMB) if call.kernel in room and (made := room[call.kernel](call))]
 
 
-def orders(call: Call) -> list[Call]:
-    """From the first output to the last, and the other way round if there is one."""
-    return [call, *([call.backwards] if call.backwards else [])]
+def orders(graph: Graph) -> list[Call]:
+    """From the first output to the last, and the other way round where there is one."""
+    return [order for call in special(graph) for order in (call, call.backwards) if order]
 
 
 def draw(kind: str, number: int) -> Graph:
@@ -60,8 +61,7 @@ def draw(kind: str, number: int) -> Graph:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_codes_are_the_reference_s_wherever_the_output_lies(kind, flags, tmp_path):
     graphs = [draw(kind, number) for number in range(CASES)]
-    pairs = [(graph, order) for graph in graphs if (call := special(graph)) is not None
-             for order in orders(call)]
+    pairs = [(graph, order) for graph in graphs for order in orders(graph)]
     assert len(pairs) > CASES * 0.7
     made = compile_calls([call for _, call in pairs], tmp_path, ("-O1", *SANITIZED, *flags))
     for (graph, call), host in zip(pairs, made, strict=True):
@@ -75,9 +75,28 @@ def test_the_codes_are_the_reference_s_wherever_the_output_lies(kind, flags, tmp
             np.testing.assert_array_equal(got, want, f"{graph.name} {call.kernel} {over} {distance}")
 
 
+def test_rows_are_read_whole_on_armv6_m():
+    """So that a 1x1 convolution that keeps its channels runs in place, and one that widens them backwards."""
+    net = Net("wide")
+    x = net.codes_in("x", 1, 4, 4, 8)
+    same, wide = (net.make("conv2d", (x, *net.weights(f"w{n}", x, (n, 1, 1, 8))), f"y{n}") for n in (8, 12))
+    graph = net.finish(same, wide)
+    kept, widened = (THUMB["tk_fully_connected_s8"](CALLS["conv2d"](graph, op)) for op in graph.ops)
+    assert kept.overlaps[0].exact
+    assert widened.overlaps[0].before == widened.backwards.overlaps[0].after == (16 - 2) * 4
+
+
+def test_weights_too_large_for_16_bits_are_left_to_others():
+    net = Net("large")
+    x = net.codes_in("x", 1, 2, 2, 2)
+    graph = net.finish(net.make("conv2d", (x, *net.weights("w", x, (1, 1, 1, 2))), "y"))
+    graph.tensors["w.weight"].data[:] = -128
+    assert THUMB["tk_fully_connected_s8"](CALLS["conv2d"](graph, graph.ops[0])) is None
+
+
 def test_a_depthwise_convolution_of_the_same_size_runs_in_place():
     net = Net("same")
     x = net.codes_in("x", 1, 9, 7, 4)
     operands = (x, *net.weights("w", x, (1, 3, 3, 4), 3))
-    call = special(net.finish(net.make("depthwise_conv2d", operands, "y", pads=(1, 1, 1, 1))))
+    call, = special(net.finish(net.make("depthwise_conv2d", operands, "y", pads=(1, 1, 1, 1))))
     assert call.overlaps[0].exact

@@ -33,7 +33,7 @@ static void one_row(const tk_depthwise_s8_scalar_params *p, tk_band_s8_scalar un
     }
 }
 
-void tk_depthwise3x3_conv2d_s8_scalar(const tk_depthwise_s8_scalar_params *p, const int8_t *x, int8_t *scratch,
-                                      int8_t *out) {
+void tk_depthwise3x3_conv2d_s8_scalar(const tk_depthwise_s8_scalar_params *p, const int8_t *x,
+                                      int8_t *scratch, int8_t *out) {
     tk_depthwise_rows_s8_scalar(p, x, scratch, out, one_row);
 }

@@ -10,7 +10,7 @@
 
 #include "tk_depthwise_rows_s8_scalar.h"
 
-void tk_depthwise3x3_conv2d_s8_scalar(const tk_depthwise_s8_scalar_params *p, const int8_t *x, int8_t *scratch,
-                                      int8_t *out);
+void tk_depthwise3x3_conv2d_s8_scalar(const tk_depthwise_s8_scalar_params *p, const int8_t *x,
+                                      int8_t *scratch, int8_t *out);
 
 #endif

@@ -58,8 +58,8 @@ static inline const int8_t *tk_line_s8_scalar(const tk_depthwise_s8_scalar_param
     return under.lines + (slot < p->lines ? slot : slot - p->lines) * p->line;
 }
 
-typedef void tk_depthwise_row(const tk_depthwise_s8_scalar_params *p, tk_band_s8_scalar under, int32_t channel,
-                              int8_t *out);
+typedef void tk_depthwise_row(const tk_depthwise_s8_scalar_params *p, tk_band_s8_scalar under,
+                              int32_t channel, int8_t *out);
 
 void tk_depthwise_rows_s8_scalar(const tk_depthwise_s8_scalar_params *p, const int8_t *x, int8_t *scratch,
                                  int8_t *out, tk_depthwise_row *row);

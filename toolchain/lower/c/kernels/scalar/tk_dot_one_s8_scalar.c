@@ -64,8 +64,8 @@ __attribute__((naked)) const int8_t *tk_dot_one_s8_scalar(const tk_runs *runs __
     "ldrsb r0, [r2], #1\n mla r5, r12, r0, r5\n ldrsb r0, [r2], #1\n"                    \
     "mla r6, r12, r0, r6\n ldrsb r0, [r2], #1\n mla r7, r12, r0, r7\n"
 
-/* r1: x, r2: w, r4 to r7: sums, r8: runs left, r9: what follows a run, r10: its length, r11, lr: ends in x of its
- * eights and of itself. */
+/* r1: x, r2: w, r4 to r7: sums, r8: runs left, r9: what follows a run, r10: its length, r11, lr: ends in x of
+ * its eights and of itself. */
 __attribute__((naked)) const int8_t *tk_dot_one_s8_scalar(const tk_runs *runs __attribute__((unused)),
                                                           const int8_t *x __attribute__((unused)),
                                                           const int8_t *w __attribute__((unused)),
@@ -80,7 +80,8 @@ __attribute__((naked)) const int8_t *tk_dot_one_s8_scalar(const tk_runs *runs __
         "add r11, r1, r11\n"
         "add lr, r1, r10\n"
         "b 3f\n"
-        "2:\n" ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR
+        "2:\n" ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR
+        ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR ONE_BY_FOUR
         "3: cmp r1, r11\n"
         "bne 2b\n"
         "b 5f\n"

@@ -1,4 +1,4 @@
-/* tk_matrix_s8_scalar.h - one or two rows of int8 values times a constant int8 matrix, four channels at a time.
+/* tk_matrix_s8_scalar.h - one or two rows of int8 values times a constant int8 matrix, by four channels.
  *
  *   out[o] = tk_output_s8_scalar(bias[o] + sum over r < runs->count, k < runs->length of
  *                                x[r * runs->pitch + k] * weight of o for (r, k))
