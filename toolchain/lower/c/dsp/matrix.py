@@ -96,13 +96,16 @@ def _row_core(pairs: int, units: int) -> int:
 
 
 def _layout_work(window: Mapping[str, int], together: int) -> dict[str, int]:
-    """Kernel rows of tiles that are laid out from where they lie, and of single patches that are gathered."""
+    """Kernel rows of tiles that are laid out from where they lie, and of patches laid out one by one."""
     pixels = window["output_height"] * window["output_width"]
-    column = np.arange(0, pixels - TILE + 1, TILE) % window["output_width"]
+    row, column = np.divmod(np.arange(0, pixels - TILE + 1, TILE), window["output_width"])
+    top = row * window["stride_height"] - window["pad_top"]
     left = column * window["stride_width"] - window["pad_left"]
+    bottom = top + (window["kernel_height"] - 1) * window["dilation_height"]
     right = left + (TILE - 1) * window["stride_width"] + window["kernel_width"]
-    inside = ((left >= 0) & (right <= window["input_width"]) & (together == window["kernel_width"])
-              & (column + TILE <= window["output_width"]))
+    inside = ((np.minimum(top, left) >= 0) & (bottom < window["input_height"])
+              & (right <= window["input_width"]) & (column + TILE <= window["output_width"])
+              & (together == window["kernel_width"]))
     tiles, rows = int(inside.sum()), window["kernel_height"]
     return {"inside_rows": tiles * rows, "gathered_rows": (pixels - tiles * TILE) * rows}
 

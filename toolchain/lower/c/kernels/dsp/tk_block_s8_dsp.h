@@ -1,14 +1,14 @@
 /* tk_block_s8_dsp.h - a constant int8 matrix as the kernels for DSP cores read it: two channels at a time.
  *
- * weight   for each two channels 2 * units words; a word holds the weights a and b of the two channels for two
- *          values j and k of a patch:  low half 256 * b[j] + a[j], high half 256 * b[k] + a[k], as signed halves
+ * weight   for each two channels 2 * units words; a word holds the weights a and b of the two channels for
+ *          two values j and k of a patch, as signed halves: low 256 * b[j] + a[j], high 256 * b[k] + a[k]
  * output   for each two channels 8 words: 256 * (b's bias) + (a's bias), a's bias, b's multiplier, offset and
  *          shift, a's multiplier, offset and shift; see tk_output_s8_dsp.h
  * units    at least 1
  * pairs    of channels
  *
- * SMLAD of a patch's values with a word adds 256 * b * x + a * x; SXTB16 leaves a, whose SMLAD adds a * x. The
- * sum over b, if it fits 24 bits with its bias, is the difference / 256, in arithmetic that wraps: of two
+ * SMLAD of a patch's values with a word adds 256 * b * x + a * x; SXTB16 leaves a, whose SMLAD adds a * x.
+ * The sum over b, if it fits 24 bits with its bias, is the difference / 256, in arithmetic that wraps: of two
  * channels one is never unpacked.
  */
 #ifndef TK_BLOCK_S8_DSP_H
@@ -24,8 +24,8 @@ typedef struct {
 } tk_block_s8_dsp;
 
 /* The codes of pair `pair` for one patch, whose words lie `step` words apart, to out[0] and out[1]. */
-static inline void tk_pair_s8_dsp(const tk_block_s8_dsp *block, int32_t pair, const uint32_t *patch, int32_t step,
-                                  int8_t *out) {
+static inline void tk_pair_s8_dsp(const tk_block_s8_dsp *block, int32_t pair, const uint32_t *patch,
+                                  int32_t step, int8_t *out) {
     const int32_t *weight = block->weight + pair * 2 * block->units, *output = block->output + pair * 8;
     int32_t both = output[0], a = output[1];
     for (int32_t i = 0; i < 2 * block->units; i++) {

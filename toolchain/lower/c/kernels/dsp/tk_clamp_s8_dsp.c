@@ -3,7 +3,8 @@
 #include "tk_dsp.h"
 
 void tk_clamp_s8_dsp(int8_t *codes, int32_t count, int32_t low, int32_t high) {
-    const uint32_t lows = ((uint32_t)low & 0xffu) * 0x01010101u, highs = ((uint32_t)high & 0xffu) * 0x01010101u;
+    const uint32_t lows = ((uint32_t)low & 0xffu) * 0x01010101u;
+    const uint32_t highs = ((uint32_t)high & 0xffu) * 0x01010101u;
     if (low == -128 && high == 127) {
         return;
     }

@@ -4,19 +4,24 @@
 #include "tk_widen_row_s8_dsp.h"
 #include "tk_widen_tile_s8_dsp.h"
 
-/* A kernel row's values, from row y and column `left` of x on. */
-static void gather(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t y, int32_t left, int8_t *run) {
+/* A kernel row's values from row y and column `left` of x on: where they lie, or gathered in `run`. */
+static const int8_t *kernel_row(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t y, int32_t left,
+                                int8_t *run) {
     const tk_patch_s8_params *w = &p->window;
-    const int32_t depth = p->depth, taps = y >= 0 && y < w->input_height ? w->kernel_width : 0;
+    const int32_t depth = p->depth, together = p->together, width = w->input_width;
+    const int32_t inside = y >= 0 && y < w->input_height;
+    if (inside && together == w->kernel_width && left >= 0 && left + together <= width) {
+        return x + (y * width + left) * w->channels;
+    }
     memset(run, w->zero_point, (size_t)(w->kernel_width * depth));
-    for (int32_t tap = 0; tap < taps; tap += p->together, left += w->dilation_width, run += depth) {
-        int32_t first = left < 0 ? -left : 0, last = w->input_width - left;
-        last = last < p->together ? last : p->together;
+    for (int32_t tap = 0; inside && tap < w->kernel_width; tap += together, left += w->dilation_width) {
+        int32_t first = left < 0 ? -left : 0, last = width - left < together ? width - left : together;
         if (first < last) {
-            memcpy(run + first * depth, x + (y * w->input_width + left + first) * w->channels,
+            memcpy(run + (tap + first) * depth, x + (y * width + left + first) * w->channels,
                    (size_t)((last - first) * depth));
         }
     }
+    return run;
 }
 
 /* The patches of `count` pixels from number `first` on as words. */
@@ -29,30 +34,22 @@ static void lay_out_anywhere(const tk_conv2d_s8_dsp_params *p, const int8_t *x, 
         const int8_t *three[3];
         for (int32_t i = 0; i < count; i++) {
             int32_t row = (first + i) / w->output_width, column = first + i - row * w->output_width;
-            gather(p, x, row * w->stride_height - w->pad_top + tap * w->dilation_height,
-                   column * w->stride_width - w->pad_left, runs + i * bytes);
-            three[i] = runs + i * bytes;
+            three[i] = kernel_row(p, x, row * w->stride_height - w->pad_top + tap * w->dilation_height,
+                                  column * w->stride_width - w->pad_left, runs + i * bytes);
         }
         words = count == 3 ? tk_widen_tile_s8_dsp(three, bytes, words)
-                           : tk_widen_row_s8_dsp(runs, bytes, words, 1);
+                           : tk_widen_row_s8_dsp(three[0], bytes, words, 1);
     }
 }
 
-/* The patches of three neighbours in a row, from row `top` and column `left` of x on; no column lies outside. */
-static void lay_out_inside(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t top, int32_t left,
-                           uint32_t *words) {
+/* The patches of three neighbours in a row, the first from `run` on; no tap lies outside. */
+static void lay_out_inside(const tk_conv2d_s8_dsp_params *p, const int8_t *run, uint32_t *words) {
     const tk_patch_s8_params *w = &p->window;
     const int32_t bytes = w->kernel_width * p->depth, step = w->stride_width * w->channels;
-    for (int32_t tap = 0; tap < w->kernel_height; tap++, top += w->dilation_height) {
-        if (top >= 0 && top < w->input_height) {
-            const int8_t *run = x + (top * w->input_width + left) * w->channels;
-            const int8_t *const three[3] = {run, run + step, run + 2 * step};
-            words = tk_widen_tile_s8_dsp(three, bytes, words);
-        } else {
-            for (int32_t i = 0; i < (bytes + 1) / 2 * 3; i++) {
-                *words++ = tk_halves(w->zero_point, w->zero_point);
-            }
-        }
+    const int32_t pitch = w->dilation_height * w->input_width * w->channels;
+    for (int32_t tap = 0; tap < w->kernel_height; tap++) {
+        const int8_t *from = run + tap * pitch, *const three[3] = {from, from + step, from + 2 * step};
+        words = tk_widen_tile_s8_dsp(three, bytes, words);
     }
 }
 
@@ -61,10 +58,11 @@ static void lay_out(const tk_conv2d_s8_dsp_params *p, const int8_t *x, int32_t f
                     uint32_t *words) {
     const tk_patch_s8_params *w = &p->window;
     const int32_t row = first / w->output_width, column = first - row * w->output_width;
-    const int32_t left = column * w->stride_width - w->pad_left;
-    if (count == 3 && p->together == w->kernel_width && left >= 0 && column + 3 <= w->output_width &&
+    const int32_t top = row * w->stride_height - w->pad_top, left = column * w->stride_width - w->pad_left;
+    if (count == 3 && p->together == w->kernel_width && column + 3 <= w->output_width && top >= 0 &&
+        left >= 0 && top + (w->kernel_height - 1) * w->dilation_height < w->input_height &&
         left + 2 * w->stride_width + w->kernel_width <= w->input_width) {
-        lay_out_inside(p, x, row * w->stride_height - w->pad_top, left, words);
+        lay_out_inside(p, x + (top * w->input_width + left) * w->channels, words);
     } else {
         lay_out_anywhere(p, x, first, count, words);
     }

@@ -1,7 +1,7 @@
 /* tk_conv2d_s8_dsp.h - 2-D convolution, channels last, of one or more groups.
  *
  * x          [input_height][input_width][channels]               int8
- * scratch    3 * 8 * matrix.block.units + 3 * kernel_width * depth bytes, a third for fewer than three outputs;
+ * scratch    3 * 8 * matrix.block.units + 3 * kernel_width * depth bytes, a third for fewer than three pixels;
  *            aligned to 4
  * out        [output_height][output_width][groups * matrix.channels]  int8; may overlap x where no value is
  *            overwritten that is still to be read: with one group, three pixels' values are read before
@@ -13,8 +13,8 @@
  * matrix     of the first group; the others' weights and outputs follow. A kernel row's weights, kernel_width
  *            * depth of each channel, lie in the order of tk_widen_tile_s8_dsp.h
  *
- * Taps on padding hold zero_point, which makes the zero point folded into the bias exact everywhere. Strides and
- * dilations >= 1, paddings >= 0. The arithmetic is tk_block_s8_dsp.h's. Reentrant; libc: memcpy, memset.
+ * Taps on padding hold zero_point, which makes the zero point folded into the bias exact everywhere. Strides
+ * and dilations >= 1, paddings >= 0. The arithmetic is tk_block_s8_dsp.h's. Reentrant; libc: memcpy, memset.
  */
 #ifndef TK_CONV2D_S8_DSP_H
 #define TK_CONV2D_S8_DSP_H

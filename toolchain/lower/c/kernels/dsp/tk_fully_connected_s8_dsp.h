@@ -1,4 +1,5 @@
-/* tk_fully_connected_s8_dsp.h - rows of values times a constant matrix; also a 1x1 convolution without stride.
+/* tk_fully_connected_s8_dsp.h - rows of values times a constant matrix; also a 1x1 convolution without
+ * stride.
  *
  * x          [rows][depth]            int8
  * scratch    3 * 8 * matrix.block.units bytes, a third of them for fewer than three rows; aligned to 4
@@ -6,8 +7,8 @@
  * backwards  1: the last rows come first, 0: the first
  * low, high  codes that the outputs are cut to
  *
- * Three rows at a time, then single ones. Rows are read whole before their outputs are written, so that out may
- * lie over x wherever no row still to be read is overwritten: with start on start, going forwards where
+ * Three rows at a time, then single ones. Rows are read whole before their outputs are written, so that out
+ * may lie over x wherever no row still to be read is overwritten: with start on start, going forwards where
  * channels <= depth and backwards where channels >= depth. The arithmetic is tk_block_s8_dsp.h's.
  * Reentrant; libc: memcpy.
  */

@@ -42,7 +42,8 @@ static void three_rows(const int32_t *weight, const int16_t *const x[], int32_t 
     total[2] = sum2;
 }
 
-void tk_matrix_s16_dsp(const tk_matrix_s16_dsp_params *p, const int16_t *const x[], int32_t rows, int16_t *out) {
+void tk_matrix_s16_dsp(const tk_matrix_s16_dsp_params *p, const int16_t *const x[], int32_t rows,
+                       int16_t *out) {
     const int32_t *weight = p->weight;
     for (int32_t c = 0; c < p->channels; c += 2, weight += (p->depth + 1) / 2) {
         sums total[3];

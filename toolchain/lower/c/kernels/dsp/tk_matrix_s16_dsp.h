@@ -23,6 +23,7 @@ typedef struct {
     tk_output_s16_params output;
 } tk_matrix_s16_dsp_params;
 
-void tk_matrix_s16_dsp(const tk_matrix_s16_dsp_params *p, const int16_t *const x[], int32_t rows, int16_t *out);
+void tk_matrix_s16_dsp(const tk_matrix_s16_dsp_params *p, const int16_t *const x[], int32_t rows,
+                       int16_t *out);
 
 #endif

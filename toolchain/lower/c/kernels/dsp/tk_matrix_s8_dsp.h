@@ -5,8 +5,8 @@
  * words    one patch as tk_row_s8_dsp.h takes it, or three as tk_tile_s8_dsp.h does; aligned to 4
  * patches  1 or 3
  * out      int8; pitch in bytes, at least `channels`; may not overlap words
- * block    channels / 2 pairs; where channels are odd, one pair more lies behind them: the last channel and one
- *          of zeros
+ * block    channels / 2 pairs; where channels are odd, one pair more lies behind them: the last channel and
+ *          one of zeros
  *
  * The arithmetic is tk_block_s8_dsp.h's. Reentrant; no libc.
  */

@@ -2,7 +2,7 @@
 
 #ifdef TK_DSP_ASSEMBLY
 
-/* r0 patch, r1 weight, r2 turns left; r3-r6 values, r7-r10 words of weights; r11 sum 256 * B + A, r12 sum A. */
+/* r0 patch, r1 weight, r2 turns left; r3-r6 values, r7-r10 words of weights; r11 sum 256 * B + A, r12 A. */
 #define WORD(x, w)                                                                                           \
     "smlad r11, " x ", " w ", r11\n\t"                                                                       \
     "sxtb16 " w ", " w "\n\t"                                                                                \
@@ -18,8 +18,8 @@
     "asr r7, r7, r4\n\t"                                                                                     \
     "ssat r7, #8, r7\n\t"
 
-/* On the stack: 0 output record, 4 out, 8 its end, 16 patch, 20 turns, 24 where to begin a pair, 28 where in the
- * unrolled units to begin. */
+/* On the stack: 0 output record, 4 out, 8 its end, 16 patch, 20 turns, 24 where to begin a pair, 28 where in
+ * the unrolled units to begin. */
 TK_DSP_ASSEMBLY void tk_row_s8_dsp(TK_DSP_REGISTER const tk_block_s8_dsp *block,
                                    TK_DSP_REGISTER const uint32_t *patch, TK_DSP_REGISTER int8_t *out) {
     __asm__(
@@ -29,7 +29,7 @@ TK_DSP_ASSEMBLY void tk_row_s8_dsp(TK_DSP_REGISTER const tk_block_s8_dsp *block,
         "ldmia r0, {r4, r5, r6, r7}\n\t"
         "add r7, r2, r7, lsl #1\n\t"
         "str r7, [sp, #8]\n\t"
-        /* Two units at a time: units / 2 + 3 >> 2 turns of four, less what is skipped; an odd unit goes first. */
+        /* Two units at a time: units / 2 + 3 >> 2 turns of four, less what is skipped; an odd unit first. */
         "lsrs r7, r6, #1\n\t"
         "ite cs\n\t"
         "adrcs r8, 2f\n\t"

@@ -7,8 +7,8 @@
  * returns the word after the last
  *
  * Of four values the first two words hold numbers 0 and 2, then 1 and 3; of what is left over at the end two
- * values make a word, and a last one makes a word whose high half is arbitrary. 13 instructions for 12 values.
- * Reentrant; libc: memcpy.
+ * values make a word, and a last one makes a word whose high half is arbitrary. 13 instructions for 12
+ * values. Reentrant; libc: memcpy.
  */
 #ifndef TK_WIDEN_TILE_S8_DSP_H
 #define TK_WIDEN_TILE_S8_DSP_H
