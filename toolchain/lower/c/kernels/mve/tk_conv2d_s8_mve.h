@@ -7,7 +7,8 @@
  *          tk_rows_s8_mve.h
  *
  * Rows of outputs in strips of `strip` pixels, in ascending order: the output may lie over what no later
- * strip reads; where windows are taken from x itself, not over what the strip reads either. Reentrant; no libc.
+ * strip reads; where windows are taken from x itself, not over what the strip reads either. Reentrant; no
+ * libc.
  */
 #ifndef TK_CONV2D_S8_MVE_H
 #define TK_CONV2D_S8_MVE_H

@@ -14,9 +14,9 @@ typedef struct {
     tk_depthwise_tiles_s8_mve_job job;
 } run;
 
-static void fill(const run *r, int8_t *to, int32_t bytes) {
+static void fill(const tk_window_s8_mve *window, int8_t *to, int32_t bytes) {
     const tk_pieces_s8_mve piece = {.to = to, .run = bytes, .count = bytes > 0};
-    tk_fill_pieces_s8_mve(&piece, r->p->window.zero_point);
+    tk_fill_pieces_s8_mve(&piece, window->zero_point);
 }
 
 /* The strip's outputs of the job's groups. pitch: bytes between neighbouring pixels of the output. Of an odd
@@ -113,8 +113,8 @@ static void run_strip(run *r, const int8_t *x, int32_t row, int32_t column, int8
     r->words.to = words + inside.begin * 64;
     r->words.count = inside.end - inside.begin;
     find_rows(r, x, row * window->stride_height - window->pad_top, left + inside.begin);
-    fill(r, words, inside.begin * 64);
-    fill(r, words + inside.end * 64, (columns - inside.end) * 64);
+    fill(window, words, inside.begin * 64);
+    fill(window, words + inside.end * 64, (columns - inside.end) * 64);
     run_channels(r, words, words + columns * 64, out0,
                  out0 + (below ? window->output_width * window->channels : 0));
 }
@@ -134,7 +134,7 @@ void tk_depthwise_s8_mve(const tk_depthwise_s8_mve_params *p, const int8_t *x, i
         const int32_t tap = column < p->window.kernel_width ? column : 0;
         r.job.lane[column] = (uint32_t)(tap * p->window.dilation_width * 64);
     }
-    fill(&r, scratch, 16);
+    fill(&p->window, scratch, 16);
     for (int32_t row = 0; row < p->window.output_height; row += rows) {
         for (int32_t column = 0; column < p->window.output_width; column += p->window.strip) {
             run_strip(&r, x, row, column, scratch + 16, out);

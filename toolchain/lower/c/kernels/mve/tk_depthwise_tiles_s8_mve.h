@@ -40,8 +40,8 @@ typedef void tk_depthwise_tiles_s8_mve(const tk_depthwise_tiles_s8_mve_job *job)
 
 /* Both in assembly: r1 the stream, r3 and r5 the outputs, r7 tiles left, r9 x_step, r11 out_step; sums in r0
  * r2 r4 r6 and r8 r10 r12 lr. q2 bias, q3 addresses of the window's words, q4 multiplier, q5 shift, q6 low,
- * q7 high. On the stack: 0 zero_point, 4 exact, 8 groups left, 12 tiles, 16 q3 at the row's start, 32 a spill,
- * 48 out0 and 52 out1 at the row's start.
+ * q7 high. On the stack: 0 zero_point, 4 exact, 8 groups left, 12 tiles, 16 q3 at the row's start, 32 a
+ * spill, 48 out0 and 52 out1 at the row's start.
  *
  * first: what begins a tile;  channels: their sums;  last: what follows them, with the bias in q2 at the end
  */
