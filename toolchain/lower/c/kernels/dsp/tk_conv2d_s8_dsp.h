@@ -1,7 +1,7 @@
 /* tk_conv2d_s8_dsp.h - 2-D convolution, channels last, of one or more groups.
  *
  * x          [input_height][input_width][channels]               int8
- * scratch    3 * 8 * matrix.block.units + 3 * kernel_width * depth bytes, a third for fewer than three pixels;
+ * scratch    3 * 8 * matrix.block.units + 3 * kernel_width * depth bytes, a third below three pixels;
  *            aligned to 4
  * out        [output_height][output_width][groups * matrix.channels]  int8; may overlap x where no value is
  *            overwritten that is still to be read: with one group, three pixels' values are read before
