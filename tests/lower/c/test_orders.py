@@ -11,9 +11,10 @@ import pytest
 
 from tests import op_cases_int16
 from tests.c_host import compile_graphs
-from tests.many_ops import drawn
+from tests.many_ops import drawn, merged
 from tests.op_maker import Case
-from toolchain.lower.c import arrange, emit
+from toolchain.lower.c import emit
+from toolchain.lower.c.arrange import Arrangement
 from toolchain.lower.c.call import Call, Overlap
 from toolchain.lower.c.lifetimes import Span, operand_rules, orders
 from toolchain.lower.c.machine import ROOMS, Machine
@@ -26,6 +27,8 @@ from toolchain.runtime import reference
 
 CORES = ("", *{rooms: isa for isa, rooms in ROOMS.items()}.values())
 CASES = 90
+TOGETHER = 40
+"""Trials in one graph."""
 Trial = tuple[Case, Call, str, int]
 """A case, the call that does it, an operand, start of the output - start of that operand."""
 
@@ -59,46 +62,51 @@ def outermost(case: Case, order: Call) -> Iterator[tuple[str, int]]:
                 yield name, distance
 
 
-def plan_of(trial: Trial) -> Plan:
-    """The operand, its output, then all else, apart."""
-    case, call, operand, distance = trial
-    graph, op = case.graph, case.graph.ops[0]
-    start = max(0, -distance)
-    spans = [_span(graph, operand, start), _span(graph, op.name, start + distance)]
-    end = max(s.offset + s.bytes for s in spans)
-    for name in graph.inputs:
+def side_by_side(tried: list[Trial]) -> tuple[Arrangement, dict[str, np.ndarray]]:
+    """One graph of all, each with its operand and output at their distance and all else apart; its feeds."""
+    graph, feeds = merged([case for case, *_ in tried], "trials")
+    spans, calls, end = [], {}, 0
+    for i, (case, call, operand, distance) in enumerate(tried):
+        placed, end = places(case, call, operand, distance, -(-end // 16) * 16)
+        spans += [Span(f"{i}.{name}", f"{i}.{name}", start, size, 0, 0) for name, start, size in placed]
+        names = tuple(f"{i}.{name}" for name in call.operands)
+        calls[f"{i}.y"] = [replace(call, operands=names)]
+    offsets = {span.name: span.offset for span in spans}
+    plan = Plan(offsets, lay_out(graph), tuple(spans), (Region("arena", 0, end),), (0,), "", ())
+    return Arrangement(graph, calls, plan), feeds
+
+
+def places(case: Case, call: Call, operand: str, distance: int,
+           base: int) -> tuple[list[tuple[str, int, int]], int]:
+    """(name, start, bytes) of one trial's tensors and scratch, from `base` on; the end."""
+    size = {name: byte_size(case.graph.tensors[name]) for name in (*case.graph.inputs, "y")}
+    start = base + max(0, -distance)
+    placed = [(operand, start, size[operand]), ("y", start + distance, size["y"])]
+    end = max(start + count for _, start, count in placed)
+    for name in case.graph.inputs:
         if name != operand:
-            spans.append(_span(graph, name, end))
-            end += byte_size(graph.tensors[name])
-        end += end % 2
+            end += end % 2
+            placed.append((name, end, size[name]))
+            end += size[name]
     scratch = -(-end // 16) * 16
-    spans.append(Span(f"{op.name}.scratch", "", scratch, call.scratch_bytes, 0, 0))
-    return Plan({s.name: s.offset for s in spans}, lay_out(graph), tuple(spans),
-                (Region("arena", 0, scratch + call.scratch_bytes),), (0,), "", ())
-
-
-def _span(graph, name: str, offset: int) -> Span:
-    return Span(name, name, offset, byte_size(graph.tensors[name]), 0, 0)
+    return [*placed, ("y.scratch", scratch, call.scratch_bytes)], scratch + call.scratch_bytes
 
 
 @pytest.mark.parametrize("isa", CORES)
 def test_codes_stay_the_same_at_the_outermost_distances(isa, tmp_path, monkeypatch):
     tried = [*trials(Machine(isa))]
     assert len(tried) > 100
-    waiting = iter(tried)
-
-    def forced(graph, calls, layout, rooms):
-        forced.trial = next(waiting)
-        return plan_of(forced.trial)
-
-    monkeypatch.setattr(arrange, "plan_arena", forced)
-    monkeypatch.setattr(arrange, "in_order", lambda graph, calls, plan: {"y": [forced.trial[1]]})
-    models = compile_graphs([case.graph for case, *_ in tried], tmp_path,
-                            ("-O0", "-fsanitize=alignment", "-fno-sanitize-recover=all"), Machine(isa))
-    wrong = [(case.name, call.kernel, operand, distance)
-             for (case, call, operand, distance), model in zip(tried, models, strict=True)
-             if not np.array_equal(model.in_arena().run(case.feeds)["y"],
-                                   reference.run(case.graph, case.feeds)["y"])]
+    groups = [tried[first:first + TOGETHER] for first in range(0, len(tried), TOGETHER)]
+    made = [side_by_side(group) for group in groups]
+    waiting = iter(made)
+    monkeypatch.setattr(emit, "arrange", lambda *_: next(waiting)[0])
+    models = compile_graphs([arranged.graph for arranged, _ in made], tmp_path, machine=Machine(isa))
+    wrong = []
+    for group, (_, feeds), model in zip(groups, made, models, strict=True):
+        codes = model.in_arena().run(feeds)
+        wrong += [(case.name, call.kernel, operand, distance)
+                  for i, (case, call, operand, distance) in enumerate(group)
+                  if not np.array_equal(codes[f"{i}.y"], reference.run(case.graph, case.feeds)["y"])]
     assert wrong == []
 
 
