@@ -5,8 +5,8 @@
  * x        [window.input_height][window.input_width][window.channels]      int8
  * out      [window.output_height][window.output_width][window.channels]    int8; may not overlap x
  * scratch  [kernel_height][kernel_width][window.channels]                  int8
- * weight   [kernel_height][kernel_width][(window.channels + 1) / 2]        a byte for w[c], in its low bits, and
- *          w[c + 1], both in [-8, 7]
+ * weight   [kernel_height][kernel_width][(window.channels + 1) / 2]        a byte for w[c], in its low bits,
+ *          and w[c + 1], both in [-8, 7]
  * output   per channel, see tk_output_s8.h
  *
  * Padding as in tk_conv2d_s8.h. Four channels at a time. Reentrant; libc: memcpy, memset.

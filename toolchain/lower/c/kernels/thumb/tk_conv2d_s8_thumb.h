@@ -5,7 +5,8 @@
  * scratch  the matrix's, then [2][matrix.depth] int8; aligned to 4
  *
  * Windows are laid out by tk_patch_s8.h and read whole before their outputs are written. In the matrix, k
- * counts a window's taps and channels. Arithmetic as in tk_matrix_s8_thumb.h. Reentrant; libc: memcpy, memset.
+ * counts a window's taps and channels. Arithmetic as in tk_matrix_s8_thumb.h. Reentrant; libc: memcpy,
+ * memset.
  */
 #ifndef TK_CONV2D_S8_THUMB_H
 #define TK_CONV2D_S8_THUMB_H
