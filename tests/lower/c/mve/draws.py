@@ -42,6 +42,8 @@ class Draw:
         room = [size + int(self.rng.integers(1, most)) for size, most in zip(reach, largest, strict=True)]
         attrs = {"dilation": dilation, "stride": self.pick((1, 1), (1, 1), (2, 2), (1, 2), (3, 1)),
                  "pads": same if self.pick(True, False) else tuple(self.rng.integers(0, 3, 4).tolist())}
+        if sizes[1] == 1 and self.pick(True, False):
+            room[1], attrs["pads"] = 1, (*attrs["pads"][:2], 0, 0)
         return attrs, tuple(room)
 
 
@@ -57,7 +59,7 @@ def convolution(number: int) -> Graph:
 
 def depthwise(number: int) -> Graph:
     draw = Draw("depthwise", number)
-    kernel = tuple(draw.rng.integers(1, 5, 2).tolist()) if draw.pick(True, False) else (3, 3)
+    kernel = draw.pick((3, 3), (3, 3), tuple(draw.rng.integers(1, 5, 2).tolist()), (5, 5), (1, 7), (9, 1))
     channels = draw.pick(*CHANNELS[1:])
     attrs, room = draw.window(kernel, (7, 45 if channels < 9 else 9))
     x = draw.net.codes_in("x", 1, *room, channels, zero_point=draw.pick(*ZERO_POINTS))

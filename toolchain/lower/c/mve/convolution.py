@@ -5,14 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.lower.c.call import Call, Overlap, Value
-from toolchain.lower.c.mve.streams import chunks, codes, fits, matrix_stream, window_params
-from toolchain.lower.c.overlap import ascending, descending, row_steps, window_starts
+from toolchain.lower.c.call import Call, Value
+from toolchain.lower.c.mve.streams import chunks, codes, fits, in_a_row, matrix_stream, window_params
+from toolchain.lower.c.mve.strips import counts, layout_work, scratch_bytes, strip_of, strips_overlap
+from toolchain.lower.c.overlap import ascending, descending, row_steps
 
-STRIP_BYTES = 1024
-"""Of scratch that a strip of windows should take at most."""
-LONGEST_STRIP = 16
-"""Output pixels that are laid out at once; more gain nothing."""
 MOST_CHANNELS = 2**15
 """Outputs from here on do not fit their parameter."""
 
@@ -51,48 +48,16 @@ def _matrix(matrix: Mapping[str, Value], weight: np.ndarray, group: int) -> dict
 
 def conv2d(call: Call) -> Call | None:
     """tk_conv2d_s8."""
-    window, matrix = call.params["window"], call.params["matrix"]
+    window, matrix = in_a_row(call.params["window"]), call.params["matrix"]
     if not fits(window) or matrix["channels"] >= MOST_CHANNELS:
         return None
     taps = (window["kernel_height"], window["kernel_width"], window["channels"])
     weight = matrix["weight"].data
     weight = weight.reshape(-1, *taps).transpose(0, 2, 1, 3).reshape(weight.shape)
-    strip = _strip(window)
+    strip = strip_of(window)
     params = {"window": window_params(window, strip), "matrix": _matrix(matrix, weight, 4)}
-    return Call("tk_conv2d_s8_mve", call.operands, params, _columns(window, strip) * _column(window),
-                overlaps=(_overlap(window, matrix["channels"], strip),), work=_window_work(params))
-
-
-def _columns(window: Mapping[str, int], count: int) -> int:
-    """Of x that are laid out for `count` neighbouring output pixels: shared where they are not dilated."""
-    if window["dilation_width"] > 1:
-        return count * window["kernel_width"]
-    return (count - 1) * window["stride_width"] + window["kernel_width"]
-
-
-def _column(window: Mapping[str, int]) -> int:
-    """Bytes of a column of a window."""
-    return window["kernel_height"] * window["channels"]
-
-
-def _strip(window: Mapping[str, int]) -> int:
-    """Output pixels at once: an even number unless that is all, and as even as they come."""
-    width = window["output_width"]
-    most = max((count for count in range(2, LONGEST_STRIP + 1, 2)
-                if _columns(window, count) * _column(window) <= STRIP_BYTES), default=2)
-    strips = -(-width // most)
-    return min(width, -(-width // strips) + 1 & ~1)
-
-
-def _overlap(window: Mapping[str, int], channels: int, strip: int) -> Overlap:
-    """A strip's windows are laid out before its outputs are written, unless they are rows of x itself."""
-    shape = window["output_height"], window["output_width"]
-    reads = window_starts(window).reshape(shape)[:, ::strip].ravel()
-    writes = np.arange(1, shape[0] * shape[1] + 1).reshape(shape) * channels
-    ends = np.concatenate([writes[:, strip - 1:-1:strip], writes[:, -1:]], axis=1).ravel()
-    if window["kernel_height"] > 1:
-        reads = np.append(reads[1:], max(reads[-1], ends[-1]))
-    return ascending(reads, ends)
+    return Call("tk_conv2d_s8_mve", call.operands, params, scratch_bytes(window, strip),
+                overlaps=(strips_overlap(window, matrix["channels"], strip),), work=_window_work(params))
 
 
 def _work(matrix: Mapping[str, Value], pixels: int, runs: int) -> dict[str, int]:
@@ -113,11 +78,8 @@ def _row_work(matrix: Mapping[str, Value]) -> dict[str, int]:
 
 
 def _window_work(params: Mapping[str, Value]) -> dict[str, int]:
-    """_work's, and: lines: of columns laid out for a strip;  pieces, vectors: moved for them."""
+    """_work's and layout_work's."""
     window = params["window"]
-    rows, width, strip = window["output_height"], window["output_width"], window["strip"]
-    counts = [min(strip, width - first) for first in range(0, width, strip)]
-    lines, pairs = rows * window["kernel_height"], rows * sum(-(-count // 2) for count in counts)
-    pieces = lines * sum(_columns(window, count) for count in counts)
-    return {**_work(params["matrix"], 2 * pairs, rows * len(counts)), "pieces": pieces,
-            "lines": lines * len(counts), "vectors": pieces * chunks(window["channels"])}
+    rows, strips = window["output_height"], counts(window)
+    pairs = rows * sum(-(-count // 2) for count in strips)
+    return {**_work(params["matrix"], 2 * pairs, rows * len(strips)), **layout_work(window)}

@@ -1,32 +1,68 @@
-"""Depthwise convolutions for MVE: words of four rows, a window one gather of four words."""
+"""Depthwise convolutions for MVE.
+
+Windows up to 4x4: words of four rows are laid out, and a window is one gather of four words. Others: tap by
+tap.
+"""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from toolchain.lower.c.call import Call, Overlap, Value
-from toolchain.lower.c.mve.streams import codes, fits, stream, window_params
+from toolchain.lower.c.mve.streams import codes, fits, in_a_row, stream, window_params
+from toolchain.lower.c.mve.strips import counts, layout_work, scratch_bytes, strip_of, strips_overlap
 from toolchain.lower.c.overlap import ascending, window_starts
 
 COLUMN = 64
 """Bytes of words for a column of 16 channels."""
+EVEN_FIRST = (0, 2, 4, 6, 1, 3, 5, 7)
+"""Channels as their sums lie in two vectors."""
+STRUCT = "tk_depthwise_s8_mve_params"
 MOST_COLUMNS = 18
 """Laid out at once: 16 output pixels of a 3x3 window."""
 
 
 def depthwise_conv2d(call: Call) -> Call | None:
-    """tk_depthwise_conv2d_s8, of windows up to 4x4."""
-    window, output = call.params["window"], call.params["output"]
-    if window["kernel_height"] > 4 or window["kernel_width"] > 4 or not fits(window):
+    """tk_depthwise_conv2d_s8."""
+    window, height = in_a_row(call.params["window"]), call.params["window"]["kernel_height"]
+    if not fits(window):
         return None
-    rows, strip = _rows(window), _strip(window)
-    if not strip:
-        return None
+    weight = call.params["weight"].data[0]
+    if height != window["kernel_height"]:
+        weight = weight.transpose(1, 0, 2)
+    small = window["kernel_height"] <= 4 and window["kernel_width"] <= 4 and _strip(window) > 0
+    return (_by_words if small else _by_taps)(call, window, weight)
+
+
+def _by_words(call: Call, window: Mapping[str, int], weight: np.ndarray) -> Call:
+    """Windows up to 4x4."""
+    output, rows, strip = call.params["output"], _rows(window), _strip(window)
     params = {"window": window_params(window, strip), **codes(output),
-              "stream": stream(_words(call.params["weight"].data[0]), output, 4)}
+              "stream": stream(_words(weight), output, 4)}
     kernel = f"tk_depthwise_{'rows' if rows == 2 else 'columns'}_s8_mve"
-    return Call(kernel, call.operands, params, _scratch(window, strip), struct="tk_depthwise_s8_mve_params",
+    return Call(kernel, call.operands, params, _scratch(window, strip), struct=STRUCT,
                 overlaps=(_overlap(window, rows, strip),), work=_work(params, rows))
+
+
+def _by_taps(call: Call, window: Mapping[str, int], weight: np.ndarray) -> Call:
+    """Any windows."""
+    output, strip, taps = call.params["output"], strip_of(window), _taps(weight)
+    params = {"window": window_params(window, strip), **codes(output),
+              "stream": stream(taps, output, 8, EVEN_FIRST)}
+    pixels = window["output_height"] * window["output_width"]
+    work = {"taps": pixels * taps.size // 2, "groups": pixels * len(taps), "pixels": pixels, "calls": 1}
+    return Call("tk_depthwise_taps_s8_mve", call.operands, params, scratch_bytes(window, strip),
+                struct=STRUCT, overlaps=(strips_overlap(window, window["channels"], strip),),
+                work={**work, **layout_work(params["window"])})
+
+
+def _taps(weight: np.ndarray) -> np.ndarray:
+    """[groups, 2 * taps] int32 of weights [kh, kw, channels]: eight channels of a tap, column by column."""
+    height, width, channels = weight.shape
+    full = np.zeros((width, height, -(-channels // 8) * 8), np.int8)
+    full[:, :, :channels] = weight.transpose(1, 0, 2)
+    groups = full.reshape(height * width, -1, 8).transpose(1, 0, 2)
+    return np.ascontiguousarray(groups).reshape(len(groups), -1).view("<i4")
 
 
 def _rows(window: Mapping[str, int]) -> int:
@@ -78,10 +114,9 @@ def _work(params: Mapping[str, Value], rows: int) -> dict[str, int]:
     columns: of words;  odd: strips whose channels are no multiple of 4
     """
     window = params["window"]
-    bands, channels, strip = -(-window["output_height"] // rows), window["channels"], window["strip"]
-    counts = [min(strip, window["output_width"] - first) for first in range(0, window["output_width"], strip)]
-    strips, groups, blocks = bands * len(counts), -(-channels // 4), -(-channels // 16)
-    tiles = bands * groups * sum(count if rows == 2 else -(-count // 2) for count in counts)
+    bands, channels, widths = -(-window["output_height"] // rows), window["channels"], counts(window)
+    strips, groups, blocks = bands * len(widths), -(-channels // 4), -(-channels // 16)
+    tiles = bands * groups * sum(count if rows == 2 else -(-count // 2) for count in widths)
     return {"tiles": tiles, "exact": tiles * params["exact"], "groups": strips * groups,
-            "blocks": strips * blocks, "columns": bands * blocks * sum(_columns(window, n) for n in counts),
+            "blocks": strips * blocks, "columns": bands * blocks * sum(_columns(window, n) for n in widths),
             "strips": strips, "odd": strips * (channels % 4 != 0), "calls": 1}

@@ -1,6 +1,6 @@
 """Weights and what makes codes of sums, packed in the one order that MVE kernels read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -28,15 +28,29 @@ def matrix_stream(weight: np.ndarray, output: Mapping[str, Value], group: int) -
     return stream(words, output, group)
 
 
-def stream(words: np.ndarray, output: Mapping[str, Value], group: int) -> Array:
-    """words: [groups, ...] int32 of weights; after each group its bias, shift and multiplier."""
-    last = [_grouped(output[name].data, group) for name in ("bias", "shift", "multiplier")]
+def stream(words: np.ndarray, output: Mapping[str, Value], group: int, order: Sequence[int] = ()) -> Array:
+    """words: [groups, ...] int32 of weights; after each group its bias, shift and multiplier.
+
+    order: of a group's channels there
+    """
+    order = [*order] or [*range(group)]
+    last = [_grouped(output[name].data, group)[:, order] for name in ("bias", "shift", "multiplier")]
     return Array("stream", np.concatenate([words, *last], axis=1).astype(np.int32).ravel())
 
 
 def window_params(window: Mapping[str, int], strip: int) -> dict[str, int]:
     """tk_window_s8_mve."""
     return {**window, "strip": strip}
+
+
+def in_a_row(window: Mapping[str, int]) -> Mapping[str, int]:
+    """The window as it is, or of one column the same as of one row: the bytes lie the same way."""
+    names = ("input_width", "output_width", "kernel_width")
+    if window["pad_left"] or any(window[name] > 1 for name in names):
+        return window
+    turned = {name.replace("height", "width"): value for name, value in window.items() if "height" in name}
+    column = {name.replace("width", "height"): value for name, value in window.items() if "width" in name}
+    return {**window, **turned, **column, "pad_left": window["pad_top"], "pad_top": 0}
 
 
 def fits(window: Mapping[str, int]) -> bool:
