@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.device.test_qemu import random_feeds
-from tests.lower.c.test_patches import wide_net
+from tests.lower.c.arena.test_patches import wide_net
 from toolchain.device import qemu
 from toolchain.device.firmware import build_firmware
 from toolchain.errors import BadConfig

@@ -12,7 +12,7 @@ from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.ops import OPS, graph_macs
-from toolchain.lower.c.memory import Plan, plan_arena
+from toolchain.lower.c.arena.plan import Plan, plan_arena
 from toolchain.profile import Format, TargetProfile
 from toolchain.recipe import CConfig
 

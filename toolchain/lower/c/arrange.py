@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph
-from toolchain.lower.c.lifetimes import Calls
+from toolchain.lower.c.arena.lifetimes import Calls
+from toolchain.lower.c.arena.patches import BANDS, choices, runs
+from toolchain.lower.c.arena.plan import Plan, in_order, plan_arena
+from toolchain.lower.c.arena.views import Layout, lay_out
 from toolchain.lower.c.machine import Machine
-from toolchain.lower.c.memory import Plan, in_order, plan_arena
-from toolchain.lower.c.orders import overlapping
-from toolchain.lower.c.patches import BANDS, choices, runs
+from toolchain.lower.c.portable.orders import overlapping
 from toolchain.lower.c.variants import choose
-from toolchain.lower.c.views import Layout, lay_out
 
 BESIDES = 2304
 """Bytes of RAM that a firmware takes besides the arena: 2,048 are set aside for the stack."""

@@ -9,23 +9,23 @@ from toolchain.errors import Unsupported
 from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import APART, OPS, graph_macs
-from toolchain.lower.c import arithmetic, elementwise, movement, pack, taking
-from toolchain.lower.c.arena_map import arena_map
+from toolchain.lower.c.arena.arena_map import arena_map
+from toolchain.lower.c.arena.plan import Plan
+from toolchain.lower.c.arena.views import Layout
 from toolchain.lower.c.arrange import arrange
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
-from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
-from toolchain.lower.c.views import Layout
+from toolchain.lower.c.portable import arithmetic, elementwise, movement, taking, weighted
 from toolchain.lower.dead_channels import without_dead_channels
 from toolchain.lower.tflite_border import with_border
 from toolchain.measurement import ArenaMap
 
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
-    "conv2d": pack.conv2d,
-    "depthwise_conv2d": pack.depthwise_conv2d,
-    "transpose_conv2d": pack.transpose_conv2d,
-    "fully_connected": pack.fully_connected,
+    "conv2d": weighted.conv2d,
+    "depthwise_conv2d": weighted.depthwise_conv2d,
+    "transpose_conv2d": weighted.transpose_conv2d,
+    "fully_connected": weighted.fully_connected,
     "add": elementwise.binary,
     "sub": elementwise.binary,
     "mul": elementwise.binary,

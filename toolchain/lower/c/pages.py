@@ -12,11 +12,11 @@ import numpy as np
 import toolchain
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
+from toolchain.lower.c.arena.plan import Plan
+from toolchain.lower.c.arena.views import byte_size
 from toolchain.lower.c.call import C_TYPE, Call, array_text
-from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.names import identifier, literal, plain
 from toolchain.lower.c.steps import PrintedCall, Printer, memory_name, port_names
-from toolchain.lower.c.views import byte_size
 
 ROOM = Path(__file__).parent
 WIDTH = 108

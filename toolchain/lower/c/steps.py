@@ -7,10 +7,10 @@ import numpy as np
 
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import op_macs
+from toolchain.lower.c.arena.plan import Plan
+from toolchain.lower.c.arena.views import byte_size
 from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
-from toolchain.lower.c.memory import Plan
 from toolchain.lower.c.names import Symbols, plain
-from toolchain.lower.c.views import byte_size
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from toolchain.lower.c.call import Array, Call
 from toolchain.lower.c.dsp.matrix16 import LARGEST_SUM
-from toolchain.lower.c.orders import overlapping
+from toolchain.lower.c.portable.orders import overlapping
 
 
 def depthwise_conv2d(call: Call) -> Call | None:

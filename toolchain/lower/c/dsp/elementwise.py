@@ -4,8 +4,8 @@ import numpy as np
 
 from toolchain.lower.c.affine import CODES, affine_form
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.orders import overlapping
-from toolchain.lower.c.runs import rows_of
+from toolchain.lower.c.portable.orders import overlapping
+from toolchain.lower.c.rows import rows_of
 
 SHARE_BITS = 29
 """Below the point of tk_weighted_sum_s8_dsp.h's weights, which 256 * code / 2**16 leaves 21 of."""

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import window_starts
 from toolchain.lower.c.call import Call, Overlap, Value
 from toolchain.lower.c.dsp.block import packed_block
-from toolchain.lower.c.overlap import window_starts
 
 TILE = 3
 """Patches that are multiplied at once."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Array, Call, Value
 from toolchain.lower.c.dsp.matrix import TILE, step_ends
-from toolchain.lower.c.overlap import ascending, window_starts
 
 LARGEST_SUM = 2**16 - 1
 """Of a channel's weights, without their signs: times -2^15 it fits 32 bits."""

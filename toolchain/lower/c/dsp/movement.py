@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import prod
 
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.orders import overlapping
+from toolchain.lower.c.portable.orders import overlapping
 
 MOST_PIXELS = 256
 """Codes whose sum fits a half of a word."""

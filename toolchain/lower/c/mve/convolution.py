@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending, descending, row_steps
 from toolchain.lower.c.call import Call, Value
 from toolchain.lower.c.mve.streams import chunks, codes, fits, in_a_row, matrix_stream, window_params
 from toolchain.lower.c.mve.strips import counts, layout_work, scratch_bytes, strip_of, strips_overlap
-from toolchain.lower.c.overlap import ascending, descending, row_steps
 
 MOST_CHANNELS = 2**15
 """Outputs from here on do not fit their parameter."""

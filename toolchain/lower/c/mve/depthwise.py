@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Call, Overlap, Value
 from toolchain.lower.c.mve.streams import codes, fits, in_a_row, stream, window_params
 from toolchain.lower.c.mve.strips import counts, layout_work, scratch_bytes, strip_of, strips_overlap
-from toolchain.lower.c.overlap import ascending, window_starts
 
 COLUMN = 64
 """Bytes of words for a column of 16 channels."""

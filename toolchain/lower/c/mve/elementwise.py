@@ -2,8 +2,8 @@
 
 from toolchain.lower.c.affine import BITS, CODES, affine_form
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.orders import overlapping
-from toolchain.lower.c.runs import rows_of
+from toolchain.lower.c.portable.orders import overlapping
+from toolchain.lower.c.rows import rows_of
 
 NEAR = 2
 """How far beside its value a weight is sought."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Overlap
 from toolchain.lower.c.mve.streams import chunks
-from toolchain.lower.c.overlap import ascending, window_starts
 
 STRIP_BYTES = 1024
 """Of scratch that a strip of windows should take at most."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.overlap import ascending
 from toolchain.lower.c.scalar.output import short_output
 
 TILE = 4

@@ -4,8 +4,8 @@ import numpy as np
 
 from toolchain.lower.c.affine import BITS, CODES, affine_form
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.orders import overlapping
-from toolchain.lower.c.runs import rows_of
+from toolchain.lower.c.portable.orders import overlapping
+from toolchain.lower.c.rows import rows_of
 
 NEAR = 3
 """Weights of 21 bits are coarse: some beside the exact one are tried."""

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending, descending, row_steps, window_starts
 from toolchain.lower.c.call import Array, Call, Value
-from toolchain.lower.c.overlap import ascending, descending, row_steps, window_starts
 from toolchain.lower.c.scalar.output import short_output
 
 AT_ONCE = 2

@@ -8,8 +8,8 @@ from tests.lower.c.nets import Net, residual_net, two_ended_net
 from tests.lower.c.test_emit import random_feeds
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph
-from toolchain.lower.c.memory import plan_arena
-from toolchain.lower.c.views import Place, lay_out
+from toolchain.lower.c.arena.plan import plan_arena
+from toolchain.lower.c.arena.views import Place, lay_out
 from toolchain.runtime import reference
 
 SAME = {"scale": 0.05, "zero_point": 3}

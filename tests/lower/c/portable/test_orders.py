@@ -14,15 +14,15 @@ from tests.c_host import compile_graphs
 from tests.many_ops import drawn, merged
 from tests.op_maker import Case
 from toolchain.lower.c import emit
+from toolchain.lower.c.arena.lifetimes import Span, operand_rules, orders
+from toolchain.lower.c.arena.plan import Plan
+from toolchain.lower.c.arena.regions import Region
+from toolchain.lower.c.arena.views import byte_size, lay_out
 from toolchain.lower.c.arrange import Arrangement
 from toolchain.lower.c.call import Call, Overlap
-from toolchain.lower.c.lifetimes import Span, operand_rules, orders
 from toolchain.lower.c.machine import ROOMS, Machine
-from toolchain.lower.c.memory import Plan
-from toolchain.lower.c.orders import in_steps, overlapping
-from toolchain.lower.c.regions import Region
+from toolchain.lower.c.portable.orders import in_steps, overlapping
 from toolchain.lower.c.variants import candidates
-from toolchain.lower.c.views import byte_size, lay_out
 from toolchain.runtime import reference
 
 CORES = ("", *{rooms: isa for isa, rooms in ROOMS.items()}.values())

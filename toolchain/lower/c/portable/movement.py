@@ -10,11 +10,11 @@ import numpy as np
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Op, Shape
 from toolchain.ir.quant import clamp_range, quantize
-from toolchain.lower.c.axes import collapse, columns, strides
+from toolchain.lower.c.arena.views import byte_size, in_bytes
 from toolchain.lower.c.call import SUFFIX, Call
-from toolchain.lower.c.curves import require_16_bit_kernel
-from toolchain.lower.c.pack import code_range, window_sizes
-from toolchain.lower.c.views import byte_size, in_bytes
+from toolchain.lower.c.portable.axes import collapse, columns, strides
+from toolchain.lower.c.portable.curves import require_16_bit_kernel
+from toolchain.lower.c.portable.weighted import code_range, window_sizes
 from toolchain.runtime.codes import expect_same
 from toolchain.runtime.multipliers import average, ratio
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from toolchain.errors import BadModel, Unsupported
 from toolchain.ir.graph import Graph, Op, Shape
-from toolchain.lower.c.axes import strides
+from toolchain.lower.c.arena.views import in_bytes
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.views import in_bytes
+from toolchain.lower.c.portable.axes import strides
 from toolchain.runtime.codes import expect_same
 from toolchain.runtime.resize import nearest
 

@@ -9,7 +9,7 @@ from toolchain.errors import BadModel, Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import QuantParams
 from toolchain.lower.c.emit import write_c
-from toolchain.lower.c.taking import take
+from toolchain.lower.c.portable.taking import take
 from toolchain.runtime import reference
 
 PARAMS = QuantParams(0.05, 3)

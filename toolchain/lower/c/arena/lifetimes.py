@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolchain.ir.graph import Graph, Op
+from toolchain.lower.c.arena.packing import Interval
+from toolchain.lower.c.arena.views import Layout, byte_size
 from toolchain.lower.c.call import Call, Overlap
-from toolchain.lower.c.packing import Interval
-from toolchain.lower.c.views import Layout, byte_size
 
 Calls = Mapping[str, Sequence[Call]]
 """Op -> its kernel calls, in order."""

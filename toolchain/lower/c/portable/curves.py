@@ -8,7 +8,7 @@ from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.quant import clamp_range, fixed_point
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.pack import code_range
+from toolchain.lower.c.portable.weighted import code_range
 from toolchain.runtime import multipliers, tables_int16
 from toolchain.runtime.codes import expect_output
 from toolchain.runtime.kernels_int16 import INTEGER_KINDS, SOFTMAX_STEP, hard_swish_integers, reduced

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from toolchain.lower.c.packing import Pieces, end_of, pack
+from toolchain.lower.c.arena.packing import Pieces, end_of, pack
 
 NEVER = -10**9
 SMALL = 200

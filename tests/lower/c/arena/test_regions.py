@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.c_host import SANITIZED, compile_c, compile_graphs
+from tests.lower.c.arena.test_patches import wide_net
 from tests.lower.c.nets import residual_net
 from tests.lower.c.test_emit import random_feeds, vectors
-from tests.lower.c.test_patches import wide_net
+from toolchain.lower.c.arena.packing import Pieces
+from toolchain.lower.c.arena.regions import Region, spread
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
-from toolchain.lower.c.packing import Pieces
-from toolchain.lower.c.regions import Region, spread
 from toolchain.runtime import reference
 
 TWO = Machine("armv7e-m", regions=(("tcm", 300), ("sram", 2000)))

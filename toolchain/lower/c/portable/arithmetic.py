@@ -6,10 +6,10 @@ from math import prod
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Shape
-from toolchain.lower.c.axes import broadcast_strides, collapse, columns, strides
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.elementwise import require_short_softmax
-from toolchain.lower.c.pack import code_range, require_short_sum
+from toolchain.lower.c.portable.axes import broadcast_strides, collapse, columns, strides
+from toolchain.lower.c.portable.elementwise import require_short_softmax
+from toolchain.lower.c.portable.weighted import code_range, require_short_sum
 from toolchain.runtime import log_softmax_int8
 from toolchain.runtime.codes import expect_output, expect_same
 from toolchain.runtime.multipliers import softmax_exps

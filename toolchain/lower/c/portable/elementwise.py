@@ -7,11 +7,11 @@ import numpy as np
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.quant import QuantParams
-from toolchain.lower.c import curves
-from toolchain.lower.c.axes import broadcast_strides, collapse, columns
 from toolchain.lower.c.call import SUFFIX, Array, Call
-from toolchain.lower.c.curves import curve, require_16_bit_kernel
-from toolchain.lower.c.pack import code_range
+from toolchain.lower.c.portable import curves
+from toolchain.lower.c.portable.axes import broadcast_strides, collapse, columns
+from toolchain.lower.c.portable.curves import curve, require_16_bit_kernel
+from toolchain.lower.c.portable.weighted import code_range
 from toolchain.runtime import kernels_int16, multipliers
 from toolchain.runtime.codes import expect_output, expect_same
 from toolchain.runtime.kernels_int8 import INT8

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending, row_steps
 from toolchain.lower.c.call import Array, Call, Value
-from toolchain.lower.c.overlap import ascending, row_steps
 
 ROWS = 2
 """At a time."""

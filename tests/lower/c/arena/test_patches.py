@@ -14,9 +14,9 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
 from toolchain.load import load
+from toolchain.lower.c.arena.patches import choices, in_bands, runs
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
-from toolchain.lower.c.patches import choices, in_bands, runs
 from toolchain.runtime import reference
 
 

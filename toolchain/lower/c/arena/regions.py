@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import op_macs
-from toolchain.lower.c.lifetimes import Span
-from toolchain.lower.c.packing import Pieces, end_of, pack
-from toolchain.lower.c.views import byte_size
+from toolchain.lower.c.arena.lifetimes import Span
+from toolchain.lower.c.arena.packing import Pieces, end_of, pack
+from toolchain.lower.c.arena.views import byte_size
 
 ARENA_ALIGNMENT = 16
 

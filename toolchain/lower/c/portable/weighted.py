@@ -10,7 +10,7 @@ from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import Shape
 from toolchain.ir.quant import QuantParams, clamp_range
 from toolchain.lower.c.call import SUFFIX, Array, Call, Value
-from toolchain.lower.c.four_bits import in_four_bits
+from toolchain.lower.c.portable.four_bits import in_four_bits
 from toolchain.runtime.kernels_int16 import reduced
 from toolchain.runtime.multipliers import folded_bias, weighted
 

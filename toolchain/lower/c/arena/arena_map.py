@@ -1,7 +1,7 @@
 """What lies where in the arena, and when, as a record that reports draw."""
 
 from toolchain.ir.graph import Graph
-from toolchain.lower.c.memory import Plan
+from toolchain.lower.c.arena.plan import Plan
 from toolchain.measurement import ArenaMap, ArenaSpan
 
 AFTER = "outputs are read"

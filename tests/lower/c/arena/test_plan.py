@@ -10,10 +10,10 @@ import pytest
 from tests.lower.c.nets import Net, residual_net, two_ended_net
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph, Op
+from toolchain.lower.c.arena.lifetimes import Span, over, spans
+from toolchain.lower.c.arena.plan import ALIGNMENT, Plan, in_order, plan_arena
+from toolchain.lower.c.arena.views import byte_size, lay_out
 from toolchain.lower.c.call import Call, Overlap
-from toolchain.lower.c.lifetimes import Span, over, spans
-from toolchain.lower.c.memory import ALIGNMENT, Plan, in_order, plan_arena
-from toolchain.lower.c.views import byte_size, lay_out
 
 ROWS = 8
 """Steps that the made-up kernels work in: a step reads its share of each operand, then writes its own."""

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolchain.ir.graph import Graph, Op
+from toolchain.lower.c.arena.lifetimes import Calls, Pair, Span, distances, operand_rules, orders, spans
+from toolchain.lower.c.arena.packing import Interval, Pieces
+from toolchain.lower.c.arena.regions import Region, heat_of, spread
+from toolchain.lower.c.arena.views import Layout, lay_out
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.lifetimes import Calls, Pair, Span, distances, operand_rules, orders, spans
-from toolchain.lower.c.packing import Interval, Pieces
-from toolchain.lower.c.regions import Region, heat_of, spread
-from toolchain.lower.c.views import Layout, lay_out
 
 ALIGNMENT = 8
 """Of everything in the arena but views: what words, int64 and a 64-bit bus like. The arena itself: 16."""

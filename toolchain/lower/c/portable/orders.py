@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Call, Overlap
-from toolchain.lower.c.overlap import ascending, window_starts
 
 WIDTH = {"s8": 1, "s16": 2}
 """How a kernel's name ends -> bytes of a code."""
