@@ -23,7 +23,7 @@ from toolchain.data import Samples
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import dequantize, quantize
-from toolchain.lower import lower
+from toolchain.lower import Asked, lower
 from toolchain.pipeline import build, prepare
 from toolchain.profile import load_target
 from toolchain.recipe import Recipe
@@ -144,7 +144,7 @@ def written_for_c(folder: Path, wanted: Recipe, samples: Samples) -> Graph:
     """The graph whose artefact for C, without firmware, is now in `folder`."""
     prepared = prepare(network(), wanted, samples)
     profile = msgspec.structs.replace(load_target("cortex_m4_qemu"), flash_bytes=1 << 30, ram_bytes=1 << 30)
-    made = lower(prepared.graph, profile, {}, wanted.input_dtype)
+    made = lower(prepared.graph, profile, {}, Asked(wanted.input_dtype))
     for name, data in made.files.items():
         (folder / name).write_bytes(data)
     return prepared.graph
