@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors", "ir tomlfile atomic npz python_file scheme",
+FLOORS = ("errors names", "ir tomlfile atomic npz python_file scheme",
           "profile recipe data metric paired measurement",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",
@@ -21,8 +21,9 @@ FLOORS = ("errors", "ir tomlfile atomic npz python_file scheme",
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
-KNOWS = {"device": {"errors", "tomlfile", "atomic", "profile", "data", "measurement", "artifact", "runtime"},
-         "report": {"errors", "profile", "measurement", "artifact"}}
+KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "artifact",
+                    "runtime"},
+         "report": {"errors", "names", "profile", "measurement", "artifact"}}
 
 # Where a foreign package may be imported: rooms, or single modules.
 HOME = {

@@ -10,6 +10,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.layout import transposes
 from toolchain.ir.ops import graph_macs, op_macs
 from toolchain.load import Shapes, load
+from toolchain.names import shortened, with_short_names
 from toolchain.profile import load_target
 from toolchain.suitability import Suitability, suitability, suitability_text
 
@@ -97,10 +98,11 @@ def inspection_table(found: Inspection):
     table = Table("op", "name", "output", "MACs", "parameters", "bytes")
     for op in found.ops:
         shape = "x".join(map(str, op.shapes["outputs"][0]))
-        table.add_row(op.kind, op.name, shape, f"{op.macs:,}", f"{op.parameters:,}", f"{op.bytes:,}")
+        table.add_row(op.kind, shortened(op.name), shape, f"{op.macs:,}", f"{op.parameters:,}",
+                      f"{op.bytes:,}")
     summary = (f"{len(found.ops)} ops, {found.macs:,} MACs, {found.parameters:,} parameters, "
                f"{found.transposes} transposes")
     if found.worst_error is not None:
         summary += f"; self-check: worst error {found.worst_error:.2g} of the range"
     return Group(*([table] if found.ops else []), summary, *found.notes,
-                 *map(suitability_text, found.targets))
+                 *(with_short_names(suitability_text(each)) for each in found.targets))

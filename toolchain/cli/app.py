@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from toolchain.errors import BadInput, ToolchainError
+from toolchain.names import with_short_names
 
 app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Put a trained network on a small device, and measure what it does there.")
@@ -39,7 +40,7 @@ def verb(function, within: typer.Typer = app):
         try:
             return function(*args, **options)
         except ToolchainError as error:
-            print(f"edge: {error}", file=sys.stderr)
+            print(f"edge: {with_short_names(str(error))}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:
             raise  # Typer ends quietly: whoever read our output has enough
@@ -74,7 +75,8 @@ def show(as_json: bool, record, text) -> None:
 
 def speaker(quiet: bool):
     """Progress lines on stderr."""
-    return (lambda message: None) if quiet else (lambda message: print(f"edge: {message}", file=sys.stderr))
+    return (lambda message: None) if quiet else (lambda message: print(
+        f"edge: {with_short_names(message)}", file=sys.stderr))
 
 
 def shapes_of(options: list[str] | None) -> dict[str, tuple[int, ...]]:

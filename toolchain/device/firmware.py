@@ -13,6 +13,7 @@ from typing import NoReturn
 from toolchain.artifact import Artifact, Manifest
 from toolchain.device.mlperf import program_flags
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
+from toolchain.names import with_short_names
 from toolchain.profile import TARGETS, TargetProfile
 
 PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
@@ -114,11 +115,6 @@ def _require_flash(name: str, facts: ModelFacts, profile: TargetProfile) -> None
         raise DoesNotFit(f"{name} needs {short}")
 
 
-def _short(text: str) -> str:
-    """With the ends of long names only: files of TensorFlow's have some of 200 letters."""
-    return re.sub(r"[^\s(),]{40,}", lambda name: f"...{name[0][-36:]}", text)
-
-
 def _shortfall(needed: int, what: str, room: int, profile: TargetProfile) -> str:
     return f"{needed:,} bytes of {what} but {profile.name} has {room:,} ({needed - room:,} short)"
 
@@ -207,7 +203,8 @@ class _Build:
         if firmware.ram_bytes > profile.ram_bytes:
             ram = _shortfall(firmware.ram_bytes, "RAM", profile.ram_bytes, profile)
             short.append(f"{ram}: {firmware.arena_bytes:,} arena, {firmware.static_bytes:,} static, "
-                         f"{firmware.stack_bytes:,} stack; the arena is fullest at {_short(self.facts.peak)}")
+                         f"{firmware.stack_bytes:,} stack; the arena is fullest at "
+                         f"{with_short_names(self.facts.peak)}")
         raise DoesNotFit(f"{self.manifest.name} needs {' and '.join(short)}", firmware.sizes)
 
     def _sized(self) -> Firmware:

@@ -6,6 +6,7 @@ import math
 import string
 
 from toolchain.measurement import ArenaMap, ArenaSpan
+from toolchain.names import shortened
 
 WIDTH, HEIGHT = 900, 360
 """Of the drawing, in pixels."""
@@ -72,11 +73,6 @@ def _legend(arena: ArenaMap, number: dict[str, int]) -> list[str]:
     lines = [f"  {SYMBOLS[number[piece] % len(SYMBOLS)]}  {size[piece]:>9,} B  {shortened(piece)}"
              for piece in largest[:NAMED]]
     return lines + ([f"  and {len(largest) - NAMED} smaller ones"] if len(largest) > NAMED else [])
-
-
-def shortened(name: str, length: int = 48) -> str:
-    """The end of a long name, where it differs from its neighbours'."""
-    return name if len(name) <= length else f"...{name[3 - length:]}"
 
 
 def _numbers(spans: Sequence[ArenaSpan]) -> dict[str, int]:

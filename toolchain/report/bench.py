@@ -6,7 +6,8 @@ from pathlib import Path
 import jinja2
 
 from toolchain.measurement import ArenaMap, Layer, Measurement
-from toolchain.report.arena import HEIGHT, WIDTH, boxes, byte_ticks, shortened, text_map
+from toolchain.names import shortened
+from toolchain.report.arena import HEIGHT, WIDTH, boxes, byte_ticks, text_map
 from toolchain.report.tables import bench_text
 
 ESTIMATE = ("Cycles are an estimate: the manual's cost of each Cortex-M4 instruction, memory without wait "
@@ -57,7 +58,7 @@ def _layer_table(m: Measurement):
 def layer_text(layer: Layer) -> str:
     """Its title, the tensor's name short."""
     name, colon, what = layer.title.rpartition(": ")
-    return f"{shortened(name, 28)}{colon}{what}"
+    return f"{shortened(name, 32)}{colon}{what}"
 
 
 def _function_table(m: Measurement):
