@@ -7,7 +7,7 @@ from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.lower.c.arena.lifetimes import Calls
 from toolchain.lower.c.arena.patches import BANDS, choices, runs
-from toolchain.lower.c.arena.plan import Plan, in_order, plan_arena
+from toolchain.lower.c.arena.plan import Plan, directed, plan_arena
 from toolchain.lower.c.arena.views import Layout, lay_out
 from toolchain.lower.c.machine import Machine
 from toolchain.lower.c.portable.orders import overlapping
@@ -55,7 +55,7 @@ def _planned(graph: Graph, calls_of: CallsOf, machine: Machine) -> Arrangement:
     chosen = choose(calls_of(graph, layout), machine)
     calls = {op: [*map(overlapping, made)] for op, made in chosen.items()}
     plan = plan_arena(graph, calls, layout, machine.regions)
-    return Arrangement(graph, in_order(graph, calls, plan), plan)
+    return Arrangement(graph, directed(graph, calls, plan), plan)
 
 
 def _fitting(whole: Arrangement, room: int, calls_of: CallsOf, machine: Machine) -> Arrangement:

@@ -11,7 +11,7 @@ from tests.lower.c.nets import Net, residual_net, two_ended_net
 from toolchain.ir.build import Builder
 from toolchain.ir.graph import Graph, Op
 from toolchain.lower.c.arena.lifetimes import Span, over, spans
-from toolchain.lower.c.arena.plan import ALIGNMENT, Plan, in_order, plan_arena
+from toolchain.lower.c.arena.plan import ALIGNMENT, Plan, directed, plan_arena
 from toolchain.lower.c.arena.views import byte_size, lay_out
 from toolchain.lower.c.call import Call, Overlap
 
@@ -140,7 +140,7 @@ def test_every_kernel_reads_what_was_written(graph, scratch, ways):
     for op in graph.ops[:2]:
         calls[op.name] = [replace(call, scratch_bytes=scratch) for call in calls[op.name]]
     plan = plan_arena(graph, calls, lay_out(graph))
-    memory, ordered = Memory(graph, plan), in_order(graph, calls, plan)
+    memory, ordered = Memory(graph, plan), directed(graph, calls, plan)
     for name in graph.inputs:
         memory.write(name, memory.whole(name))
     for op in graph.ops:
@@ -227,7 +227,7 @@ def test_backwards_is_taken_where_its_distances_are_kept():
         calls = {"relu": [], "y": [], "wide": [first]}
         plan = plan_arena(graph, calls)
         assert abs(plan.offsets["wide"] - plan.offsets["relu"]) < 64
-        assert in_order(graph, calls, plan)["wide"][0].kernel == name
+        assert directed(graph, calls, plan)["wide"][0].kernel == name
 
 
 @pytest.mark.parametrize("overlap, low, high", [

@@ -7,8 +7,9 @@ from tests.c_calls import compile_calls, distances
 from tests.lower.c.nets import Net
 from toolchain.ir.graph import Graph
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.dsp.channels import Channel, Portable, channel_of
+from toolchain.lower.c.channels import Channel
 from toolchain.lower.c.dsp.room import SPECIAL
+from toolchain.lower.c.dsp.scale import Scale, scale_of
 from toolchain.lower.c.emit import CALLS
 from toolchain.runtime import reference
 
@@ -62,21 +63,21 @@ def test_the_codes_are_the_reference_s_wherever_the_output_lies(kernel, tmp_path
     (2**25 - 2**17, 1_431_655_765, -21), (-2**24, 2**31 - 1, -18), (3 * 2**24, 1_431_655_765, -23),
     (2**31 - 2**20, 2**30, -31), (900, 2**31 - 1, 0), (5, 1_300_000_000, 3)])
 def test_channels_scale_to_the_same_codes_whatever_their_bias(bias, multiplier, shift):
-    channel = Portable(bias, multiplier, shift, -3, -125, 130, least=-140_000, most=120_001)
-    made = channel_of(channel)
+    channel = Channel(bias, multiplier, shift, -3, -125, 130, least=-140_000, most=120_001)
+    made = scale_of(channel)
     for total in [*range(channel.least, channel.most, 499), channel.most]:
         assert _code(made, total) == channel.code(total), total
 
 
 def test_sums_that_wrap_have_no_such_scale():
     limits = {"zero_point": 0, "low": -128, "high": 127, "least": -100, "most": 100}
-    assert channel_of(Portable(2**31 - 1, 2**30, -31, **limits)) is None
-    assert channel_of(Portable(0, 2**30, 30, **limits)) is None
+    assert scale_of(Channel(2**31 - 1, 2**30, -31, **limits)) is None
+    assert scale_of(Channel(0, 2**30, 30, **limits)) is None
 
 
-def _code(channel: Channel, total: int) -> int:
+def _code(scale: Scale, total: int) -> int:
     """As tk_depthwise3x3_s8_dsp.h has it, with the ending `full`."""
-    acc = 256 * total + channel.bias
-    offset = (1 << (channel.shift - 1)) + (64 if channel.shift > 7 else 0) + (channel.code << channel.shift)
-    away = -128 if channel.shift > 7 and acc < 0 else 0
-    return min(max(((acc * channel.multiplier >> 32) + offset + away) >> channel.shift, -128), 127)
+    acc = 256 * total + scale.bias
+    offset = (1 << (scale.shift - 1)) + (64 if scale.shift > 7 else 0) + (scale.code << scale.shift)
+    away = -128 if scale.shift > 7 and acc < 0 else 0
+    return min(max(((acc * scale.multiplier >> 32) + offset + away) >> scale.shift, -128), 127)

@@ -14,7 +14,7 @@ from tests.lower.c.nets import Net
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import QuantParams, requantize
 from toolchain.lower.c.call import Array, Call
-from toolchain.lower.c.dsp.block import channels_of, packed_block
+from toolchain.lower.c.dsp.block import packed_block, scales_of
 from toolchain.lower.c.dsp.room import SPECIAL
 from toolchain.lower.c.emit import CALLS
 from toolchain.lower.c.pages import kernel_files
@@ -134,7 +134,7 @@ near_halves = st.builds(lambda n, k, d: (2 * k + 1) * 2**n + d, st.integers(0, 2
 def test_a_record_gives_the_code_of_every_sum_that_it_takes(code, total, zero_point, multiplier, shift):
     """One weight of 1 makes each channel depend on its input."""
     total = min(max(total, 127 - 2**30), 2**30 - 128)
-    made = channels_of(np.array([[1]]), portable_output([total], [multiplier], [shift], zero_point))
+    made = scales_of(np.array([[1]]), portable_output([total], [multiplier], [shift], zero_point))
     if made is None:
         assert abs(requantize(total, multiplier, shift)) < 2**30 and shift < -22
         return
@@ -147,14 +147,14 @@ def test_a_record_gives_the_code_of_every_sum_that_it_takes(code, total, zero_po
 @pytest.mark.parametrize("bias, multiplier, shift", [(2**30, 2**30, -30), (0, 2**30, 0), (0, 2**30, 3)])
 def test_what_a_record_cannot_say(bias, multiplier, shift):
     """A sum of 32 bits; no shift to the right."""
-    assert channels_of(np.full((1, 1), 100), portable_output([bias], [multiplier], [shift])) is None
+    assert scales_of(np.full((1, 1), 100), portable_output([bias], [multiplier], [shift])) is None
 
 
 @pytest.mark.parametrize("bias, multiplier, shift, want", [
     (2**30, 2**30, -31, 3), (-2**30, 2**30 + 1, 0, -128), (5, 0, 0, 3), (2**30, 2**30, -25, 19)])
 def test_a_channel_of_one_code_needs_no_sum(bias, multiplier, shift, want):
     """Whatever its bias and shift are, as long as nothing wraps: networks have dead channels."""
-    made = channels_of(np.zeros((1, 4), int), portable_output([bias], [multiplier], [shift]))
+    made = scales_of(np.zeros((1, 4), int), portable_output([bias], [multiplier], [shift]))
     assert made.constant[0] and made.bias[0] == 0 and made.offset[0] >> made.shift[0] == want
 
 

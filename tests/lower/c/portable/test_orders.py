@@ -14,7 +14,7 @@ from tests.c_host import compile_graphs
 from tests.many_ops import drawn, merged
 from tests.op_maker import Case
 from toolchain.lower.c import emit
-from toolchain.lower.c.arena.lifetimes import Span, operand_rules, orders
+from toolchain.lower.c.arena.lifetimes import Span, directions, operand_rules
 from toolchain.lower.c.arena.plan import Plan
 from toolchain.lower.c.arena.regions import Region
 from toolchain.lower.c.arena.views import byte_size, lay_out
@@ -45,7 +45,7 @@ def trials(machine: Machine) -> Iterator[Trial]:
         op, = case.graph.ops
         made = emit.CALLS[op.kind](case.graph, op)
         for call in candidates(made, machine) if isinstance(made, Call) else ():
-            for order in orders(case.graph, overlapping(call)):
+            for order in directions(case.graph, overlapping(call)):
                 for name, distance in outermost(case, replace(order, backwards=None)):
                     yield case, order, name, distance
 

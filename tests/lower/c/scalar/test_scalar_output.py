@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 import numpy as np
 
 from toolchain.lower.c.call import Array
-from toolchain.lower.c.dsp.channels import portable_channels
+from toolchain.lower.c.channels import channels_of
 from toolchain.lower.c.scalar.output import short_output
 
 biases = st.integers(-(2**31), 2**31 - 1) | st.integers(-(2**16), 2**16)
@@ -39,7 +39,7 @@ def short_code(output: dict, total: int) -> int:
 def test_codes(weight, bias, multiplier, shift, zero_point, ends, choice):
     output = portable(bias, multiplier, shift, zero_point, ends)
     rows = np.array([weight], np.int8)
-    short, (channel,) = short_output(output, rows), portable_channels(rows, output)
+    short, (channel,) = short_output(output, rows), channels_of(rows, output)
     if short is None:
         return
     picked = [choice.randint(channel.least, channel.most) for _ in range(20)] if choice else []

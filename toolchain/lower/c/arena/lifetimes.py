@@ -76,15 +76,15 @@ def over(overlaps: Sequence[Overlap], bytes_x: int, bytes_out: int) -> list[Inte
 
 
 def operand_rules(graph: Graph, op: Op, calls: Sequence[Call]) -> dict[str, list[Interval]]:
-    """Operand -> where start of output - start of operand may not lie, if nobody reads it afterwards, by any
-    order of the op's one call. An operand that is read in several roles keeps the rules of each."""
+    """Operand -> where start of output - start of operand may not lie, if nobody reads it afterwards, in
+    either direction of the op's one call. An operand that is read in several roles keeps each one's rules."""
     if len(calls) != 1:
         return {}
     call, rules = calls[0], {}
     for number, name in enumerate(call.operands):
         x = graph.tensors[name]
         if not x.is_constant:
-            overlaps = [each for order in orders(graph, call) for each in order.overlaps
+            overlaps = [each for way in directions(graph, call) for each in way.overlaps
                         if each.operand == number]
             rules.setdefault(name, []).extend(over(overlaps, byte_size(x), byte_size(graph.tensors[op.name])))
     unread = (name for name in op.inputs if name not in rules and not graph.tensors[name].is_constant)
@@ -92,7 +92,7 @@ def operand_rules(graph: Graph, op: Op, calls: Sequence[Call]) -> dict[str, list
                     for name in unread}
 
 
-def orders(graph: Graph, call: Call) -> list[Call]:
+def directions(graph: Graph, call: Call) -> list[Call]:
     """The call, and backwards where that is another way: with one operand, because several might each want
     another order."""
     one = sum(not graph.tensors[name].is_constant for name in call.operands) == 1

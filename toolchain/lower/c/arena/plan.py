@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolchain.ir.graph import Graph, Op
-from toolchain.lower.c.arena.lifetimes import Calls, Pair, Span, distances, operand_rules, orders, spans
+from toolchain.lower.c.arena.lifetimes import Calls, Pair, Span, directions, distances, operand_rules, spans
 from toolchain.lower.c.arena.packing import Interval, Pieces
 from toolchain.lower.c.arena.regions import Region, heat_of, spread
 from toolchain.lower.c.arena.views import Layout, lay_out
@@ -87,7 +87,7 @@ def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None =
 
 
 def _scratch_bytes(calls: Sequence[Call]) -> int:
-    """Of an op: that of its hungriest call, in whatever order."""
+    """Of an op: that of its hungriest call, in either direction."""
     return max((each.scratch_bytes for call in calls for each in (call, call.backwards) if each), default=0)
 
 
@@ -139,18 +139,19 @@ def _common(bytes_x: int, bytes_out: int, distance: int) -> int:
     return max(0, min(bytes_x, distance + bytes_out) - max(0, distance))
 
 
-def in_order(graph: Graph, calls: Calls, plan: Plan) -> dict[str, list[Call]]:
+def directed(graph: Graph, calls: Calls, plan: Plan) -> dict[str, list[Call]]:
     """Each op's calls, backwards where the plan needs that."""
-    return {op.name: [_ordered(graph, op, call, plan) for call in calls[op.name]] for op in graph.ops}
+    return {op.name: [_directed(graph, op, call, plan) for call in calls[op.name]] for op in graph.ops}
 
 
-def _ordered(graph: Graph, op: Op, call: Call, plan: Plan) -> Call:
-    """The first order whose distances to its operands the plan keeps; of several calls nothing overlaps."""
-    return next(order for order in orders(graph, call)
-                if len(orders(graph, call)) == 1 or _keeps(graph, op, order, plan))
+def _directed(graph: Graph, op: Op, call: Call, plan: Plan) -> Call:
+    """The first direction whose distances to its operands the plan keeps; of several calls nothing
+    overlaps."""
+    ways = directions(graph, call)
+    return next(way for way in ways if len(ways) == 1 or _keeps(graph, op, way, plan))
 
 
-def _keeps(graph: Graph, op: Op, order: Call, plan: Plan) -> bool:
-    rules = operand_rules(graph, op, [replace(order, backwards=None)])
+def _keeps(graph: Graph, op: Op, way: Call, plan: Plan) -> bool:
+    rules = operand_rules(graph, op, [replace(way, backwards=None)])
     distance = {name: plan.offsets[op.name] - plan.offsets[name] for name in rules}
     return not any(low < distance[name] < high for name, rule in rules.items() for low, high in rule)

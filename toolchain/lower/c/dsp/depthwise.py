@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolchain.lower.c.call import Array, Call, Overlap, Value
-from toolchain.lower.c.dsp.channels import Channel, channel_of, portable_channels
+from toolchain.lower.c.channels import channels_of, output_codes
+from toolchain.lower.c.dsp.scale import Scale, scale_of
 from toolchain.lower.c.dsp.window import Window, window_of
 
 LARGEST = 2**15
@@ -17,14 +18,13 @@ def depthwise(call: Call) -> Call | None:
     """tk_depthwise_conv2d_s8 and tk_depthwise_multiplier_conv2d_s8."""
     output, taps = call.params["output"], call.params["weight"].data[0].transpose(2, 0, 1)
     window = window_of(call.params["window"], call.params.get("multiplier", 1))
-    found = portable_channels(taps.reshape(len(taps), -1), output)
-    channels = [channel for each in found if (channel := channel_of(each)) is not None]
-    if len(channels) < len(found) or not _fits(window):
+    scales = [scale_of(channel) for channel in channels_of(taps.reshape(len(taps), -1), output)]
+    if None in scales or not _fits(window):
         return None
     other = window.transposed()
     if (other.in_place or other.ascending) and other.price < window.price:
         window, taps = other, taps.transpose(0, 2, 1)
-    return _call(call, window, taps, channels)
+    return _call(call, window, taps, scales)
 
 
 def _fits(window: Window) -> bool:
@@ -35,16 +35,15 @@ def _fits(window: Window) -> bool:
     return window.channels >= 4 and max(*sizes, window.outputs, *pitches) < LARGEST
 
 
-def _call(call: Call, window: Window, taps: np.ndarray, channels: Sequence[Channel]) -> Call:
-    output = call.params["output"]
-    low, high = (output["zero_point"] + output[name] for name in ("low", "high"))
-    records = (_records_3x3 if window.kind == "3x3" else _records)(taps, channels)
-    scales = np.array([(channel.bias, channel.multiplier) for channel in channels], np.int32)
+def _call(call: Call, window: Window, taps: np.ndarray, scales: Sequence[Scale]) -> Call:
+    codes, zero_point = output_codes(call.params["output"]), call.params["output"]["zero_point"]
+    records = (_records_3x3 if window.kind == "3x3" else _records)(taps, scales)
+    factors = np.array([(scale.bias, scale.multiplier) for scale in scales], np.int32)
     params = {**_sizes(window), "record": records.shape[1], "fill": call.params["window"]["zero_point"],
-              "low": low, "high": high, "weight": Array("weight", records), "scale": Array("scale", scales)}
+              **codes, "weight": Array("weight", records), "scale": Array("scale", factors)}
     overlaps = (Overlap(exact=True),) if window.in_place else (
         Overlap(before=window.before),) if window.ascending else ()
-    return Call(_kernel(window, output["zero_point"], low, high), call.operands, params, struct=STRUCT,
+    return Call(_kernel(window, zero_point, **codes), call.operands, params, struct=STRUCT,
                 scratch_bytes=window.plane_bytes(window.band) + window.spread_bytes, overlaps=overlaps,
                 work=window.work)
 
@@ -56,18 +55,18 @@ def _kernel(window: Window, zero_point: int, low: int, high: int) -> str:
     return f"tk_depthwise3x3_{'stride2_' if window.columns.stride == 2 else ''}{ending}_s8_dsp"
 
 
-def _records_3x3(taps: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
+def _records_3x3(taps: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
     """Of output channels, as tk_depthwise3x3_s8_dsp.h has them; taps: [outputs, 3, 3]"""
     records = np.zeros((len(taps), 3, 4), np.int8)
     records[:, :, [0, 2, 3]] = taps
-    records[:, 0, 1] = [channel.shift for channel in channels]
-    records[:, 1, 1] = [channel.code for channel in channels]
+    records[:, 0, 1] = [scale.shift for scale in scales]
+    records[:, 1, 1] = [scale.code for scale in scales]
     return records.reshape(len(taps), -1)
 
 
-def _records(taps: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
+def _records(taps: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
     """As tk_depthwise_window_s8_dsp.h has them; taps: [outputs, rows, columns]"""
-    endings = np.array([(channel.shift, channel.code) for channel in channels], np.int8)
+    endings = np.array([(scale.shift, scale.code) for scale in scales], np.int8)
     return np.concatenate([taps.reshape(len(taps), -1), endings], axis=1)
 
 

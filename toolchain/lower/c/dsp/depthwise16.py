@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.lower.c.call import Array, Call
+from toolchain.lower.c.channels import filled
 from toolchain.lower.c.dsp.matrix16 import LARGEST_SUM
 from toolchain.lower.c.portable.orders import overlapping
 
@@ -17,7 +18,7 @@ def depthwise_conv2d(call: Call) -> Call | None:
         return None
     window, channels = params["window"], params["channels"]
     pixels = window["output_height"] * window["output_width"]
-    even = np.pad(taps, [(0, size % 2) for size in taps.shape])
+    even = filled(taps, 2, 2)
     words = even.reshape(len(even) // 2, 2, -1, 2).transpose(2, 0, 1, 3)
     work = {"pixels": pixels, "outputs": pixels * channels, "calls": 1, "products": pixels * taps.size,
             "patches": pixels * window["kernel_height"]}

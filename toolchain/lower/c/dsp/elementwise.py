@@ -4,6 +4,7 @@ import numpy as np
 
 from toolchain.lower.c.affine import CODES, affine_form
 from toolchain.lower.c.call import Call
+from toolchain.lower.c.channels import output_codes
 from toolchain.lower.c.portable.orders import overlapping
 from toolchain.lower.c.rows import rows_of
 
@@ -36,7 +37,7 @@ def mul(call: Call) -> Call | None:
     return _made(call, "tk_mul_s8_dsp", rows, {
         "a_zero_point": params["a_zero_point"], "b_zero_point": params["b_zero_point"],
         "scale": (params["multiplier"], offset, right),
-        "low": zero_point + params["low"], "high": zero_point + params["high"]})
+        **output_codes(params)})
 
 
 def _made(call: Call, kernel: str, rows: dict[str, int], scale: dict) -> Call:

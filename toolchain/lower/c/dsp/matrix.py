@@ -1,12 +1,12 @@
 """Convolutions and fully_connected for DSP cores: three patches times two channels at a time."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from toolchain.lower.c.arena.overlap import window_starts
+from toolchain.lower.c.arena.overlap import both_ways, window_starts
 from toolchain.lower.c.call import Call, Overlap, Value
+from toolchain.lower.c.channels import output_codes
 from toolchain.lower.c.dsp.block import packed_block
 
 TILE = 3
@@ -22,12 +22,12 @@ def fully_connected(call: Call) -> Call | None:
     block = packed_block(matrix["weight"].data.reshape(1, channels, 1, depth), matrix["output"])
     if block is None:
         return None
-    params = {"rows": rows, "depth": depth, "backwards": 0, **_codes(matrix["output"]),
+    params = {"rows": rows, "depth": depth, "backwards": 0, **output_codes(matrix["output"]),
               "matrix": {"channels": channels, "block": block}}
     made = Call("tk_fully_connected_s8_dsp", call.operands, params, _patch_bytes(rows, block["units"]),
                 work=_work(rows, (channels + 1) // 2, block["units"], depth))
     starts = np.arange(rows) * depth
-    return _with_orders(made, (starts, starts + depth), rows * depth, channels)
+    return _with_overlaps(made, (starts, starts + depth), rows * depth, channels)
 
 
 def conv2d(call: Call) -> Call | None:
@@ -53,7 +53,7 @@ def _convolution(call: Call, weight: np.ndarray, output: Mapping[str, Value]) ->
     pixels = window["output_height"] * window["output_width"]
     together = 1 if groups > 1 or window["dilation_width"] > 1 else window["kernel_width"]
     params = {"window": window, "groups": groups, "depth": run // window["kernel_width"],
-              "together": together, "backwards": 0, **_codes(output),
+              "together": together, "backwards": 0, **output_codes(output),
               "matrix": {"channels": channels, "block": block}}
     scratch = _patch_bytes(pixels, block["units"]) + (TILE if pixels >= TILE else 1) * run
     work = _work(pixels, (channels + 1) // 2, block["units"], runs * run) | _layout_work(window, together)
@@ -62,12 +62,7 @@ def _convolution(call: Call, weight: np.ndarray, output: Mapping[str, Value]) ->
     if groups > 1:
         return made
     size = window["input_height"] * window["input_width"] * window["channels"]
-    return _with_orders(made, (window_starts(window), _window_ends(window)), size, channels)
-
-
-def _codes(output: Mapping[str, Value]) -> dict[str, int]:
-    """The range that outputs are cut to, as codes."""
-    return {end: output["zero_point"] + output[end] for end in ("low", "high")}
+    return _with_overlaps(made, (window_starts(window), _window_ends(window)), size, channels)
 
 
 def _patch_bytes(pixels: int, units: int) -> int:
@@ -110,7 +105,8 @@ def _layout_work(window: Mapping[str, int], together: int) -> dict[str, int]:
     return {"inside_rows": tiles * rows, "gathered_rows": (pixels - tiles * TILE) * rows}
 
 
-def _with_orders(call: Call, bounds: tuple[np.ndarray, np.ndarray], input_bytes: int, channels: int) -> Call:
+def _with_overlaps(call: Call, bounds: tuple[np.ndarray, np.ndarray], input_bytes: int,
+                   channels: int) -> Call:
     """The call with what its output may lie over, going forwards and backwards.
 
     bounds: for each pixel, bytes of the input from which on, and up to which, its patch is read
@@ -125,8 +121,7 @@ def _with_orders(call: Call, bounds: tuple[np.ndarray, np.ndarray], input_bytes:
         before = int((done * channels - lowest[done]).max())
         highest = np.maximum.accumulate(ends)
         after = int((done * channels - (input_bytes - highest[left - 1])).max())
-    backwards = replace(call, params={**call.params, "backwards": 1}, overlaps=(Overlap(after=after),))
-    return replace(call, overlaps=(Overlap(before=before),), backwards=backwards)
+    return both_ways(call, Overlap(before=before), Overlap(after=after))
 
 
 def step_ends(pixels: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Array, Call, Value
+from toolchain.lower.c.channels import filled
 from toolchain.lower.c.dsp.matrix import TILE, step_ends
 
 LARGEST_SUM = 2**16 - 1
@@ -38,7 +39,7 @@ def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
     weight = matrix["weight"].data
     if (np.abs(weight.astype(np.int64)).sum(axis=1) > LARGEST_SUM).any():
         return None
-    even = np.pad(weight, [(0, size % 2) for size in weight.shape])
+    even = filled(weight, 2, 2)
     pairs = even.reshape(len(even) // 2, 2, -1, 2).transpose(0, 2, 3, 1)
     words = pairs.reshape(len(even) // 2, -1).view("<i4").astype(np.int32)
     return {"channels": matrix["channels"], "depth": matrix["depth"], "weight": Array("weight", words),

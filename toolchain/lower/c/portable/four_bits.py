@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.lower.c.arena.overlap import ascending, row_steps
+from toolchain.lower.c.arena.overlap import row_overlaps
 from toolchain.lower.c.call import Array, Call, Value
+from toolchain.lower.c.channels import filled
 
 ROWS = 2
 """At a time."""
@@ -21,8 +22,7 @@ def in_four_bits(call: Call) -> Call:
 def _fully_connected(call: Call) -> Call:
     """tk_fully_connected_s4"""
     matrix = call.params["matrix"]
-    first, end = row_steps(call.params["rows"], ROWS)
-    over = ascending(first * matrix["depth"], end * matrix["channels"])
+    over, _ = row_overlaps(call.params["rows"], ROWS, matrix["depth"], matrix["channels"])
     return replace(call, kernel="tk_fully_connected_s4", params={**call.params, "matrix": _matrix(matrix)},
                    overlaps=(over,))
 
@@ -38,7 +38,7 @@ def _depthwise(call: Call) -> Call:
     """tk_depthwise_conv2d_s4"""
     weight = call.params["weight"].data
     taps = weight.reshape(-1, weight.shape[-1])
-    whole = np.pad(taps, ((0, 0), (0, taps.shape[1] % 2)))
+    whole = filled(taps, 1, 2)
     packed = Array("weight", whole[:, 1::2] << 4 | whole[:, ::2] & 15)
     return replace(call, kernel="tk_depthwise_conv2d_s4", params={**call.params, "weight": packed})
 
@@ -46,7 +46,7 @@ def _depthwise(call: Call) -> Call:
 def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value]:
     """tk_matrix_s4_params of tk_matrix_s8_params."""
     weight = matrix["weight"].data
-    rows = np.pad(weight, ((0, -len(weight) % 4), (0, 0)))
+    rows = filled(weight, 4)
     pairs = rows[1::2] * 16 + rows[::2] + 8
     packed = pairs.reshape(-1, 2, weight.shape[1]).transpose(0, 2, 1)
     return {**matrix, "weight": Array("weight", np.ascontiguousarray(packed))}

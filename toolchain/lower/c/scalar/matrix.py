@@ -1,12 +1,12 @@
 """Fully connected and convolution: four channels' weights side by side."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from toolchain.lower.c.arena.overlap import ascending, descending, row_steps, window_starts
+from toolchain.lower.c.arena.overlap import ascending, both_ways, row_overlaps, row_steps, window_starts
 from toolchain.lower.c.call import Array, Call, Value
+from toolchain.lower.c.channels import filled
 from toolchain.lower.c.scalar.output import short_output
 
 AT_ONCE = 2
@@ -21,13 +21,9 @@ def fully_connected(call: Call) -> Call | None:
     packed = _matrix(matrix)
     if packed is None:
         return None
-    first, end = row_steps(rows, AT_ONCE)
-    depth, channels = matrix["depth"], matrix["channels"]
-    params = {"rows": rows, "depth": depth, "backwards": 0, "matrix": packed}
-    down = Call("tk_fully_connected_s8_scalar", call.operands, params, work=_work(rows, matrix),
-                overlaps=(ascending(first * depth, end * channels),))
-    over = descending((rows - first) * depth, (rows - end) * channels, (rows * depth, rows * channels))
-    return replace(down, backwards=replace(down, params={**params, "backwards": 1}, overlaps=(over,)))
+    params = {"rows": rows, "depth": matrix["depth"], "backwards": 0, "matrix": packed}
+    made = Call("tk_fully_connected_s8_scalar", call.operands, params, work=_work(rows, matrix))
+    return both_ways(made, *row_overlaps(rows, AT_ONCE, matrix["depth"], matrix["channels"]))
 
 
 def conv2d(call: Call) -> Call | None:
@@ -50,11 +46,9 @@ def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
     output = short_output(matrix["output"], weight)
     if output is None:
         return None
-    rows = np.pad(weight, ((0, -len(weight) % 4), (0, 0)))
-    packed = rows.reshape(-1, 4, weight.shape[1]).transpose(0, 2, 1)
-    bias = np.pad(output["bias"].data, (0, -len(weight) % 4))
+    packed = filled(weight, 4).reshape(-1, 4, weight.shape[1]).transpose(0, 2, 1)
     return {"channels": matrix["channels"], "weight": Array("weight", np.ascontiguousarray(packed)),
-            "output": {**output, "bias": Array("bias", bias)}}
+            "output": {**output, "bias": Array("bias", filled(output["bias"].data, 4))}}
 
 
 def _work(rows: int, matrix: Mapping[str, Value]) -> dict[str, int]:

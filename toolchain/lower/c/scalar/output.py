@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from toolchain.lower.c.call import Array, Value
-from toolchain.lower.c.dsp.channels import Portable, portable_channels
+from toolchain.lower.c.channels import Channel, channels_of, output_codes
 
 LARGEST_SUM = 2**30
 LONGEST_SHIFT = 22
@@ -18,17 +18,17 @@ def short_output(output: Mapping[str, Value], weight: np.ndarray) -> dict[str, V
 
     weight: (channels, products)
     """
-    found = [_short(channel) for channel in portable_channels(weight, output)]
+    found = [_short(channel) for channel in channels_of(weight, output)]
     if None in found:
         return None
     bias, multiplier, right = np.array(found, np.int64).T
     zero_point, wrapped = output["zero_point"], (2 * multiplier - 2**32).astype(np.int32)
     return {"bias": Array("bias", bias.astype(np.int32)), "multiplier": Array("multiplier", wrapped),
             "right": Array("right", right.astype(np.int8)), "offset": 2 * zero_point + 1,
-            "low": zero_point + output["low"], "high": zero_point + output["high"]}
+            **output_codes(output)}
 
 
-def _short(channel: Portable) -> tuple[int, int, int] | None:
+def _short(channel: Channel) -> tuple[int, int, int] | None:
     """(bias, multiplier, right) by its own numbers, or by those of a step."""
     largest = max(abs(channel.least + channel.bias), abs(channel.most + channel.bias))
     if largest < LARGEST_SUM and channel.multiplier >= 2**30 and -LONGEST_SHIFT <= channel.shift <= -1:
@@ -36,16 +36,12 @@ def _short(channel: Portable) -> tuple[int, int, int] | None:
     return None if channel.wraps() else _step(channel)
 
 
-def _step(channel: Portable) -> tuple[int, int, int] | None:
-    """Where all sums together make two neighbouring codes at most, as with weights that are next to nothing:
-    numbers of its own that make the higher code of the same sums. None where there are more codes."""
-    low, high = channel.code(channel.least), channel.code(channel.most)
-    if high - low > 1 or channel.most - channel.least >= 2**STEP_SHIFT:
+def _step(channel: Channel) -> tuple[int, int, int] | None:
+    """Numbers of its own that make the higher of two codes of the same sums."""
+    step = channel.step()
+    if step is None or channel.most - channel.least >= 2**STEP_SHIFT:
         return None
-    below, first = channel.least - 1, channel.most if low < high else channel.least
-    while first - below > 1:
-        middle = (below + first) // 2
-        below, first = (middle, first) if channel.code(middle) < high else (below, middle)
-    half_way = 2 * (high - channel.zero_point) - 1
+    first, code = step
+    half_way = 2 * (code - channel.zero_point) - 1
     edge = half_way * 2**STEP_SHIFT - (1 if half_way > 0 else -1)
     return edge - first, 2**30, STEP_SHIFT

@@ -1,20 +1,18 @@
 """Fully connected and convolution on Armv6-M: two rows in one register, where weights allow it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from toolchain.lower.c.arena.overlap import ascending, descending, row_steps, window_starts
-from toolchain.lower.c.call import Array, Call, Overlap, Value
+from toolchain.lower.c.arena.overlap import ascending, both_ways, row_overlaps, row_steps, window_starts
+from toolchain.lower.c.call import Array, Call, Value
+from toolchain.lower.c.channels import filled
 from toolchain.lower.c.scalar.output import short_output
 
 AT_ONCE = 2
 """Rows or pixels."""
 LARGEST_PAIR = 255
 """Of two neighbouring weights' absolute values: their products with one row stay within 16 bits."""
-NEVER = 2**40
-"""Where a byte lies that is never read again."""
 
 
 def fully_connected(call: Call) -> Call | None:
@@ -23,14 +21,11 @@ def fully_connected(call: Call) -> Call | None:
     packed = _matrix(matrix)
     if packed is None:
         return None
-    first, end = row_steps(rows, AT_ONCE)
     depth, channels = matrix["depth"], matrix["channels"]
     params = {"rows": rows, "backwards": 0, "matrix": packed}
-    down = Call("tk_fully_connected_s8_thumb", call.operands, params, scratch_bytes=_pair_bytes(packed),
-                overlaps=(_at_once(first * depth, end * channels),), work=_work(rows, packed, channels))
-    unread = np.append((rows - first)[1:] * depth, -NEVER)
-    over = descending(unread, (rows - end) * channels, (rows * depth, rows * channels))
-    return replace(down, backwards=replace(down, params={**params, "backwards": 1}, overlaps=(over,)))
+    made = Call("tk_fully_connected_s8_thumb", call.operands, params, scratch_bytes=_pair_bytes(packed),
+                work=_work(rows, packed, channels))
+    return both_ways(made, *row_overlaps(rows, AT_ONCE, depth, channels, reads_first=True))
 
 
 def conv2d(call: Call) -> Call | None:
@@ -42,15 +37,11 @@ def conv2d(call: Call) -> Call | None:
     height, width, channels = window["output_height"], window["output_width"], matrix["channels"]
     first, end = row_steps(width, AT_ONCE)
     row, pixels = np.arange(height)[:, None] * width, height * width
-    over = _at_once(window_starts(window)[(row + first).ravel()], (row + end).ravel() * channels)
+    over = ascending(window_starts(window)[(row + first).ravel()], (row + end).ravel() * channels,
+                     reads_first=True)
     return Call("tk_conv2d_s8_thumb", call.operands, {"window": window, "matrix": packed}, overlaps=(over,),
                 scratch_bytes=_pair_bytes(packed) + AT_ONCE * matrix["depth"],
                 work=_work(pixels, packed, channels) | {"patch_rows": pixels * window["kernel_height"]})
-
-
-def _at_once(reads: np.ndarray, writes: np.ndarray) -> Overlap:
-    """Of steps that read all before they write."""
-    return ascending(np.append(reads[1:], NEVER), writes)
 
 
 def _pair_bytes(matrix: Mapping[str, Value]) -> int:
@@ -61,12 +52,12 @@ def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
     """tk_matrix_s8_thumb_params of tk_matrix_s8_params."""
     weight, depth = matrix["weight"].data, matrix["depth"]
     output = short_output(matrix["output"], weight)
-    filled = np.pad(weight, ((0, len(weight) % 2), (0, -depth % 4)))
-    pairs = filled.reshape(-1, 2, filled.shape[1] // 2, 2)
+    whole = filled(weight, 2, 4)
+    pairs = whole.reshape(-1, 2, whole.shape[1] // 2, 2)
     if output is None or np.abs(pairs.astype(np.int32)).sum(-1).max() > LARGEST_PAIR:
         return None
     words = pairs.transpose(0, 2, 1, 3).ravel().view("<i4").astype(np.int32)
-    return {"channels": matrix["channels"], "depth": depth, "steps": filled.shape[1] // 2,
+    return {"channels": matrix["channels"], "depth": depth, "steps": whole.shape[1] // 2,
             "weight": Array("weight", words), "output": output}
 
 
