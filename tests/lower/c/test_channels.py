@@ -1,4 +1,4 @@
-"""What rooms ask of a channel: the range of its sums, one step between two codes, whole groups of channels."""
+"""What rooms ask of a channel: the range of its sums, one step between two codes; zeros to whole groups."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,9 +1,10 @@
 /* tk_average_pool2d_s8.h - mean of each window's codes, halves away from zero; padding does not count.
  *
  * x    [input_height][input_width][channels]    int8
- * out  [output_height][output_width][channels]  int8, same scale and zero point; may not overlap x
+ * out  [output_height][output_width][channels]  int8, same scale and zero point
  * Windows and parameters: tk_pool2d_s8.h. Source: TensorFlow Lite reference/integer_ops/pooling.h.
- * Reentrant; no memory, no libc.
+ * Pixels are done in ascending order: out may begin before x where it overwrites nothing that the same
+ * pixel or a later one reads. Reentrant; no memory, no libc.
  */
 #ifndef TK_AVERAGE_POOL2D_S8_H
 #define TK_AVERAGE_POOL2D_S8_H

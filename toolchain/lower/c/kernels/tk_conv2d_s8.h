@@ -1,13 +1,15 @@
 /* tk_conv2d_s8.h - 2-D convolution, channels last.
  *
  * x        [window.input_height][window.input_width][window.channels]       int8
- * out      [window.output_height][window.output_width][matrix.channels]     int8; may not overlap x
+ * out      [window.output_height][window.output_width][matrix.channels]     int8
  * scratch  [matrix.depth]                                                   int8
  * matrix   weight [output channel][kernel_height][kernel_width][window.channels], so
  *          matrix.depth = kernel_height * kernel_width * window.channels; arithmetic as in tk_matrix_s8.h
  *
  * Each output pixel's window is laid out by tk_patch_s8.h with the input's zero point on padding, which makes
- * the zero point folded into the bias exact everywhere. Reentrant; libc: memcpy, memset.
+ * the zero point folded into the bias exact everywhere. Pixels are done in ascending order: out may begin
+ * before x where it overwrites nothing that a later pixel reads, nor, at a kernel_height of 1 without
+ * dilated columns, the same one. Reentrant; libc: memcpy, memset.
  */
 #ifndef TK_CONV2D_S8_H
 #define TK_CONV2D_S8_H

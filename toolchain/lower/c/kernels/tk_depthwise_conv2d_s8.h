@@ -3,13 +3,15 @@
  *   out[c] = tk_output_s8(c, sum over taps of x[tap][c] * weight[tap][c])
  *
  * x        [window.input_height][window.input_width][window.channels]     int8
- * out      [window.output_height][window.output_width][window.channels]   int8; may not overlap x
+ * out      [window.output_height][window.output_width][window.channels]   int8
  * scratch  [kernel_height][kernel_width][window.channels]                 int8
  * weight   [kernel_height][kernel_width][window.channels]                 int8
  * output   per channel, see tk_output_s8.h
  *
  * One output per input channel; several: tk_depthwise_multiplier_conv2d_s8.h. Padding as in tk_conv2d_s8.h.
- * Four channels at a time. Reentrant; libc: memcpy, memset.
+ * Four channels at a time. Pixels are done in ascending order: out may begin before x where it overwrites
+ * nothing that a later pixel reads, nor, at a kernel_height of 1 without dilated columns, the same one.
+ * Reentrant; libc: memcpy, memset.
  */
 #ifndef TK_DEPTHWISE_CONV2D_S8_H
 #define TK_DEPTHWISE_CONV2D_S8_H

@@ -2,7 +2,10 @@
  *
  * kept, reduced  sizes of up to three axes that stay and three that go, 1 where unused
  * kept_stride, reduced_stride  distances in x between neighbours along them
- * x    int16;  out  [kept[0]][kept[1]][kept[2]]  int16, same scale; may not overlap x
+ * x    int16;  out  [kept[0]][kept[1]][kept[2]]  int16, same scale
+ *
+ * Results follow in ascending order: out may begin before x where it overwrites nothing that a later one
+ * reads.
  */
 #ifndef TK_EXTREME_S16_H
 #define TK_EXTREME_S16_H

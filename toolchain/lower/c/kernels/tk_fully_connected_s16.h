@@ -2,8 +2,9 @@
  * stride.
  *
  * x    [rows][matrix.depth]     int16
- * out  [rows][matrix.channels]  int16; may not overlap x
- * The matrix and the arithmetic are tk_matrix_s16.h's. Reentrant; no memory, no libc.
+ * out  [rows][matrix.channels]  int16
+ * The matrix and the arithmetic are tk_matrix_s16.h's. Rows are done in ascending order: out may begin
+ * before x where it overwrites nothing of the same row or a later one. Reentrant; no memory, no libc.
  */
 #ifndef TK_FULLY_CONNECTED_S16_H
 #define TK_FULLY_CONNECTED_S16_H

@@ -1,8 +1,9 @@
 /* tk_fully_connected_s8.h - rows of values times a constant matrix; also a 1x1 convolution without stride.
  *
  * x    [rows][matrix.depth]     int8
- * out  [rows][matrix.channels]  int8; may not overlap x
- * The matrix and the arithmetic are tk_matrix_s8.h's. Reentrant; no memory, no libc.
+ * out  [rows][matrix.channels]  int8
+ * The matrix and the arithmetic are tk_matrix_s8.h's. Rows are done in ascending order: out may begin
+ * before x where it overwrites nothing of the same row or a later one. Reentrant; no memory, no libc.
  */
 #ifndef TK_FULLY_CONNECTED_S8_H
 #define TK_FULLY_CONNECTED_S8_H

@@ -1,9 +1,10 @@
 /* tk_max_pool2d_s8.h - largest code of each window; padding does not count.
  *
  * x    [input_height][input_width][channels]    int8
- * out  [output_height][output_width][channels]  int8, same scale and zero point; may not overlap x
+ * out  [output_height][output_width][channels]  int8, same scale and zero point
  * Windows and parameters: tk_pool2d_s8.h. Source: TensorFlow Lite reference/integer_ops/pooling.h.
- * Reentrant; libc: memset.
+ * Pixels are done in ascending order: out may begin before x where it overwrites nothing that the same
+ * pixel or a later one reads. Reentrant; libc: memset.
  */
 #ifndef TK_MAX_POOL2D_S8_H
 #define TK_MAX_POOL2D_S8_H

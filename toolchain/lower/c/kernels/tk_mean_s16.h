@@ -7,6 +7,8 @@
  * x    int16;  out  [kept[0]][kept[1]][kept[2]]  int16
  * multiplier, shift  with 1 / count in them, see tk_requantize.h; count = product of `reduced`, below 2^15
  *
+ * Results follow in ascending order: out may begin before x where it overwrites nothing that a later one
+ * reads.
  * Source: TensorFlow Lite reference/reduce.h QuantizedMeanOrSum. Reentrant; no memory, no libc.
  */
 #ifndef TK_MEAN_S16_H

@@ -9,6 +9,8 @@
  * multiplier, shift  of a mean with 1 / count in them, see tk_requantize.h
  * zero_point         of the output;  low, high: the output's range less zero_point
  *
+ * Results follow in ascending order: out may begin before x where it overwrites nothing that a later one
+ * reads.
  * Source: TensorFlow Lite reference/reduce.h QuantizedMeanOrSum. Reentrant; no memory, no libc.
  */
 #ifndef TK_MEAN_S8_H

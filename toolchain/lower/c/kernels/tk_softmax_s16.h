@@ -1,6 +1,6 @@
 /* tk_softmax_s16.h - softmax over the last axis of int16 codes.
  *
- * x, out      [rows][depth]  int16; out may not overlap x. The output's scale is 2^-15
+ * x, out      [rows][depth]  int16; out may be x. The output's scale is 2^-15
  * multiplier, shift  bring x's scale times beta to 10 / 65535, see tk_requantize.h
  * exp         [513]  exp over [-10, 0] in Q15, 128 codes to an interval
  * reciprocal  [513]  1 / (1 + x) over [0, 1] in Q15

@@ -2,7 +2,8 @@
  *
  *   out[i] = clamp(requantize(x[i] - zero_point, multiplier, shift), low, high)
  *
- * x    [size]  int8;  out  [size]  int16; may not overlap x
+ * x    [size]  int8;  out  [size]  int16; may begin before x where no code is overwritten that
+ *      is still read
  * zero_point         of x
  * multiplier, shift  see tk_requantize.h;  low, high: of the output
  *

@@ -68,7 +68,7 @@ def _reduced(params: Params, width: int) -> list[Overlap]:
 
 
 def _softmax(params: Params, width: int) -> list[Overlap]:
-    """Its last pass over a row is the only one that writes, code by code."""
+    """Code by code: once one is written, only codes from its own on are read, if any."""
     return [in_steps(np.arange(params["rows"] * params["depth"]) * width, width)]
 
 

@@ -2,8 +2,7 @@
  *
  * x, out, window, output, scratch: tk_depthwise_conv2d_s16.h, with a multiplier of 1
  * weight   [pairs of channels][pairs of taps]  four int8: of the first tap for both channels, of the second
- * tap
- *          for both; 0 where there is none
+ *          tap for both; 0 where there is none
  * channels of sums that fit 32 bits without their bias
  *
  * Reentrant; libc: memcpy, memset.
