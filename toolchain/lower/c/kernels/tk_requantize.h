@@ -8,8 +8,8 @@
  *
  * Two roundings, as TensorFlow Lite's reference kernels do (gemmlowp/fixedpoint: RoundingDivideByPOT of
  * SaturatingRoundingDoublingHighMul). The first rounds halves up, the second away from zero. The left shift
- * wraps at 32 bits. Reentrant; no memory, no libc; one 32 x 32 -> 64 bit multiplication, or four of 16 x 16 bits
- * on cores without one (Armv6-M, Armv8-M Baseline; elsewhere if TK_NO_LONG_MULTIPLY is defined).
+ * wraps at 32 bits. Reentrant; no memory, no libc; one 32 x 32 -> 64 bit multiplication, or four of 16 x 16
+ * bits on cores without one (Armv6-M, Armv8-M Baseline; elsewhere if TK_NO_LONG_MULTIPLY is defined).
  * Needs a compiler that shifts negative numbers arithmetically and wraps on conversion to int32_t: all do.
  */
 #ifndef TK_REQUANTIZE_H
@@ -23,9 +23,9 @@
 
 /* round(a * b / 2^31), halves up. One of a, b must be above -2^31. */
 #ifdef TK_NO_LONG_MULTIPLY
-/* a = 2^16 a1 + a0 with a0 in [-2^15, 2^15), b = 2^16 b1 + b0 with b0 in [0, 2^16): every partial product fits
- * 32 bits. Of a0 * b0 what lies below 2^16 changes no result; of a1 * b0 what lies below 2^15 is added apart,
- * so that no sum overflows. */
+/* a = 2^16 a1 + a0 with a0 in [-2^15, 2^15), b = 2^16 b1 + b0 with b0 in [0, 2^16): every partial product
+ * fits 32 bits. Of a0 * b0 what lies below 2^16 changes no result; of a1 * b0 what lies below 2^15 is added
+ * apart, so that no sum overflows. */
 static inline int32_t tk_doubling_high_mul(int32_t a, int32_t b) {
     const int32_t a0 = (int16_t)a, a1 = (a >> 16) + (a0 < 0), b0 = b & 0xFFFF, b1 = b >> 16;
     const int32_t outer = a1 * b0, inner = ((a0 * b0) >> 16) + a0 * b1 + (1 << 14) + (outer & 0x7FFF);
