@@ -1,5 +1,6 @@
 #include "db.h"
 
+#include "board.h"
 #include "line.h"
 #include "program.h"
 #include "real.h"
@@ -73,32 +74,54 @@ static void load(const char *size, int32_t as_codes) {
     text_line(" bytes]");
 }
 
-static void fill(const char *digits) {
-    do {
-        uint32_t high = line_digit(digits[0]), low = high < 16 ? line_digit(digits[1]) : 16;
-        if (low > 15 || db.filled >= db.size) {
-            db.size = 0;
-            text_error("Not hexadecimal, or too much: load again");
-            return;
-        }
-        buffer()[db.filled++] = (uint8_t)((high << 4 | low) ^ db.flip);
-        digits += 2;
-    } while (*digits && db.filled < db.size);
+static void refuse(void) {
+    db.size = 0;
+    text_error("Not hexadecimal, or too much: load again");
+}
+
+static void put(uint8_t *to, uint32_t byte) {
+    to[db.filled++] = (uint8_t)(byte ^ db.flip);
     if (db.filled == db.size) {
         text_line("m-load-done");
     }
 }
 
+static void fill(uint8_t *to, const char *digits) {
+    do {
+        uint32_t high = line_digit(digits[0]), low = high < 16 ? line_digit(digits[1]) : 16;
+        if (low > 15 || db.filled >= db.size) {
+            refuse();
+            return;
+        }
+        put(to, high << 4 | low);
+        digits += 2;
+    } while (*digits && db.filled < db.size);
+}
+
+/* What comes behind the command's '%', as it is. */
+static void fill_raw(uint8_t *to, uint32_t count) {
+    if (count > db.size || db.filled + count > db.size) {
+        refuse();
+        return;
+    }
+    while (count--) {
+        put(to, board_get());
+    }
+}
+
 void db_command(char *rest) {
     const char *word = line_word(&rest);
+    uint8_t *bytes = buffer();
     if (line_equal(word, "load") || line_equal(word, "codes")) {
         load(line_word(&rest), *word == 'c');
     } else if (line_equal(word, "print")) {
-        text_bytes("m-buffer", buffer(), db.filled, db.flip);
+        text_bytes("m-buffer", bytes, db.filled, db.flip);
     } else if (line_equal(word, "crc")) {
-        text_crc(buffer(), db.filled);
+        text_crc(bytes, db.filled);
+    } else if (line_equal(word, "raw")) {
+        fill_raw(bytes, line_number(line_word(&rest)));
     } else {
-        fill(word);
+        fill(bytes, word);
     }
 }
 

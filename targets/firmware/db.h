@@ -21,7 +21,7 @@
 #define TK_DB DB_CODES
 #endif
 
-/* Does what follows "db": load N, codes N, print, crc, or hexadecimal bytes. */
+/* Does what follows "db": load N, codes N, raw N, print, crc, or hexadecimal bytes. */
 void db_command(char *rest);
 
 /* Whether the buffer is apart from the arena. */

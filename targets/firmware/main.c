@@ -15,6 +15,7 @@
  * Of our own, by the same grammar:
  *
  *   db codes N       as load, for codes whatever the model takes
+ *   db raw N         the next N bytes of what was announced, as they are, come behind the '%'
  *   db crc           m-crc-XXXXXXXX: CRC-32 (IEEE 802.3) of what is loaded
  *   model            m-digest-[...], m-arena-N, m-hz-N, m-input-N and m-output-N for each: bytes
  *   count            one inference with its inputs in the arena: m-ticks-N, m-empty-N, m-stack-N

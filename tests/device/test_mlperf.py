@@ -221,12 +221,22 @@ def test_digits_beyond_the_buffer_are_disregarded(port):
 
 
 @pytest.mark.emulated
+def test_raw_bytes_come_as_they_are(port):
+    port.send("db codes 6")
+    port.write("db raw 4%%\n\x01%")
+    assert port.read_line() == "m-ready"
+    assert port.send("db 00ff") == ["m-load-done", "m-ready"]
+    assert port.send("db print") == ["m-buffer-25-0a-01-25-00-ff", "m-ready"]
+
+
+@pytest.mark.emulated
 @pytest.mark.parametrize("command, answer", [
     ("dance now", "Unknown command: dance"), ("", "Unknown command: "), ("namex", "Unknown command: namex"),
     ("caf\xe9", "Unknown command: caf??"), ("x" * 81, "More than 80 characters"),
     ("db load", "Room is for 1 to N bytes"), ("db load 0", "Room is for 1 to N bytes"),
     ("db load -1", "Room is for 1 to N bytes"), ("db load 999999999", "Room is for 1 to N bytes"),
     ("db", NOT_HEX), ("db 123", NOT_HEX), ("db 0g", NOT_HEX), ("db 00", NOT_HEX),
+    ("db raw", NOT_HEX), ("db raw 1", NOT_HEX), ("db raw x", NOT_HEX),
     ("infer 0 0", "N >= 1, W >= 0"), ("infer x", "N >= 1, W >= 0"), ("infer 1 -1", "N >= 1, W >= 0"),
     ("infer 9999999999", "N >= 1, W >= 0"), ("infer 1 0", "Load first: bytes 192"),
     ("count", "Load first: bytes 192"), ("output", "No such output"), ("output 1", "No such output"),

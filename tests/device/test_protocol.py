@@ -11,14 +11,21 @@ from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 
 
 class ScriptedLine:
-    """Answers each command that is written with the lines that the script has for it, and "m-ready"."""
+    """Answers each command that is written with the lines that the script has for it, and "m-ready".
+
+    raw: what came behind commands
+    """
 
     def __init__(self, script: dict[str, list[str]], ready: bytes = b"m-ready\r\n", said: bytes = b""):
         self.script, self.ready, self.timeout, self.heard, self._waiting = script, ready, None, [], said
+        self.raw = b""
 
     def write(self, data: bytes) -> int:
-        assert data.endswith(b"%") and len(data) <= 81
-        for command in data.decode("ascii").split("%")[:-1]:
+        split = data.partition if data.startswith(b"db raw") else data.rpartition
+        commands, end, raw = split(b"%")
+        assert len(commands) <= 80 and len(raw) <= 256
+        self.raw += raw
+        for command in (commands + end).decode("ascii").split("%")[:-1]:
             self.heard.append(command)
             lines = self.script.get(command, [f"e-[Unknown command: {command}]"])
             self._waiting += "".join(f"{line}\r\n" for line in lines).encode("latin-1") + self.ready
@@ -39,7 +46,9 @@ def dut(script: dict[str, list[str]]) -> Dut:
 
 def loading(data: bytes, checksum: int | None = None) -> dict[str, list[str]]:
     """A device that takes these bytes as codes."""
-    pieces = [f"db {data[i:i + 31].hex()}" for i in range(0, len(data), 31)]
+    whole, rest = divmod(len(data), 256)
+    assert rest and whole < 2, "commands tell pieces apart by their lengths"
+    pieces = ["db raw 256"] * whole + [f"db raw {rest}"]
     crc = zlib.crc32(data) if checksum is None else checksum
     return {f"db codes {len(data)}": [f"m-[Expecting {len(data)} bytes]"], **{piece: [] for piece in pieces},
             pieces[-1]: ["m-load-done"], "db crc": [f"m-crc-{crc:08x}"]}
@@ -61,6 +70,7 @@ def test_nobody_there(monkeypatch):
     message = "board says nothing: 2 hellos, 0 s apart, went unanswered; is our firmware on it"
     with pytest.raises(DeviceUnavailable, match=message):
         Dut(line, "board").greet()
+    assert line.raw == bytes(256)
 
 
 def test_model():
@@ -115,12 +125,12 @@ def test_layers_that_are_none(lines):
         dut({"layers": lines}).layers()
 
 
-def test_inputs_are_sent_31_bytes_at_a_time_each_at_a_multiple_of_16():
-    first, second = bytes(range(37)), b"\x80\xff"
+def test_inputs_are_sent_raw_256_bytes_at_a_time_each_at_a_multiple_of_16():
+    first, second = b"%\n" * 130 + b"%", b"\x80\xff"
     data = first + bytes(11) + second
     line = ScriptedLine(loading(data))
     Dut(line, "board").load_codes([first, second])
-    assert line.heard == ["db codes 50", f"db {data[:31].hex()}", f"db {data[31:].hex()}", "db crc"]
+    assert line.heard == ["db codes 274", "db raw 256", "db raw 18", "db crc"] and line.raw == data
 
 
 def test_an_input_that_the_device_still_holds_is_not_sent_again():
@@ -141,8 +151,8 @@ def test_an_input_that_arrives_damaged():
 
 
 def test_a_load_that_is_not_done():
-    script = loading(b"abc") | {"db 616263": []}
-    with pytest.raises(InvalidMeasurement, match="board answered '' to 'db 616263'"):
+    script = loading(b"abc") | {"db raw 3": []}
+    with pytest.raises(InvalidMeasurement, match="board answered '' to 'db raw 3'; is it our firmware"):
         dut(script).load_codes([b"abc"])
 
 

@@ -13,7 +13,7 @@ from tests.lower.c.nets import residual_net, two_ended_net
 from toolchain.artifact import Artifact, Manifest, Port
 from toolchain.device import qemu
 from toolchain.device.firmware import build_firmware
-from toolchain.device.protocol import Inference
+from toolchain.device.protocol import Dut, Inference
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
@@ -142,6 +142,18 @@ def test_an_unknown_command_is_an_error():
         with pytest.raises(InvalidMeasurement, match=r"answered 'e-\[No such output\]' to 'output 7'"):
             dut.read_output(7)
         assert dut.task() == "residual"
+
+
+@pytest.mark.emulated
+def test_a_load_that_was_interrupted_is_got_over():
+    import serial
+
+    elf = build_firmware(artifact(residual_net()), PROFILE).elf
+    with qemu.powered(elf, PROFILE) as (device, _), serial.Serial(device) as line:
+        line.write(b"db codes 192%db raw 192%half of it")
+        dut = Dut(line, "board")
+        dut.greet()
+        assert dut.vendor() == PROFILE.name
 
 
 def test_missing_emulator(monkeypatch):

@@ -3,7 +3,7 @@
 A command ends with '%'; the answer's lines end with CR LF, the last is "m-ready". "e-[...]" is an error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 import re
 import time
@@ -19,6 +19,8 @@ HELLO_S = 1.0
 HELLOS = 20
 HEX_BYTES = 31
 """Of a db command, as MLPerf Tiny's runner sends them."""
+RAW_BYTES = 256
+"""Of a db raw command."""
 READY = "m-ready"
 
 
@@ -79,12 +81,15 @@ class Dut:
         self._line, self._name, self._unread, self._loaded = line, name, b"", b""
 
     def greet(self, still_there: Callable[[], None] = lambda: None) -> None:
-        """Say a word that the device does not know until it says so; what it said before is dropped.
+        """Say a word that the device does not know until it says so; what it said before is dropped. From the
+        second on, behind as many zeros as a host that was interrupted may owe it; else it disregards them.
 
         still_there: called before each word; may raise to end the wait
         """
         for attempt in range(HELLOS):
             still_there()
+            if attempt:
+                self._line.write(bytes(RAW_BYTES))
             self._write(f"%edge{attempt}")
             deadline, heard = time.monotonic() + HELLO_S, False
             while (text := self._read_line(deadline)) is not None:
@@ -94,9 +99,9 @@ class Dut:
         raise DeviceUnavailable(f"{self._name} says nothing: {HELLOS} hellos, {HELLO_S:.0f} s apart, went "
                                 f"unanswered; is our firmware on it, and is the line free?")
 
-    def command(self, command: str, seconds: float = REPLY_S) -> list[str]:
-        """Send a command without its '%'; the answer's lines without "m-ready"."""
-        self._write(command)
+    def command(self, command: str, seconds: float = REPLY_S, raw: bytes = b"") -> list[str]:
+        """Send a command without its '%', and raw bytes behind it; the answer's lines without "m-ready"."""
+        self._write(command, raw)
         deadline, lines = time.monotonic() + seconds, []
         while (text := self._read_line(deadline)) != READY:
             if text is None:
@@ -104,7 +109,7 @@ class Dut:
                                         + (f"; its last line is '{lines[-1]}'" if lines else ""))
             lines.append(text)
         if wrong := [text for text in lines if text.startswith("e-[")]:
-            raise InvalidMeasurement(f"{self._name} answered '{wrong[0]}' to '{command}'")
+            raise self._unexpected(command, wrong)
         return lines
 
     def vendor(self) -> str:
@@ -126,7 +131,9 @@ class Dut:
 
     def load(self, data: bytes) -> None:
         """The input as MLPerf Tiny's runner sends it for this task (db.h)."""
-        self._load("db load", data)
+        self._announce("db load", data)
+        for piece, last in _pieces(data, HEX_BYTES):
+            self._fill(f"db {piece.hex()}", b"", last)
 
     def load_codes(self, inputs: Sequence[bytes]) -> None:
         """Every input's codes, in order; not sent again where the device still holds them."""
@@ -135,7 +142,9 @@ class Dut:
             data += bytes(-len(data) % ALIGNMENT) + codes
         if data == self._loaded and self._checksum() == zlib.crc32(data):
             return
-        self._load("db codes", data)
+        self._announce("db codes", data)
+        for piece, last in _pieces(data, RAW_BYTES):
+            self._fill(f"db raw {len(piece)}", piece, last)
         if (found := self._checksum()) != zlib.crc32(data):
             raise InvalidMeasurement(f"{self._name}: {len(data):,} bytes of input arrived damaged: their "
                                      f"checksum is {found:08x}, not {zlib.crc32(data):08x}")
@@ -184,14 +193,13 @@ class Dut:
         """Of what the device holds."""
         return int(self._ask("db crc", "m-crc-([0-9a-f]{8})")[0], 16)
 
-    def _load(self, command: str, data: bytes) -> None:
+    def _announce(self, command: str, data: bytes) -> None:
         self._loaded = b""
         self._ask(f"{command} {len(data)}", rf"m-\[Expecting {len(data)} bytes\]()")
-        for start in range(0, len(data), HEX_BYTES):
-            command = f"db {data[start:start + HEX_BYTES].hex()}"
-            wanted = ["m-load-done"] if start + HEX_BYTES >= len(data) else []
-            if (lines := self.command(command)) != wanted:
-                raise self._unexpected(command, lines)
+
+    def _fill(self, command: str, raw: bytes, last: bool) -> None:
+        if (lines := self.command(command, raw=raw)) != (["m-load-done"] if last else []):
+            raise self._unexpected(command, lines)
 
     def _ask(self, command: str, *patterns: str, seconds: float = REPLY_S) -> list[str]:
         """What the patterns' groups match, one pattern a line."""
@@ -216,8 +224,8 @@ class Dut:
         return InvalidMeasurement(f"{self._name} answered '{' | '.join(lines)}' to '{command}'; is it our "
                                   f"firmware, of this version?")
 
-    def _write(self, command: str) -> None:
-        self._line.write(f"{command}%".encode())
+    def _write(self, command: str, raw: bytes = b"") -> None:
+        self._line.write(f"{command}%".encode() + raw)
 
     def _read_line(self, deadline: float) -> str | None:
         """One line without its end; None where it does not end in time."""
@@ -229,3 +237,9 @@ class Dut:
             self._unread += more
         text, self._unread = self._unread.split(b"\n", 1)
         return text.rstrip(b"\r").decode("ascii", "replace")
+
+
+def _pieces(data: bytes, size: int) -> Iterator[tuple[bytes, bool]]:
+    """The data in pieces of so many bytes, and which is the last."""
+    for start in range(0, len(data), size):
+        yield data[start:start + size], start + size >= len(data)
