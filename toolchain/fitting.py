@@ -118,7 +118,6 @@ class _Search:
         fits = remedy.flash_bytes <= profile.flash_bytes and remedy.ram_bytes <= profile.ram_bytes
         return remedy if fits else None
 
-
     def _is_hopeless(self, codes: Graph) -> bool:
         """Whether its inputs or weights alone take more than there is, which is seen at once."""
         weights = weight_bytes(codes)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toolchain.lower.c.call import Array
-from toolchain.lower.c.mve.streams import chunks, codes, in_a_row, matrix_stream
+from toolchain.lower.c.mve.streams import chunks, codes, matrix_stream
 
 
 def output(channels: int, shift: int = -3, low: int = 0, zero_point: int = -128) -> dict:
@@ -36,22 +36,3 @@ def test_halves_matter_only_where_negative_values_live(shift, low, exact):
 
 def test_codes_not_distances_from_the_zero_point():
     assert codes(output(2, low=3, zero_point=-5)) == {"zero_point": -5, "low": -2, "high": 127, "exact": 0}
-
-
-def window(**sizes: int) -> dict[str, int]:
-    names = ("input", "output", "kernel", "stride", "dilation")
-    return {**{f"{name}_{axis}": 1 for name in names for axis in ("height", "width")}, "channels": 3,
-            "pad_top": 0, "pad_left": 0, "zero_point": 7, **sizes}
-
-
-def test_one_column_is_one_row():
-    sizes = {"input": 9, "output": 4, "kernel": 5, "stride": 2, "dilation": 3}
-    column = window(**{f"{name}_height": size for name, size in sizes.items()}, pad_top=6)
-    row = window(**{f"{name}_width": size for name, size in sizes.items()}, pad_left=6)
-    assert in_a_row(column) == row and in_a_row(row) == row
-
-
-@pytest.mark.parametrize("other", ["input_width", "output_width", "kernel_width", "pad_left"])
-def test_more_than_one_column_stays(other):
-    several = window(input_height=9, output_height=5, kernel_height=5, **{other: 2})
-    assert in_a_row(several) == several

@@ -1,14 +1,22 @@
 """Convolutions and fully_connected for MVE: which kernel, and its weights in that kernel's order."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from toolchain.lower.c.arena.overlap import ascending, descending, row_steps
+from toolchain.lower.c.arena.overlap import both_ways, row_overlaps
 from toolchain.lower.c.call import Call, Value
-from toolchain.lower.c.mve.streams import chunks, codes, fits, in_a_row, matrix_stream, window_params
-from toolchain.lower.c.mve.strips import counts, layout_work, scratch_bytes, strip_of, strips_overlap
+from toolchain.lower.c.mve.streams import chunks, codes, matrix_stream
+from toolchain.lower.c.mve.strips import (
+    counts,
+    fits,
+    in_a_row,
+    layout_work,
+    scratch_bytes,
+    strip_of,
+    strips_overlap,
+    window_params,
+)
 
 MOST_CHANNELS = 2**15
 """Outputs from here on do not fit their parameter."""
@@ -19,12 +27,7 @@ def fully_connected(call: Call) -> list[Call]:
     rows, matrix = call.params["rows"], call.params["matrix"]
     if matrix["channels"] >= MOST_CHANNELS:
         return []
-    depth, channels = matrix["depth"], matrix["channels"]
-    first, end = row_steps(rows, 2)
-    forward, backwards = _pointwise(call, rows, 0), _pointwise(call, rows, 1)
-    down = descending((rows - first) * depth, (rows - end) * channels, (rows * depth, rows * channels))
-    pointwise = replace(forward, overlaps=(ascending(first * depth, end * channels),),
-                        backwards=replace(backwards, overlaps=(down,)))
+    pointwise = both_ways(_pointwise(call, rows), *row_overlaps(rows, 2, matrix["depth"], matrix["channels"]))
     return [_row(call), pointwise] if rows == 1 else [pointwise]
 
 
@@ -34,10 +37,10 @@ def _row(call: Call) -> Call:
                 work=_row_work(params))
 
 
-def _pointwise(call: Call, rows: int, backwards: int) -> Call:
+def _pointwise(call: Call, rows: int) -> Call:
     matrix = _matrix(call.params["matrix"], call.params["matrix"]["weight"].data, 4)
     return Call("tk_pointwise_s8_mve", call.operands,
-                {"rows": rows, "backwards": backwards, "matrix": matrix}, work=_work(matrix, rows, 1))
+                {"rows": rows, "backwards": 0, "matrix": matrix}, work=_work(matrix, rows, 1))
 
 
 def _matrix(matrix: Mapping[str, Value], weight: np.ndarray, group: int) -> dict[str, Value]:

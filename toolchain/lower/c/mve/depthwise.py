@@ -10,8 +10,18 @@ import numpy as np
 
 from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Call, Overlap, Value
-from toolchain.lower.c.mve.streams import codes, fits, in_a_row, stream, window_params
-from toolchain.lower.c.mve.strips import counts, layout_work, scratch_bytes, strip_of, strips_overlap
+from toolchain.lower.c.channels import filled
+from toolchain.lower.c.mve.streams import codes, stream
+from toolchain.lower.c.mve.strips import (
+    counts,
+    fits,
+    in_a_row,
+    layout_work,
+    scratch_bytes,
+    strip_of,
+    strips_overlap,
+    window_params,
+)
 
 COLUMN = 64
 """Bytes of words for a column of 16 channels."""
@@ -58,10 +68,9 @@ def _by_taps(call: Call, window: Mapping[str, int], weight: np.ndarray) -> Call:
 
 def _taps(weight: np.ndarray) -> np.ndarray:
     """[groups, 2 * taps] int32 of weights [kh, kw, channels]: eight channels of a tap, column by column."""
-    height, width, channels = weight.shape
-    full = np.zeros((width, height, -(-channels // 8) * 8), np.int8)
-    full[:, :, :channels] = weight.transpose(1, 0, 2)
-    groups = full.reshape(height * width, -1, 8).transpose(1, 0, 2)
+    height, width, _ = weight.shape
+    columns = filled(weight.transpose(1, 0, 2), 1, 1, 8)
+    groups = columns.reshape(height * width, -1, 8).transpose(1, 0, 2)
     return np.ascontiguousarray(groups).reshape(len(groups), -1).view("<i4")
 
 
@@ -92,10 +101,7 @@ def _scratch(window: Mapping[str, int], strip: int) -> int:
 
 def _words(weight: np.ndarray) -> np.ndarray:
     """[groups, 16] int32 of weights [kh, kw, channels]: per channel four columns of four rows."""
-    height, width, channels = weight.shape
-    full = np.zeros((-(-channels // 4) * 4, 4, 4), np.int8)
-    full[:channels, :width, :height] = weight.transpose(2, 1, 0)
-    return full.reshape(-1, 64).view("<i4")
+    return filled(weight.transpose(2, 1, 0), 4, 4, 4).reshape(-1, 64).view("<i4")
 
 
 def _overlap(window: Mapping[str, int], rows: int, strip: int) -> Overlap:

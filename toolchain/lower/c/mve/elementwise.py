@@ -1,7 +1,10 @@
 """add, sub and mul for MVE, where operands are rows of neighbours."""
 
+import numpy as np
+
 from toolchain.lower.c.affine import BITS, CODES, affine_form
 from toolchain.lower.c.call import Call
+from toolchain.lower.c.channels import output_codes
 from toolchain.lower.c.portable.orders import overlapping
 from toolchain.lower.c.rows import rows_of
 
@@ -9,7 +12,7 @@ NEAR = 2
 """How far beside its value a weight is sought."""
 
 
-def _share(weight: int):
+def _share(weight: int) -> np.ndarray:
     """As a 32-bit lane has it."""
     return weight * CODES
 
@@ -29,7 +32,7 @@ def mul(call: Call) -> Call | None:
     return _made(call, "tk_mul_s8_mve", {
         "a_offset": -p["a_zero_point"], "b_offset": -p["b_zero_point"], "multiplier": p["multiplier"],
         "shift": p["shift"], "fix": int(p["shift"] < 0), "zero_point": p["zero_point"],
-        **{name: p["zero_point"] + p[name] for name in ("low", "high")}, **rows})
+        **output_codes(p), **rows})
 
 
 def _made(call: Call, kernel: str, params: dict[str, int]) -> Call:

@@ -1,4 +1,4 @@
-"""Strips of windows that tk_layout_s8_mve lays out: how many at once, where the output may lie, the work."""
+"""Windows of MVE kernels, in strips that tk_layout_s8_mve lays out: sizes, overlaps, how many at once."""
 
 from collections.abc import Mapping
 
@@ -12,6 +12,27 @@ STRIP_BYTES = 1024
 """Of scratch that a strip of windows should take at most."""
 LONGEST_STRIP = 16
 """Output pixels that are laid out at once; more gain nothing."""
+
+
+def window_params(window: Mapping[str, int], strip: int) -> dict[str, int]:
+    """tk_window_s8_mve."""
+    return {**window, "strip": strip}
+
+
+def in_a_row(window: Mapping[str, int]) -> Mapping[str, int]:
+    """The window as it is, or of one column the same as of one row: the bytes lie the same way."""
+    names = ("input_width", "output_width", "kernel_width")
+    if window["pad_left"] or any(window[name] > 1 for name in names):
+        return window
+    turned = {name.replace("height", "width"): value for name, value in window.items() if "height" in name}
+    column = {name.replace("width", "height"): value for name, value in window.items() if "width" in name}
+    return {**window, **turned, **column, "pad_left": window["pad_top"], "pad_top": 0}
+
+
+def fits(window: Mapping[str, int]) -> bool:
+    """Whether a window's sizes fit tk_window_s8_mve."""
+    return all(value < (2**15 if name.startswith(("input", "output", "channels")) else 2**8)
+               for name, value in window.items())
 
 
 def columns(window: Mapping[str, int], count: int) -> int:
@@ -41,9 +62,7 @@ def strips_overlap(window: Mapping[str, int], channels: int, strip: int) -> Over
     reads = window_starts(window).reshape(shape)[:, ::strip].ravel()
     writes = np.arange(1, shape[0] * shape[1] + 1).reshape(shape) * channels
     ends = np.concatenate([writes[:, strip - 1:-1:strip], writes[:, -1:]], axis=1).ravel()
-    if window["kernel_height"] > 1:
-        reads = np.append(reads[1:], max(reads[-1], ends[-1]))
-    return ascending(reads, ends)
+    return ascending(reads, ends, reads_first=window["kernel_height"] > 1)
 
 
 def scratch_bytes(window: Mapping[str, int], strip: int) -> int:

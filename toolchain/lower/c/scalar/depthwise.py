@@ -1,9 +1,11 @@
 """Depthwise convolution: a channel's weights in one piece, rows under the windows in lines of their own."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from toolchain.lower.c.arena.overlap import ascending
-from toolchain.lower.c.call import Array, Call
+from toolchain.lower.c.call import Array, Call, Overlap
 from toolchain.lower.c.scalar.output import short_output
 
 TILE = 4
@@ -27,24 +29,24 @@ def depthwise_conv2d(call: Call) -> Call | None:
         struct="tk_depthwise_s8_scalar_params", work=_work(window, weight.shape[1]))
 
 
-def _is_3x3(window) -> bool:
+def _is_3x3(window: Mapping[str, int]) -> bool:
     size = window["kernel_height"], window["kernel_width"], window["dilation_width"]
     return size == (3, 3, 1) and window["stride_width"] <= 2
 
 
-def _lines(window) -> int:
+def _lines(window: Mapping[str, int]) -> int:
     """Rows under a window, with those that it leaves out."""
     return (window["kernel_height"] - 1) * window["dilation_height"] + 1
 
 
-def _line(window) -> int:
+def _line(window: Mapping[str, int]) -> int:
     """Columns under the windows of a row, for whole tiles."""
     columns = -(-window["output_width"] // TILE) * TILE
     starts, taps = (columns - 1) * window["stride_width"], window["kernel_width"] - 1
     return max(starts + taps * window["dilation_width"] + 1, window["pad_left"])
 
 
-def _overlap(window, lines: int):
+def _overlap(window: Mapping[str, int], lines: int) -> Overlap:
     """A row is written once the rows under its windows lie in scratch."""
     row = np.arange(window["output_height"])
     taken = np.clip(row * window["stride_height"] - window["pad_top"] + lines, 0, window["input_height"])
@@ -52,7 +54,7 @@ def _overlap(window, lines: int):
     return ascending(taken * pitch, (row + 1) * size)
 
 
-def _work(window, taps: int) -> dict[str, int]:
+def _work(window: Mapping[str, int], taps: int) -> dict[str, int]:
     rows, channels = window["output_height"], window["channels"]
     tiles = rows * -(-window["output_width"] // TILE) * channels
     return {"tiles": tiles, "taps": taps * tiles, "outputs": rows * window["output_width"] * channels,
