@@ -7,7 +7,7 @@ import numpy as np
 from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Array, Call, Value
 from toolchain.lower.c.channels import filled
-from toolchain.lower.c.dsp.matrix import TILE, step_ends
+from toolchain.lower.c.dsp.matrix import TILE
 
 LARGEST_SUM = 2**16 - 1
 """Of a channel's weights, without their signs: times -2^15 it fits 32 bits."""
@@ -49,7 +49,7 @@ def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
 def _call(kernel: str, call: Call, sizes: Mapping[str, Value], matrix: Mapping[str, Value],
           starts: np.ndarray, scratch: int = 0) -> Call:
     """starts: where in the input, in bytes, each pixel's patch begins; it may be read in place."""
-    done = step_ends(len(starts))
+    done = _step_ends(len(starts))
     first = np.append(0, done[:-1])
     lowest = np.minimum.accumulate(starts[::-1])[::-1]
     tiles, singles = divmod(len(starts), TILE)
@@ -59,3 +59,9 @@ def _call(kernel: str, call: Call, sizes: Mapping[str, Value], matrix: Mapping[s
                 work={"calls": 1, "tiles": tiles, "tile_outputs": tiles * outputs,
                       "tile_products": tiles * products, "singles": singles,
                       "single_outputs": singles * outputs, "single_products": singles * products})
+
+
+def _step_ends(pixels: int) -> np.ndarray:
+    """How many pixels are done after each step: tiles first, then single pixels."""
+    tiles = pixels // TILE * TILE
+    return np.append(np.arange(TILE, tiles + 1, TILE), np.arange(tiles + 1, pixels + 1))

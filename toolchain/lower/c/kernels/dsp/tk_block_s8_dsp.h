@@ -19,8 +19,8 @@
 typedef struct {
     const int32_t *weight;
     const int32_t *output;
-    int32_t units;
-    int32_t pairs;
+    uint16_t units;
+    uint16_t pairs;
 } tk_block_s8_dsp;
 
 /* The codes of pair `pair` for one patch, whose words lie `step` words apart, to out[0] and out[1]. */

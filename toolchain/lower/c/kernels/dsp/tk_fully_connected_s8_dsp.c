@@ -1,23 +1,17 @@
 #include "tk_fully_connected_s8_dsp.h"
 
 #include "tk_clamp_s8_dsp.h"
-#include "tk_widen_row_s8_dsp.h"
 #include "tk_widen_tile_s8_dsp.h"
 
 void tk_fully_connected_s8_dsp(const tk_fully_connected_s8_dsp_params *p, const int8_t *x, void *scratch,
                                int8_t *out) {
-    const int32_t pitch = p->matrix.channels;
-    for (int32_t left = p->rows; left > 0;) {
-        int32_t count = left >= 3 ? 3 : 1, first = p->backwards ? left - count : p->rows - left;
-        const int8_t *rows = x + first * p->depth;
-        if (count == 3) {
-            const int8_t *const three[3] = {rows, rows + p->depth, rows + 2 * p->depth};
-            tk_widen_tile_s8_dsp(three, p->depth, scratch);
-        } else {
-            tk_widen_row_s8_dsp(rows, p->depth, scratch, 1);
-        }
-        tk_matrix_s8_dsp(&p->matrix, scratch, count, out + first * pitch, pitch);
-        left -= count;
+    const int32_t step = p->rows < 3 ? 1 : 3, last = p->rows - step;
+    const int32_t depth = step == 3 ? p->depth : 0, pitch = step == 3 ? p->matrix.channels : 0;
+    for (int32_t done = 0; done < p->rows; done += step) {
+        const int32_t next = done < last ? done : last, first = p->backwards ? last - next : next;
+        const int8_t *row = x + first * p->depth, *const three[3] = {row, row + depth, row + 2 * depth};
+        tk_widen_tile_s8_dsp(three, p->depth, scratch, 1, 0);
+        tk_matrix_s8_dsp(&p->matrix, scratch, out + first * p->matrix.channels, pitch);
     }
-    tk_clamp_s8_dsp(out, p->rows * pitch, p->low, p->high);
+    tk_clamp_s8_dsp(out, p->rows * p->matrix.channels, p->matrix.low, p->matrix.high);
 }

@@ -26,7 +26,9 @@ TK_DSP_ASSEMBLY void tk_row_s8_dsp(TK_DSP_REGISTER const tk_block_s8_dsp *block,
         ".syntax unified\n\t"
         "push {r4-r11, lr}\n\t"
         "sub sp, sp, #36\n\t"
-        "ldmia r0, {r4, r5, r6, r7}\n\t"
+        "ldrd r4, r5, [r0]\n\t"
+        "ldrh r6, [r0, #8]\n\t"
+        "ldrh r7, [r0, #10]\n\t"
         "add r7, r2, r7, lsl #1\n\t"
         "str r7, [sp, #8]\n\t"
         /* Two units at a time: units / 2 + 3 >> 2 turns of four, less what is skipped; an odd unit first. */
