@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.lower.c.arena.lifetimes import Calls
 from toolchain.lower.c.arena.patches import BANDS, choices, runs
-from toolchain.lower.c.arena.plan import Plan, directed, plan_arena
+from toolchain.lower.c.arena.plan import Plan, directed, least_bytes, plan_arena
 from toolchain.lower.c.arena.views import Layout, lay_out
 from toolchain.lower.c.machine import Machine
 from toolchain.lower.c.portable.orders import overlapping
@@ -60,8 +61,10 @@ def _planned(graph: Graph, calls_of: CallsOf, machine: Machine) -> Arrangement:
 
 def _fitting(whole: Arrangement, room: int, calls_of: CallsOf, machine: Machine) -> Arrangement:
     """The first that fits, of those with fewest multiply-accumulates first; else the whole."""
-    cut = choices(whole.graph, _worth_cutting(whole, room), BANDS)[:MOST_TRIED]
-    planned = (_planned(graph, calls_of, machine) for graph in cut)
+    in_all = room + sum(size for _, size in machine.regions)
+    cut = (graph for graph in choices(whole.graph, _worth_cutting(whole, room), BANDS)
+           if least_bytes(graph) <= in_all)
+    planned = (_planned(graph, calls_of, machine) for graph in islice(cut, MOST_TRIED))
     return next((each for each in planned if each.plan.peak_bytes <= room), whole)
 
 
