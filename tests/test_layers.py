@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors names", "ir tomlfile atomic npz python_file scheme",
+FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme",
           "profile recipe data metric paired measurement",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",

@@ -29,7 +29,7 @@ START_S = 20
 
 
 @dataclass(frozen=True)
-class Machine:
+class EmulatedMachine:
     """What a machine of QEMU's needs.
 
     qemu:     the program that emulates it
@@ -46,14 +46,14 @@ ARM, RISCV = "qemu-system-arm", "qemu-system-riscv32"
 PACKAGES = {ARM: "qemu-system-arm", RISCV: "qemu-system-misc"}
 """Emulator -> Debian package that brings it."""
 MACHINES = {
-    "microbit": Machine(ARM, 16_000_000),
-    "mps2-an385": Machine(ARM, 25_000_000),
-    "mps2-an386": Machine(ARM, 25_000_000),
-    "mps2-an500": Machine(ARM, 25_000_000),
-    "mps2-an505": Machine(ARM, 20_000_000),
-    "mps3-an547": Machine(ARM, 20_000_000),
-    "netduinoplus2": Machine(ARM, 15_625_000),
-    "virt": Machine(RISCV, 10_000_000, ("-bios", "none")),
+    "microbit": EmulatedMachine(ARM, 16_000_000),
+    "mps2-an385": EmulatedMachine(ARM, 25_000_000),
+    "mps2-an386": EmulatedMachine(ARM, 25_000_000),
+    "mps2-an500": EmulatedMachine(ARM, 25_000_000),
+    "mps2-an505": EmulatedMachine(ARM, 20_000_000),
+    "mps3-an547": EmulatedMachine(ARM, 20_000_000),
+    "netduinoplus2": EmulatedMachine(ARM, 15_625_000),
+    "virt": EmulatedMachine(RISCV, 10_000_000, ("-bios", "none")),
 }
 """Machines whose counting is proved by tests, by QEMU's name."""
 
@@ -153,7 +153,7 @@ def powered(elf: bytes, profile: TargetProfile,
             process.communicate()
 
 
-def machine_of(profile: TargetProfile) -> Machine:
+def machine_of(profile: TargetProfile) -> EmulatedMachine:
     """Raises DeviceUnavailable for a machine that is not in MACHINES."""
     if found := MACHINES.get(profile.machine):
         return found

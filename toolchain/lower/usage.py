@@ -6,16 +6,15 @@ Names come from untrusted files: only `plain` text of them gets into a snippet.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from toolchain.artifact import Port
 from toolchain.ir.graph import Frames, Metadata
 from toolchain.lower.c.names import identifier, plain
 from toolchain.profile import Format
+from toolchain.templates import render
 
 ROOM = Path(__file__).parent / "snippets"
 SNIPPETS: Mapping[Format, tuple[str, ...]] = {
@@ -125,8 +124,7 @@ def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
         for snippet in SNIPPETS[fmt]:
             stem, _, suffix = snippet.partition(".")
             file = snippet if snippet not in files else f"{stem}_{fmt}.{suffix}"
-            text = _environment().get_template(f"{fmt}_{snippet}.j2").render(page, file=file)
-            files[file] = text.encode("ascii")
+            files[file] = render(ROOM, f"{fmt}_{snippet}.j2", {**page, "file": file})
     return files
 
 
@@ -139,9 +137,3 @@ def _decimal(value: float) -> str:
     """A number that every language here takes for a real one."""
     text = f"{value:.9g}"
     return text if set(text) & set(".e") else f"{text}.0"
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(ROOM), undefined=jinja2.StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)

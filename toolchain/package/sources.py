@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 import re
-
-import jinja2
 
 import toolchain
 from toolchain.artifact import Artifact, Port
@@ -15,6 +12,7 @@ from toolchain.errors import BadInput
 from toolchain.lower.c.call import C_TYPE
 from toolchain.lower.c.names import plain
 from toolchain.lower.c.steps import port_names
+from toolchain.templates import render
 
 ROOM = Path(__file__).parent / "templates"
 
@@ -85,12 +83,6 @@ def _arguments(side: str, manifest, name: str) -> list[Argument]:
             for i, (argument, port) in enumerate(zip(port_names(side, len(ports)), ports, strict=True))]
 
 
-def render(template: str, shown: Mapping[str, object]) -> bytes:
-    """The template's text."""
-    return _environment().get_template(f"{template}.j2").render(shown).encode("ascii")
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(ROOM), undefined=jinja2.StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+def filled_in(template: str, shown: Mapping[str, object]) -> bytes:
+    """The text of one of this room's templates."""
+    return render(ROOM, f"{template}.j2", shown)

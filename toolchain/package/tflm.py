@@ -8,7 +8,7 @@ from toolchain.artifact import Artifact
 from toolchain.errors import BadInput, Unsupported
 from toolchain.load.tflite_file import read_tflite
 from toolchain.lower.c.names import identifier, plain
-from toolchain.package.sources import Package, render
+from toolchain.package.sources import Package, filled_in
 from toolchain.runtime.tflm_arena import measure_arena
 
 OPERATORS = frozenset("""
@@ -45,7 +45,7 @@ def tflite_micro(artifact: Artifact) -> Package:
              "bytes": len(model), "arena": measure_arena(model), "lines": hex_lines(model)}
     files = (f"{name}_model_data.h", f"{name}_model_data.cc", f"{name}_resolver.h", "README.md")
     templates = ("model_data.h", "model_data.cc", "resolver.h", "README_tflm.md")
-    return Package(name, {file: render(template, shown)
+    return Package(name, {file: filled_in(template, shown)
                           for file, template in zip(files, templates, strict=True)})
 
 

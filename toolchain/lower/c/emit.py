@@ -15,11 +15,12 @@ from toolchain.lower.c.arena.views import Layout
 from toolchain.lower.c.arrange import arrange
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
-from toolchain.lower.c.pages import kernel_files, model_page, render, selftest_page
+from toolchain.lower.c.pages import TEMPLATES, kernel_files, model_page, selftest_page
 from toolchain.lower.c.portable import arithmetic, elementwise, movement, taking, weighted
 from toolchain.lower.dead_channels import without_dead_channels
 from toolchain.lower.tflite_border import with_border
 from toolchain.measurement import ArenaMap
+from toolchain.templates import render
 
 CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "conv2d": weighted.conv2d,
@@ -127,7 +128,7 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     page = model_page(done.graph, name or graph.name, done.calls, done.plan) | {"digest": digest}
     page |= selftest_page(graph, vectors) if vectors else {}
     names = ("model.h", "model.c", *(["selftest.c"] if vectors else []))
-    files = {file: render(f"{file}.j2", page) for file in names}
+    files = {file: render(TEMPLATES, f"{file}.j2", page) for file in names}
     files |= kernel_files(("tk_model", *page["kernels"]))
     return CSource(files, page["weight_bytes"], done.plan, graph_macs(done.graph),
                    arena_map(done.graph, done.plan))

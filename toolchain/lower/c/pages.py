@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 import re
 
-import jinja2
 import numpy as np
 
 import toolchain
@@ -19,6 +18,7 @@ from toolchain.lower.c.names import identifier, literal, plain
 from toolchain.lower.c.steps import PrintedCall, Printer, memory_name, port_names
 
 ROOM = Path(__file__).parent
+TEMPLATES = ROOM / "templates"
 WIDTH = 108
 """Of a line of C."""
 
@@ -125,18 +125,6 @@ def selftest_page(graph: Graph, vectors: Mapping[str, np.ndarray]) -> dict[str, 
             ports.append({"type": C_TYPE[tensor.dtype], "name": f"test_{side}_{i}", "count": tensor.size,
                           "samples": [array_text(sample.astype(tensor.dtype)) for sample in samples]})
     return {"ports": ports, "samples": len(ports[0]["samples"]), "selftest": True}
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROOM / "templates"), undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-
-
-def render(template: str, page: Mapping[str, object]) -> bytes:
-    """The template's text for a page."""
-    return _environment().get_template(template).render(page).encode("ascii")
 
 
 def kernel_files(kernels: Iterable[str]) -> dict[str, bytes]:
