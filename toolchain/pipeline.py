@@ -204,6 +204,8 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     vectors = vectors_of(prepared.graph, seen, recipe.seed)
     asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c)
     artifact = lower(prepared.graph, profile, vectors, asked)
+    for note in artifact.manifest.notes[len(prepared.graph.source.notes):]:
+        say(note)
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric,
                                        takes_frames=recipe.input.takes_frames)
     artifact = with_files(replace(artifact, manifest=manifest), _stated(recipe), {})

@@ -1,5 +1,7 @@
 """Channels that nothing depends on are taken out, and every output code stays what it was."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -121,8 +123,11 @@ def test_generated_c_is_that_of_the_smaller_network(tmp_path):
     np.testing.assert_array_equal(model.run({"x": x})[out], reference.run(graph, {"x": x})[out])
     assert model.source.weight_bytes == write_c(without_dead_channels(graph)).weight_bytes
     assert model.source.macs == graph_macs(without_dead_channels(graph))
+    note, = model.source.notes
+    assert re.fullmatch(f"4 of .* channels of its layers change no output and are left out: "
+                        f"{model.source.macs:,} of {graph_macs(graph):,} .* parameters stay", note)
 
 
 def test_nothing_dead_nothing_changed():
     graph = residual_net()
-    assert without_dead_channels(graph) is graph
+    assert without_dead_channels(graph) is graph and write_c(graph).notes == ()

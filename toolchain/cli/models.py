@@ -107,8 +107,15 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
     static, files = artifact.manifest.static_bytes, sorted(artifact.files)
     record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"],
               "ram_bytes": static["ram"], "digest": artifact.digest}
-    show(json, record, f"{out}: {', '.join(files)}\nflash {static['flash']:,} B, RAM {static['ram']:,} B, "
+    show(json, record, f"{out}: {_listed(files)}\nflash {static['flash']:,} B, RAM {static['ram']:,} B, "
                        f"digest {artifact.digest[:16]}")
+
+
+def _listed(files: list[str]) -> str:
+    """Files of an artefact; the C door's kernels as a number."""
+    kernels = sum(file.startswith("tk_") for file in files)
+    others = [file for file in files if not file.startswith("tk_")]
+    return ", ".join([*others, f"{kernels} files of kernels (tk_*)"] if kernels else others)
 
 
 @verb

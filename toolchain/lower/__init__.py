@@ -29,6 +29,7 @@ class Emitted:
     inputs, outputs: as the file has them
     flash_bytes:     the file, or the constants of C
     plan:            where activations lie; C's own, an estimate for what a runtime will do otherwise
+    notes:           what was changed on the way, in words
     """
 
     files: Files
@@ -36,6 +37,7 @@ class Emitted:
     outputs: Ports
     flash_bytes: int
     plan: Plan
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
         static_bytes=static_bytes, weight_bytes=weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
         notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
-               *_wide_notes(graph, profile, formats)),
+               *_wide_notes(graph, profile, formats), *(note for e in emitted.values() for note in e.notes)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     if "c" not in profile.formats:
         require_fit(static_bytes, profile, graph.name)
@@ -192,7 +194,7 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked)
                      machine=Machine(profile.isa, asked.c.optimise, profile.ram_bytes,
                                      asked.c.patches, tuple(profile.regions.items())))
     files = {**source.files, ARENA_FILE: msgspec.json.encode(source.arena_map)}
-    return Emitted(files, inputs, outputs, source.weight_bytes, source.plan)
+    return Emitted(files, inputs, outputs, source.weight_bytes, source.plan, source.notes)
 
 
 EMIT: Mapping[str, Callable[..., Emitted]] = {"tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}

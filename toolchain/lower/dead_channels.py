@@ -12,7 +12,7 @@ import numpy as np
 from toolchain.ir import channels
 from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op, Tensor
-from toolchain.ir.ops import OPS
+from toolchain.ir.ops import OPS, graph_macs
 from toolchain.ir.quant import clamp_range, requantize
 from toolchain.prune.cut import Kept, kept_elements, sliced
 from toolchain.prune.groups import Group, channel_groups
@@ -41,6 +41,15 @@ def without_dead_channels(graph: Graph) -> Graph:
     while (smaller := _once(graph)) is not graph:
         graph = smaller
     return graph
+
+
+def told(graph: Graph, smaller: Graph) -> str:
+    """What was taken out of a network, in words."""
+    layers = [op.name for op in graph.ops if op.kind in WEIGHTED]
+    before, after = (sum(each.tensors[name].shape[-1] for name in layers) for each in (graph, smaller))
+    return (f"{before - after:,} of {before:,} channels of its layers change no output and are left out: "
+            f"{graph_macs(smaller):,} of {graph_macs(graph):,} multiply-accumulates and "
+            f"{smaller.parameters:,} of {graph.parameters:,} parameters stay")
 
 
 def _once(graph: Graph) -> Graph:

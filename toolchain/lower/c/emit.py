@@ -17,7 +17,7 @@ from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
 from toolchain.lower.c.pages import TEMPLATES, kernel_files, model_page, selftest_page
 from toolchain.lower.c.portable import arithmetic, elementwise, movement, taking, weighted
-from toolchain.lower.dead_channels import without_dead_channels
+from toolchain.lower.dead_channels import told, without_dead_channels
 from toolchain.lower.tflite_border import with_border
 from toolchain.measurement import ArenaMap
 from toolchain.templates import render
@@ -94,6 +94,7 @@ class CSource:
     plan:         the arena: where each activation lies
     macs:         of one inference
     arena_map:    the plan, for a picture
+    notes:        what was changed on the way, in words
     """
 
     files: Mapping[str, bytes]
@@ -101,6 +102,7 @@ class CSource:
     plan: Plan
     macs: int
     arena_map: ArenaMap
+    notes: tuple[str, ...] = ()
 
     @property
     def arena_bytes(self) -> int:
@@ -122,8 +124,8 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     machine: whose instructions the kernels may use
     Raises Unsupported listing every op that has no integer kernel.
     """
-    digest = graph.digest
-    graph = without_dead_channels(_with_int32(with_border(graph, input_io, graph.inputs)))
+    digest, given = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
+    graph = without_dead_channels(given)
     done = arrange(graph, _calls, machine)
     page = model_page(done.graph, name or graph.name, done.calls, done.plan) | {"digest": digest}
     page |= selftest_page(graph, vectors) if vectors else {}
@@ -131,7 +133,16 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     files = {file: render(TEMPLATES, f"{file}.j2", page) for file in names}
     files |= kernel_files(("tk_model", *page["kernels"]))
     return CSource(files, page["weight_bytes"], done.plan, graph_macs(done.graph),
-                   arena_map(done.graph, done.plan))
+                   arena_map(done.graph, done.plan), tuple(_notes(given, graph, done.graph)))
+
+
+def _notes(given: Graph, living: Graph, arranged: Graph) -> Iterator[str]:
+    """What was changed on the way, in words."""
+    if living is not given:
+        yield told(given, living)
+    if arranged is not living:
+        yield (f"its first layers run in bands, for less RAM: {graph_macs(arranged):,} multiply-accumulates "
+               f"for {graph_macs(living):,}")
 
 
 def _with_int32(graph: Graph) -> Graph:
