@@ -39,9 +39,9 @@ def arrange(graph: Graph, calls_of: CallsOf, machine: Machine) -> Arrangement:
     """
     whole = _planned(graph, calls_of, machine)
     if machine.patches == "auto":
-        room = None if machine.ram_bytes is None else machine.ram_bytes - BESIDES
-        return whole if room is None or whole.plan.peak_bytes <= room else _fitting(
-            whole, room, calls_of, machine)
+        arena_bytes = None if machine.ram_bytes is None else machine.ram_bytes - BESIDES
+        return whole if arena_bytes is None or whole.plan.peak_bytes <= arena_bytes else _fitting(
+            whole, arena_bytes, calls_of, machine)
     if machine.patches < 2:
         return whole
     cut = choices(graph, runs(graph), (machine.patches,))
@@ -59,21 +59,21 @@ def _planned(graph: Graph, calls_of: CallsOf, machine: Machine) -> Arrangement:
     return Arrangement(graph, directed(graph, calls, plan), plan)
 
 
-def _fitting(whole: Arrangement, room: int, calls_of: CallsOf, machine: Machine) -> Arrangement:
+def _fitting(whole: Arrangement, arena_bytes: int, calls_of: CallsOf, machine: Machine) -> Arrangement:
     """The first that fits, of those with fewest multiply-accumulates first; else the whole."""
-    in_all = room + sum(size for _, size in machine.regions)
-    cut = (graph for graph in choices(whole.graph, _worth_cutting(whole, room), BANDS)
+    in_all = arena_bytes + sum(size for _, size in machine.regions)
+    cut = (graph for graph in choices(whole.graph, _worth_cutting(whole, arena_bytes), BANDS)
            if least_bytes(graph) <= in_all)
     planned = (_planned(graph, calls_of, machine) for graph in islice(cut, MOST_TRIED))
-    return next((each for each in planned if each.plan.peak_bytes <= room), whole)
+    return next((each for each in planned if each.plan.peak_bytes <= arena_bytes), whole)
 
 
-def _worth_cutting(whole: Arrangement, room: int) -> Iterator[int]:
+def _worth_cutting(whole: Arrangement, arena_bytes: int) -> Iterator[int]:
     """Runs of first ops after which the rest fits, and needs less than after a shorter run."""
     least = None
     for count in runs(whole.graph):
         rest = max(whole.plan.needed[count:])
-        if rest <= room and (least is None or rest < least):
+        if rest <= arena_bytes and (least is None or rest < least):
             least = rest
             yield count
 

@@ -67,11 +67,11 @@ class Plan:
 
 
 def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None = None,
-               rooms: Sequence[tuple[str, int]] = ()) -> Plan:
+               memories: Sequence[tuple[str, int]] = ()) -> Plan:
     """Place the activations of any graph, and its kernels' scratch.
 
     calls, layout: of generated C; without them, of a runtime that overlaps nothing and renames reshapes only
-    rooms:         (name, bytes) of memories beside the main one, fastest first
+    memories:      (name, bytes) of those beside the main one, fastest first
     """
     calls, layout = calls or {}, layout or lay_out(graph, ("reshape",))
     alive = spans(graph, layout, {op: _scratch_bytes(made) for op, made in calls.items()})
@@ -79,7 +79,7 @@ def plan_arena(graph: Graph, calls: Calls | None = None, layout: Layout | None =
     shared = [*(_most_shared(graph, op, alive, calls) for op in graph.ops), 0]
     needed = tuple(sum(now.values()) - less for now, less in zip(live, shared, strict=True))
     worst, names = needed.index(max(needed)), [op.name for op in graph.ops] or [graph.name]
-    starts, regions = _packed(graph, alive, distances(graph, alive, calls), rooms, max(needed))
+    starts, regions = _packed(graph, alive, distances(graph, alive, calls), memories, max(needed))
     placed = tuple(Span(s.name, s.piece, starts[s.piece] + s.offset, s.bytes, s.first, s.last) for s in alive)
     return Plan({s.name: s.offset for s in placed}, layout, placed, regions, needed,
                 (*names, names[-1])[worst],
@@ -104,7 +104,7 @@ def _scratch_bytes(calls: Sequence[Call]) -> int:
 
 
 def _packed(graph: Graph, alive: Sequence[Span], rules: Mapping[Pair, list[Interval]],
-            rooms: Sequence[tuple[str, int]], floor: int) -> tuple[dict[str, int], tuple[Region, ...]]:
+            memories: Sequence[tuple[str, int]], floor: int) -> tuple[dict[str, int], tuple[Region, ...]]:
     """Piece -> its start. What a caller writes and reads is in the arena."""
     pieces: dict[str, list[Span]] = {}
     for span in alive:
@@ -119,7 +119,7 @@ def _packed(graph: Graph, alive: Sequence[Span], rules: Mapping[Pair, list[Inter
                     forbidden, ALIGNMENT)
     ports = {*graph.inputs, *graph.outputs}
     kept = {number[span.piece] for span in alive if span.name in ports}
-    starts, regions = spread(packed, heat_of(graph, [*pieces.values()]), kept, rooms, floor)
+    starts, regions = spread(packed, heat_of(graph, [*pieces.values()]), kept, memories, floor)
     return dict(zip(pieces, starts, strict=True)), regions
 
 

@@ -26,21 +26,21 @@ class Region:
 
 
 def spread(pieces: Pieces, heat: Sequence[float], kept: Collection[int],
-           rooms: Sequence[tuple[str, int]], floor: int) -> tuple[list[int], tuple[Region, ...]]:
+           memories: Sequence[tuple[str, int]], floor: int) -> tuple[list[int], tuple[Region, ...]]:
     """The start of each piece, and what is used of each memory; of those that hold nothing, no word.
 
     heat:  accesses of a byte of each piece;  kept: pieces that stay in the main memory
-    rooms: (name, bytes) of the other memories, fastest first;  floor: as `pack` takes it, for one memory
+    memories: (name, bytes) of the others, fastest first;  floor: as `pack` takes it, for one memory
     """
-    if not rooms:
+    if not memories:
         starts = pack(pieces, floor)
         return starts, (Region("arena", 0, end_of(pieces, starts)),)
-    held: list[list[int]] = [[] for _ in (None, *rooms)]
+    held: list[list[int]] = [[] for _ in (None, *memories)]
     for piece in sorted(range(len(heat)), key=lambda i: (-heat[i], pieces.sizes[i], i)):
-        fitting = (number for number, (_, room) in enumerate(rooms, start=1)
-                   if piece not in kept and _fits(pieces.only([*held[number], piece]), room))
+        fitting = (number for number, (_, size) in enumerate(memories, start=1)
+                   if piece not in kept and _fits(pieces.only([*held[number], piece]), size))
         held[next(fitting, 0)].append(piece)
-    return _side_by_side(pieces, held, ["arena", *(name for name, _ in rooms)])
+    return _side_by_side(pieces, held, ["arena", *(name for name, _ in memories)])
 
 
 def _side_by_side(pieces: Pieces, held: Sequence[Sequence[int]],
@@ -58,8 +58,8 @@ def _side_by_side(pieces: Pieces, held: Sequence[Sequence[int]],
     return starts, tuple(regions)
 
 
-def _fits(pieces: Pieces, room: int) -> bool:
-    return end_of(pieces, pack(pieces, floor=room)) <= room
+def _fits(pieces: Pieces, size: int) -> bool:
+    return end_of(pieces, pack(pieces, floor=size)) <= size
 
 
 def heat_of(graph: Graph, pieces: Sequence[Sequence[Span]]) -> list[float]:
