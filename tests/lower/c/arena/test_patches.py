@@ -140,7 +140,7 @@ def test_as_many_bands_as_ram_asks_for():
     assert write_c(graph, machine=Machine(ram_bytes=2500)).macs == whole.macs
     assert write_c(graph, machine=Machine(ram_bytes=6500, patches=0)).macs == whole.macs
     note = f"in bands, for less RAM: {least.macs:,} multiply-accumulates for {whole.macs:,}"
-    assert whole.notes == () and [text.removeprefix("its first layers run ") for text in least.notes] == [note]
+    assert whole.notes == () and [text[len("its first layers run "):] for text in least.notes] == [note]
 
 
 def test_bands_that_cannot_be_are_an_error():
