@@ -18,9 +18,10 @@ from toolchain.lower.c.machine import Machine
 from toolchain.lower.c.mve import room as mve
 from toolchain.lower.c.pages import kernel_files
 from toolchain.lower.c.scalar import room as scalar
+from toolchain.lower.c.thumb import room as thumb
 
 SPECIAL: Mapping[str, Mapping[str, Callable[[Call], Call | list[Call] | None]]] = {
-    "dsp": dsp.SPECIAL, "mve": mve.SPECIAL, "scalar": scalar.SPECIAL, "thumb": scalar.THUMB}
+    "dsp": dsp.SPECIAL, "mve": mve.SPECIAL, "scalar": scalar.SPECIAL, "thumb": thumb.SPECIAL}
 """Room -> portable kernel -> what it makes of its call."""
 BYTE_SAVES = {"size": 1e-2, "balanced": 1e-5, "speed": 1e-9}
 """The share of a network's instructions that a byte of flash must save to be spent."""

@@ -13,7 +13,8 @@ from tests.lower.c.nets import Net
 from toolchain.ir.graph import Graph
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.emit import CALLS
-from toolchain.lower.c.scalar.room import SPECIAL, THUMB
+from toolchain.lower.c.scalar import room as scalar
+from toolchain.lower.c.thumb import room as thumb
 from toolchain.runtime import reference
 
 CASES = 60
@@ -24,7 +25,8 @@ FLAGS = {"64 bits": (), "16 bits": ("-DTK_NO_LONG_MULTIPLY",)}
 def special(graph: Graph) -> list[Call]:
     """The rooms' calls for the graph's one op."""
     call = CALLS[graph.ops[0].kind](graph, graph.ops[0])
-    return [made for room in (SPECIAL, THUMB) if call.kernel in room and (made := room[call.kernel](call))]
+    tables = [room.SPECIAL for room in (scalar, thumb)]
+    return [made for table in tables if call.kernel in table and (made := table[call.kernel](call))]
 
 
 def orders(graph: Graph) -> list[Call]:
@@ -81,7 +83,7 @@ def test_rows_are_read_whole_on_armv6_m():
     x = net.codes_in("x", 1, 4, 4, 8)
     same, wide = (net.make("conv2d", (x, *net.weights(f"w{n}", x, (n, 1, 1, 8))), f"y{n}") for n in (8, 12))
     graph = net.finish(same, wide)
-    kept, widened = (THUMB["tk_fully_connected_s8"](CALLS["conv2d"](graph, op)) for op in graph.ops)
+    kept, widened = (thumb.SPECIAL["tk_fully_connected_s8"](CALLS["conv2d"](graph, op)) for op in graph.ops)
     assert kept.overlaps[0].exact
     assert widened.overlaps[0].before == widened.backwards.overlaps[0].after == (16 - 2) * 4
 
@@ -91,7 +93,7 @@ def test_weights_too_large_for_16_bits_are_left_to_others():
     x = net.codes_in("x", 1, 2, 2, 2)
     graph = net.finish(net.make("conv2d", (x, *net.weights("w", x, (1, 1, 1, 2))), "y"))
     graph.tensors["w.weight"].data[:] = -128
-    assert THUMB["tk_fully_connected_s8"](CALLS["conv2d"](graph, graph.ops[0])) is None
+    assert thumb.SPECIAL["tk_fully_connected_s8"](CALLS["conv2d"](graph, graph.ops[0])) is None
 
 
 def test_a_depthwise_convolution_of_the_same_size_runs_in_place():

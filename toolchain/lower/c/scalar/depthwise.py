@@ -6,7 +6,7 @@ import numpy as np
 
 from toolchain.lower.c.arena.overlap import ascending
 from toolchain.lower.c.call import Array, Call, Overlap
-from toolchain.lower.c.scalar.output import short_output
+from toolchain.lower.c.short_output import short_output
 
 TILE = 4
 """Pixels of a row at a time."""

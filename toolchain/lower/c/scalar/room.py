@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.scalar import thumb
 from toolchain.lower.c.scalar.depthwise import depthwise_conv2d
 from toolchain.lower.c.scalar.elementwise import weighted_sum
 from toolchain.lower.c.scalar.matrix import conv2d, fully_connected
@@ -16,8 +15,3 @@ SPECIAL: Mapping[str, Callable[[Call], Call | None]] = {
     "tk_sub_s8": weighted_sum,
 }
 """Portable kernel -> a call of this room's for the same codes; None where it has none for these sizes."""
-THUMB: Mapping[str, Callable[[Call], Call | None]] = {
-    "tk_conv2d_s8": thumb.conv2d,
-    "tk_fully_connected_s8": thumb.fully_connected,
-}
-"""The same on Armv6-M alone."""

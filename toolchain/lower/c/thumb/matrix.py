@@ -7,7 +7,7 @@ import numpy as np
 from toolchain.lower.c.arena.overlap import ascending, both_ways, row_overlaps, row_steps, window_starts
 from toolchain.lower.c.call import Array, Call, Value
 from toolchain.lower.c.channels import filled
-from toolchain.lower.c.scalar.output import short_output
+from toolchain.lower.c.short_output import short_output
 
 AT_ONCE = 2
 """Rows or pixels."""

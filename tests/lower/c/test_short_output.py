@@ -6,7 +6,7 @@ import numpy as np
 
 from toolchain.lower.c.call import Array
 from toolchain.lower.c.channels import channels_of
-from toolchain.lower.c.scalar.output import short_output
+from toolchain.lower.c.short_output import short_output
 
 biases = st.integers(-(2**31), 2**31 - 1) | st.integers(-(2**16), 2**16)
 multipliers = st.integers(2**30, 2**31 - 1) | st.just(0)
