@@ -9,7 +9,7 @@ from toolchain.lower.c.channels import channels_of, output_codes
 from toolchain.lower.c.dsp.scale import Scale, scale_of
 from toolchain.lower.c.dsp.window import Window, window_of
 
-LARGEST = 2**15
+LARGEST = 2**16
 """Sizes from here on do not fit their parameters."""
 STRUCT = "tk_depthwise_s8_dsp_params"
 
@@ -28,18 +28,21 @@ def depthwise(call: Call) -> Call | None:
 
 
 def _fits(window: Window) -> bool:
-    """Four channels, and sizes, all but the steps, within 16 bits."""
+    """Four channels, windows that reach the image, sizes within 16 bits, those of the window within 8."""
+    small = [value for axis in (window.rows, window.columns)
+             for value in (axis.kernel, axis.stride, axis.dilation, axis.pad)]
     sizes = [value for axis in (window.rows, window.columns)
-             for name, value in axis._asdict().items() if not name.endswith("step")]
+             for value in (axis.size, axis.step, axis.outputs, axis.output_step)]
     pitches = window.pitch, window.transposed().pitch
-    return window.channels >= 4 and max(*sizes, window.outputs, *pitches) < LARGEST
+    return (window.channels >= 4 and min(window.laid_columns, window.transposed().laid_columns) > 0
+            and max(*sizes, window.outputs, *pitches) < LARGEST and max(*small, window.multiplier) < 2**8)
 
 
 def _call(call: Call, window: Window, taps: np.ndarray, scales: Sequence[Scale]) -> Call:
     codes, zero_point = output_codes(call.params["output"]), call.params["output"]["zero_point"]
     records = (_records_3x3 if window.kind == "3x3" else _records)(taps, scales)
     factors = np.array([(scale.bias, scale.multiplier) for scale in scales], np.int32)
-    params = {**_sizes(window), "record": records.shape[1], "fill": call.params["window"]["zero_point"],
+    params = {**_sizes(window), "fill": call.params["window"]["zero_point"],
               **codes, "weight": Array("weight", records), "scale": Array("scale", factors)}
     overlaps = (Overlap(exact=True),) if window.in_place else (
         Overlap(before=window.before),) if window.ascending else ()
@@ -74,10 +77,10 @@ def _sizes(window: Window) -> dict[str, Value]:
     """Of tk_depthwise_s8_dsp_params."""
     rows, columns, band = window.rows, window.columns, window.band
     return {"row_step": rows.step, "column_step": columns.step, "output_row_step": rows.output_step,
-            "output_column_step": columns.output_step, "rows": rows.size, "columns": columns.size,
+            "output_column_step": columns.output_step, "rows": rows.size, "columns": window.laid_columns,
             "channels": window.channels, "multiplier": window.multiplier, "output_rows": rows.outputs,
             "output_columns": columns.outputs, "kernel_rows": rows.kernel, "kernel_columns": columns.kernel,
             "stride_rows": rows.stride, "stride_columns": columns.stride, "dilation_rows": rows.dilation,
             "dilation_columns": columns.dilation, "pad_top": rows.pad, "pad_left": columns.pad, "band": band,
             "scratch_rows": window.plane_rows(band), "pitch": window.pitch,
-            "by_channel": int(window.in_place)}
+            "kept": window.kept_rows, "by_channel": int(window.in_place)}

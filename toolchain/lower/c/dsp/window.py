@@ -73,8 +73,20 @@ class Window:
 
     @property
     def spread_bytes(self) -> int:
-        """Of a channel's weights in scratch."""
-        return {"3x3": 0, "line": 8, "window": 4}[self.kind] * self.rows.kernel * self.pairs
+        """Of a channel's weights in scratch; of what "3x3" reads beyond the last row."""
+        if self.kind == "3x3":
+            return 4 * (self.columns.stride == 2 and self.columns.outputs % 2)
+        return { "line": 8, "window": 4}[self.kind] * self.rows.kernel * self.pairs
+
+    @property
+    def laid_columns(self) -> int:
+        """Of x, that planes have."""
+        return min(self.columns.size, self.pitch // 2 - self.columns.pad)
+
+    @property
+    def kept_rows(self) -> int:
+        """Of planes, that one band leaves to the next."""
+        return max(self.plane_rows(self.band) - self.band * self.rows.stride, 0) * self.in_place
 
     @property
     def pitch(self) -> int:
@@ -125,19 +137,18 @@ class Window:
     def work(self) -> dict[str, int]:
         """Units whose instructions are much the same for all shapes.
 
-        fours, twos, ones: runs of output columns, "3x3";  runs, pairs: of four, and pairs of weights in them
+        fours, twos: runs of output columns, "3x3";  runs, pairs: of four, and pairs of weights in them
         rows, planes: output rows and parts of a band, of each output channel
         lines, laid: rows laid out, pairs of columns in them, of four channels
         carried: words that bands share
         """
         bands, groups = -(-self.rows.outputs // self.band), -(-self.channels // 4)
         rows, columns = self.rows.outputs * self.outputs, self.columns.outputs
-        carried = (bands - 1) * self.in_place * (self.rows.reach - 1)
+        carried = (bands - 1) * self.kept_rows
         laid = bands * self.plane_rows(self.band) - carried
         runs = rows * -(-columns // 4) * self.rows.kernel
         if self.kind == "3x3":
-            done = {"fours": rows * (columns // 4), "twos": rows * (columns % 4 // 2),
-                    "ones": rows * (columns % 2)}
+            done = {"fours": rows * (columns // 4), "twos": rows * ((columns % 4 + 1) // 2)}
         else:
             done = {"outputs": rows * columns, "runs": runs, "pairs": runs * self.pairs}
         return {**done, "rows": rows, "planes": bands * self.outputs, "lines": laid * groups,
@@ -147,7 +158,7 @@ class Window:
     @property
     def price(self) -> int:
         """Instructions, roughly: enough to choose between rows and columns."""
-        price = {"fours": 56, "twos": 33, "ones": 22, "outputs": 14, "runs": 10, "pairs": 11, "rows": 14,
+        price = {"fours": 56, "twos": 33, "outputs": 14, "runs": 10, "pairs": 11, "rows": 14,
                  "planes": 90, "lines": 25, "laid": 16, "carried": 6}
         return sum(price.get(unit, 0) * count for unit, count in self.work.items())
 

@@ -1,8 +1,6 @@
 /* tk_depthwise3x3_s8_dsp.h - what depthwise kernels of 3 by 3 weights share, at a stride of 1 or 2 columns.
  *
- * record of an output channel: 12 bytes, four for each window row. Bytes 0, 2 and 3 of them: the row's
- * weights. Byte 1 of row 0: the channel's shift; of row 1: the code that is added to its results; see
- * tk_depthwise_scale_s8 in tk_depthwise_s8_dsp.h.
+ * record of an output channel: see tk_depthwise3x3_spread_s8_dsp.h
  *
  * How sums become codes (`ending`):
  *   positive  codes from -128, the output's zero point, to 127: for a negative value, which way it is rounded
@@ -10,25 +8,15 @@
  *   full      codes from -128 to 127
  *   clamped   codes from low to high
  *
- * Four output columns of a row at once, then two, then one: a pair of columns of x in a word, a pair of
- * weights in a word, two products in an SMLAD. Planes hold whole pairs of columns.
+ * Four output columns of a row at once, then two, of which the last may be beyond the row: a pair of columns
+ * of x in a word, a pair of weights in a word, two products in an SMLAD. Planes hold whole pairs of columns.
  * TK_DEPTHWISE3X3_ROWS defines `rows`, a kernel's tk_depthwise_rows_s8.
  */
 #ifndef TK_DEPTHWISE3X3_S8_DSP_H
 #define TK_DEPTHWISE3X3_S8_DSP_H
 
-#include "tk_depthwise_s8_dsp.h"
+#include "tk_depthwise3x3_spread_s8_dsp.h"
 #include "tk_dsp.h"
-
-/* The record's weights as pairs (0, 1) and (1, 2) for each row. */
-static inline void tk_depthwise3x3_spread(tk_depthwise_plane_s8 *plane, const int8_t *record) {
-    for (int32_t row = 0; row < 3; row++) {
-        const uint32_t bytes = tk_word(record + 4 * row), first = tk_sxtb16(bytes);
-        plane->weight[2 * row] = first;
-        plane->weight[2 * row + 1] = tk_high_halves(first, tk_sxtb16_odd(bytes));
-    }
-    tk_depthwise_scale_s8(plane, record[1], record[5]);
-}
 
 #ifdef __ARM_FEATURE_DSP
 
@@ -55,8 +43,6 @@ static inline void tk_depthwise3x3_spread(tk_depthwise_plane_s8 *plane, const in
 #define TK_3X3_ROW_2_STRIDE2(place, from)                                                                    \
     place "ldm " from ", {r8, r9, r10}\n\t"                                                                  \
     "smlad r4, r8, r2, r4\n\tsmlad r5, r9, r2, r5\n\tsmlabt r4, r9, r3, r4\n\tsmlabt r5, r10, r3, r5\n\t"
-#define TK_3X3_ROW_1(place, from)                                                                            \
-    place "ldrd r8, r9, [" from "]\n\tsmlad r4, r8, r2, r4\n\tsmlabt r4, r9, r3, r4\n\t"
 #define TK_3X3_ROWS(row)                                                                                     \
     TK_3X3_WEIGHTS("16") row("", "r1") TK_3X3_WEIGHTS("24") row(TK_3X3_ROW1, "r8")                           \
     TK_3X3_WEIGHTS("32") row(TK_3X3_ROW2, "r8")
@@ -85,12 +71,11 @@ static inline void tk_depthwise3x3_spread(tk_depthwise_plane_s8 *plane, const in
     TK_3X3_VALUE_##ending("r6") TK_3X3_VALUE_##ending("r7") TK_3X3_LIMITS_##ending                           \
     TK_3X3_CODE_##ending("r4") TK_3X3_CODE_##ending("r5") TK_3X3_CODE_##ending("r6")                         \
     TK_3X3_CODE_##ending("r7") TK_3X3_PUT_2("r4", "r5") TK_3X3_PUT_2("r6", "r7")
+/* Of as many as the columns left say, which become two fewer. */
 #define TK_3X3_CODES_2(ending)                                                                               \
     TK_3X3_SCALE_##ending TK_3X3_VALUE_##ending("r4") TK_3X3_VALUE_##ending("r5") TK_3X3_LIMITS_##ending     \
-    TK_3X3_CODE_##ending("r4") TK_3X3_CODE_##ending("r5") TK_3X3_PUT_2("r4", "r5")
-#define TK_3X3_CODES_1(ending)                                                                               \
-    TK_3X3_SCALE_##ending TK_3X3_VALUE_##ending("r4") TK_3X3_LIMITS_##ending TK_3X3_CODE_##ending("r4")      \
-    "strb r4, [r11]\n\tadd r11, lr\n\t"
+    TK_3X3_CODE_##ending("r4") TK_3X3_CODE_##ending("r5") "strb r4, [r11]\n\tadd r11, lr\n\t"                \
+    "ldr r2, [r0, #84]\n\tsubs r2, #2\n\titt pl\n\tstrbpl r5, [r11]\n\taddpl r11, lr\n\t"
 
 /* r7 may be the frame pointer, so that the compiler does not save it for us. */
 #define TK_3X3_PLANE(stride, ending, four_columns, two_columns)                                              \
@@ -100,21 +85,20 @@ static inline void tk_depthwise3x3_spread(tk_depthwise_plane_s8 *plane, const in
         "1:\tldr r2, [r0, #64]\n\tcmp r2, #0\n\tbeq 3f\n\tadd r2, r11\n\tstr r2, [r0, #84]\n"                \
         "2:\tldm r0, {r4, r5, r6, r7}\n\t" TK_3X3_ROWS(TK_3X3_ROW_4_STRIDE##stride)                          \
         TK_3X3_CODES_4(ending) "add r1, #" four_columns "\n\tldr r2, [r0, #84]\n\tcmp r11, r2\n\tbne 2b\n"   \
-        "3:\tldr r2, [r0, #52]\n\ttst r2, #2\n\tbeq 4f\n\t"                                                  \
-        "ldrd r4, r5, [r0]\n\t" TK_3X3_ROWS(TK_3X3_ROW_2_STRIDE##stride)                                     \
-        TK_3X3_CODES_2(ending) "add r1, #" two_columns "\n\tldr r2, [r0, #52]\n"                             \
-        "4:\ttst r2, #1\n\tbeq 5f\n\t"                                                                       \
-        "ldr r4, [r0]\n\t" TK_3X3_ROWS(TK_3X3_ROW_1) TK_3X3_CODES_1(ending)                                  \
-        "5:\tldrd r2, r3, [r0, #68]\n\tadd r1, r2\n\tadd r11, r3\n\t"                                        \
-        "ldr r2, [r0, #48]\n\tsubs r2, #1\n\tstr r2, [r0, #48]\n\tbne 1b\n\tpop {r7}"                        \
+        "3:\tldr r2, [r0, #52]\n\tands r2, #3\n\tbeq 5f\n"                                                 \
+        "4:\tstr r2, [r0, #84]\n\t"                                                                         \
+        "ldrd r4, r5, [r0]\n\t" TK_3X3_ROWS(TK_3X3_ROW_2_STRIDE##stride)                                    \
+        TK_3X3_CODES_2(ending) "add r1, #" two_columns "\n\tbgt 4b\n"                                       \
+        "5:\tldrd r2, r3, [r0, #68]\n\tadd r1, r2\n\tadd r11, r3\n\t"                                      \
+        "ldr r2, [r0, #48]\n\tsubs r2, #1\n\tstr r2, [r0, #48]\n\tbne 1b\n\tpop {r7}"                      \
         : "+r"(at) : : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc",      \
           "memory")
 
 #define TK_DEPTHWISE3X3_ROWS(stride, ending)                                                                 \
     static void rows(const tk_depthwise_s8_dsp_params *p, tk_depthwise_plane_s8 *plane,                      \
-                     const int8_t *record, int8_t *spare) {                                                  \
-        (void)p, (void)spare;                                                                                \
-        tk_depthwise3x3_spread(plane, record);                                                               \
+                     int32_t output, int8_t *spare) {                                                        \
+        (void)spare;                                                                                         \
+        tk_depthwise3x3_spread_s8_dsp(p->weight + 12 * output, plane);                                       \
         register tk_depthwise_plane_s8 *at __asm__("r0") = plane;                                            \
         TK_3X3_PLANE(stride, ending, TK_3X3_BYTES_4_STRIDE##stride, TK_3X3_BYTES_2_STRIDE##stride);          \
     }
@@ -168,16 +152,16 @@ static inline void tk_depthwise3x3_plane(tk_depthwise_plane_s8 *plane, int32_t s
             *plane->out = (int8_t)tk_depthwise3x3_code(plane, sum, ending);
             plane->out += plane->step;
         }
-        x += 2 * stride * (plane->columns & ~1) + plane->input_skip;
+        x += 2 * stride * ((plane->columns + 1) & ~1) + plane->input_skip;
         plane->out += plane->output_skip;
     }
 }
 
 #define TK_DEPTHWISE3X3_ROWS(stride, ending)                                                                 \
     static void rows(const tk_depthwise_s8_dsp_params *p, tk_depthwise_plane_s8 *plane,                      \
-                     const int8_t *record, int8_t *spare) {                                                  \
-        (void)p, (void)spare;                                                                                \
-        tk_depthwise3x3_spread(plane, record);                                                               \
+                     int32_t output, int8_t *spare) {                                                        \
+        (void)spare;                                                                                         \
+        tk_depthwise3x3_spread_s8_dsp(p->weight + 12 * output, plane);                                       \
         tk_depthwise3x3_plane(plane, stride, TK_3X3_ENDING_##ending);                                        \
     }
 

@@ -12,16 +12,18 @@
  * out      [output_rows][output_columns][outputs]   int8, at output_row_step, output_column_step and 1 bytes.
  *          May be x where both have one shape, with by_channel. Without it, rows are written in order, `band`
  *          of them at a time, and a band's first row of x is read until all but its last outputs are there
- * channels: 4 or more; rows and columns are the image's, or the other way round
+ * channels: 4 or more; rows and columns are the image's, or the other way round, columns those that planes
+ *          have room for
  * scratch  [4][scratch_rows][pitch / 2]  int16, at an address that 4 divides; then what the
  *          kernel of the window asks for
- * weight   record bytes for each output channel, as the kernel of the window has them
+ * weight   a record for each output channel, as the kernel of the window has them
  * scale    {bias, multiplier} for each output channel
  * band     output rows for which rows are laid out at once
+ * kept     rows of planes that a band leaves to the next of the same channels
  * by_channel  1: four channels' bands before the next four's; 0: all channels of a band before the next band
  * fill     zero point of x;  low, high: the output's codes, where the kernel heeds them
  *
- * Reentrant; no libc.
+ * The assembly of what this includes knows the places of the members. Reentrant; no libc.
  */
 #ifndef TK_DEPTHWISE_S8_DSP_H
 #define TK_DEPTHWISE_S8_DSP_H
@@ -29,32 +31,32 @@
 #include <stdint.h>
 
 typedef struct {
-    int32_t row_step;
-    int32_t column_step;
-    int32_t output_row_step;
-    int32_t output_column_step;
-    int16_t rows;
-    int16_t columns;
-    int16_t channels;
-    int16_t multiplier;
-    int16_t output_rows;
-    int16_t output_columns;
-    int16_t kernel_rows;
-    int16_t kernel_columns;
-    int16_t stride_rows;
-    int16_t stride_columns;
-    int16_t dilation_rows;
-    int16_t dilation_columns;
-    int16_t pad_top;
-    int16_t pad_left;
-    int16_t band;
-    int16_t scratch_rows;
-    int16_t pitch;
-    int16_t record;
-    int8_t by_channel;
+    uint8_t multiplier;
+    uint8_t kernel_rows;
+    uint8_t kernel_columns;
+    uint8_t stride_rows;
+    uint8_t stride_columns;
+    uint8_t dilation_rows;
+    uint8_t dilation_columns;
+    uint8_t pad_top;
+    uint8_t pad_left;
+    uint8_t by_channel;
     int8_t fill;
     int8_t low;
     int8_t high;
+    uint16_t rows;
+    uint16_t columns;
+    uint16_t channels;
+    uint16_t output_rows;
+    uint16_t output_columns;
+    uint16_t band;
+    uint16_t scratch_rows;
+    uint16_t pitch;
+    uint16_t row_step;
+    uint16_t column_step;
+    uint16_t output_row_step;
+    uint16_t output_column_step;
+    uint16_t kept;
     const int8_t *weight;
     const int32_t *scale;
 } tk_depthwise_s8_dsp_params;
@@ -65,8 +67,8 @@ typedef struct {
  * pitch                bytes of the plane between rows of the window
  * step                 bytes between output columns
  * wide                 bytes of output columns that are done four at a time
- * input_skip           bytes of the plane from the last even column of a row of windows to the next row of
- * them output_skip          bytes from the end of an output row to the next
+ * input_skip           bytes of the plane from beyond a row's windows, an even number, to the next row's first
+ * output_skip          bytes from the end of an output row to the next
  * x, out               plane and output
  */
 typedef struct {
@@ -90,9 +92,9 @@ typedef struct {
     const int8_t *end;
 } tk_depthwise_plane_s8;
 
-/* The part of one output channel in a band; `spare`: what the kernel asked for in scratch. */
+/* The part of output channel `output` in a band; `spare`: what the kernel asked for in scratch. */
 typedef void tk_depthwise_rows_s8(const tk_depthwise_s8_dsp_params *p, tk_depthwise_plane_s8 *plane,
-                                  const int8_t *weight, int8_t *spare);
+                                  int32_t output, int8_t *spare);
 
 void tk_depthwise_s8_dsp(const tk_depthwise_s8_dsp_params *p, const int8_t *x, int8_t *scratch, int8_t *out,
                          tk_depthwise_rows_s8 *rows);

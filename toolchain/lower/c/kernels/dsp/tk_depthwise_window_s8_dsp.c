@@ -43,9 +43,11 @@ static void columns(tk_depthwise_four_s8 *four, const int8_t *x) {
 
 #endif
 
-static void rows(const tk_depthwise_s8_dsp_params *p, tk_depthwise_plane_s8 *plane, const int8_t *weight,
+static void rows(const tk_depthwise_s8_dsp_params *p, tk_depthwise_plane_s8 *plane, int32_t output,
                  int8_t *spare) {
-    const int32_t size = p->kernel_rows * p->kernel_columns, pairs = spread(p, weight, spare);
+    const int32_t size = p->kernel_rows * p->kernel_columns;
+    const int8_t *weight = p->weight + output * (size + 2);
+    const int32_t pairs = spread(p, weight, spare);
     tk_depthwise_four_s8 four = {.plane = *plane, .pairs = spare, .row_pairs = 4 * pairs};
     four.end = spare + p->kernel_rows * four.row_pairs;
     four.tap = p->dilation_columns > 1 ? 2 * p->dilation_columns : 4;

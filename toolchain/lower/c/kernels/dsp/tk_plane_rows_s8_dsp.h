@@ -1,6 +1,6 @@
 /* tk_plane_rows_s8_dsp.h - fill rows of four planes, with padding or with other rows of theirs.
  *
- * p       what tk_planes_s8_dsp.h lays rows out by;  planes: the first one's first row, where `to` is there
+ * p       of tk_depthwise_s8_dsp.h;  planes: the first one's first row, where `to` is there
  * to      the first row that is filled, of `rows`
  * from    the row that comes to lie there, above `to`; negative: padding does
  *
@@ -9,8 +9,9 @@
 #ifndef TK_PLANE_ROWS_S8_DSP_H
 #define TK_PLANE_ROWS_S8_DSP_H
 
-#include "tk_planes_s8_dsp.h"
+#include "tk_depthwise_s8_dsp.h"
 
-void tk_plane_rows_s8_dsp(const tk_planes_s8 *p, int8_t *planes, int32_t to, int32_t rows, int32_t from);
+void tk_plane_rows_s8_dsp(const tk_depthwise_s8_dsp_params *p, int8_t *planes, int32_t to, int32_t rows,
+                          int32_t from);
 
 #endif
