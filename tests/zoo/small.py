@@ -12,12 +12,13 @@ from tests.zoo.seeding import seeded
 class DSCNN(nn.Module):
     """Zhang et al. 2017 as MLPerf Tiny has it: keywords in 49 frames of 10 coefficients."""
 
-    def __init__(self):
+    def __init__(self, width: int = 64):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, 64, (10, 4), 2, bias=False), nn.BatchNorm2d(64), nn.ReLU())
-        separable = [conv_bn(64, 64, groups=groups, kernel=kernel, act=nn.ReLU)
-                     for _ in range(4) for groups, kernel in ((64, 3), (1, 1))]
-        self.blocks, self.classifier = nn.Sequential(*separable), classifier(64, 12)
+        stem = nn.Conv2d(1, width, (10, 4), 2, bias=False)
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(width), nn.ReLU())
+        separable = [conv_bn(width, width, groups=groups, kernel=kernel, act=nn.ReLU)
+                     for _ in range(4) for groups, kernel in ((width, 3), (1, 1))]
+        self.blocks, self.classifier = nn.Sequential(*separable), classifier(width, 12)
 
     def forward(self, x):
         x = self.stem(functional.pad(x, (1, 1, 4, 5)))
@@ -63,11 +64,11 @@ class TCN(nn.Module):
 class AutoEncoder(nn.Sequential):
     """MLPerf Tiny's anomaly detection: 640 spectrogram values through 8 and back."""
 
-    def __init__(self):
-        widths = (640, *[128] * 4, 8, *[128] * 4)
+    def __init__(self, width: int = 128):
+        widths = (640, *[width] * 4, 8, *[width] * 4)
         layers = [layer for a, b in zip(widths, widths[1:])
                   for layer in (nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU())]
-        super().__init__(nn.Flatten(), *layers, nn.Linear(128, 640))
+        super().__init__(nn.Flatten(), *layers, nn.Linear(width, 640))
 
 
 def ds_cnn():
