@@ -24,6 +24,11 @@ Share = Callable[[int], np.ndarray]
 """Weight -> the share of each code."""
 
 
+def whole_share(weight: int) -> np.ndarray:
+    """That of kernels that keep the whole product in 32 bits."""
+    return weight * CODES
+
+
 @dataclass(frozen=True)
 class Form:
     """int32 weights and offset, and the range of the output's codes."""

@@ -1,8 +1,6 @@
 """add, sub and mul for MVE, where operands are rows of neighbours."""
 
-import numpy as np
-
-from toolchain.lower.c.affine import BITS, CODES, affine_form
+from toolchain.lower.c.affine import BITS, affine_form, whole_share
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.channels import output_codes
 from toolchain.lower.c.portable.orders import overlapping
@@ -12,15 +10,10 @@ NEAR = 2
 """How far beside its value a weight is sought."""
 
 
-def _share(weight: int) -> np.ndarray:
-    """As a 32-bit lane has it."""
-    return weight * CODES
-
-
 def weighted_sum(call: Call) -> Call | None:
     """tk_add_s8, tk_sub_s8."""
     rows = rows_of(call.params)
-    form = rows and affine_form(call.params, call.kernel == "tk_sub_s8", _share, BITS, NEAR)
+    form = rows and affine_form(call.params, call.kernel == "tk_sub_s8", whole_share, BITS, NEAR)
     return _made(call, "tk_weighted_sum_s8_mve", {**vars(form), **rows}) if form else None
 
 

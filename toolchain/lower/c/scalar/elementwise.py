@@ -1,8 +1,6 @@
 """add and sub for cores without DSP instructions, where operands are rows of neighbours."""
 
-import numpy as np
-
-from toolchain.lower.c.affine import BITS, CODES, affine_form
+from toolchain.lower.c.affine import BITS, affine_form, whole_share
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.portable.orders import overlapping
 from toolchain.lower.c.rows import rows_of
@@ -11,14 +9,10 @@ NEAR = 3
 """Weights of 21 bits are coarse: some beside the exact one are tried."""
 
 
-def _share(weight: int) -> np.ndarray:
-    return weight * CODES
-
-
 def weighted_sum(call: Call) -> Call | None:
     """tk_add_s8, tk_sub_s8."""
     rows = rows_of(call.params)
-    form = rows and affine_form(call.params, call.kernel == "tk_sub_s8", _share, BITS, NEAR)
+    form = rows and affine_form(call.params, call.kernel == "tk_sub_s8", whole_share, BITS, NEAR)
     if not form:
         return None
     return Call("tk_weighted_sum_s8_scalar", call.operands, {**rows, **vars(form)},
