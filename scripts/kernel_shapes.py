@@ -1,6 +1,7 @@
 """Ops whose kernels are measured: the shapes of networks for microcontrollers, from small to middling."""
 
 from collections.abc import Iterator
+from itertools import product
 
 from tests.lower.c.nets import Net
 from toolchain.ir.graph import Graph
@@ -55,10 +56,10 @@ def _pointwise() -> Iterator[Graph]:
             net = Net(kind)
             a, b = net.codes_in("a", *shape), net.codes_in("b", *shape, scale=0.03)
             yield net.finish(net.make(kind, (a, b), "y"))
-        for kind in ("average_pool2d", "max_pool2d"):
+        for kind, side in product(("average_pool2d", "max_pool2d"), (2, size)):
             net = Net(kind)
             x = net.codes_in("x", *shape)
             same = {"scale": 0.05, "zero_point": 3}
-            yield net.finish(net.make(kind, x, "y", **same, kernel=(2, 2), stride=(2, 2)))
+            yield net.finish(net.make(kind, x, "y", **same, kernel=(side, side), stride=(side, side)))
         net = Net("mean")
         yield net.finish(net.make("mean", net.codes_in("x", *shape), "y", axes=(1, 2), keepdims=False))

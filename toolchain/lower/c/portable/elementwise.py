@@ -50,7 +50,8 @@ def binary(graph: Graph, op: Op) -> Call:
         require_16_bit_kernel(op)
         params = {key: value for key, value in params.items() if not key.endswith("zero_point")}
     suffix = SUFFIX[out.dtype]
-    return Call(f"tk_{op.kind}_{suffix}", op.inputs, params, struct=f"tk_binary_{suffix}_params")
+    return Call(f"tk_{op.kind}_{suffix}", op.inputs, params, struct=f"tk_binary_{suffix}_params",
+                work={"elements": out.size, "rows": out.size // shape[-1], "calls": 1})
 
 
 def pair(graph: Graph, op: Op) -> Call:

@@ -37,8 +37,10 @@ def pool2d(graph: Graph, op: Op) -> Call:
     if op.kind == "average_pool2d" and out.dtype == "int16":
         _require_short(op, prod(kernel), LONGEST_SUM["int16"])
     sizes = window_sizes(graph.of(op)[0].shape, out.shape, kernel, op)
+    work = {"codes": out.size * prod(kernel), "rows": out.size * kernel[0], "outputs": out.size,
+            "windows": out.size // out.shape[-1], "calls": 1}
     return Call(f"tk_{op.kind}_{SUFFIX[out.dtype]}", op.inputs, {**sizes, "low": low, "high": high},
-                struct="tk_pool2d_s8_params")
+                struct="tk_pool2d_s8_params", work=work)
 
 
 def mean_or_sum(graph: Graph, op: Op) -> Call:
@@ -52,7 +54,8 @@ def mean_or_sum(graph: Graph, op: Op) -> Call:
         require_16_bit_kernel(op)
         return Call("tk_mean_s16", op.inputs, {**walk, **pair})
     return Call("tk_mean_s8", op.inputs, {
-        **walk, "bias": -int(x.quant.zero_point) * count, **pair, **code_range(out)})
+        **walk, "bias": -int(x.quant.zero_point) * count, **pair, **code_range(out)},
+        work={"codes": x.size, "runs": x.size // walk["reduced"][-1], "outputs": x.size // count, "calls": 1})
 
 
 def _require_short(op: Op, count: int, most: int) -> None:
