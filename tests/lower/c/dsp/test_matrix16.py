@@ -52,6 +52,7 @@ def test_sums_must_fit_32_bits(weights, taken, tmp_path):
     x = net.b.input("x0", (1, 1, 1, weights), "int16", QuantParams(1e-4, 0, dtype="int16"))
     weight, bias = net.weights(x, (2, 1, 1, weights), 0)
     net.b.tensors[weight].data[:] = 127
+    net.b.tensors[bias].data[:] = -100_000, 131_071
     graph = net.out("conv2d", [x, weight, bias], QuantParams(3.0, 0, dtype="int16"))
     call = special(graph)
     assert (call is not None) == taken
@@ -60,4 +61,20 @@ def test_sums_must_fit_32_bits(weights, taken, tmp_path):
         want = reference.run(graph, {"x0": codes})["y"].ravel()
         assert (abs(want) > 100).all() and (abs(want) < 2**15 - 1).all()
         host, = compile_calls([call], tmp_path)
+        np.testing.assert_array_equal(host.run([codes], want.nbytes).view(np.int16), want)
+
+
+@pytest.mark.parametrize("ratio, taken", [(0.2499, True), (0.2501, False), (1e-9, True)])
+def test_a_multiplier_is_less_than_a_quarter(ratio, taken, tmp_path):
+    net = Net(1)
+    x = net.b.input("x0", (1, 1, 1, 64), "int16", QuantParams(1e-4, 0, dtype="int16"))
+    weight, bias = net.weights(x, (3, 1, 1, 64), 0)
+    largest = float(net.b.tensors[weight].quant.scale.max()) * 1e-4
+    graph = net.out("conv2d", [x, weight, bias], QuantParams(largest / ratio, 0, dtype="int16"))
+    call = special(graph)
+    assert (call is not None) == taken
+    if taken:
+        codes = net.rng.integers(-2**15, 2**15, (1, 1, 1, 64)).astype(np.int16)
+        host, = compile_calls([call], tmp_path)
+        want = reference.run(graph, {"x0": codes})["y"].ravel()
         np.testing.assert_array_equal(host.run([codes], want.nbytes).view(np.int16), want)

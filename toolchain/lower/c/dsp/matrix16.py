@@ -8,9 +8,8 @@ from toolchain.lower.c.arena.overlap import ascending, window_starts
 from toolchain.lower.c.call import Array, Call, Value
 from toolchain.lower.c.channels import filled
 from toolchain.lower.c.dsp.matrix import TILE
+from toolchain.lower.c.dsp.output16 import output16
 
-LARGEST_SUM = 2**16 - 1
-"""Of a channel's weights, without their signs: times -2^15 it fits 32 bits."""
 BYTES = 2
 """Of a code."""
 
@@ -35,15 +34,16 @@ def conv2d(call: Call) -> Call | None:
 
 
 def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
-    """tk_matrix_s16_dsp_params of tk_matrix_s16_params; None where sums may leave 32 bits."""
+    """tk_matrix_s16_dsp_params of tk_matrix_s16_params, where output16 can be."""
     weight = matrix["weight"].data
-    if (np.abs(weight.astype(np.int64)).sum(axis=1) > LARGEST_SUM).any():
+    output = output16(matrix["output"], weight)
+    if output is None:
         return None
     even = filled(weight, 2, 2)
     pairs = even.reshape(len(even) // 2, 2, -1, 2).transpose(0, 2, 3, 1)
     words = pairs.reshape(len(even) // 2, -1).view("<i4").astype(np.int32)
     return {"channels": matrix["channels"], "depth": matrix["depth"], "weight": Array("weight", words),
-            "output": matrix["output"]}
+            "output": output}
 
 
 def _call(kernel: str, call: Call, sizes: Mapping[str, Value], matrix: Mapping[str, Value],

@@ -2,16 +2,20 @@
 
 #include "tk_dsp.h"
 
-/* Of the channels at x and the next one. */
+/* Of the channels at x and the next one, added to `sums`. Gives the next two's weights. */
 static const int8_t *two_sums(const int16_t *x, const int8_t *weight, int32_t channels, int32_t taps,
                               int32_t sums[2]) {
-    int32_t sum0 = 0, sum1 = 0;
-    for (; taps > 0; taps -= 2) {
-        const uint32_t first = tk_word(x), second = taps > 1 ? tk_word(x + channels) : 0;
-        const uint32_t weights = tk_word(weight);
+    int32_t sum0 = sums[0], sum1 = sums[1];
+    for (; taps > 1; taps -= 2) {
+        const uint32_t first = tk_word(x), second = tk_word(x + channels), weights = tk_word(weight);
         sum0 = tk_smlad(tk_low_halves(first, second), tk_sxtb16(weights), sum0);
         sum1 = tk_smlad(tk_high_halves(first, second), tk_sxtb16_odd(weights), sum1);
         x += 2 * channels;
+        weight += 4;
+    }
+    if (taps > 0) {
+        sum0 += x[0] * weight[0];
+        sum1 += x[1] * weight[1];
         weight += 4;
     }
     sums[0] = sum0;
@@ -20,8 +24,7 @@ static const int8_t *two_sums(const int16_t *x, const int8_t *weight, int32_t ch
 }
 
 /* The last one of an odd number. */
-static int32_t one_sum(const int16_t *x, const int8_t *weight, int32_t channels, int32_t taps) {
-    int32_t sum = 0;
+static int32_t one_sum(const int16_t *x, const int8_t *weight, int32_t channels, int32_t taps, int32_t sum) {
     for (int32_t tap = 0; tap < taps; tap++) {
         sum += x[tap * channels] * weight[2 * tap];
     }
@@ -37,14 +40,15 @@ void tk_depthwise_conv2d_s16_dsp(const tk_depthwise_conv2d_s16_dsp_params *p, co
         const int8_t *weight = p->weight;
         int32_t channel = 0;
         for (; channel + 2 <= p->channels; channel += 2) {
-            int32_t sums[2];
+            int32_t sums[2] = {p->output.bias[channel], p->output.bias[channel + 1]};
             weight = two_sums(patch + channel, weight, p->channels, taps, sums);
-            codes[channel] = tk_output_s16(&p->output, channel, sums[0]);
-            codes[channel + 1] = tk_output_s16(&p->output, channel + 1, sums[1]);
+            tk_output_s16_dsp(&p->output, channel, sums, 1, codes + channel, 0);
+            tk_output_s16_dsp(&p->output, channel + 1, sums + 1, 1, codes + channel + 1, 0);
         }
         if (channel < p->channels) {
-            codes[channel] =
-                tk_output_s16(&p->output, channel, one_sum(patch + channel, weight, p->channels, taps));
+            const int32_t bias = p->output.bias[channel];
+            const int32_t sum = one_sum(patch + channel, weight, p->channels, taps, bias);
+            tk_output_s16_dsp(&p->output, channel, &sum, 1, codes + channel, 0);
         }
         codes += p->channels;
     }
