@@ -7,7 +7,7 @@ import difflib
 from pathlib import Path
 import re
 import tomllib
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -34,7 +34,7 @@ def decode_toml(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise BadConfig(f"{path}: {_in_words(str(error))}") from None
+        raise BadConfig(f"{path}: {_in_words(str(error), kind)}") from None
 
 
 def encode_toml(record: msgspec.Struct) -> str:
@@ -80,9 +80,25 @@ def _struct_in(annotation) -> type | None:
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, msgspec.Struct)), None)
 
 
-def _in_words(message: str) -> str:
-    """msgspec's "Expected `int`, got `str` - at `$.ram_bytes`" as "ram_bytes: expected int, got str"."""
+def _in_words(message: str, kind: type) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.ram_bytes`" as "ram_bytes: expected int, got str"; where a
+    word is none of those that are known, these."""
     found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", message, re.DOTALL)
     text = found[1].replace("`", "").replace("Object missing required field", "missing key")
     where = f"{found[2]}: " if found[2] else ""
-    return where + text[:1].lower() + text[1:]
+    known = ", ".join(_words_at(kind, found[2] or "")) if text.startswith("Invalid enum") else ""
+    return where + text[:1].lower() + text[1:] + (f"; it can be {known}" if known else "")
+
+
+def _words_at(kind: type, place: str) -> list[str]:
+    """Words that a field may be, as "quantize.scheme" or "formats[0]" names it."""
+    for key in re.sub(r"\[.*?\]", "", place).split("."):
+        fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+        kind = _struct_in(fields.get(key)) or fields.get(key)
+    return _words(kind)
+
+
+def _words(annotation) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return list(map(str, get_args(annotation)))
+    return [word for part in get_args(annotation) for word in _words(part)]

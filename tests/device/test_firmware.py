@@ -97,6 +97,17 @@ def test_a_target_without_firmware(built):
         build_firmware(built, smaller(folder="targets/nowhere"))
 
 
+def test_a_target_without_its_functions(built, tmp_path):
+    own = tmp_path / "mine" / "firmware"
+    shutil.copytree(Path(PROFILE.folder, "firmware"), own)
+    (own / "board.c").write_text('#include "board.h"\nvoid board_init(void) {}\n')
+    with pytest.raises(BadConfig, match="mine/firmware/board.c: no board_.*needs the functions of targets/"):
+        build_firmware(built, smaller(folder=str(own.parent)))
+    (own / "board.c").unlink()
+    with pytest.raises(BadConfig, match="mine/firmware/board.c: no such file; a target with"):
+        build_firmware(built, smaller(folder=str(own.parent)))
+
+
 AUTOENCODER = Manifest(name="x", target="", formats=("c",),
                        inputs={"c": (Port("x", (1, 640), "int8", 0.4, 89),)},
                        outputs={"c": (Port("y", (1, 640), "int8", 0.3, -96),)})

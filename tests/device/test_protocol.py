@@ -78,6 +78,12 @@ def test_model():
     assert dut({"model": lines}).model() == Model("ab12", 5504, 25_000_000, (490, 7), (12,))
 
 
+def test_a_fault_is_told_at_once():
+    line = ScriptedLine({"count": ["e-[Fault]"]}, ready=b"")
+    with pytest.raises(InvalidMeasurement, match="board stopped at a fault in 'count'; was its firmware"):
+        Dut(line, "board").count()
+
+
 def test_a_model_without_a_size_is_not_believed():
     with pytest.raises(InvalidMeasurement, match=re.escape("board answered 'm-digest-[ab12]' to 'model'")):
         dut({"model": ["m-digest-[ab12]"]}).model()

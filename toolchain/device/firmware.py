@@ -192,6 +192,10 @@ class _Build:
 
     def _refuse(self, failure: str) -> NoReturn:
         errors = re.findall(r".*(?:error|undefined reference).*", failure) or [failure[:200]]
+        if missing := re.search(r"undefined reference to `(board_\w+)'", failure):
+            board = source_folders(self.profile)[-1] / "board.c"
+            raise BadConfig(f"{board}: {'no ' + missing[1] if board.is_file() else 'no such file'}; a target "
+                            f"with format 'c' needs the functions of targets/firmware/board.h there")
         raise BadConfig(f"{self.profile.compiler} cannot build the firmware of {self.manifest.name} for "
                         f"{self.profile.name}: {errors[0]}; check compiler and cflags in its profile.toml")
 

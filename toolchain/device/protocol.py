@@ -21,7 +21,7 @@ HEX_BYTES = 31
 """Of a db command, as MLPerf Tiny's runner sends them."""
 RAW_BYTES = 256
 """Of a db raw command."""
-READY = "m-ready"
+READY, FAULT = "m-ready", "e-[Fault]"
 
 
 class Line(Protocol):
@@ -107,6 +107,9 @@ class Dut:
             if text is None:
                 raise DeviceUnavailable(f"{self._name} gave no answer to '{command}' within {seconds:.0f} s"
                                         + (f"; its last line is '{lines[-1]}'" if lines else ""))
+            if text == FAULT:
+                raise InvalidMeasurement(f"{self._name} stopped at a fault in '{command}'; was its firmware "
+                                         f"built for this core, with cflags that fit it?")
             lines.append(text)
         if wrong := [text for text in lines if text.startswith("e-[")]:
             raise self._unexpected(command, wrong)

@@ -181,7 +181,7 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Ask
 
 def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.c.emit import write_c
-    from toolchain.lower.c.machine import Machine
+    from toolchain.lower.c.machine import ROOMS, Machine
 
     if level_of(graph) != "QUANTIZED" or asked.input_dtype == "float32":
         raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
@@ -194,7 +194,10 @@ def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked)
                      machine=Machine(profile.isa, asked.c.optimise, profile.ram_bytes,
                                      asked.c.patches, tuple(profile.regions.items())))
     files = {**source.files, ARENA_FILE: msgspec.json.encode(source.arena_map)}
-    return Emitted(files, inputs, outputs, source.weight_bytes, source.plan, source.notes)
+    portable = () if profile.isa in ROOMS else (
+        f"isa '{profile.isa}' has no kernels of its own, so that C is portable and slower; those that have "
+        f"some: {', '.join(ROOMS)}",)
+    return Emitted(files, inputs, outputs, source.weight_bytes, source.plan, (*source.notes, *portable))
 
 
 EMIT: Mapping[str, Callable[..., Emitted]] = {"tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}
