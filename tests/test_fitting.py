@@ -98,7 +98,7 @@ def test_a_refusal_ends_with_what_would_fit(sizes):
     shortfall, _, remedy = str(caught.value).partition(". ")
     assert shortfall.startswith(f"net needs {sizes['ram']:,} bytes of RAM but cortex_m0_qemu has "
                                 f"{tight.ram_bytes:,} (100 short): ")
-    takes = r" \([\d,]+ bytes of RAM, [\d,]+ of flash\)"
+    takes = r" \([\d,]+ bytes of RAM, [\d,]+ of flash, [\de.+-]+ million multiply-accumulates\)"
     assert re.fullmatch(rf"Estimated to fit: \[prune\] ratio = 0\.\d+{takes}, or an input of 14x14 for 16x16"
                         rf"{takes}; or pick a larger target", remedy)
 

@@ -36,14 +36,19 @@ SIDES = tuple(eighths / 8 for eighths in range(7, 0, -1))
 
 @dataclass(frozen=True)
 class Remedy:
-    """A change and what the network then takes, about. change: as in "[prune] ratio = 0.55" """
+    """A change and what the network then takes, about. change: as in "[prune] ratio = 0.55"
+
+    macs: multiply-accumulates of an inference; in bands, more than the network has
+    """
 
     change: str
     flash_bytes: int
     ram_bytes: int
+    macs: int
 
     def __str__(self) -> str:
-        return f"{self.change} ({self.ram_bytes:,} bytes of RAM, {self.flash_bytes:,} of flash)"
+        return (f"{self.change} ({self.ram_bytes:,} bytes of RAM, {self.flash_bytes:,} of flash, "
+                f"{self.macs / 1e6:.3g} million multiply-accumulates)")
 
 
 def in_codes(graph: Graph, scheme: str = "static_wi8_ai8") -> Graph:
@@ -114,7 +119,8 @@ class _Search:
             source = write_c(codes, machine=Machine(profile.isa, ram_bytes=profile.ram_bytes))
         except ToolchainError:
             return None
-        remedy = Remedy(change, source.weight_bytes + self._code, source.plan.peak_bytes + self._beside)
+        remedy = Remedy(change, source.weight_bytes + self._code, source.plan.peak_bytes + self._beside,
+                        source.macs)
         fits = remedy.flash_bytes <= profile.flash_bytes and remedy.ram_bytes <= profile.ram_bytes
         return remedy if fits else None
 

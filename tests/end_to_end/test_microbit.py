@@ -40,6 +40,6 @@ def test_ic_is_refused_with_the_shortfall_and_what_would_fit(kit):
     needs, short = (int(number.replace(",", "")) for number in re.match(
         r"\w+ needs ([\d,]+) bytes of RAM but cortex_m0_qemu has 16,384 \(([\d,]+) short\)", said).groups())
     assert caught.value.sizes["ram"] == needs == 16_384 + short
-    takes = r"\(1[\d,]+ bytes of RAM, [\d,]+ of flash\)"
+    takes = r"\(1[\d,]+ bytes of RAM, [\d,]+ of flash, [\d.]+ million multiply-accumulates\)"
     assert re.search(rf"Estimated to fit: \[prune\] ratio = 0\.\d+ {takes}, or an input of \d+x\d+ for 32x32 "
                      rf"{takes}", said)
