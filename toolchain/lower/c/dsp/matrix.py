@@ -9,6 +9,7 @@ from toolchain.lower.c.arena.overlap import both_ways, window_starts
 from toolchain.lower.c.call import Call, Overlap, Value
 from toolchain.lower.c.channels import output_codes
 from toolchain.lower.c.dsp.block import packed_block
+from toolchain.lower.c.portable.orders import overlapping
 
 TILE = 3
 """Patches that are multiplied at once."""
@@ -21,12 +22,13 @@ ANYWHERE = 2**31
 
 
 def fully_connected(call: Call) -> list[Call]:
-    """tk_fully_connected_s8 three rows at a time, and fewer than three by the kernel for single rows."""
+    """tk_fully_connected_s8 three rows at a time, and fewer than three by the kernel for single rows; or
+    without_bounds."""
     matrix, rows = call.params["matrix"], call.params["rows"]
     channels, depth = matrix["channels"], matrix["depth"]
     found = _matrix(matrix["weight"].data.reshape(1, channels, 1, depth), matrix["output"])
     if found is None or depth >= LARGEST:
-        return []
+        return [without_bounds(call)]
     params = {"matrix": found, "rows": rows, "depth": depth, "backwards": 0}
     units = found["block"]["units"]
     tiles = Call("tk_fully_connected_s8_dsp", call.operands, params, _tile_bytes(units),
@@ -47,11 +49,17 @@ def _single_rows(tiles: Call) -> Call:
                       "core": rows * _row_core((matrix["channels"] + 1) // 2, units)})
 
 
-def conv2d(call: Call) -> Call | None:
-    """tk_conv2d_s8 as tk_conv2d_s8_dsp."""
+def without_bounds(call: Call) -> Call:
+    """tk_fully_connected_s8 or tk_conv2d_s8 by kernels that take any sums and shifts, at half the speed."""
+    return replace(call, kernel=call.kernel.replace("_s8", "_any_s8_dsp"), struct=f"{call.kernel}_params",
+                   overlaps=overlapping(call).overlaps)
+
+
+def conv2d(call: Call) -> Call:
+    """tk_conv2d_s8 as tk_conv2d_s8_dsp, or without_bounds."""
     matrix, window = call.params["matrix"], call.params["window"]
     weight = matrix["weight"].data.reshape(1, matrix["channels"], window["kernel_height"], -1)
-    return _convolution(call, weight, matrix["output"])
+    return _convolution(call, weight, matrix["output"]) or without_bounds(call)
 
 
 def grouped_conv2d(call: Call) -> Call | None:
