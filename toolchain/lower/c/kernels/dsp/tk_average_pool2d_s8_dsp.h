@@ -6,7 +6,7 @@
 #ifndef TK_AVERAGE_POOL2D_S8_DSP_H
 #define TK_AVERAGE_POOL2D_S8_DSP_H
 
-#include "tk_pool2d_four_s8_dsp.h"
+#include "tk_pool2d_s8.h"
 
 void tk_average_pool2d_s8_dsp(const tk_pool2d_s8_params *p, const int8_t *x, int8_t *out);
 

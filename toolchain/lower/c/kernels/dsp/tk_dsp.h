@@ -92,8 +92,8 @@ static inline int32_t tk_wrapping_sum(int32_t a, int32_t b) {
     }
 #define TK_DSP_BY_FLAGS(name, text, value)                                                                   \
     static inline uint32_t name(uint32_t a, uint32_t b) {                                                    \
-        uint32_t word;                                                                                       \
-        __asm__(text : "=&r"(word) : "r"(a), "r"(b) : "cc");                                                 \
+        uint32_t word, spare;                                                                                \
+        __asm__(text : "=&r"(spare), "=r"(word) : "r"(a), "r"(b) : "cc");                                    \
         return word;                                                                                         \
     }
 #define TK_DSP_PRODUCT(name, text, value)                                                                    \
@@ -174,8 +174,8 @@ TK_DSP_WORDS(tk_high_halves, "pkhtb %0, %2, %1, asr #16", tk_halves(tk_high(a), 
 TK_DSP_WORDS(tk_sadd16, "sadd16 %0, %1, %2", tk_halves(tk_low(a) + tk_low(b), tk_high(a) + tk_high(b)))
 TK_DSP_WORDS(tk_ssub16, "ssub16 %0, %1, %2", tk_halves(tk_low(a) - tk_low(b), tk_high(a) - tk_high(b)))
 /* The larger, or smaller, of each pair of signed bytes: SSUB8 sets a flag a byte, SEL takes by them. */
-TK_DSP_BY_FLAGS(tk_max_s8x4, "ssub8 %0, %1, %2\n\tsel %0, %1, %2", tk_larger_bytes(a, b))
-TK_DSP_BY_FLAGS(tk_min_s8x4, "ssub8 %0, %1, %2\n\tsel %0, %2, %1", ~tk_larger_bytes(~a, ~b))
+TK_DSP_BY_FLAGS(tk_max_s8x4, "ssub8 %0, %2, %3\n\tsel %1, %2, %3", tk_larger_bytes(a, b))
+TK_DSP_BY_FLAGS(tk_min_s8x4, "ssub8 %0, %2, %3\n\tsel %1, %3, %2", ~tk_larger_bytes(~a, ~b))
 
 /* low * low + high * high; crosswise; one half of each. */
 TK_DSP_PRODUCT(tk_smuad, "smuad %0, %1, %2",
