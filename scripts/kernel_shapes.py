@@ -12,6 +12,9 @@ CONVS = ((4, 3, 8), (6, 4, 16), (8, 8, 8), (8, 16, 24), (6, 24, 17), (5, 33, 12)
 """Height and width, input channels, outputs."""
 DEPTHWISE = ((3, 16), (5, 8), (6, 33), (8, 24), (12, 8), (16, 4), (10, 17))
 """Height and width, channels."""
+CODES = ({"zero_point": 3}, {"zero_point": -128, "activation": "relu"},
+         {"zero_point": -100, "activation": "relu"})
+"""What depthwise outputs become: any code, from -128 on, cut."""
 DENSE = ((16, 8), (64, 10), (128, 33), (257, 12), (640, 16), (31, 64))
 """Features, outputs."""
 MAPS = ((4, 8), (5, 12), (8, 16), (6, 33), (12, 8))
@@ -35,11 +38,11 @@ def _windowed() -> Iterator[Graph]:
             x = net.codes_in("x", 1, size, size, channels)
             operands = (x, *net.weights("w", x, (outputs, kernel, kernel, channels)))
             yield net.finish(net.make("conv2d", operands, "y", **window))
-        for size, channels in DEPTHWISE:
+        for (size, channels), codes in product(DEPTHWISE, CODES):
             net = Net("depthwise")
             x = net.codes_in("x", 1, size, size, channels)
             operands = (x, *net.weights("w", x, (1, kernel, kernel, channels), 3))
-            yield net.finish(net.make("depthwise_conv2d", operands, "y", multiplier=1, **window))
+            yield net.finish(net.make("depthwise_conv2d", operands, "y", multiplier=1, **window, **codes))
 
 
 def _dense() -> Iterator[Graph]:
@@ -54,8 +57,8 @@ def _pointwise() -> Iterator[Graph]:
         shape = (1, size, size, channels)
         for kind in ("add", "sub", "mul"):
             net = Net(kind)
-            a, b = net.codes_in("a", *shape), net.codes_in("b", *shape, scale=0.03)
-            yield net.finish(net.make(kind, (a, b), "y"))
+            a, b = net.codes_in("a", *shape, scale=0.04), net.codes_in("b", *shape, scale=0.03)
+            yield net.finish(net.make(kind, (a, b), "y", scale=0.05))
         for kind, side in product(("average_pool2d", "max_pool2d"), (2, size)):
             net = Net(kind)
             x = net.codes_in("x", *shape)

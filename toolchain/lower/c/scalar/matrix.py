@@ -11,6 +11,8 @@ from toolchain.lower.c.short_output import short_output
 
 AT_ONCE = 2
 """Rows or pixels."""
+LARGEST = 2**16
+"""Sizes from here on do not fit their parameters."""
 FEW_CHANNELS = 16
 """For more, laying a window out costs less than reading it where it lies for every four."""
 
@@ -44,7 +46,7 @@ def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
     """tk_matrix_s8_scalar_params of tk_matrix_s8_params."""
     weight = matrix["weight"].data
     output = short_output(matrix["output"], weight)
-    if output is None:
+    if output is None or max(weight.shape) >= LARGEST:
         return None
     packed = filled(weight, 4).reshape(-1, 4, weight.shape[1]).transpose(0, 2, 1)
     return {"channels": matrix["channels"], "weight": Array("weight", np.ascontiguousarray(packed)),

@@ -13,10 +13,10 @@
 #include "tk_matrix_s8_scalar.h"
 
 typedef struct {
-    int32_t rows;
-    int32_t depth;
-    int32_t backwards;
     tk_matrix_s8_scalar_params matrix;
+    int32_t rows;
+    uint16_t depth;
+    uint16_t backwards;
 } tk_fully_connected_s8_scalar_params;
 
 void tk_fully_connected_s8_scalar(const tk_fully_connected_s8_scalar_params *p, const int8_t *x,

@@ -17,9 +17,9 @@
 #include "tk_output_s8_scalar.h"
 
 typedef struct {
-    int32_t channels;
     const int8_t *weight;
     tk_output_s8_scalar_params output;
+    uint16_t channels;
 } tk_matrix_s8_scalar_params;
 
 void tk_matrix_s8_scalar(const tk_matrix_s8_scalar_params *p, const tk_runs *runs, const int8_t *x0,

@@ -21,9 +21,9 @@ typedef struct {
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *right;
-    int32_t offset;
-    int32_t low;
-    int32_t high;
+    int16_t offset;
+    int8_t low;
+    int8_t high;
 } tk_output_s8_scalar_params;
 
 /* A channel's: half = offset * 2^(right - 1); for several sums of one channel. */
