@@ -29,10 +29,13 @@ void text_error(const char *text) {
     text_line("]");
 }
 
+static void put_digit(uint32_t value) {
+    board_put((uint8_t)(value < 10 ? '0' + value : 'a' - 10 + value));
+}
+
 static void put_byte(uint8_t value) {
-    static const char digits[] = "0123456789abcdef";
-    board_put((uint8_t)digits[value >> 4]);
-    board_put((uint8_t)digits[value & 15]);
+    put_digit(value >> 4);
+    put_digit(value & 15u);
 }
 
 void text_crc(const uint8_t *bytes, uint32_t count) {
