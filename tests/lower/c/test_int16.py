@@ -8,6 +8,7 @@ from tests.op_cases_int16 import CASES, Net, drawn
 from tests.quantize.nets import Net as FloatNet
 from tests.quantize.nets import samples_of
 from toolchain.errors import Unsupported
+from toolchain.ir.quant import QuantParams
 from toolchain.ir.quant import quantize as codes_of
 from toolchain.lower.c.emit import write_c
 from toolchain.quantize.calibrate import calibrate
@@ -52,6 +53,20 @@ def test_networks_on_16_bits_and_with_islands_of_them(kind, islands, scheme, tmp
     feeds = {"x": codes_of(x, graph.tensors["x"].quant)}
     expected, got = reference.run(graph, feeds)["probability"], model.in_arena().run(feeds)["probability"]
     assert got.dtype == expected.dtype and np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("ratio, refused", [(2.0**13.9, False), (2.0**14.1, True)])
+def test_an_output_can_be_too_fine(ratio, refused):
+    net = Net(0)
+    x = net.input(1, 8)
+    weight, bias = net.weights(x, (3, 8), 0)
+    step = float(net.b.tensors[weight].quant.scale.max() * net.b.tensors[x].quant.scale)
+    graph = net.out("fully_connected", [x, weight, bias], QuantParams(step / ratio, 0, dtype="int16"))
+    if not refused:
+        assert write_c(graph).files
+        return
+    with pytest.raises(Unsupported, match="a step of its sums is 16,384 steps or more of its output"):
+        write_c(graph)
 
 
 def test_every_kind_with_16_bit_arithmetic_is_tried():

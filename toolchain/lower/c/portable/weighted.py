@@ -160,6 +160,10 @@ def _output(graph: Graph, op: Op, offset: np.ndarray) -> dict[str, Value]:
     multiplier, shift = weighted(x.quant, weight.quant, out)
     if out.dtype == "int16":
         multiplier, shift = reduced(multiplier, shift)
+        if shift.min() < 1:
+            steps = 2**int(14 - shift.min())
+            raise Unsupported(f"{op.name}: {op.kind}: a step of its sums is {steps:,} steps or more of its "
+                              f"output; in 16 bits it can be less than 2^14: calibrate it again")
         low, high = clamp_range(op.attrs["activation"], out)
         return {"bias": Array("bias", offset.astype(np.int64)),
                 "multiplier": Array("multiplier", np.broadcast_to(multiplier, offset.shape).astype(np.int16)),
