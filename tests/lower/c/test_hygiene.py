@@ -27,8 +27,9 @@ TARGET = {"armv6-m": "cortex_m0_qemu", "armv7-m": "cortex_m3_qemu", "armv7e-m": 
           "armv8-m.main+dsp": "cortex_m33_qemu", "armv8.1-m.main+mve": "cortex_m55_qemu",
           "rv32imac": "riscv32_qemu"}
 """ISA -> a target that has it."""
-COMPILERS_OWN = ("__aeabi_", "__gnu_", "__div", "__udiv", "__mul", "__clz", "__ashl", "__lshr", "__ashr")
-"""Beginnings of functions in libgcc: divisions, and what a core has no instruction for."""
+COMPILERS_OWN = ("__aeabi_", "__gnu_", "__div", "__udiv", "__mul", "__clz", "__ashl", "__lshr", "__ashr",
+                 "__riscv_save_", "__riscv_restore_")
+"""Beginnings of functions in libgcc: divisions, what a core has no instruction for, -msave-restore's."""
 LIBC = {"memcpy", "memset", "memmove"}
 NETS = (residual_net, two_ended_net, copying_net, choosing_net)
 OPS = 450
