@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 import time
 import tomllib
+from unittest.mock import patch
 
 from benchmark_peers import say
 from kit_data import KIT, ROOT
-from microcontroller_report import BOUNDS, CORES, Figures, page, shortcomings
+from microcontroller_report import BOUNDS, CORES, PATCHED, WHOLE, Figures, page, shortcomings
 import msgspec
 import numpy as np
 import typer
@@ -27,6 +28,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.lower import lower
+from toolchain.lower.c import emit
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
 from toolchain.pipeline import vectors_of
@@ -35,8 +37,6 @@ from toolchain.runtime.tflm import run_tflm
 
 NETWORKS = {"kws": "kws_ref_model", "ic": "pretrainedResnet_quant", "vww": "vww_96_int8",
             "ad": "ad01_int8"}
-PATCHED = "vww"
-"""The network whose first layers are done in patches too."""
 ON_HOST, ON_CORE = 100, 10
 """Seeded inputs whose outputs are compared bit by bit."""
 FOLDER = ROOT / "build" / "benchmark" / "microcontroller"
@@ -122,23 +122,30 @@ def compare(names: Sequence[str], cores: Sequence[str]) -> dict[str, dict[str, F
     return found
 
 
+def in_other_ways() -> dict[str, Figures]:
+    """vww on the Cortex-M4, its first layers in patches; with the channels that nothing depends on."""
+    profile = load_target(CORES["m4"].target)
+    with patch.object(emit, "without_dead_channels", lambda graph: graph):
+        whole = measured("vww", profile)
+    return {PATCHED: measured("vww", profile, BOUNDS.patched_ram), WHOLE: whole}
+
+
 def main(only: str = typer.Option("", help="networks, with commas between them"),
          cores: str = typer.Option("", help="cores, with commas between them")) -> None:
     """Measure; print the tables."""
     names, chosen = only.split(",") if only else [*NETWORKS], cores.split(",") if cores else [*CORES]
     baseline = tomllib.loads(BASELINE.read_text(encoding="utf-8"))
     found = compare(names, chosen)
-    whole = PATCHED in names and "m4" in chosen
-    patched = measured(PATCHED, load_target(CORES["m4"].target), BOUNDS.patched_ram) if whole else None
+    others = in_other_ways() if "vww" in names and "m4" in chosen else {}
     host = {name: on_host(name) for name in names}
-    text = page(found, patched, host, baseline)
+    text = page(found, others, host, baseline)
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "microcontroller.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     (FOLDER / "microcontroller.md").write_text(text, encoding="utf-8")
     if not (only or cores):
         PAGE.write_text(text, encoding="utf-8")
     print(text, end="")
-    if lines := shortcomings(found, patched, host, baseline):
+    if lines := shortcomings(found, others, host, baseline):
         say("\n".join(lines))
         raise typer.Exit(3)
 
