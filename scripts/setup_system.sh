@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the system packages that are missing: two C compilers for the host, one for Cortex-M and one for RISC-V
-# with their C libraries, QEMU for both, and Python's venv. Debian and Ubuntu, as root or with sudo; elsewhere it
-# prints what is missing.
+# with their C libraries, a checker of C, QEMU for both, and Python's venv. Debian and Ubuntu, as root or with sudo;
+# elsewhere it prints what is missing.
 # usage: setup_system.sh [PYTHON]
 set -eu
 python="${1:-python3}"
@@ -18,6 +18,7 @@ compiles riscv64-unknown-elf-gcc --specs=picolibc.specs ||
 command -v qemu-system-arm >/dev/null || missing="$missing qemu-system-arm"
 command -v qemu-system-riscv32 >/dev/null || missing="$missing qemu-system-misc"
 command -v clang >/dev/null || missing="$missing clang"
+command -v cppcheck >/dev/null || missing="$missing cppcheck"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -z "$missing" ] && exit 0
 

@@ -9,6 +9,7 @@ SYSTEM = {
     "gcc": ("gcc", "compiles the C of a network for this host in tests, and the plugin that counts "
                    "instructions by address"),
     "clang": ("clang", "compiles the C of a network a second time in tests"),
+    "cppcheck": ("cppcheck", "reads the C of a network in tests"),
     "arm-none-eabi-gcc": ("gcc-arm-none-eabi libnewlib-arm-none-eabi",
                           "builds firmware for Cortex-M targets"),
     "riscv64-unknown-elf-gcc": ("gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",

@@ -6,8 +6,8 @@ import subprocess
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "setup_system.sh"
 ARM = "gcc-arm-none-eabi libnewlib-arm-none-eabi"
 RISCV = "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
-ALL = f"gcc libc6-dev {ARM} {RISCV} qemu-system-arm qemu-system-misc clang python3-venv"
-TOOLS = ("cc", "clang", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "qemu-system-arm",
+ALL = f"gcc libc6-dev {ARM} {RISCV} qemu-system-arm qemu-system-misc clang cppcheck python3-venv"
+TOOLS = ("cc", "clang", "cppcheck", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "qemu-system-arm",
          "qemu-system-riscv32", "python3")
 
 
@@ -46,7 +46,8 @@ def test_root_installs_what_is_missing_and_only_that(tmp_path):
 def test_elsewhere_than_debian_it_names_what_is_missing(tmp_path):
     done = run_with({"python3": "exit 0", "cc": "exit 0"}, tmp_path)
     assert done.returncode == 1
-    assert f"missing: {ARM} {RISCV} qemu-system-arm qemu-system-misc clang (Debian's names)" in done.stderr
+    rest = "qemu-system-arm qemu-system-misc clang cppcheck (Debian's names)"
+    assert f"missing: {ARM} {RISCV} {rest}" in done.stderr
 
 
 def test_a_compiler_without_its_c_library_lacks_something(tmp_path):

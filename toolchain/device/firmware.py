@@ -24,7 +24,7 @@ FLAGS = ("-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-nostart
 SMALL = ("-Os", "-fno-tree-loop-distribute-patterns")
 """For the firmware's own sources, whatever the profile says; loops stay loops, no call of libc's memcpy."""
 SHARED = TARGETS / "firmware"
-SOURCES = (".c", ".h", ".S", ".ld")
+SOURCES = (".c", ".h", ".ld")
 
 
 @dataclass(frozen=True)

@@ -46,5 +46,5 @@ def _in(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _shown(artifact: Artifact, name: str, files: dict[str, bytes]) -> dict[str, object]:
-    units = sorted(file for file in files if file.endswith((".c", ".S")) and not file.endswith("_selftest.c"))
-    return page(artifact, name) | {"units": units, "assembly": any(unit.endswith(".S") for unit in units)}
+    units = sorted(file for file in files if file.endswith(".c") and not file.endswith("_selftest.c"))
+    return page(artifact, name) | {"units": units}

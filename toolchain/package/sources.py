@@ -43,7 +43,7 @@ def c_files(artifact: Artifact) -> dict[str, bytes]:
         raise BadInput(f"{artifact.manifest.name} for {artifact.manifest.target} has no C; build it for a "
                        f"microcontroller (`edge targets`), or give --as tflite-micro")
     return {name: data for name, data in artifact.files.items()
-            if re.fullmatch(r"model\.[ch]|selftest\.c|tk_\w+\.[chS]", name)}
+            if re.fullmatch(r"model\.[ch]|selftest\.c|tk_\w+\.[ch]", name)}
 
 
 def library_files(artifact: Artifact) -> tuple[str, dict[str, bytes]]:

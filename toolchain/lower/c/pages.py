@@ -144,6 +144,6 @@ def kernel_files(kernels: Iterable[str]) -> dict[str, bytes]:
 def _kernel_sources() -> Mapping[str, list[Path]]:
     """Kernel -> its files, in whatever room it lies."""
     found: dict[str, list[Path]] = {}
-    for path in sorted((ROOM / "kernels").rglob("tk_*.[chS]")):
+    for path in sorted((ROOM / "kernels").rglob("tk_*.[ch]")):
         found.setdefault(path.stem, []).append(path)
     return found
