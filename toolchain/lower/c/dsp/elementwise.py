@@ -23,7 +23,7 @@ def weighted_sum(call: Call) -> Call | None:
     form = rows and affine_form(call.params, call.kernel == "tk_sub_s8", _share, SHARE_BITS)
     if not form:
         return None
-    return _made(call, "tk_weighted_sum_s8_dsp", rows, vars(form))
+    return _made(call, "tk_weighted_sum_s8_dsp", rows, vars(form), "tk_weighted_sum_s8_params")
 
 
 def mul(call: Call) -> Call | None:
@@ -40,8 +40,9 @@ def mul(call: Call) -> Call | None:
         **output_codes(params)})
 
 
-def _made(call: Call, kernel: str, rows: dict[str, int], scale: dict) -> Call:
+def _made(call: Call, kernel: str, rows: dict[str, int], scale: dict, struct: str = "") -> Call:
     count = rows["rows"] * rows["size"]
     clamped = count if (scale["low"], scale["high"]) != (-128, 127) else 0
-    return Call(kernel, call.operands, {**rows, **scale}, overlaps=overlapping(call).overlaps,
+    return Call(kernel, call.operands, {**rows, **scale}, struct=struct,
+                overlaps=overlapping(call).overlaps,
                 work={"elements": count, "clamped": clamped, "rows": rows["rows"], "calls": 1})

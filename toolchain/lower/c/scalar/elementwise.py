@@ -16,5 +16,5 @@ def weighted_sum(call: Call) -> Call | None:
     if not form:
         return None
     return Call("tk_weighted_sum_s8_scalar", call.operands, {**rows, **vars(form)},
-                overlaps=overlapping(call).overlaps,
+                struct="tk_weighted_sum_s8_params", overlaps=overlapping(call).overlaps,
                 work={"elements": rows["rows"] * rows["size"], "rows": rows["rows"], "calls": 1})

@@ -2,7 +2,7 @@
  *
  *   out = clamp(tk_output_s8_dsp(2 * (a - a_zero_point) * (b - b_zero_point)))
  *
- * a, b, out, overlap, low, high: as in tk_weighted_sum_s8_dsp.h. scale: record of tk_output_s8_dsp.h.
+ * a, b, out, overlap, low, high: as in tk_weighted_sum_s8.h. scale: record of tk_output_s8_dsp.h.
  * Reentrant; libc: as tk_dsp.h.
  */
 #ifndef TK_MUL_S8_DSP_H

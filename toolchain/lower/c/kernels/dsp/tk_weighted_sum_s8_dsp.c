@@ -14,7 +14,7 @@ static inline int8_t code_of(int32_t value) {
 #endif
 }
 
-static void one_row(const tk_weighted_sum_s8_dsp_params *p, const int8_t *a, const int8_t *b, int8_t *out) {
+static void one_row(const tk_weighted_sum_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out) {
     const int32_t a_weight = p->a_weight, b_weight = p->b_weight, offset = p->offset;
     const uint32_t odd_bytes = tk_kept(0xff00ff00u);
     int32_t left = p->size;
@@ -36,7 +36,7 @@ static void one_row(const tk_weighted_sum_s8_dsp_params *p, const int8_t *a, con
     }
 }
 
-void tk_weighted_sum_s8_dsp(const tk_weighted_sum_s8_dsp_params *p, const int8_t *a, const int8_t *b,
+void tk_weighted_sum_s8_dsp(const tk_weighted_sum_s8_params *p, const int8_t *a, const int8_t *b,
                             int8_t *out) {
     for (int32_t row = 0; row < p->rows; row++) {
         one_row(p, a, b, out);

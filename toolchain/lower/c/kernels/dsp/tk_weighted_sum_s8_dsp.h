@@ -4,31 +4,14 @@
  *
  * Both divisions round down.
  *
- * a, b    [rows][size] int8, a_step and b_step bytes from one row to the next, 0 where one serves all
- * out     [rows][size] int8; may be a or b where their elements coincide, or begin before them
- * low, high  range of the output's codes
- *
- * The weights are such that this is tk_add_s8.h's or tk_sub_s8.h's result for every pair of codes
- * (toolchain/lower/c/affine.py). Four elements at a time. Reentrant; libc: as tk_dsp.h.
+ * a, b, out, overlap, parameters: tk_weighted_sum_s8.h. Four elements at a time. Reentrant; libc: as tk_dsp.h.
  */
 #ifndef TK_WEIGHTED_SUM_S8_DSP_H
 #define TK_WEIGHTED_SUM_S8_DSP_H
 
-#include <stdint.h>
+#include "tk_weighted_sum_s8.h"
 
-typedef struct {
-    int32_t rows;
-    int32_t size;
-    int32_t a_step;
-    int32_t b_step;
-    int32_t a_weight;
-    int32_t b_weight;
-    int32_t offset;
-    int32_t low;
-    int32_t high;
-} tk_weighted_sum_s8_dsp_params;
-
-void tk_weighted_sum_s8_dsp(const tk_weighted_sum_s8_dsp_params *p, const int8_t *a, const int8_t *b,
+void tk_weighted_sum_s8_dsp(const tk_weighted_sum_s8_params *p, const int8_t *a, const int8_t *b,
                             int8_t *out);
 
 #endif

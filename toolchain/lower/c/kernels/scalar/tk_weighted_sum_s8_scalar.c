@@ -1,6 +1,6 @@
 #include "tk_weighted_sum_s8_scalar.h"
 
-void tk_weighted_sum_s8_scalar(const tk_weighted_sum_s8_scalar_params *p, const int8_t *a, const int8_t *b,
+void tk_weighted_sum_s8_scalar(const tk_weighted_sum_s8_params *p, const int8_t *a, const int8_t *b,
                                int8_t *out) {
     const int32_t a_weight = p->a_weight, b_weight = p->b_weight, low = p->low, high = p->high;
     for (int32_t row = 0; row < p->rows; row++) {
