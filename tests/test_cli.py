@@ -93,7 +93,7 @@ def test_a_model_goes_through_every_verb(model, data, tmp_path):
     for fmt in ("tflite", "onnx"):
         figures = json.loads(edge("bench", out, "--format", fmt, "--seconds", "0.05", "--json")[1])
         assert figures["latency_us"]["median"] > 0 and figures["peak_rss_bytes"] > 1e6
-        assert figures["instructions"] is figures["energy_uj"] is None and not figures["emulated"]
+        assert figures["instructions"] is figures["energy"] is None and not figures["emulated"]
         assert figures["parity"]["checked"] == 12
         assert figures["parity"]["worst"] <= 8  # one code of a logit, through softmax
     score = json.loads(edge("eval", out, "--data", data, "--json")[1])

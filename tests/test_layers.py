@@ -14,15 +14,16 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme",
           "profile recipe data metric paired measurement",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",
-          "accuracy_control fitting", "post_training", "device", "package", "diagnose", "report",
+          "accuracy_control fitting", "post_training", "device ledger", "package", "diagnose", "report",
           "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor",
-          "diagnosis", "cli")
+          "diagnosis campaign", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
 KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "artifact",
                     "runtime"},
+         "ledger": {"errors", "names", "atomic", "measurement"},
          "report": {"errors", "names", "profile", "measurement", "artifact"}}
 
 # Where a foreign package may be imported: rooms, or single modules.
@@ -39,10 +40,13 @@ HOME = {
     "tensorflow": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},
     "h5py": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},
     "serial": {"device"},
+    "asyncssh": {"device/transports/ssh.py"},
+    "joulescope": {"device/meters/joulescope.py"},
+    "sqlalchemy": {"ledger"},
     "typer": {"cli"},
 }
 HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro", "flatbuffers", "serial",
-         "tensorflow", "keras", "h5py")
+         "asyncssh", "joulescope", "sqlalchemy", "tensorflow", "keras", "h5py")
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or "__" not in path.name)
 

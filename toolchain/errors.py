@@ -83,10 +83,34 @@ class DeviceUnavailable(ToolchainError):
     exit_code = 5
 
 
+class DeviceLost(DeviceUnavailable):
+    """A device that answered and then was gone: a pulled cable, a dropped connection, a reset. Try again."""
+
+
+class DeviceRefused(DeviceUnavailable):
+    """A device that is there and does not let us in: an unknown host key, an unauthorized host."""
+
+
+class DeviceExhausted(DeviceUnavailable):
+    """A device whose disk or memory is full."""
+
+
+class DeviceTimeout(DeviceUnavailable):
+    """A program on a device that ran for longer than it may; it was ended."""
+
+
+class DeviceBusy(DeviceUnavailable):
+    """A device or a meter that another process measures with."""
+
+
 class InvalidMeasurement(ToolchainError):
     """A figure that was read but cannot be trusted."""
 
     exit_code = 6
+
+
+class BadReply(InvalidMeasurement):
+    """What a device sent is not what its protocol allows: garbage, half a line, too much, a bad checksum."""
 
 
 @contextmanager

@@ -3,15 +3,69 @@
 Figures that a device does not have are None.
 """
 
+from typing import Literal
+
 import msgspec
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Hot latency of one inference, microseconds."""
+    """Hot latency of one inference, microseconds, of the samples after the warm-up.
+
+    low, high: ends of the median's 95 % confidence interval, by block bootstrap; None for too few samples
+    samples:   hot ones that the figures are of
+    warm_up:   samples before the steady state, left out
+    """
 
     median: float
     p90: float
     p99: float
+    low: float | None = None
+    high: float | None = None
+    samples: int = 0
+    warm_up: int = 0
+
+
+class ColdStart(msgspec.Struct, frozen=True):
+    """Microseconds that a fresh process takes to load the model, and for its first inference."""
+
+    load: float
+    first: float
+
+
+Tier = Literal["external meter", "rail monitor", "fuel gauge", "model"]
+"""How far an energy figure can be trusted, best first."""
+
+
+class Energy(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one inference, microjoules.
+
+    gross_uj:    all that the meter saw between the two timestamps, over the inferences (MLPerf Tiny's definition)
+    net_uj:      the same less idle power times the window; None where no idle window was taken
+    uncertainty: of gross_uj, relative, at 95 % (k = 2): 0.05 is 5 %
+    meter:       its kind, never its serial number
+    rails:       what it sees: "supply", or names of rails
+    idle_mw:     mean power of the idle window
+    note:        what the meter leaves out
+    """
+
+    gross_uj: float
+    uncertainty: float
+    tier: Tier
+    meter: str
+    rails: tuple[str, ...]
+    window_s: float
+    inferences: int
+    net_uj: float | None = None
+    idle_mw: float | None = None
+    note: str = ""
+
+
+class OpTime(msgspec.Struct, frozen=True):
+    """An op as the runtime's own profiler times it: its kind in the runtime's words, us an inference."""
+
+    name: str
+    kind: str
+    us: float
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -83,7 +137,13 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     layers:           of the network, in order; together `instructions`
     functions:        of the image, those with most instructions first; together `instructions` and one
     flash_parts:      part of the image -> bytes; together flash_bytes
-    energy_uj:        None wherever no meter was there
+    runner:           what ran the model on the device: "native", "python", "firmware", "benchmark_model"
+    latency_samples_us, cpu_samples_us: wall and CPU time of every inference in order, warm-up included
+    cycles:           per inference, by the device's own counter
+    peak_rss_bytes:   of the inference process, by the device's kernel (VmHWM)
+    ops:              by the runtime's profiler, in order
+    energy:           None wherever no meter was there
+    problems:         why the figures cannot be trusted, one line each; empty for a valid measurement
     """
 
     artifact: str
@@ -105,7 +165,13 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[Layer, ...] = ()
     functions: tuple[Function, ...] = ()
     flash_parts: dict[str, int] = {}
-    energy_uj: float | None = None
+    runner: str = ""
+    cold_us: ColdStart | None = None
+    cpu_samples_us: list[float] = []
+    cycles: int | None = None
+    ops: tuple[OpTime, ...] = ()
+    energy: Energy | None = None
+    problems: tuple[str, ...] = ()
     parity: Parity | None = None
     started_at: str = ""
     schema: str = "edge.measurement"

@@ -1,0 +1,1 @@
+"""What measures a device's energy: opened, asked for a window, closed."""

@@ -1,0 +1,1 @@
+"""How a device that runs programs is reached: files pushed, programs started, results read back."""

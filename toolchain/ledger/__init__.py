@@ -1,0 +1,1 @@
+"""Every job, measurement and lease, kept."""
