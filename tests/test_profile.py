@@ -32,6 +32,7 @@ def test_a_target_of_ones_own_is_a_folder(tmp_path):
     ("ram_bytes", "ram_byte", r"profile\.toml: unknown key 'ram_byte'; did you mean 'ram_bytes'\?"),
     ("200_000", "-1", r"profile\.toml: ram_bytes: expected int >= 1"),
     ("80_000_000", '"fast"', r"profile\.toml: clock_hz: expected int, got str"),
+    ('formats = ["c"]', 'formats = ["c"]\nalso = ["c"]', r"format 'c' stands in formats and in also"),
     ('formats = ["c"]', 'formats = ["elf"]',
      r"profile\.toml: formats\[0\]: invalid enum value 'elf'; it can be tflite, onnx, c"),
     ('core = "cortex-m4"', "", r"profile\.toml: missing key core"),

@@ -213,8 +213,10 @@ def _missing(manifest: Manifest) -> str | None:
             return f"files: '{MODEL_FILE[fmt]}'"
         if not (manifest.inputs.get(fmt) and manifest.outputs.get(fmt)):
             return f"inputs or outputs: '{fmt}'"
-    if "c" in manifest.formats and not (manifest.profile and manifest.static_bytes.keys() >= LINKED):
-        return f"profile, or one of static_bytes: {', '.join(sorted(LINKED))}"
+    if "c" in manifest.formats and not manifest.profile:
+        return "profile"
+    if manifest.profile and "c" in manifest.profile.formats and not manifest.static_bytes.keys() >= LINKED:
+        return f"one of static_bytes: {', '.join(sorted(LINKED))}"
     return None if manifest.formats else "formats: at least one"
 
 

@@ -24,6 +24,8 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     description:      one line for people
     family:           which `make` family it belongs to
     formats:          what it runs, best first: "tflite", "onnx", "c"
+    also:             formats written beside those where the network has a form in them, else left out and
+                      noted: ["c"] for a device that runs programs, where C is integer only
     core, isa:        "cortex-a72", "aarch64"
     flash_bytes:      room for code and weights; on Linux and Android devices, what an app may reasonably take
     ram_bytes:        room for the arena, buffers and stack
@@ -51,6 +53,7 @@ class TargetProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     flash_bytes: Positive
     ram_bytes: Positive
     clock_hz: Positive
+    also: tuple[Format, ...] = ()
     regions: dict[str, Positive] = {}
     io: Literal["int8", "uint8", "float32"] = "int8"
     integer_only: bool = False
@@ -86,6 +89,8 @@ def load_profile(path: Path) -> TargetProfile:
     if len(profile.regions) > MOST_REGIONS or not all(map(str.isidentifier, profile.regions)):
         raise BadConfig(f"{path}: regions has {', '.join(profile.regions)}; it takes up to {MOST_REGIONS}, "
                         f"named as C names things")
+    if twice := set(profile.formats) & set(profile.also):
+        raise BadConfig(f"{path}: format '{twice.pop()}' stands in formats and in also; once is enough")
     if profile.name or profile.folder:
         raise BadConfig(f"{path}: name and folder are the folder's own; leave them out")
     folder = path.parent.resolve()

@@ -27,3 +27,19 @@ def test_a_core_without_kernels_of_its_own():
 
 def test_bands():
     assert [note[:29] for note in notes(patches=2)] == ["its first layers run in bands"]
+
+
+PHONE = load_target("android_arm64")
+
+
+def test_c_beside_the_other_formats_where_the_network_is_integer():
+    artifact = lower(residual_net(), PHONE, {})
+    assert artifact.manifest.formats == ("tflite", "onnx", "c")
+    assert {"model.c", "model.h", "model.tflite"} <= artifact.files.keys()
+    assert artifact.manifest.inputs["c"][0].dtype == "int8"
+
+
+def test_c_left_out_and_told_so_where_it_is_not():
+    artifact = lower(residual_net(), PHONE, {}, Asked(input_dtype="float32"))
+    assert artifact.manifest.formats == ("tflite", "onnx") and "model.c" not in artifact.files
+    assert artifact.manifest.notes[-1].startswith("model.c is left out: ")

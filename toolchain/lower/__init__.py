@@ -59,32 +59,47 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
 
     vectors: "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     A network of int16 activations has no .onnx form: where there are other formats, a note says that it is
-    left out. 16-bit islands are on reals in .onnx, as another note says.
+    left out, as of the profile's `also` whatever has no form in them. 16-bit islands are on reals in .onnx, as another note says.
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall; whether C fits,
     only linking tells.
     """
     _require_ops(graph, profile)
     formats = _formats(graph, profile)
     emitted = {fmt: EMIT[fmt](graph, profile, vectors, asked) for fmt in formats}
+    beside, left_out = _beside(graph, profile, vectors, asked)
     first = emitted[formats[0]]
     static_bytes = _static_bytes(first, in_place="c" in profile.formats)
     manifest = Manifest(
         name=graph.name, target=profile.name, profile=msgspec.structs.replace(profile, folder=""),
-        formats=formats,
+        formats=(*formats, *beside),
         scheme=_scheme(graph, asked.weights),
-        inputs={"graph": ports(graph, graph.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
-        outputs={"graph": ports(graph, graph.outputs), **{fmt: e.outputs for fmt, e in emitted.items()}},
+        inputs={"graph": ports(graph, graph.inputs),
+                **{fmt: e.inputs for fmt, e in {**emitted, **beside}.items()}},
+        outputs={"graph": ports(graph, graph.outputs),
+                 **{fmt: e.outputs for fmt, e in {**emitted, **beside}.items()}},
         graph_digest=graph.digest, source_sha256=graph.source.sha256, worst_error=graph.source.worst_error,
         static_bytes=static_bytes, weight_bytes=weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
         notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
-               *_wide_notes(graph, profile, formats), *(note for e in emitted.values() for note in e.notes)),
+               *_wide_notes(graph, profile, formats), *(note for e in emitted.values() for note in e.notes), *left_out),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     if "c" not in profile.formats:
         require_fit(static_bytes, profile, graph.name)
-    files = {name: data for e in emitted.values() for name, data in e.files.items()}
+    files = {name: data for e in (*emitted.values(), *beside.values()) for name, data in e.files.items()}
     files |= _for_people(graph, emitted)
     return Artifact(manifest, files, vectors)
+
+
+def _beside(graph: Graph, profile: TargetProfile, vectors: Arrays,
+            asked: Asked) -> tuple[dict[Format, Emitted], list[str]]:
+    """The profile's `also`: what has a form there, and a note on each format that is left out."""
+    emitted, left_out = {}, []
+    for fmt in profile.also:
+        try:
+            emitted[fmt] = EMIT[fmt](graph, profile, vectors, asked)
+        except Unsupported as error:
+            left_out.append(f"{MODEL_FILE[fmt]} is left out: {error}")
+    return emitted, left_out
 
 
 def _formats(graph: Graph, profile: TargetProfile) -> tuple[Format, ...]:

@@ -60,8 +60,10 @@ def rows_of(folder: Path) -> Iterator[Row]:
 
 def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None,
              quality: tuple[Evaluation, ...]) -> Row:
-    """A row of one of an artefact's files. Where files are deployed, the flash is the file; C is linked."""
-    size = manifest.static_bytes["flash"] if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
+    """A row of one of an artefact's files. Where files are deployed, the flash is the file; firmware is
+    linked when it is built, C for a device with programs when it is run there."""
+    linked = manifest.static_bytes["flash"] if manifest.profile and "c" in manifest.profile.formats else None
+    size = linked if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
     return Row(model=manifest.name, target=manifest.target, format=fmt, scheme=manifest.scheme,
                size_bytes=manifest.weight_bytes if fmt == "c" else size, flash_bytes=size,
                ram_bytes=manifest.static_bytes.get("ram"), quality=quality, measurement=measurement)
