@@ -11,7 +11,7 @@ import msgspec
 class Latency(msgspec.Struct, frozen=True):
     """Hot latency of one inference, microseconds, of the samples after the warm-up.
 
-    low, high: ends of the median's 95 % confidence interval, by block bootstrap; None for too few samples
+    low, high: ends of the median's 95 % confidence interval (block bootstrap); None for too few samples
     samples:   hot ones that the figures are of
     warm_up:   samples before the steady state, left out
     """
@@ -39,7 +39,7 @@ Tier = Literal["external meter", "rail monitor", "fuel gauge", "model"]
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
     """Of one inference, microjoules.
 
-    gross_uj:    all that the meter saw between the two timestamps, over the inferences (MLPerf Tiny's definition)
+    gross_uj:    all that the meter saw between two timestamps, over the inferences (MLPerf Tiny's definition)
     net_uj:      the same less idle power times the window; None where no idle window was taken
     uncertainty: of gross_uj, relative, at 95 % (k = 2): 0.05 is 5 %
     meter:       its kind, never its serial number

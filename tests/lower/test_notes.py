@@ -42,4 +42,4 @@ def test_c_beside_the_other_formats_where_the_network_is_integer():
 def test_c_left_out_and_told_so_where_it_is_not():
     artifact = lower(residual_net(), PHONE, {}, Asked(input_dtype="float32"))
     assert artifact.manifest.formats == ("tflite", "onnx") and "model.c" not in artifact.files
-    assert artifact.manifest.notes[-1].startswith("model.c is left out: ")
+    assert artifact.manifest.notes[0].startswith("model.c is left out: ")

@@ -73,7 +73,7 @@ VIRTUAL = {"pi-virt": Board(target="raspberry_pi_4", transport="virtual", emulat
 
 
 def boards_file() -> Path:
-    """EDGE_BOARDS, ./boards.toml or ~/.config/edge/boards.toml: the first that is there, else ./boards.toml."""
+    """EDGE_BOARDS, ./boards.toml or ~/.config/edge/boards.toml: the first there is, else ./boards.toml."""
     if chosen := os.environ.get("EDGE_BOARDS"):
         return Path(chosen)
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "edge" / FILE

@@ -59,7 +59,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
 
     vectors: "input/<name>" and "output/<name>" -> (samples, ...) in the graph's own layout and dtype
     A network of int16 activations has no .onnx form: where there are other formats, a note says that it is
-    left out, as of the profile's `also` whatever has no form in them. 16-bit islands are on reals in .onnx, as another note says.
+    left out, as of the profile's `also` whatever has no form in them. 16-bit islands are on reals in .onnx,
+    as another note says.
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall; whether C fits,
     only linking tells.
     """
@@ -81,7 +82,8 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
         static_bytes=static_bytes, weight_bytes=weight_bytes(graph), macs=graph_macs(graph),
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
         notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
-               *_wide_notes(graph, profile, formats), *(note for e in emitted.values() for note in e.notes), *left_out),
+               *_wide_notes(graph, profile, formats), *left_out,
+               *(note for e in emitted.values() for note in e.notes)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
     if "c" not in profile.formats:
         require_fit(static_bytes, profile, graph.name)

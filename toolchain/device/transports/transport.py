@@ -33,8 +33,8 @@ class Transport(Protocol):
     folder: of ours on the device, absolute; everything pushed lies in it
 
     Every method raises DeviceUnavailable or one of its kinds: DeviceLost where the connection broke,
-    DeviceRefused, DeviceExhausted where the disk or the memory is full, DeviceTimeout; BadReply where more comes
-    than allowed.
+    DeviceRefused, DeviceExhausted where the disk or the memory is full, DeviceTimeout; BadReply where more
+    comes than allowed.
     """
 
     name: str
