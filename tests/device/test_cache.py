@@ -1,0 +1,56 @@
+"""The user's cache: where it is, and that what lies in it is whole and made once."""
+
+from concurrent.futures import ThreadPoolExecutor
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from toolchain.device.cache import cache_folder, kept, locked
+
+
+def test_the_users_word_comes_first(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("EDGE_CACHE", raising=False)
+    assert cache_folder() == tmp_path / "edge"
+    monkeypatch.setenv("EDGE_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.delenv("EDGE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "edge"
+
+
+def test_made_once_by_many(tmp_path):
+    made = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "file").write_text("whole")
+
+    with ThreadPoolExecutor(8) as pool:
+        places = list(pool.map(lambda _: kept(tmp_path / "sub" / "thing", make), range(16)))
+    assert len(made) == 1 and {(place / "file").read_text() for place in places} == {"whole"}
+
+
+def test_nothing_is_left_of_what_failed(tmp_path):
+    def make(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        kept(tmp_path / "thing", make)
+    assert [path.name for path in tmp_path.iterdir()] == [".thing.lock"]
+
+
+def test_a_killed_holder_holds_nothing(tmp_path):
+    code = ("import sys, time; from pathlib import Path; from toolchain.device.cache import locked\n"
+            "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "thing")],
+                          stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        os.kill(holder.pid, signal.SIGKILL)
+    with locked(tmp_path / "thing"):
+        pass
