@@ -103,10 +103,29 @@ class DeviceBusy(DeviceUnavailable):
     """A device or a meter that another process measures with."""
 
 
+class LeaseLost(DeviceBusy):
+    """A lease that ran out while its holder was away: what it measured meanwhile cannot be kept. Try again."""
+
+
+class LedgerError(ToolchainError):
+    """A ledger that cannot be used: not ours, newer than we are, damaged, locked, or on a full disk."""
+
+
 class InvalidMeasurement(ToolchainError):
     """A figure that was read but cannot be trusted."""
 
     exit_code = 6
+
+
+class TooShort(InvalidMeasurement):
+    """A run that is too short for what it should tell.
+
+    inferences: a run that suffices has so many; None where no number does
+    """
+
+    def __init__(self, message: str, inferences: int | None):
+        super().__init__(message)
+        self.inferences = inferences
 
 
 class BadReply(InvalidMeasurement):

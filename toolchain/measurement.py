@@ -40,11 +40,13 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
     """Of one inference, microjoules.
 
     gross_uj:    all that the meter saw between two timestamps, over the inferences (MLPerf Tiny's definition)
-    net_uj:      the same less idle power times the window; None where no idle window was taken
+    net_uj:      the same less idle power times the window; None where no idle window was taken, or where the
+                 difference is within its own uncertainty
     uncertainty: of gross_uj, relative, at 95 % (k = 2): 0.05 is 5 %
     meter:       its kind, never its serial number
     rails:       what it sees: "supply", or names of rails
-    idle_mw:     mean power of the idle window
+    idle_mw:     mean power of the idle windows
+    net_uncertainty: of net_uj, relative, at 95 % (k = 2)
     note:        what the meter leaves out
     """
 
@@ -57,6 +59,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
     inferences: int
     net_uj: float | None = None
     idle_mw: float | None = None
+    net_uncertainty: float | None = None
     note: str = ""
 
 
@@ -66,6 +69,50 @@ class OpTime(msgspec.Struct, frozen=True):
     name: str
     kind: str
     us: float
+
+
+class Sustained(msgspec.Struct, frozen=True):
+    """How speed lasts over minutes: the medians of equal windows of time.
+
+    window_s:           length of a window
+    medians_us:         of each window in order; None where no inference began in it
+    slowdown:           the last steady minute against the first: 0.1 is 10 % slower
+    throttled_after_s:  when the device first said that it throttles; None: it never did, or cannot tell
+    slower_after_s:     when the windows became slower than the first minute by more than 5 %, to stay so
+    """
+
+    window_s: float
+    medians_us: tuple[float | None, ...]
+    slowdown: float
+    throttled_after_s: float | None = None
+    slower_after_s: float | None = None
+
+
+Verdict = Literal["faster", "slower", "no difference told"]
+"""Of B against A."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Artefact B against artefact A, timed in turn in the same processes, in CPU time.
+
+    ratio:     B's time over A's; 1.1 is 10 % slower
+    low, high: ends of its interval, at 1 - alpha
+    p:         of the two-sided test that they are equal
+    least:     the relative difference that this run would have told with probability `power`
+    processes: each start is one sample
+    """
+
+    ratio: float
+    low: float
+    high: float
+    p: float
+    verdict: Verdict
+    least: float
+    processes: int
+    alpha: float
+    power: float
+    schema: str = "edge.comparison"
+    schema_version: int = 1
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -171,6 +218,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     cycles: int | None = None
     ops: tuple[OpTime, ...] = ()
     energy: Energy | None = None
+    sustained: Sustained | None = None
     problems: tuple[str, ...] = ()
     parity: Parity | None = None
     started_at: str = ""
