@@ -14,6 +14,7 @@ from toolchain.artifact import Artifact, Manifest, Port
 from toolchain.device import qemu
 from toolchain.device.firmware import build_firmware
 from toolchain.device.protocol import Dut, Inference
+from toolchain.device.serial_port import open_line
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
@@ -146,10 +147,8 @@ def test_an_unknown_command_is_an_error():
 
 @pytest.mark.emulated
 def test_a_load_that_was_interrupted_is_got_over():
-    import serial
-
     elf = build_firmware(artifact(residual_net()), PROFILE).elf
-    with qemu.powered(elf, PROFILE) as (device, _), serial.Serial(device) as line:
+    with qemu.powered(elf, PROFILE) as (device, _), open_line(device, 115200, "board") as line:
         line.write(b"db codes 192%db raw 192%half of it")
         dut = Dut(line, "board")
         dut.greet()

@@ -1,17 +1,19 @@
 """The host's side of the protocol that targets/firmware/main.c speaks: MLPerf Tiny's, and words of our own.
 
 A command ends with '%'; the answer's lines end with CR LF, the last is "m-ready". "e-[...]" is an error.
+A board that starts says "m-timestamp-mode-..." and "m-init-done": within an answer, it has been reset.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 import re
+import secrets
 import time
-from typing import Protocol
 import zlib
 
+from toolchain.device.lines import Line, Lines, printable
 from toolchain.device.mlperf import ALIGNMENT
-from toolchain.errors import DeviceUnavailable, InvalidMeasurement
+from toolchain.errors import BadReply, DeviceLost, DeviceTimeout, DeviceUnavailable, InvalidMeasurement
 
 REPLY_S = 10.0
 INFER_S = 600.0
@@ -22,16 +24,11 @@ HEX_BYTES = 31
 RAW_BYTES = 256
 """Of a db raw command."""
 READY, FAULT = "m-ready", "e-[Fault]"
-
-
-class Line(Protocol):
-    """What is needed of a pyserial port."""
-
-    timeout: float | None
-    in_waiting: int
-
-    def write(self, data: bytes) -> int: ...
-    def read(self, size: int) -> bytes: ...
+NUMBER = r"(\d{1,19})"
+REAL = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
+STARTED = re.compile(r"m-timestamp-mode-|m-init-done")
+MOST_LINES = 2**18
+"""Of an answer: two megabytes of output."""
 
 
 @dataclass(frozen=True)
@@ -73,46 +70,61 @@ class Window:
 class Dut:
     """A device under test at the other end of a serial line.
 
-    Every method raises DeviceUnavailable where no answer comes in time, InvalidMeasurement where it is an
-    error or not the one expected.
+    Every method raises DeviceTimeout where no answer comes in time, DeviceLost where the line breaks or the
+    board restarts, BadReply where the answer is an error or not the one expected.
     """
 
     def __init__(self, line: Line, name: str):
-        self._line, self._name, self._unread, self._loaded = line, name, b"", b""
+        self._line, self._name, self._loaded = line, name, b""
+        self._lines = Lines(line, name)
 
     def greet(self, still_there: Callable[[], None] = lambda: None) -> None:
-        """Say a word that the device does not know until it says so; what it said before is dropped. From the
-        second on, behind as many zeros as a host that was interrupted may owe it; else it disregards them.
+        """Say a word that nobody said before until the device says that it does not know it; what it said
+        before, an answer that comes late included, is dropped. From the second time on, behind as many zeros
+        as a host that was interrupted may owe it; else it disregards them.
 
         still_there: called before each word; may raise to end the wait
+        Raises DeviceUnavailable, BadReply for a line that sends back what is sent, or no text.
         """
+        self._loaded, heard = b"", ""
         for attempt in range(HELLOS):
             still_there()
             if attempt:
                 self._line.write(bytes(RAW_BYTES))
-            self._write(f"%edge{attempt}")
-            deadline, heard = time.monotonic() + HELLO_S, False
-            while (text := self._read_line(deadline)) is not None:
-                heard |= text == f"e-[Unknown command: edge{attempt}]"
-                if heard and text == READY:
+            word = f"edge{secrets.token_hex(4)}"
+            self._write(f"%{word}")
+            deadline, known = time.monotonic() + HELLO_S, False
+            while (text := self._lines.next(deadline)) is not None:
+                heard = text or heard
+                known |= text == f"e-[Unknown command: {word}]"
+                if known and text == READY:
                     return
-        raise DeviceUnavailable(f"{self._name} says nothing: {HELLOS} hellos, {HELLO_S:.0f} s apart, went "
-                                f"unanswered; is our firmware on it, and is the line free?")
+            heard += self._lines.unread.decode("ascii", "replace")
+            self._require_no_echo(word, heard)
+        raise self._no_hello(heard)
 
     def command(self, command: str, seconds: float = REPLY_S, raw: bytes = b"") -> list[str]:
         """Send a command without its '%', and raw bytes behind it; the answer's lines without "m-ready"."""
         self._write(command, raw)
+        lines = self._answer(command, seconds)
+        if wrong := [text for text in lines if text.startswith("e-[")]:
+            raise self._unexpected(command, wrong)
+        return lines
+
+    def _answer(self, command: str, seconds: float) -> list[str]:
+        """Lines until "m-ready"."""
         deadline, lines = time.monotonic() + seconds, []
-        while (text := self._read_line(deadline)) != READY:
-            if text is None:
-                raise DeviceUnavailable(f"{self._name} gave no answer to '{command}' within {seconds:.0f} s"
-                                        + (f"; its last line is '{lines[-1]}'" if lines else ""))
+        while (text := self._lines.next(deadline)) != READY:
+            if text is None or len(lines) == MOST_LINES:
+                raise DeviceTimeout(f"{self._name} gave no answer to '{command}' within {seconds:.0f} s"
+                                    + (f"; its last line is '{printable(lines[-1])}'" if lines else ""))
             if text == FAULT:
                 raise InvalidMeasurement(f"{self._name} stopped at a fault in '{command}'; was its firmware "
                                          f"built for this core, with cflags that fit it?")
+            if STARTED.search(text):
+                raise DeviceLost(f"{self._name} restarted in the middle of '{command}'; is its supply "
+                                 f"stable, and does nothing else reset it?")
             lines.append(text)
-        if wrong := [text for text in lines if text.startswith("e-[")]:
-            raise self._unexpected(command, wrong)
         return lines
 
     def vendor(self) -> str:
@@ -126,7 +138,7 @@ class Dut:
     def model(self) -> Model:
         lines = self.command("model")
         digest = self._values(lines, "digest", r"\[(.*)\]")
-        arena, hz, inputs, outputs = (tuple(map(int, self._values(lines, word, r"(\d+)")))
+        arena, hz, inputs, outputs = (tuple(map(int, self._values(lines, word, NUMBER)))
                                       for word in ("arena", "hz", "input", "output"))
         if not (len(digest) == len(arena) == len(hz) == 1 and outputs):
             raise self._unexpected("model", lines)
@@ -149,17 +161,17 @@ class Dut:
         for piece, last in _pieces(data, RAW_BYTES):
             self._fill(f"db raw {len(piece)}", piece, last)
         if (found := self._checksum()) != zlib.crc32(data):
-            raise InvalidMeasurement(f"{self._name}: {len(data):,} bytes of input arrived damaged: their "
-                                     f"checksum is {found:08x}, not {zlib.crc32(data):08x}")
+            raise BadReply(f"{self._name}: {len(data):,} bytes of input arrived damaged: their checksum is "
+                           f"{found:08x}, not {zlib.crc32(data):08x}")
         self._loaded = data
 
     def infer(self, times: int = 1, warmups: int = 0, seconds: float = INFER_S) -> Window:
         """Warm-ups, then inferences between two timestamps, all of what is loaded."""
         command = f"infer {times} {warmups}"
         lines = self.command(command, seconds)
-        laps = [int(lap) for lap in self._values(lines, "lap-us", r"(\d+)")]
+        laps = [int(lap) for lap in self._values(lines, "lap-us", NUMBER)]
         results = self._values(lines, "results", r"\[(.*)\]")
-        if len(results) != 1 or len(laps) not in (0, 2):
+        if len(results) != 1 or len(laps) not in (0, 2) or laps != sorted(laps):
             raise self._unexpected(command, lines)
         return Window(times, laps[1] - laps[0] if laps else None, self._reals(results[0]))
 
@@ -167,9 +179,10 @@ class Dut:
         """The last inference's."""
         return self._reals(self._ask("results", r"m-results-\[(.*)\]")[0])
 
-    def count(self) -> Inference:
+    def count(self, seconds: float = INFER_S) -> Inference:
         """One inference of what is loaded, counted."""
-        numbers = self._ask("count", r"m-ticks-(\d+)", r"m-empty-(\d+)", r"m-stack-(\d+)", seconds=INFER_S)
+        numbers = self._ask("count", *(f"m-{word}-{NUMBER}" for word in ("ticks", "empty", "stack")),
+                            seconds=seconds)
         return Inference(*map(int, numbers))
 
     def layers(self) -> tuple[int, list[tuple[str, int]]]:
@@ -178,8 +191,8 @@ class Dut:
         Only for firmware that was built with TK_LAYERS.
         """
         empty, *lines = self.command("layers", INFER_S) or [""]
-        found = [re.fullmatch(r"m-layer-(\d+)-\[(.*)\]", text) for text in lines]
-        if not (number := re.fullmatch(r"m-empty-(\d+)", empty)) or None in found:
+        found = [re.fullmatch(rf"m-layer-{NUMBER}-\[(.*)\]", text) for text in lines]
+        if not (number := re.fullmatch(f"m-empty-{NUMBER}", empty)) or None in found:
             raise self._unexpected("layers", [empty, *lines])
         return int(number[1]), [(match[2], int(match[1])) for match in found]
 
@@ -188,8 +201,8 @@ class Dut:
         digits = "".join(self._values(lines, "output", "((?:[0-9a-f]{2}-?)+)")).replace("-", "")
         data = bytes.fromhex(digits)
         if last != f"m-crc-{zlib.crc32(data):08x}":
-            raise InvalidMeasurement(f"{self._name}: output {index} arrived damaged: {len(data):,} bytes, "
-                                     f"whose checksum is {zlib.crc32(data):08x}, not '{last}'")
+            raise BadReply(f"{self._name}: output {index} arrived damaged: {len(data):,} bytes, "
+                           f"whose checksum is {zlib.crc32(data):08x}, not '{printable(last)}'")
         return data
 
     def _checksum(self) -> int:
@@ -218,28 +231,29 @@ class Dut:
         return [match[1] for match in found if match]
 
     def _reals(self, text: str) -> tuple[float, ...]:
-        try:
-            return tuple(map(float, text.split(",")))
-        except ValueError:
-            raise InvalidMeasurement(f"{self._name}: results '{text}' are no numbers") from None
+        words = text.split(",")
+        if not all(map(REAL.fullmatch, words)):
+            raise BadReply(f"{self._name}: results '{printable(text)}' are no numbers")
+        return tuple(map(float, words))
 
-    def _unexpected(self, command: str, lines: Sequence[str]) -> InvalidMeasurement:
-        return InvalidMeasurement(f"{self._name} answered '{' | '.join(lines)}' to '{command}'; is it our "
-                                  f"firmware, of this version?")
+    def _unexpected(self, command: str, lines: Sequence[str]) -> BadReply:
+        return BadReply(f"{self._name} answered '{printable(' | '.join(lines))}' to '{command}'; is it our "
+                        f"firmware, of this version?")
+
+    def _require_no_echo(self, word: str, heard: str) -> None:
+        if f"{word}%" in heard:
+            raise BadReply(f"{self._name} sends back what it is sent; turn local echo off, and see that TX "
+                           f"and RX do not touch")
+
+    def _no_hello(self, heard: str) -> DeviceUnavailable | BadReply:
+        if sum(not " " <= c <= "~" for c in heard) * 4 > len(heard):
+            return BadReply(f"what {self._name} says is no text; does the baud match its firmware's?")
+        said = f"says nothing that we know, but '{printable(heard)}'" if heard else "says nothing"
+        return DeviceUnavailable(f"{self._name} {said}: {HELLOS} hellos, {HELLO_S:.0f} s apart, went "
+                                 f"unanswered; is our firmware on it, and is the line free?")
 
     def _write(self, command: str, raw: bytes = b"") -> None:
         self._line.write(f"{command}%".encode() + raw)
-
-    def _read_line(self, deadline: float) -> str | None:
-        """One line without its end; None where it does not end in time."""
-        while b"\n" not in self._unread:
-            self._line.timeout = max(deadline - time.monotonic(), 0)
-            more = self._line.read(max(self._line.in_waiting, 1))
-            if not more:
-                return None
-            self._unread += more
-        text, self._unread = self._unread.split(b"\n", 1)
-        return text.rstrip(b"\r").decode("ascii", "replace")
 
 
 def _pieces(data: bytes, size: int) -> Iterator[tuple[bytes, bool]]:

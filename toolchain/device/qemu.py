@@ -17,10 +17,12 @@ import subprocess
 import tempfile
 
 from toolchain.artifact import Artifact
+from toolchain.device.board import BAUD
 from toolchain.device.firmware import build_firmware
 from toolchain.device.protocol import Dut, Inference
+from toolchain.device.serial_port import open_line
 from toolchain.device.session import FirmwareSession
-from toolchain.errors import DeviceUnavailable, InvalidMeasurement
+from toolchain.errors import DeviceLost, DeviceUnavailable, InvalidMeasurement
 from toolchain.profile import TargetProfile
 
 ICOUNT_SHIFT = 8
@@ -124,17 +126,16 @@ def open_device(artifact: Artifact, profile: TargetProfile) -> Iterator[QemuSess
 @contextmanager
 def running(elf: bytes, profile: TargetProfile, options: tuple[str, ...] = ()) -> Iterator[Dut]:
     """The image on the profile's machine, having said hello. options: more of QEMU's command line."""
-    import serial
-
+    name = f"{profile.name} (QEMU's {profile.machine})"
     with powered(elf, profile, options) as (device, require_alive):
         try:
-            with serial.Serial(device) as line:
-                dut = Dut(line, f"{profile.name} (QEMU's {profile.machine})")
+            with open_line(device, BAUD, name) as line:
+                dut = Dut(line, name)
                 dut.greet(require_alive)
                 yield dut
-        except serial.SerialException as error:
+        except DeviceLost:
             require_alive()
-            raise DeviceUnavailable(f"the serial line of {profile.name} broke: {error}") from None
+            raise
 
 
 @contextmanager

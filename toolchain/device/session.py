@@ -1,48 +1,96 @@
 """An artefact's firmware at the other end of a serial line, ready to run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+import time
+from typing import TypeVar
 
 import numpy as np
 
 from toolchain.artifact import Artifact, Port
-from toolchain.device.protocol import Dut, Inference
-from toolchain.errors import InvalidMeasurement
+from toolchain.device.lines import printable
+from toolchain.device.protocol import INFER_S, REPLY_S, Dut, Inference, Model
+from toolchain.errors import BadReply, DeviceLost, DeviceTimeout, InvalidMeasurement
 from toolchain.runtime.feeds import sample_count
+
+Result = TypeVar("Result")
+TRIES = 3
+PATIENCE = 20
+"""An inference that takes so many times the longest before it hangs."""
 
 
 class FirmwareSession:
     """An artefact running on a board; inputs and outputs are codes in the Graph's layout.
 
+    What a disturbed line or a reset spoils is done again from its start, TRIES times in all: nothing of the
+    spoilt attempt is kept.
+
+    tries_again: how often that was
     Raises InvalidMeasurement where the board runs another model.
     """
 
     def __init__(self, artifact: Artifact, dut: Dut, name: str, runtime: str):
-        expected, self.model = artifact.manifest.graph_digest, dut.model()
-        if expected not in ("", self.model.digest):
-            raise InvalidMeasurement(f"{name} runs the model {self.model.digest[:12]}, the artefact is "
-                                     f"{expected[:12]}; build it again")
-        self._artifact, self._dut, self.runtime = artifact, dut, runtime
+        self._artifact, self._dut, self._name, self.runtime = artifact, dut, name, runtime
         self.inputs: tuple[Port, ...] = artifact.manifest.inputs["c"]
         self.outputs: tuple[Port, ...] = artifact.manifest.outputs["c"]
+        self.tries_again, self._longest_s = 0, 0.0
+        self.model = self.persist(self._own_model)
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Every output for N samples, stacked. Raises BadSamples."""
         count = sample_count(self.inputs, feeds)
         results: dict[str, list[np.ndarray]] = {port.name: [] for port in self.outputs}
         for i in range(count):
-            self.infer([np.ascontiguousarray(feeds[port.name][i]).tobytes() for port in self.inputs])
-            for index, port in enumerate(self.outputs):
-                codes = np.frombuffer(self._dut.read_output(index), port.dtype)
-                results[port.name].append(codes.reshape(port.shape[1:]))
+            inputs = [np.ascontiguousarray(feeds[port.name][i]).tobytes() for port in self.inputs]
+            for port, data in zip(self.outputs, self.persist(lambda: self._answers(inputs))):  # noqa: B023
+                results[port.name].append(np.frombuffer(data, port.dtype).reshape(port.shape[1:]))
         return {name: np.stack(samples) for name, samples in results.items()}
 
     def infer(self, inputs: list[bytes]) -> Inference:
         """One inference of these inputs, counted."""
-        self._dut.load_codes(inputs)
-        return self._dut.count()
+        return self.persist(lambda: self._count(inputs))
 
     def bench_inputs(self) -> list[bytes]:
         """Of the first test vector, or zeros."""
         vectors = self._artifact.vectors
         return [(vectors[f"input/{port.name}"][0] if vectors else np.zeros(port.shape))
                 .astype(port.dtype).tobytes() for port in self.inputs]
+
+    def persist(self, ask: Callable[[], Result]) -> Result:
+        """ask(), again where the line or a reset spoilt it; the model must still be the same then."""
+        for attempt in range(TRIES):
+            try:
+                if attempt:
+                    self._start_over()
+                return ask()
+            except (BadReply, DeviceLost, DeviceTimeout) as error:
+                failure = error
+        raise failure
+
+    def _start_over(self) -> None:
+        self._dut.greet()
+        self.tries_again += 1
+        self.model = self._own_model()
+
+    def _answers(self, inputs: list[bytes]) -> list[bytes]:
+        """Every output's codes, all of one inference."""
+        self._count(inputs)
+        outputs = [self._dut.read_output(index) for index in range(len(self.outputs))]
+        for port, size, data in zip(self.outputs, self.model.output_bytes, outputs):
+            if len(data) != size:
+                raise BadReply(f"{self._name}: output {port.name} has {len(data):,} bytes, not {size:,}")
+        return outputs
+
+    def _count(self, inputs: list[bytes]) -> Inference:
+        self._dut.load_codes(inputs)
+        start = time.monotonic()
+        limit_s = min(INFER_S, REPLY_S + PATIENCE * self._longest_s) if self._longest_s else INFER_S
+        inference = self._dut.count(limit_s)
+        self._longest_s = max(self._longest_s, time.monotonic() - start)
+        return inference
+
+    def _own_model(self) -> Model:
+        model, expected = self._dut.model(), self._artifact.manifest.graph_digest
+        if expected not in ("", model.digest):
+            raise InvalidMeasurement(f"{self._name} runs the model {printable(model.digest[:12])}, the artefact "
+                                     f"is {expected[:12]}; build it again")
+        return model
