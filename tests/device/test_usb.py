@@ -38,7 +38,8 @@ def test_boards_and_meters_are_known_by_vendor_and_product(sysfs):
 def test_two_of_a_kind_are_told_by_their_place(tmp_path):
     ports = [port("/dev/ttyACM1", 0x0483, 0x374B, location="1-2:1.2"),
              port("/dev/ttyACM0", 0x0483, 0x374B, location="1-1:1.2")]
-    assert [found.name.split(" at ")[1] for found in plugged_in(ports, tmp_path)] == ["USB 1-1:1.2", "USB 1-2:1.2"]
+    names = [found.name for found in plugged_in(ports, tmp_path)]
+    assert [name.split(" at ")[1] for name in names] == ["USB 1-1:1.2", "USB 1-2:1.2"]
 
 
 def test_ports_that_nobody_knows_are_listed_too(tmp_path):

@@ -91,6 +91,7 @@ class FirmwareSession:
     def _own_model(self) -> Model:
         model, expected = self._dut.model(), self._artifact.manifest.graph_digest
         if expected not in ("", model.digest):
-            raise InvalidMeasurement(f"{self._name} runs the model {printable(model.digest[:12])}, the artefact "
-                                     f"is {expected[:12]}; build it again")
+            found = printable(model.digest[:12])
+            raise InvalidMeasurement(f"{self._name} runs the model {found}, the artefact is {expected[:12]}; "
+                                     f"build it again")
         return model

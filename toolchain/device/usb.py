@@ -25,7 +25,6 @@ KNOWN = {
     (0x1A86, 0x7523): ("adapter", "WCH CH340"),
     (0x16D0, 0x10BA): ("meter joulescope", "Joulescope JS220"),
     (0x16D0, 0x0E88): ("meter joulescope", "Joulescope JS110"),
-    (0x28E9, 0x018A): ("meter tc66c", "RDTech TC66C, or another virtual port of GigaDevice's"),
 }
 """(vendor, product) -> (what it is good for, its name). Of the runner of MLPerf Tiny (benchmark/runner/
 devices.yaml), Nordic's and Jetperch's documentation, and the USB ID repository."""
