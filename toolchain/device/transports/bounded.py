@@ -6,6 +6,7 @@ Processes are asyncio's or asyncssh's, of one face: stdin, stdout, stderr, wait,
 import asyncio
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
+from contextlib import suppress
 
 from toolchain.device.transports.transport import MOST_BYTES, Finished
 from toolchain.errors import BadReply, DeviceTimeout
@@ -38,9 +39,10 @@ async def converse(name: str, process, *, seconds: float, stdin: bytes | None = 
     except _TooMuch:
         raise BadReply(f"{name}: more than {most_bytes:,} bytes came; {await _end(process)}") from None
     except BaseException:
-        process.kill()
+        _kill(process)
         raise
-    return Finished(process.returncode, stdout, stderr)
+    code = process.returncode
+    return Finished(128 - code if code is not None and code < 0 else code, stdout, stderr)
 
 
 def run_here(name: str, argv: Sequence[str], *, seconds: float, stdin: bytes | None = None,
@@ -57,8 +59,7 @@ def run_here(name: str, argv: Sequence[str], *, seconds: float, stdin: bytes | N
         finally:
             process.stdin.close()
 
-    done = asyncio.run(run())
-    return Finished(128 - done.code if done.code < 0 else done.code, done.stdout, done.stderr)
+    return asyncio.run(run())
 
 
 async def _together(*parts) -> list:
@@ -105,5 +106,11 @@ async def _end(process) -> str:
             await process.wait()
         return "it was ended"
     except (TimeoutError, OSError):
-        process.kill()
+        _kill(process)
         return "the device was told to end it and did not say that it has"
+
+
+def _kill(process) -> None:
+    """Of this host; over a wire, where there is a signal for it. One that has gone is not an error."""
+    with suppress(OSError):
+        process.kill()
