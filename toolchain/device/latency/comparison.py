@@ -1,0 +1,135 @@
+"""Two artefacts, timed in turn in the same processes: which is faster, and by how much.
+
+Blocks A B B A ... of inferences; how a process happens to lie in memory shifts its figures by percents, so
+that each process start is one sample: the median over its A B B A groups of log(B / A) in CPU time. What is
+common to A and B (the clock's frequency, a neighbour in the caches) cancels within a group. Which artefact is
+loaded first, and which begins, change from process to process. Student's t on the processes' values decides,
+what the order of loading does to them taken out (two groups, one variance).
+
+Whether the machine was fit to compare on is decided first, from what does not depend on the difference.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, expm1, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from toolchain.device.latency.disturbance import disturbances
+from toolchain.device.latency.student import probability, quantile
+from toolchain.errors import InvalidMeasurement
+from toolchain.measurement import Comparison
+
+ALPHA = 0.01
+POWER = 0.95
+FEWEST_PROCESSES, FEWEST_GROUPS = 6, 5
+GROUP = 4
+"""Blocks of one A B B A group."""
+
+
+class Block(NamedTuple):
+    """Inferences of one model back to back.
+
+    model: 0 or 1, the process's first or second
+    """
+
+    model: int
+    inferences: int
+    wall_ns: int
+    cpu_ns: int
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process that timed both.
+
+    swapped:     its first model was B
+    involuntary: switches away from it that it did not ask for
+    """
+
+    blocks: Sequence[Block]
+    swapped: bool
+    involuntary: int = 0
+
+
+class Turn(NamedTuple):
+    """How one process is started: which artefact it loads first, and which of its models begins."""
+
+    swapped: bool
+    first: int
+
+
+def turns(processes: int) -> list[Turn]:
+    """The orders in turn, so that what they do to the figures cancels over four processes."""
+    return [Turn(bool(number & 1), number >> 1 & 1) for number in range(processes)]
+
+
+def compare(processes: Sequence[Process], conditions: Sequence[str] = ()) -> Comparison:
+    """B against A.
+
+    conditions: what was wrong with the device meanwhile, one line each; it makes the run invalid
+    Raises InvalidMeasurement, naming everything that disturbed the run, before any verdict is reached.
+    """
+    _require_enough(processes)
+    tables = [_in_order(process) for process in processes]
+    if problems := (*conditions, *disturbances(tables, [p.involuntary for p in processes])):
+        raise InvalidMeasurement("\n  ".join(("the comparison is invalid:", *problems)))
+    differences = [process_difference(table) for table in tables]
+    return _decided([np.array([difference for difference, process in zip(differences, processes, strict=True)
+                               if process.swapped == order]) for order in (False, True)])
+
+
+def _in_order(process: Process) -> np.ndarray:
+    """(blocks, 4) float: model (0 is A, 1 is B), inferences, wall and CPU ns; whole groups only."""
+    table = np.array(process.blocks[:len(process.blocks) // GROUP * GROUP], dtype=np.float64)
+    if process.swapped:
+        table[:, 0] = 1 - table[:, 0]
+    return table
+
+
+def process_difference(table: np.ndarray) -> float:
+    """The median over A B B A groups of log(B / A), of CPU time an inference.
+
+    table: (blocks, 4) as of a run's record: model, inferences, wall ns, CPU ns
+    """
+    times = np.log(table[:, 3] / table[:, 1]).reshape(-1, GROUP)
+    signs = np.where(table[:, 0].reshape(-1, GROUP) == 1, 0.5, -0.5)
+    return float(np.median((times * signs).sum(axis=1)))
+
+
+def _decided(orders: Sequence[np.ndarray]) -> Comparison:
+    """orders: the processes' differences of logarithms, of those that loaded A first, and of those B."""
+    counts = np.array([len(order) for order in orders])
+    degrees = int(counts.sum()) - len(orders)
+    mean = float(np.mean([order.mean() for order in orders]))
+    variance = sum(((order - order.mean())**2).sum() for order in orders) / degrees
+    error = sqrt(variance * (1 / counts).sum()) / len(orders)
+    p = 1 - probability(abs(mean) / error, degrees) if error else float(mean == 0)
+    reach = quantile(1 - ALPHA, degrees) * error
+    verdict = "no difference told" if p >= ALPHA else "slower" if mean > 0 else "faster"
+    least = reach + quantile(2 * POWER - 1, degrees) * error
+    return Comparison(ratio=exp(mean), low=exp(mean - reach), high=exp(mean + reach), p=p, verdict=verdict,
+                      least=expm1(least), processes=int(counts.sum()), alpha=ALPHA, power=POWER)
+
+
+def _require_enough(processes: Sequence[Process]) -> None:
+    if len(processes) < FEWEST_PROCESSES:
+        raise InvalidMeasurement(f"{len(processes)} processes were compared; each start is one sample, and "
+                                 f"{FEWEST_PROCESSES} are needed")
+    if 2 * (swapped := sum(process.swapped for process in processes)) != len(processes):
+        raise InvalidMeasurement(f"{swapped} of {len(processes)} processes loaded B first; half of them must")
+    for number, process in enumerate(processes):
+        _require_groups(number, process.blocks)
+
+
+def _require_groups(number: int, blocks: Sequence[Block]) -> None:
+    groups = len(blocks) // GROUP
+    if groups < FEWEST_GROUPS:
+        raise InvalidMeasurement(f"process {number} has {groups} groups of {GROUP} blocks; {FEWEST_GROUPS} "
+                                 f"are needed")
+    if any(min(block[1:]) <= 0 for block in blocks):
+        raise InvalidMeasurement(f"process {number}: a block of no time; make blocks longer (block_us)")
+    models = np.array([block[0] for block in blocks[:groups * GROUP]]).reshape(-1, GROUP)
+    if not (np.isin(models, (0, 1)).all() and (models.sum(axis=1) == GROUP // 2).all()):
+        raise InvalidMeasurement(f"process {number}: blocks are not A B B A")
