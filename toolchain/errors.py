@@ -104,7 +104,7 @@ class DeviceBusy(DeviceUnavailable):
 
 
 class LeaseLost(DeviceBusy):
-    """A lease that ran out while its holder was away: what it measured meanwhile cannot be kept. Try again."""
+    """A lease that ran out while its holder was away: what it measured cannot be kept. Try again."""
 
 
 class LedgerError(ToolchainError):

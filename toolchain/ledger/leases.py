@@ -1,0 +1,110 @@
+"""Who has a device or a meter, until when: leases that end by themselves where their holder dies.
+
+A lease is held from when it is taken until its time is up by the database's clock; `renewal.py` has it
+renewed. Each time that a resource changes hands its fencing token counts up (Kleppmann, "How to do
+distributed locking", 2016): a holder that slept through its lease's end finds that out in the very
+transaction that records its result.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+import os
+import secrets
+import socket
+import threading
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from toolchain.errors import DeviceBusy, LeaseLost
+from toolchain.ledger.records import moment
+from toolchain.ledger.schema import leases
+from toolchain.ledger.store import Store
+
+INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+OF_THESE = leases.c.resource.in_(bindparam("resources", expanding=True))
+OURS = leases.c.owner == bindparam("holder")
+LOOK = select(leases).where(OF_THESE).order_by(leases.c.resource)
+ROWS = LOOK.with_for_update()
+TAKE = update(leases).where(OF_THESE).values(token=leases.c.token + 1)
+KEEP = update(leases).where(OURS)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Resources that are ours.
+
+    owner:  of this lease alone, random
+    tokens: resource -> fencing token
+    ended:  set once it is known to have run out
+    """
+
+    owner: str
+    tokens: Mapping[str, int]
+    ttl_s: float
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+def take(store: Store, resources: Sequence[str], ttl_s: float) -> Lease:
+    """All of the resources in one transaction, in the order of their names. Raises DeviceBusy."""
+    resources, owner = sorted(set(resources)), secrets.token_hex(16)
+    with store.write() as connection:
+        rows = _rows(connection, resources)
+        now = store.now(connection)
+        if busy := _first_held(rows, now):
+            raise busy
+        connection.execute(TAKE, {"resources": resources, "owner": owner, "host": socket.gethostname(),
+                                  "pid": os.getpid(), "since": now, "expires": now + ttl_s})
+    return Lease(owner, {row.resource: row.token + 1 for row in rows}, ttl_s)
+
+
+def _rows(connection: Connection, resources: Sequence[str]) -> Sequence[Row]:
+    """The resources' rows, ours until the transaction ends; made where there is none."""
+    found = connection.execute(ROWS, {"resources": resources}).all()
+    if len(found) < len(resources):
+        nobody = {"owner": "", "host": "", "pid": 0, "since": 0.0, "expires": 0.0, "token": 0}
+        insert = INSERT[connection.dialect.name](leases).on_conflict_do_nothing()
+        connection.execute(insert, [{"resource": resource, **nobody} for resource in resources])
+        found = connection.execute(ROWS, {"resources": resources}).all()
+    return found
+
+
+def held_by(store: Store, resources: Sequence[str]) -> DeviceBusy | None:
+    """Who has one of the resources, as an error to raise; None for nobody."""
+    with store.read() as connection:
+        return _first_held(connection.execute(LOOK, {"resources": list(resources)}).all(), store.now(connection))
+
+
+def _first_held(rows: Sequence[Row], now: float) -> DeviceBusy | None:
+    return next((_in_use(row, now) for row in rows if row.owner and row.expires > now), None)
+
+
+def _in_use(row: Row, now: float) -> DeviceBusy:
+    return DeviceBusy(
+        f"{row.resource} is in use by process {row.pid} of {row.host} since {moment(row.since)}, until "
+        f"{moment(row.expires)} ({row.expires - now:.0f} s from now) unless it goes on; wait, or end that "
+        f"process")
+
+
+def require(connection: Connection, lease: Lease, now: float) -> None:
+    """Raises LeaseLost where the lease is no longer held; else nobody takes it before the transaction
+    ends."""
+    for row in connection.execute(ROWS, {"resources": list(lease.tokens)}).all():
+        if (row.owner, row.token) != (lease.owner, lease.tokens[row.resource]) or row.expires <= now:
+            lease.ended.set()
+            raise LeaseLost(f"the lease on {row.resource} ran out while this process was away (suspended, or "
+                            f"too busy), so what it measured is not kept; measure again")
+
+
+def renew(store: Store, lease: Lease) -> None:
+    """From now on, another `ttl_s`. Raises LeaseLost where it has run out."""
+    with store.write() as connection:
+        now = store.now(connection)
+        require(connection, lease, now)
+        connection.execute(KEEP, {"holder": lease.owner, "expires": now + lease.ttl_s})
+
+
+def give_back(store: Store, lease: Lease) -> None:
+    """What of it is still ours is anybody's."""
+    with store.write() as connection:
+        connection.execute(KEEP, {"holder": lease.owner, "owner": "", "expires": store.now(connection)})
