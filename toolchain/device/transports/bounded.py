@@ -7,6 +7,8 @@ import asyncio
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
 from contextlib import suppress
+import os
+import signal
 
 from toolchain.device.transports.transport import MOST_BYTES, Finished
 from toolchain.errors import BadReply, DeviceTimeout
@@ -56,6 +58,9 @@ def run_here(name: str, argv: Sequence[str], *, seconds: float, stdin: bytes | N
                                                        limit=CHUNK_BYTES, start_new_session=True)
         try:
             return await converse(name, process, seconds=seconds, stdin=stdin, most_bytes=most_bytes)
+        except BaseException:
+            await _kill_group(process)
+            raise
         finally:
             process.stdin.close()
 
@@ -108,6 +113,14 @@ async def _end(process) -> str:
     except (TimeoutError, OSError):
         _kill(process)
         return "the device was told to end it and did not say that it has"
+
+
+async def _kill_group(process: asyncio.subprocess.Process) -> None:
+    """Of a process that leads one, of this host: with what it started and its pipes."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.communicate(), ENDING_SECONDS)
 
 
 def _kill(process) -> None:

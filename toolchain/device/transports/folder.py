@@ -17,7 +17,7 @@ from typing import Protocol
 
 from toolchain.device.transports.transport import MOST_BYTES, Finished, safe_name, safe_words
 from toolchain.device.transports.watched import watched
-from toolchain.errors import BadInput, BadReply, DeviceExhausted, DeviceRefused
+from toolchain.errors import BadInput, BadReply, DeviceExhausted, DeviceRefused, DeviceUnavailable
 
 PIECE_BYTES = 2 * 2**20
 """Of a file, sent at once: at 35 kB/s in less than CONTROL_SECONDS."""
@@ -26,17 +26,19 @@ REPLY_BYTES = 64 * 1024
 FOLDER = re.compile(r"(/[A-Za-z0-9._+@-]{1,100}){1,20}")
 """A path that is safe in a command line, in a list divided by `:` or `,`, and behind `=`."""
 MARKER = "made-by-edge-toolchain"
+FULL = re.compile("no space left|quota", re.IGNORECASE)
+"""What programs say of ENOSPC and EDQUOT."""
 
-OWN = f'f=$1; m=$f/{MARKER}; no() {{ echo "edge-folder $1 $f"; exit; }}; [ -L "$f" ] && no link; '
+OWN = (
+    f'export LC_ALL=C; umask 077; f=$1; m=$f/{MARKER}; no() {{ echo "edge-folder $1 $f"; exit; }}; '
+    'marked() { [ -f "$m" ] && ! [ -L "$m" ]; }; [ -L "$f" ] && no link; ')
 # $1: the folder, or nothing for .edge at home.
 OPEN = (
-    f'umask 077; set -- "${{1:-$HOME/.edge}}"; {OWN} mkdir "$f" 2>/dev/null; [ -d "$f" ] || no missing; '
-    '[ -O "$f" ] || no foreign; '
-    '[ -f "$m" ] || [ -z "$(ls -A "$f")" ] || no unmarked; '
-    'chmod 700 "$f"; echo "Of edge-toolchain; edge clean removes it." 2>/dev/null >"$m" || no full; '
-    'for d in files incoming runs; do mkdir "$f/$d" 2>/dev/null; [ -L "$f/$d" ] && no link; '
-    '[ -d "$f/$d" ] || no full; done; no ours')
-REMOVE = f'{OWN} [ -O "$f" ] || no foreign; [ -f "$m" ] || no unmarked; rm -rf "$f"; no ours'
+    f'set -- "${{1:-$HOME/.edge}}"; {OWN} [ -d "$f" ] || mkdir "$f" || no missing; '
+    '[ -O "$f" ] || no foreign; marked || [ -z "$(ls -A "$f")" ] || no unmarked; chmod 700 "$f"; '
+    'marked || echo "Of edge-toolchain; edge clean removes it." >"$m" || no full; '
+    'for d in files incoming runs; do [ -L "$f/$d" ] && no link; mkdir -p "$f/$d" || no full; done; no ours')
+REMOVE = f'{OWN} [ -O "$f" ] || no foreign; marked || no unmarked; rm -rf "$f"; no ours'
 # Regular files among the arguments: bytes, sha256 or "-" where nothing there computes it, path.
 STATE = (
     'h() { echo -; }; if command -v sha256sum >/dev/null 2>&1; then h() { sha256sum; }; '
@@ -50,7 +52,7 @@ FREE = 'df -Pk "$1"'
 
 REFUSED = {
     "link": "is a link; take it away: edge writes through no link",
-    "missing": "is not a folder and cannot be made one",
+    "missing": "cannot be made",
     "foreign": "belongs to another user; take it away",
     "unmarked": f"is not ours: it holds files and no {MARKER}; move it elsewhere",
     "full": "cannot be written to",
@@ -92,10 +94,10 @@ def open_folder(wire: Wire, path: str = "") -> "DeviceFolder":
 
     Raises DeviceRefused where it is not ours or not a folder, DeviceExhausted, BadReply.
     """
-    return DeviceFolder(wire, _own(wire, OPEN, path, "cannot be made"))
+    return DeviceFolder(wire, _own(wire, OPEN, path))
 
 
-def _own(wire: Wire, script: str, path: str, fails: str) -> str:
+def _own(wire: Wire, script: str, path: str) -> str:
     """The folder's path as the script reports it, with nothing wrong with it."""
     done = wire.run(["sh", "-c", script, "edge", path], seconds=CONTROL_SECONDS, most_bytes=REPLY_BYTES)
     found = re.fullmatch(r"edge-folder (\w+) (/[^\n]*)\n", done.stdout.decode(errors="replace"))
@@ -104,10 +106,10 @@ def _own(wire: Wire, script: str, path: str, fails: str) -> str:
         raise BadReply(f"{wire.name}: asked for its folder, answered {answer!r}; does a start file of its "
                        f"shell (~/.bashrc) print something?")
     state, folder = found[1], found[2]
-    if state == "full" and "o space left" in excerpt(done.stderr):
-        raise DeviceExhausted(f"{wire.name}: {folder} {fails}: no space left")
     if state != "ours":
-        raise DeviceRefused(f"{wire.name}: {folder} {REFUSED[state]}")
+        reason = excerpt(done.stderr)
+        kind = DeviceExhausted if FULL.search(reason) else DeviceRefused
+        raise kind(f"{wire.name}: {folder} {REFUSED[state]}" + (f": {reason}" if reason else ""))
     if not FOLDER.fullmatch(folder) or ".." in folder:
         raise DeviceRefused(f"{wire.name}: the path {folder!r} is not used; letters, digits and ._+@- only")
     return folder
@@ -148,7 +150,7 @@ class DeviceFolder:
 
     def remove(self) -> None:
         """As Transport. Raises DeviceRefused where the folder is not ours."""
-        _own(self._wire, REMOVE, self.folder, "cannot be removed")
+        _own(self._wire, REMOVE, self.folder)
 
     def close(self) -> None:
         """As Transport."""
@@ -184,12 +186,18 @@ class DeviceFolder:
             done = self._wire.run(["sh", "-c", APPEND, "edge", incoming], seconds=CONTROL_SECONDS,
                                   stdin=piece, most_bytes=REPLY_BYTES)
             if done.code:
-                reason = excerpt(done.stderr)
-                if re.search("no space left|quota", reason, re.IGNORECASE):
-                    self._require_room(name, len(content) - start + PIECE_BYTES, incoming)
-                self._do("rm", "-rf", incoming)
-                raise DeviceRefused(f"{self.name}: {name} cannot be written: {reason}")
+                raise self._unwritable(name, len(content) - start, incoming, excerpt(done.stderr))
             self.sent_bytes += len(piece)
+
+    def _unwritable(self, name: str, needed: int, incoming: str, reason: str) -> DeviceUnavailable:
+        """Of a file that no more can be written to; nothing is left of it."""
+        if FULL.search(reason):
+            self._require_room(name, needed, incoming)
+        self._do("rm", "-rf", incoming)
+        if FULL.search(reason):
+            return DeviceExhausted(f"{self.name}: {name} needs {needed:,} more bytes and the disk is full "
+                                   f"({reason}); make room, or `edge clean --device`")
+        return DeviceRefused(f"{self.name}: {name} cannot be written: {reason}")
 
     def _require_room(self, name: str, needed: int, incoming: str) -> None:
         """Raises DeviceExhausted where less is free, with nothing left of the file."""
