@@ -18,6 +18,10 @@ WITH_ENERGY = ("gain", "clock rate")
 """Parts that are a share of the energy, the same in every window of a meter."""
 WITH_TIME = ("offset",)
 """Parts that are as large in an idle window, so that energy net of idle is without them."""
+STUDENT = (12.706, 4.303, 3.182, 2.776)
+"""97.5 % quantiles of Student's t for 1 to 4 degrees of freedom."""
+LOCKED = 8
+"""So many readings cannot all fall on one half of an inference by chance."""
 NEAR = 3
 """Readings on each side of an edge that tell how far power steps there."""
 
@@ -67,7 +71,8 @@ def amount_of(window: Window, cycles: np.ndarray | None = None, edge_s: float = 
     if facts.reads == "instant" and cycles is not None:
         uneven = unevenness(window, cycles)
         swing_mw = wide_mw if uneven > 0.5 else span_mw
-        parts["phase"] = uneven * swing_mw * window.seconds * RECTANGULAR
+        source = "locked phase" if uneven > 0.5 and len(inside) >= LOCKED else "phase"
+        parts[source] = uneven * swing_mw * window.seconds * RECTANGULAR
     return Amount(mj, window.seconds, parts)
 
 
@@ -106,11 +111,11 @@ def _noise_mw(powers_mw: np.ndarray) -> float:
 
 
 def student(degrees: int) -> float:
-    """97.5 % quantile of Student's t, to 3 % from 2 degrees on (Abramowitz and Stegun 26.7.5)."""
+    """97.5 % quantile of Student's t, to 1 %. Above the table, Abramowitz and Stegun 26.7.5."""
+    if degrees <= len(STUDENT):
+        return STUDENT[degrees - 1]
     z, v = 1.959964, degrees
-    if v == 1:
-        return 12.706
-    return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2) + 0.7 / v**3
+    return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
 
 
 def _edges_mj(window: Window, curve: Curve, edge_s: float, other_mw: float | None) -> float:
@@ -122,8 +127,8 @@ def _edges_mj(window: Window, curve: Curve, edge_s: float, other_mw: float | Non
 def _edge_mj(window: Window, curve: Curve, time_s: float, edge_s: float, other_mw: float | None) -> float:
     """One of them.
 
-    In an interval of dt seconds whose energy is known, a step of s mW at the share f of it moves f (1 - f) dt s
-    mJ over the edge, at most; between two instants, where it is not known, up to half of dt s.
+    In an interval of dt seconds whose energy is known, a step of s mW at the share f of it moves at most
+    f (1 - f) dt s mJ over the edge; between two instants, where it is not known, up to half of dt s.
     """
     i, facts = curve.interval(time_s), window.facts
     powers = curve.power_mw if curve.ends_mw is None else curve.ends_mw

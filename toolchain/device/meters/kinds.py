@@ -1,0 +1,93 @@
+"""What a meter of boards.toml is."""
+
+from collections.abc import Callable, Mapping
+
+from toolchain.device.boards import Board, MeterConfig
+from toolchain.device.meters.meter import Meter, Watched
+from toolchain.device.meters.place import Host, Place
+from toolchain.errors import BadConfig
+
+ON_HOST = "host:"
+"""Begins the address of an hwmon that this host reads, while it measures another board."""
+
+
+def _joulescope(config: MeterConfig, _: Place) -> Meter:
+    from toolchain.device.meters.joulescope import Joulescope
+    return Joulescope(config)
+
+
+def _lpm01a(config: MeterConfig, _: Place) -> Meter:
+    from toolchain.device.meters.lpm01a import Lpm01a
+    return Lpm01a(config)
+
+
+def _ppk2(config: MeterConfig, _: Place) -> Meter:
+    from toolchain.device.meters.ppk2 import Ppk2
+    return Ppk2(config)
+
+
+def _tc66c(config: MeterConfig, _: Place) -> Meter:
+    from toolchain.device.meters.tc66c import Tc66c
+    return Tc66c(config)
+
+
+def _hwmon(config: MeterConfig, place: Place) -> Meter:
+    import msgspec
+
+    from toolchain.device.meters.hwmon import survey_hwmon
+    from toolchain.device.meters.polled import Polled
+    if not config.address.startswith(ON_HOST):
+        return Polled(lambda: survey_hwmon(config, place, "rail monitor"))
+    here = msgspec.structs.replace(config, address=config.address.removeprefix(ON_HOST))
+    return Polled(lambda: survey_hwmon(here, Host(), "external meter"))
+
+
+def _pmic(config: MeterConfig, place: Place) -> Meter:
+    from toolchain.device.meters.pmic import survey_pmic
+    from toolchain.device.meters.polled import Polled
+    return Polled(lambda: survey_pmic(config, place))
+
+
+def _power_supply(config: MeterConfig, place: Place) -> Meter:
+    from toolchain.device.meters.polled import Polled
+    from toolchain.device.meters.power_supply import survey_power_supply
+    return Polled(lambda: survey_power_supply(config, place))
+
+
+def _charge_counter(config: MeterConfig, place: Place) -> Watched:
+    from toolchain.device.meters.power_supply import survey_charge_counter
+    from toolchain.device.meters.watched import WatchedCounter
+    return WatchedCounter(place, lambda there: survey_charge_counter(config, there))
+
+
+def _odpm(config: MeterConfig, place: Place) -> Watched:
+    from toolchain.device.meters.odpm import survey_odpm
+    from toolchain.device.meters.watched import WatchedCounter
+    return WatchedCounter(place, lambda there: survey_odpm(config, there))
+
+
+def _rapl(config: MeterConfig, place: Place) -> Watched:
+    from toolchain.device.meters.rapl import survey_rapl
+    from toolchain.device.meters.watched import WatchedCounter
+    return WatchedCounter(place, lambda there: survey_rapl(config, there))
+
+
+METER: Mapping[str, Callable[[MeterConfig, Place], Meter | Watched]] = {
+    "joulescope": _joulescope, "lpm01a": _lpm01a, "ppk2": _ppk2, "tc66c": _tc66c, "hwmon": _hwmon,
+    "pmic": _pmic, "odpm": _odpm, "rapl": _rapl, "power_supply": _power_supply,
+    "charge_counter": _charge_counter}
+"""Kind -> a meter that is not open yet. The last six are of the device: their Place is at its end."""
+
+
+def meter_for(board: Board, config: MeterConfig, place: Place) -> Meter | Watched:
+    """A meter of the bench for a board of it.
+
+    place: the board, or this host where the board is this host
+    Raises BadConfig for a kind that is not there, and for an emulated board: it has no energy.
+    """
+    if board.emulated:
+        raise BadConfig(f"board '{board.name}' is emulated: it counts instructions and has no energy; take "
+                        f"'{config.name}' out of its meters")
+    if config.kind not in METER:
+        raise BadConfig(f"meter '{config.name}': no kind '{config.kind}'; known: {', '.join(METER)}")
+    return METER[config.kind](config, place)

@@ -1,0 +1,119 @@
+"""Energy counters that are files of the device: read by the runner during a run, by the host at idle.
+
+A counter goes on counting between two readings, so that reading it between inferences loses nothing. Files
+that tell power at an instant would be read at the same moment of every inference: polled.py reads those.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+import time
+
+import numpy as np
+
+from toolchain.device.clock import raw_clock_s
+from toolchain.device.meters.meter import Facts, Reading, Series, Window
+from toolchain.device.meters.place import Place
+from toolchain.errors import BadReply, InvalidMeasurement
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What was found of an energy counter.
+
+    facts:    of a counter that is read in the device's time
+    files:    absolute paths
+    decode:   rows of their texts, one a reading, in order -> mJ of each. Raises BadReply
+    wraps_mj: where the counter begins again; None where it does not
+    held:     it moves in steps of unknown size and at unknown times, both of which the readings must show
+    """
+
+    facts: Facts
+    files: tuple[str, ...]
+    decode: Callable[[Sequence[Sequence[str]]], list[float]]
+    wraps_mj: float | None = None
+    held: bool = False
+
+
+class WatchedCounter:
+    """A meter.Watched. survey: looks at the files and says what they are; raises DeviceUnavailable."""
+
+    facts: Facts
+    files: tuple[str, ...]
+
+    def __init__(self, place: Place, survey: Callable[[Place], Counter],
+                 now: Callable[[], float] = raw_clock_s, sleep: Callable[[float], None] = time.sleep):
+        self._place, self._survey, self._now, self._sleep = place, survey, now, sleep
+        self._series: Series | None = None
+
+    def open(self) -> None:
+        self._counter = self._survey(self._place)
+        self.facts, self.files = self._counter.facts, self._counter.files
+
+    def take(self, readings: Mapping[str, Sequence[Reading]]) -> None:
+        files = [readings.get(path, ()) for path in self.files]
+        if len({len(row) for row in files}) != 1 or not files[0]:
+            counts = ", ".join(str(len(row)) for row in files)
+            raise BadReply(f"{self.facts.kind}: the runner read its files {counts} times; it was asked to "
+                           f"read them together, and at least once")
+        groups = list(zip(*files))
+        whole = [group for group in groups if all(reading.text for reading in group)]
+        times = [sum(reading.time_s for reading in group) / len(group) for group in whole]
+        self._series = self._decoded(times, [[reading.text for reading in group] for group in whole],
+                                     len(groups) - len(whole))
+
+    def window(self, begin_s: float, end_s: float) -> Window:
+        if self._series is None:
+            raise InvalidMeasurement(f"{self.facts.kind}: the run brought no readings of it")
+        return self._window(self.facts, self._series, begin_s, end_s)
+
+    def idle(self, seconds: float) -> Window:
+        """Two readings are enough of a counter that moves all the time; of one in steps, one a second."""
+        count = max(int(seconds), 1) if self._counter.held else 1
+        taken = [self._read()]
+        for _ in range(count):
+            self._sleep(seconds / count)
+            taken.append(self._read())
+        times, rows, widths = zip(*taken)
+        facts = replace(self.facts, clock="host", jitter_s=max(self.facts.jitter_s, *widths))
+        return self._window(facts, self._decoded(times, rows, 0), times[0], times[-1])
+
+    def close(self) -> None:
+        self._series = None
+
+    def _decoded(self, times: Sequence[float], rows: Sequence[Sequence[str]], dropped: int) -> Series:
+        values = unwrapped(self._counter.decode(rows), self._counter.wraps_mj)
+        return Series.of(times, values, dropped=dropped)
+
+    def _window(self, facts: Facts, series: Series, begin_s: float, end_s: float) -> Window:
+        if self._counter.held:
+            facts = held_facts(facts, series)
+        return Window(facts, begin_s, end_s, series.around(begin_s, end_s))
+
+    def _read(self) -> tuple[float, list[str], float]:
+        """(host's time half way, texts, half of how long it took)."""
+        began = self._now()
+        texts = [self._place.read(path) for path in self.files]
+        ended = self._now()
+        return (began + ended) / 2, texts, (ended - began) / 2
+
+
+def held_facts(facts: Facts, series: Series) -> Facts:
+    """With the step and the age of a counter's readings as they show: the smallest step, the longest rest.
+
+    Raises InvalidMeasurement for a counter that moved less than twice, for then nobody knows its step.
+    """
+    steps = np.diff(series.values)
+    moved = np.flatnonzero(steps > 0)
+    if len(moved) < 2:
+        raise InvalidMeasurement(f"{facts.kind}: the counter moved {len(moved)} times in "
+                                 f"{np.ptp(series.times_s) if len(steps) else 0:.0f} s; measure for longer")
+    ends = np.concatenate(([series.times_s[0]], series.times_s[moved + 1], [series.times_s[-1]]))
+    return replace(facts, resolution=float(steps[moved].min()), lag_s=float(np.diff(ends).max()))
+
+
+def unwrapped(values: Sequence[float], wraps_mj: float | None) -> np.ndarray:
+    """Of a counter that begins again at wraps_mj: at each fall once, so read it more often than it wraps."""
+    found = np.asarray(values, np.float64)
+    if wraps_mj is None or len(found) < 2:
+        return found
+    return found + np.concatenate(([0.0], np.cumsum(np.diff(found) < 0))) * wraps_mj
