@@ -5,10 +5,12 @@ them: three blocks of 64 bytes, "pac1" to "pac3", each ending with its CRC-16/MO
 TC66C). In pac1, little-endian: 1e-4 V at 48, 1e-5 A at 52. Its serial number, at 12, is never read.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import time
 
 from toolchain.device.boards import MeterConfig
+from toolchain.device.clock import raw_clock_s
 from toolchain.device.meters.meter import Facts
 from toolchain.device.meters.polled import Polled, Source
 from toolchain.device.serial_port import SerialLine, connect
@@ -69,8 +71,9 @@ def crc16(data: bytes) -> int:
 class Tc66c(Polled):
     """A Meter that is asked twice a second; its readings are what its display shows then."""
 
-    def __init__(self, config: MeterConfig):
-        super().__init__(self._survey_meter)
+    def __init__(self, config: MeterConfig, now: Callable[[], float] = raw_clock_s,
+                 sleep: Callable[[float], None] = time.sleep):
+        super().__init__(self._survey_meter, now, sleep)
         self._config, self._name = config, f"meter '{config.name}'"
         self._line: SerialLine | None = None
 
@@ -85,8 +88,9 @@ class Tc66c(Polled):
         """Its steps are of a power by the voltage that it shows now."""
         _require_cipher()
         self._line = connect(self._config.address, BAUD, self._name)
-        step_mw = AMPERE_STEP * self._persist().volts * 1000
-        offset_mw = abs(self._config.offset_ma) / AMPERE_STEP * step_mw / 1000 or DIGITS * step_mw
+        volts = self._persist().volts
+        step_mw = AMPERE_STEP * volts * 1000
+        offset_mw = abs(self._config.offset_ma) * volts or DIGITS * step_mw
         facts = replace(FACTS, resolution=step_mw, offset_mw=offset_mw,
                         gain_error=self._config.gain_error or FACTS.gain_error)
         return Source(facts, lambda: self._persist().milliwatts)
@@ -108,8 +112,8 @@ class Tc66c(Polled):
         while len(data) < ANSWER_BYTES and (left_s := deadline - time.monotonic()) > 0:
             data += self._line.read(left_s)
         if len(data) < ANSWER_BYTES:
-            raise DeviceTimeout(f"{self._name} sent {len(data)} of {ANSWER_BYTES} bytes within {ANSWER_S:.1f} s; "
-                                f"is it a TC66C, and is it switched on?")
+            raise DeviceTimeout(f"{self._name} sent {len(data)} of {ANSWER_BYTES} bytes within {ANSWER_S:.1f} "
+                                f"s; is it a TC66C, and is it switched on?")
         return decoded(data[:ANSWER_BYTES])
 
 
