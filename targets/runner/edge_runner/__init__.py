@@ -1,0 +1,1 @@
+"""edge-runner in Python: for a device whose user has a runtime there."""

@@ -1,0 +1,3 @@
+from edge_runner.main import main
+
+main()
