@@ -472,7 +472,7 @@ def parse_options() -> argparse.Namespace:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = parser.parse_args(arguments[:end])
     options.prefix = arguments[end + 1:]
-    chroot = options.prefix[:-1] == ["chroot"]
+    chroot = [os.path.basename(word) for word in options.prefix[:-1]] == ["chroot"]
     options.root = options.root or (options.prefix[-1] if chroot else "/")
     return options
 
