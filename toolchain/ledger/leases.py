@@ -72,7 +72,8 @@ def _rows(connection: Connection, resources: Sequence[str]) -> Sequence[Row]:
 def held_by(store: Store, resources: Sequence[str]) -> DeviceBusy | None:
     """Who has one of the resources, as an error to raise; None for nobody."""
     with store.read() as connection:
-        return _first_held(connection.execute(LOOK, {"resources": list(resources)}).all(), store.now(connection))
+        rows = connection.execute(LOOK, {"resources": list(resources)}).all()
+        return _first_held(rows, store.now(connection))
 
 
 def _first_held(rows: Sequence[Row], now: float) -> DeviceBusy | None:

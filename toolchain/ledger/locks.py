@@ -12,11 +12,15 @@ import os
 from pathlib import Path
 import re
 import stat
+import time
 
 from toolchain.errors import DeviceBusy, DeviceUnavailable
 
 PLACES = ("/run/lock", "/tmp")
 """Folders that every user may write in, and only the owner of a file may remove it from."""
+
+POLL_S = 0.25
+"""How often one that waits looks again."""
 
 
 def lock_folder() -> Path:
@@ -36,17 +40,21 @@ def lock_folder() -> Path:
 
 
 @contextmanager
-def machine_locks(resources: Sequence[str], shared: bool = False) -> Iterator[None]:
-    """All of them, or DeviceBusy at once.
+def machine_locks(resources: Sequence[str], shared: bool = False, wait_s: float = 0.0) -> Iterator[None]:
+    """All of them, in the order of their names, or DeviceBusy.
 
     shared: along with others that share it; none of them while somebody has it alone
+    wait_s: how long to wait for those who have them, in all
     """
-    folder = lock_folder()
+    folder, deadline = lock_folder(), time.monotonic() + wait_s
     with ExitStack() as held:
         for resource in sorted(set(resources)):
             file = _opened(folder / _file_name(resource))
             held.callback(os.close, file)
-            _lock(file, resource, shared)
+            while not _locked(file, shared):
+                if time.monotonic() >= deadline:
+                    raise _busy(file, resource)
+                time.sleep(POLL_S)
         yield
 
 
@@ -68,13 +76,18 @@ def _opened(path: Path) -> int:
     raise DeviceUnavailable(f"{path}: comes and goes, so it cannot be locked; who removes it?")
 
 
-def _lock(file: int, resource: str, shared: bool) -> None:
+def _locked(file: int, shared: bool) -> bool:
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = _holder(file)
-        who = f"process {holder} of this machine" if holder else "another process of this machine"
-        raise DeviceBusy(f"{resource} is in use by {who}; wait until it ends, or end it") from None
+        return False
+    return True
+
+
+def _busy(file: int, resource: str) -> DeviceBusy:
+    holder = _holder(file)
+    who = f"process {holder} of this machine" if holder else "another process of this machine"
+    return DeviceBusy(f"{resource} is in use by {who}; wait until it ends, or end it")
 
 
 def _holder(file: int) -> int | None:

@@ -7,13 +7,11 @@ import time
 
 from toolchain.errors import DeviceBusy, LeaseLost, LedgerError
 from toolchain.ledger.leases import Lease, give_back, held_by, renew, take
-from toolchain.ledger.locks import machine_locks
+from toolchain.ledger.locks import POLL_S, machine_locks
 from toolchain.ledger.store import Store
 
 TTL_S = 30.0
 """How long a lease is good for once nobody renews it."""
-POLL_S = 0.25
-"""How often one that waits looks again."""
 
 
 class Renewal:

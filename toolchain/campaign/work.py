@@ -1,0 +1,45 @@
+"""How a campaign builds and measures: artefacts by content, kept; devices as `edge bench` reaches them."""
+
+from pathlib import Path
+import shutil
+
+from toolchain import deploy
+from toolchain.artifact import Artifact, read_artifact
+from toolchain.campaign.plan import Job
+from toolchain.device.cache import cache_folder, kept
+from toolchain.errors import BadInput
+from toolchain.ledger.records import Record
+from toolchain.pipeline import build_model
+
+
+def build(job: Job) -> Artifact:
+    """The job's artefact, from the cache where it was built before. Raises what building does."""
+    place = cache_folder() / "builds" / job.build_key
+    try:
+        return read_artifact(kept(place, lambda folder: _build(job, folder)))
+    except BadInput:
+        if not place.is_dir():
+            raise
+    shutil.rmtree(place)  # damaged, as by a power cut
+    return read_artifact(kept(place, lambda folder: _build(job, folder)))
+
+
+def _build(job: Job, folder: Path) -> None:
+    source = job.source
+    artifact = build_model(source.file, job.profile, job.decided, source.data or None,
+                           checkpoint=Path(source.checkpoint) if source.checkpoint else None)
+    artifact.write(folder)
+
+
+def measure(job: Job, artifact: Artifact) -> tuple[Record, ...]:
+    """What the artefact does on the job's device; how good its answers are there, where that is asked for.
+
+    Raises what measuring does.
+    """
+    asked, device = job.measure, job.device if job.board else None
+    fmt = deploy.chosen_format(artifact, asked.format)
+    measured = deploy.bench(artifact, device, fmt, threads=asked.threads, seconds=asked.seconds)
+    if not asked.evaluate:
+        return (measured,)
+    return measured, deploy.evaluate(artifact, device, fmt, job.source.data, None, asked.evaluate,
+                                     asked.samples)
