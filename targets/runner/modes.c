@@ -195,6 +195,7 @@ static void block(session *opened, uint64_t which, uint64_t block_ns) {
 
 /* A B, B A, A B ...: what drifts slowly meets both alike. */
 void mode_compare(const backend *runtime, const run_options *options) {
+    struct rusage before, after;
     session opened[2];
     load_options other = options->load;
     other.model = options->other;
@@ -204,10 +205,13 @@ void mode_compare(const backend *runtime, const run_options *options) {
     session_open(&opened[0], runtime, &options->load, options->input);
     session_open(&opened[1], runtime, &other, options->other_input);
     session_record(&opened[0]);
+    getrusage(RUSAGE_SELF, &before);
     for (uint64_t pair = 0; pair < options->pairs; pair++) {
         uint64_t first = (options->first + pair) % 2;
         block(&opened[first], first, options->block_ns);
         block(&opened[1 - first], 1 - first, options->block_ns);
     }
+    getrusage(RUSAGE_SELF, &after);
     record_memory(0);
+    record_usage(&before, &after);
 }

@@ -77,6 +77,11 @@ def timed(runtime, samples, results, watch, options):
     return times, began, ended, peak
 
 
+def record_usage(record, before, after):
+    record.line("faults", after.ru_minflt - before.ru_minflt, after.ru_majflt - before.ru_majflt)
+    record.line("switches", after.ru_nvcsw - before.ru_nvcsw, after.ru_nivcsw - before.ru_nivcsw)
+
+
 def mode_time(record, word, model, options):
     counters = Counters()
     runtime, samples = opened(word, model, options, options["input"])
@@ -96,8 +101,7 @@ def mode_time(record, word, model, options):
         record.line("sample", times[i] - began, times[i + 1], times[i + 2])
     watch.record(record)
     record.line("vm_hwm_kb", peak)
-    record.line("faults", after.ru_minflt - before.ru_minflt, after.ru_majflt - before.ru_majflt)
-    record.line("switches", after.ru_nvcsw - before.ru_nvcsw, after.ru_nivcsw - before.ru_nivcsw)
+    record_usage(record, before, after)
     if options["counted"]:
         record_counts(record, counters, runtime, samples, min(options["counted"], count))
 
@@ -130,11 +134,14 @@ def mode_compare(record, word, model, options):
     pair = [opened(word, model, options, options["input"]),
             opened(word, options["other"], options, options["other_input"])]
     record_model(record, pair[0][0])
+    before = resource.getrusage(resource.RUSAGE_SELF)
     for i in range(options["pairs"]):
         first = (options["first"] + i) % 2
         block(record, pair, first, options["block_us"] * 1000)
         block(record, pair, 1 - first, options["block_us"] * 1000)
+    after = resource.getrusage(resource.RUSAGE_SELF)
     record.line("vm_hwm_kb", peak_kb())
+    record_usage(record, before, after)
 
 
 MODES = {"run": mode_run, "time": mode_time, "profile": mode_profile, "compare": mode_compare}
