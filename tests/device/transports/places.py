@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 import shutil
+import time
 
 import pytest
 
@@ -29,6 +30,14 @@ def needed(name: str) -> str:
         return found
     message = f"needs {name}"
     pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
+def gone(words: str, seconds: float = 5.0) -> bool:
+    """Whether no process with these words in its command line is left, soon."""
+    end = time.monotonic() + seconds
+    while running(words) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not running(words)
 
 
 def running(words: str) -> list[int]:

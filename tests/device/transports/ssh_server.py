@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio.subprocess import PIPE
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 import os
@@ -28,17 +28,20 @@ class Server:
     home: Path
     port: int = 0
     host_key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
+    other_keys: tuple[asyncssh.SSHKey, ...] = ()
     drop_after: int | None = None
     stalled: bool = False
     greeting: bytes = b""
     path: str = os.environ["PATH"]
     commands: list[str] = field(default_factory=list)
     connections: list = field(default_factory=list)
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    background: "Background" = field(default_factory=lambda: Background())
     received: int = 0
+    logins: int = 0
 
     @property
     def public(self) -> str:
+        """As boards.toml has it."""
         return self.host_key.export_public_key().decode().strip()
 
     def board(self, **changes) -> Board:
@@ -56,16 +59,20 @@ class Server:
             process.command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, cwd=self.home,
             env={"HOME": str(self.home), "PATH": self.path})
         process.stdout.write(self.greeting)
-        feeding = asyncio.create_task(self._feed(process, shell))
+        tasks = [asyncio.create_task(part) for part in (
+            self._copy(shell.stdout, process.stdout), self._copy(shell.stderr, process.stderr),
+            self._feed(process, shell))]
         try:
-            await asyncio.gather(self._copy(shell.stdout, process.stdout),
-                                 self._copy(shell.stderr, process.stderr))
+            await asyncio.gather(*tasks[:2])
             process.exit(await shell.wait())
         except (asyncssh.Error, OSError):
             pass
         finally:
-            feeding.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             shell.stdin.close()
+            await asyncio.wait_for(shell.communicate(), 5)
 
     async def _feed(self, process, shell) -> None:
         try:
@@ -91,7 +98,7 @@ class Server:
     def drop(self) -> None:
         """Break every connection; from any thread."""
         for connection in self.connections:
-            self.loop.call_soon_threadsafe(connection.abort)
+            self.background.loop.call_soon_threadsafe(connection.abort)
         self.connections.clear()
 
 
@@ -101,35 +108,83 @@ def serving(server: Server) -> Iterator[Server]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(server.home / "id")
     (server.home / "authorized").write_bytes(key.export_public_key())
-    loop = server.loop
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
     class Login(asyncssh.SSHServer):
         def connection_made(self, connection):
             server.connections.append(connection)
+            server.logins += 1
 
-    def call(work):
-        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+        def connection_requested(self, *_):
+            return True
 
     async def listen():
-        return await asyncssh.listen("127.0.0.1", 0, server_host_keys=[server.host_key], encoding=None,
-                                     authorized_client_keys=str(server.home / "authorized"),
-                                     server_factory=Login, process_factory=server.run)
+        return await asyncssh.listen(
+            "127.0.0.1", 0, server_host_keys=[server.host_key, *server.other_keys], encoding=None,
+            authorized_client_keys=str(server.home / "authorized"), server_factory=Login,
+            process_factory=server.run)
 
-    async def end():
-        server.drop()
-        listener.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await asyncio.sleep(0.05)
-
-    listener = call(listen())
+    listener = server.background.call(listen())
     server.port = listener.get_port()
     try:
         yield server
     finally:
-        call(end())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        server.drop()
+        server.background.loop.call_soon_threadsafe(listener.close)
+        server.background.end()
+
+
+class Background:
+    """An event loop in a thread."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def call(self, work):
+        """Do it there."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
+    def end(self) -> None:
+        """Cancel what still runs there."""
+        self.call(self._cancel())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    async def _cancel(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+@contextmanager
+def listening(serve: Callable) -> Iterator[int]:
+    """A TCP server; its port."""
+    background = Background()
+    opened = background.call(asyncio.start_server(serve, "127.0.0.1", 0))
+    try:
+        yield opened.sockets[0].getsockname()[1]
+    finally:
+        background.loop.call_soon_threadsafe(opened.close)
+        background.end()
+
+
+@contextmanager
+def link(server: Server) -> Iterator[tuple[int, threading.Event]]:
+    """Something in between: its port, and an event; nothing passes any more once that is cleared."""
+    alive = threading.Event()
+    alive.set()
+
+    async def copy(reader, writer):
+        while chunk := await reader.read(65536):
+            if alive.is_set():
+                writer.write(chunk)
+        writer.close()
+
+    async def relay(reader, writer):
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(copy(reader, to_writer), copy(to_reader, writer), return_exceptions=True)
+
+    with listening(relay) as port:
+        yield port, alive

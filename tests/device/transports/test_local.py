@@ -3,11 +3,10 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-from tests.device.transports.places import SMALL, running, tools_of
+from tests.device.transports.places import SMALL, gone, tools_of
 from toolchain.device.transports.local import open_local
 from toolchain.errors import BadInput, BadReply, DeviceTimeout
 
@@ -16,14 +15,6 @@ from toolchain.errors import BadInput, BadReply, DeviceTimeout
 def device(tmp_path):
     with open_local(tmp_path / "edge", "here") as device:
         yield device
-
-
-def gone(words: str, seconds: float = 5.0) -> bool:
-    """Whether no such process is left, soon."""
-    end = time.monotonic() + seconds
-    while running(words) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not running(words)
 
 
 def test_what_a_program_writes_and_its_exit_code(device):
@@ -42,7 +33,7 @@ def test_the_environment_reaches_the_program_and_its_input_is_empty(device):
     assert device.start([path], seconds=5, environment={"LIMIT": "a=b,c"}).stdout == b"a=b,c\n"
 
 
-@pytest.mark.parametrize(("name", "value"), [("A B", "x"), ("1A", "x"), ("A", "$(id)"), ("A", "\n"), ("", "")])
+@pytest.mark.parametrize(("name", "value"), [("A B", ""), ("1A", "x"), ("A", "$(id)"), ("A", "\n"), ("", "")])
 def test_an_unsafe_environment_is_refused(device, name, value):
     with pytest.raises(BadInput):
         device.start(["true"], seconds=1, environment={name: value})

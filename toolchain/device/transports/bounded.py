@@ -27,8 +27,8 @@ async def converse(name: str, process, *, seconds: float, stdin: bytes | None = 
     """Write `stdin`, read stdout and stderr to their end, wait; as Wire's `run` says.
 
     name: of the board, for messages
-    Raises DeviceTimeout when the time is over, BadReply beyond `most_bytes`; the process has ended then, or
-    was killed. What its own streams raise passes through.
+    Raises DeviceTimeout when the time is over, BadReply beyond `most_bytes`; its input has ended then, and
+    what is left of the process is the caller's. What its own streams raise passes through.
     """
     budget = [most_bytes]
     try:
@@ -40,9 +40,6 @@ async def converse(name: str, process, *, seconds: float, stdin: bytes | None = 
         raise DeviceTimeout(f"{name}: still running after {seconds:g} s; {await _end(process)}") from None
     except _TooMuch:
         raise BadReply(f"{name}: more than {most_bytes:,} bytes came; {await _end(process)}") from None
-    except BaseException:
-        _kill(process)
-        raise
     code = process.returncode
     return Finished(128 - code if code is not None and code < 0 else code, stdout, stderr)
 
@@ -105,14 +102,17 @@ async def _end(process) -> str:
     """End its input, upon which `watched` ends the program; then see whether it did, and say so."""
     try:
         async with asyncio.timeout(ENDING_SECONDS):
-            process.stdin.close()
-            while await process.stdout.read(CHUNK_BYTES):
-                pass
-            await process.wait()
-        return "it was ended"
+            process.stdin.write_eof()
+            await _together(_discard(process.stdout), _discard(process.stderr), process.wait())
     except (TimeoutError, OSError):
-        _kill(process)
-        return "the device was told to end it and did not say that it has"
+        pass
+    ended = process.returncode is not None
+    return "it was ended" if ended else "the device was told to end it and did not say that it has"
+
+
+async def _discard(reader) -> None:
+    while await reader.read(CHUNK_BYTES):
+        pass
 
 
 async def _kill_group(process: asyncio.subprocess.Process) -> None:
@@ -121,9 +121,3 @@ async def _kill_group(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):
         await asyncio.wait_for(process.communicate(), ENDING_SECONDS)
-
-
-def _kill(process) -> None:
-    """Of this host; over a wire, where there is a signal for it. One that has gone is not an error."""
-    with suppress(OSError):
-        process.kill()

@@ -26,8 +26,11 @@ CONNECT_SECONDS = 30.0
 KEEPALIVE_SECONDS = 5.0
 KEEPALIVES = 3
 """Unanswered; then the connection counts as broken."""
+PORT = 22
 START_SECONDS = 20.0
 """For a channel to open."""
+HOST_KEY_ALGORITHMS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
+                       "rsa-sha2-512", "rsa-sha2-256")
 T = TypeVar("T")
 
 
@@ -120,9 +123,10 @@ class _LoopThread:
             raise
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and those that looked up names."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
 
@@ -136,7 +140,15 @@ class _Trust:
     def __init__(self, board: Board, files: list[str]):
         self.board, self.files = board, files
         self.pinned = pinned_key(board)
-        self.known, self.seen = False, None
+        self.known, self.seen, self.algorithms = False, None, ()
+
+    def expect(self, host: str, port: int) -> None:
+        """Ask for a key of a kind that is known first: a host may have several. Source: ssh_config(5),
+        HostKeyAlgorithms."""
+        keys = self.match(host, "", port if port != PORT else None)[0]
+        kinds = {key.get_algorithm().replace("ssh-rsa", "rsa-sha2-512") for key in keys}
+        if kinds:
+            self.algorithms = sorted(HOST_KEY_ALGORITHMS, key=lambda kind: kind not in kinds)
 
     def match(self, host: str, address: str, port: int | None):
         """Trusted keys, certificate authorities and revoked keys of a host, as asyncssh asks for them."""
@@ -194,8 +206,8 @@ async def _connect(board: Board, connect_seconds: float, keepalive_seconds: floa
     """An authenticated connection."""
     import asyncssh
 
-    options = _stated(board, keepalive_seconds)
-    trust = _Trust(board, await _known_hosts(board, options))
+    stated = _stated(board, keepalive_seconds)
+    trust = await _trust(board, stated)
 
     class Client(asyncssh.SSHClient):
         """Trusts no further key, and keeps the one that was shown."""
@@ -206,7 +218,8 @@ async def _connect(board: Board, connect_seconds: float, keepalive_seconds: floa
 
     try:
         async with asyncio.timeout(connect_seconds):
-            return await asyncssh.connect(**options, known_hosts=trust.match, client_factory=Client)
+            return await asyncssh.connect(**stated, known_hosts=trust.match, client_factory=Client,
+                                          server_host_key_algs=trust.algorithms)
     except asyncssh.HostKeyNotVerifiable:
         raise trust.refusal() from None
     except (asyncssh.Error, OSError, ValueError) as error:
@@ -223,22 +236,22 @@ def _stated(board: Board, keepalive_seconds: float) -> dict:
             "keepalive_interval": keepalive_seconds, "keepalive_count_max": KEEPALIVES}
 
 
-async def _known_hosts(board: Board, options: dict) -> list[str]:
-    """Files of known hosts that are there. Raises BadConfig for a configuration or an identity unread.
+async def _trust(board: Board, stated: dict) -> _Trust:
+    """With the files of known hosts that are there. Raises BadConfig for an ssh_config or identity unread.
 
-    asyncssh would trust any host where ssh_config names no file; here that is none known.
+    asyncssh would trust any host where ssh_config names no such file; here none is known then.
     """
     import asyncssh
 
     try:
-        found = await asyncssh.SSHClientConnectionOptions.construct(config=(), **options)
+        found = await asyncssh.SSHClientConnectionOptions.construct(config=(), **stated)
     except (OSError, ValueError, asyncssh.Error) as error:
         raise BadConfig(f"board '{board.name}': its identity or ~/.ssh/config cannot be used: "
                         f"{excerpt(str(error).encode())}") from None
-    if found.known_hosts is None:
-        return []
-    files = list(found.known_hosts) or [Path.home() / ".ssh" / "known_hosts"]
-    return [str(file) for file in files if os.path.isfile(file) and os.access(file, os.R_OK)]
+    files = [] if found.known_hosts is None else found.known_hosts or [Path.home() / ".ssh" / "known_hosts"]
+    trust = _Trust(board, [str(file) for file in files if os.path.isfile(file) and os.access(file, os.R_OK)])
+    trust.expect(found.host_key_alias or found.host, found.port)
+    return trust
 
 
 def _unreachable(board: Board, error: Exception, connect_seconds: float) -> DeviceUnavailable:
@@ -251,8 +264,7 @@ def _unreachable(board: Board, error: Exception, connect_seconds: float) -> Devi
                              f"~/.ssh/authorized_keys (`ssh-copy-id`), name the private one (`identity` in "
                              f"boards.toml), and give one that has a passphrase to ssh-agent")
     if isinstance(error, asyncssh.KeyExchangeFailed):
-        return DeviceRefused(f"{name}: no way to talk to it: {_reason(error)}; has it a host key of the kind "
-                             f"that boards.toml or known_hosts names?")
+        return DeviceRefused(f"{name}: no encryption or kind of host key in common: {_reason(error)}")
     if isinstance(error, TimeoutError):
         return DeviceUnavailable(f"{name}: no answer within {connect_seconds:g} s; is it on, and the address "
                                  f"right?")
