@@ -24,6 +24,9 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     port:      of ssh, where it is not 22 or the one of ~/.ssh/config
     host_key:  ssh: the device's public key ("ssh-ed25519 AAAA..."); else ~/.ssh/known_hosts must have it
     identity:  ssh: the private key's file, where ~/.ssh does not say
+    python:    ssh: of the environment that has a runtime, where it is not python3
+    benchmark_model, aar: adb: of the user's, for LiteRT: its program, its library for Android; also
+               EDGE_BENCHMARK_MODEL, EDGE_LITERT_AAR
     baud:      serial
     meters:    names of `meters` that see this board's supply
     emulated:  counts instructions; has no time and no energy
@@ -36,6 +39,9 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     port: Port | None = None
     host_key: str = ""
     identity: str = ""
+    python: str = ""
+    benchmark_model: str = ""
+    aar: str = ""
     baud: Positive | None = None
     meters: tuple[str, ...] = ()
     emulated: bool = False
