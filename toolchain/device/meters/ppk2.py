@@ -75,9 +75,10 @@ class Ppk2:
         if not len(numbers) or times[0] > begin_s:
             raise InvalidMeasurement(f"{self._name}: its samples begin after the window; open it earlier")
         codes, ranges = words & samples.FULL_SCALE, words >> 14 & 7
-        samples.require_within_range(codes, ranges)
         amperes = self._calibration.amperes(codes.astype(np.float64), ranges, self._supply_mv / 1000)
-        mw = samples.spikes_smoothed(amperes, ranges) * self._supply_mv
+        amperes = samples.spikes_smoothed(amperes, ranges)
+        samples.require_within_range(amperes, codes)
+        mw = amperes * self._supply_mv
         series = Series.of(times, mw, times[samples.falling_edges(words)], dropped)
         return Window(self._facts_of(mw, ranges), begin_s, end_s, series.around(begin_s, end_s))
 
@@ -113,8 +114,8 @@ class Ppk2:
             more = self._line.read(max(deadline - time.monotonic(), 0))
             told += more
             if not more or len(told) > MOST_METADATA_BYTES:
-                raise DeviceTimeout(f"{self._name} told no calibration in {ANSWER_S:.0f} s; is it a PPK2, and "
-                                    f"the first of its two ports?")
+                raise DeviceTimeout(f"{self._name} told no calibration in {ANSWER_S:.0f} s; is it a PPK2, "
+                                    f"and the first of its two ports?")
         return told.decode("ascii", "replace")
 
     def _reaches(self, end_s: float) -> bool:

@@ -18,7 +18,7 @@ from toolchain.errors import BadReply, InvalidMeasurement
 RATE_HZ = 100_000
 RANGES = 5
 ADC_VOLTS = 1.8 / 163840
-FULL_SCALE = 0x3FFF
+FULL_SCALE, MOST_AMPERES = 0x3FFF, 1.0
 KEYS = ("R", "GS", "GI", "O", "S", "I", "UG")
 NOMINAL_OHM = (1031.64, 101.65, 10.15, 0.94, 0.043)
 """The app's own, where a kit tells none; a calibration more than twice or less than half of it is damaged."""
@@ -126,10 +126,11 @@ def falling_edges(words: np.ndarray) -> np.ndarray:
     return np.flatnonzero((level[1:] == 0) & (level[:-1] == 1)) + 1
 
 
-def require_within_range(codes: np.ndarray, ranges: np.ndarray) -> None:
-    """Raises InvalidMeasurement where the top range was not enough: no arithmetic tells by how much."""
-    if beyond := np.count_nonzero((ranges == RANGES - 1) & (codes == FULL_SCALE)):
-        raise InvalidMeasurement(f"the PPK2 saw more than its 1 A in {beyond:,} samples; use another meter")
+def require_within_range(amperes: np.ndarray, codes: np.ndarray) -> None:
+    """Raises InvalidMeasurement for more than the kit is made for, or its converter can tell."""
+    if beyond := np.count_nonzero((amperes > MOST_AMPERES) | (codes == FULL_SCALE)):
+        raise InvalidMeasurement(f"the PPK2 saw more than it can, {MOST_AMPERES:g} A, in {beyond:,} samples; "
+                                 f"use another meter")
 
 
 def spikes_smoothed(amperes: np.ndarray, ranges: np.ndarray) -> np.ndarray:

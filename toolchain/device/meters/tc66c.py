@@ -112,8 +112,8 @@ class Tc66c(Polled):
         while len(data) < ANSWER_BYTES and (left_s := deadline - time.monotonic()) > 0:
             data += self._line.read(left_s)
         if len(data) < ANSWER_BYTES:
-            raise DeviceTimeout(f"{self._name} sent {len(data)} of {ANSWER_BYTES} bytes within {ANSWER_S:.1f} "
-                                f"s; is it a TC66C, and is it switched on?")
+            raise DeviceTimeout(f"{self._name} sent {len(data)} of {ANSWER_BYTES} bytes in {ANSWER_S:.1f} s; "
+                                f"is it a TC66C, and is it switched on?")
         return decoded(data[:ANSWER_BYTES])
 
 
