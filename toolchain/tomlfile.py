@@ -69,8 +69,11 @@ def _unknown_key(raw: dict, kind: type, prefix: str = "") -> str | None:
             hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known keys: {known}"
             return f"unknown key '{prefix}{key}'; {hint}"
         if isinstance(value, dict) and (section := _struct_in(fields[key])):
-            if found := _unknown_key(value, section, f"{prefix}{key}."):
-                return found
+            named = value.items() if get_origin(fields[key]) is dict else [("", value)]
+            for name, entry in named:
+                where = f"{prefix}{key}.{name}." if name else f"{prefix}{key}."
+                if isinstance(entry, dict) and (found := _unknown_key(entry, section, where)):
+                    return found
     return None
 
 
