@@ -20,8 +20,10 @@ from toolchain.measurement import Energy
 MOST = 0.05
 """Relative uncertainty, k = 2, above which a measurement is invalid."""
 COVERAGE = 2
-MARGIN = 1.2
-"""More inferences than the budget asks for, since noise and phases differ from run to run."""
+MARGIN = 1.1
+"""More inferences than the budget asks for."""
+SCATTER = 1.4
+"""Noise and phases of another run may be so much worse."""
 SWING = 0.25
 """Before a run: by how much of what it adds to idle an inference's power is taken to vary."""
 SHRINKS = {"edges": 1.0, "noise": 0.5, "phase": 0.5}
@@ -157,7 +159,7 @@ def _stretch(facts: Facts, amount: Amount) -> float:
     left = (MOST / COVERAGE) ** 2 - squares[0.0]
     if left <= 0:
         return inf
-    slow, fast = squares[0.5], squares[1.0]
+    slow, fast = squares[0.5] * SCATTER**2, squares[1.0]
     return (slow + sqrt(slow**2 + 4 * fast * left)) / (2 * left)
 
 

@@ -23,7 +23,7 @@ STUDENT = (12.706, 4.303, 3.182, 2.776)
 LOCKED = 8
 """So many readings cannot all fall on one half of an inference by chance."""
 NEAR = 3
-"""Readings on each side of an edge that tell how far power steps there."""
+"""Intervals on each side of an edge that tell how far power steps there."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ def amount_of(window: Window, cycles: np.ndarray | None = None, edge_s: float = 
     curve, facts = covering_curve(window), window.facts
     mj = curve.at(window.end_s) - curve.at(window.begin_s)
     inside = powers_inside(window, curve)
-    span_mw = spread_of(inside)
-    wide_mw = span_mw if other_mw is None else spread_of(np.append(inside, other_mw))
+    low_mw, high_mw = range_of(inside)
+    span_mw = high_mw - low_mw
+    wide_mw = span_mw if other_mw is None else max(high_mw, other_mw) - min(low_mw, other_mw)
     parts = {"gain": abs(mj) * facts.gain_error * RECTANGULAR,
              "clock rate": abs(mj) * facts.clock_ppm * 1e-6 * RECTANGULAR,
              "offset": facts.offset_mw * window.seconds * RECTANGULAR,
@@ -77,18 +78,22 @@ def amount_of(window: Window, cycles: np.ndarray | None = None, edge_s: float = 
 
 
 def powers_inside(window: Window, curve: Curve) -> np.ndarray:
-    """(n,) mW of the readings of the window itself, of its one interval where there are none."""
-    times = curve.times_s[1:] if curve.ends_mw is None else curve.times_s
-    powers = curve.power_mw if curve.ends_mw is None else curve.ends_mw
-    inside = powers[(window.begin_s < times) & (times <= window.end_s)]
+    """(n,) mW of the readings of the window itself, of its one interval where there are none.
+
+    Without those that may be from before it, being as old as lag_s.
+    """
+    counts = window.facts.reads == "counter"
+    times, powers = (curve.times_s[1:], curve.power_mw) if counts else (curve.times_s, window.series.values)
+    inside = powers[(window.begin_s + window.facts.lag_s < times) & (times <= window.end_s)]
     return inside if len(inside) else curve.power_mw[[curve.interval(window.begin_s)]]
 
 
-def spread_of(powers_mw: np.ndarray) -> float:
-    """Between the lowest and the highest, but for one in two hundred on either side."""
-    low, high = np.quantile(powers_mw, (0.005, 0.995)) if len(powers_mw) > 200 else (
-        powers_mw.min(), powers_mw.max())
-    return float(high - low)
+def range_of(powers_mw: np.ndarray) -> tuple[float, float]:
+    """The lowest and the highest; of very many, without one in two hundred on either side."""
+    if len(powers_mw) <= 200:
+        return float(powers_mw.min()), float(powers_mw.max())
+    low, high = np.quantile(powers_mw, (0.005, 0.995))
+    return float(low), float(high)
 
 
 def _resolution_mj(window: Window) -> float:
@@ -131,14 +136,14 @@ def _edge_mj(window: Window, curve: Curve, time_s: float, edge_s: float, other_m
     f (1 - f) dt s mJ over the edge; between two instants, where it is not known, up to half of dt s.
     """
     i, facts = curve.interval(time_s), window.facts
-    powers = curve.power_mw if curve.ends_mw is None else curve.ends_mw
-    near = powers[max(i - NEAR, 0):i + NEAR + 1]
-    levels = near if other_mw is None else np.append(near, other_mw)
-    step_mw, high_mw = float(np.ptp(levels)), float(np.abs(levels).max())
     dt = curve.times_s[i + 1] - curve.times_s[i]
+    late = hypot(edge_s, facts.jitter_s, facts.lag_s)
+    first, last = np.searchsorted(curve.times_s, (time_s - late - NEAR * dt, time_s + late + NEAR * dt))
+    powers = curve.power_mw if curve.ends_mw is None else curve.ends_mw
+    levels = np.append(powers[first:last + 1], curve.power_mw[i] if other_mw is None else other_mw)
+    step_mw, high_mw = float(np.ptp(levels)), float(np.abs(levels).max())
     share = (time_s - curve.times_s[i]) / dt
     unknown = share * (1 - share) if facts.reads != "instant" else max(share, 1 - share) / 2
-    late = hypot(edge_s, facts.jitter_s, facts.lag_s)
     return hypot(unknown * dt * step_mw, late * high_mw) * RECTANGULAR
 
 

@@ -1,7 +1,8 @@
 """TI's INA219, INA226 and INA260 through Linux: /sys/class/hwmon/hwmonN, on the host or on the device.
 
 Files and units: Documentation/hwmon/ina2xx.rst (power1_input uW, in1_input mV, shunt_resistor uOhm,
-update_interval ms). The chip multiplies current and voltage; a result is as old as its averaging is long.
+update_interval ms). The chip multiplies current and voltage. A result is the mean of one interval, and stands
+for the next one: what it holds is up to two intervals old.
 """
 
 from collections.abc import Callable
@@ -63,7 +64,7 @@ def survey_hwmon(config: MeterConfig, place: Place, tier: Tier) -> Source:
     offset_ma = abs(config.offset_ma) or chip.offset_ma or chip.offset_uv / shunt.true_uohm * 1000
     outside = tier == "external meter"
     facts = Facts(kind="hwmon", tier=tier, rails=("supply" if outside else name,),
-                  reads="instant", lag_s=interval_s, rate_hz=min(1 / interval_s, MOST_HZ),
+                  reads="instant", lag_s=2 * interval_s, rate_hz=min(1 / interval_s, MOST_HZ),
                   resolution=chip.power_step_uv / shunt.set_uohm * 1000,
                   gain_error=config.gain_error or known, offset_mw=offset_ma * millivolts / 1000,
                   source=f"{name}: {chip.source}",

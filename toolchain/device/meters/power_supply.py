@@ -17,7 +17,8 @@ from toolchain.errors import BadReply, DeviceUnavailable, InvalidMeasurement
 
 FOLDER = "/sys/class/power_supply"
 RATE_HZ = 1.0
-LAG_S = 1.0
+LAG_S = 2.0
+"""A mean of one second that stands for the next one."""
 LEAST_MW, MOST_MW = 50, 40_000
 """What a running phone or laptop can take from its battery."""
 LEAST_MV, MOST_MV = 2_500, 26_000
