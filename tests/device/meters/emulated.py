@@ -130,9 +130,9 @@ def watched_outcome(rng, load: Load, replay: Replay, survey, *, watch_s: float =
     return Outcome.of(load, measure_energy(meter.window(begin, end), len(load.starts_s) - 1, idle))
 
 
-def hwmon(rng: np.random.Generator, perfect: bool, seconds: float = 40.0) -> Outcome:
+def hwmon(rng: np.random.Generator, perfect: bool, seconds: float = 60.0) -> Outcome:
     """An INA226 with 10 mOhm and 16 averages, another board's supply, read by the host."""
-    load = square_load(rng, seconds=seconds, inference_s=rng.uniform(0.003, 0.06))
+    load = square_load(rng, seconds=seconds, inference_s=rng.uniform(0.003, 0.04))
     interval, phase = 0.0352, rng.uniform(0, 1)
     gain, offset_mw = gain_of(rng, 0.012, perfect), 0 if perfect else rng.uniform(-5, 5)
 

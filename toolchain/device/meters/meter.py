@@ -8,7 +8,7 @@ name the files (`Watched.files`), are handed what the runner read (`take`), and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -140,7 +140,6 @@ class Reading:
     text: str
 
 
-@runtime_checkable
 class Watched(Protocol):
     """A meter that is files of the device: a Meter whose window() comes after take().
 
