@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 import re
 
+import numpy as np
+
 from toolchain.artifact import Manifest, Port
 from toolchain.profile import TargetProfile
 
@@ -18,7 +20,7 @@ ITEM_BYTES = {"int16": 2, "int32": 4}
 def program_flags(manifest: Manifest, profile: TargetProfile) -> list[str]:
     """-D for targets/firmware/: the names it gives, its ports, how codes become reals."""
     inputs, outputs = manifest.inputs.get("c", ()), manifest.outputs.get("c", ())
-    task, sent = _task(inputs, outputs)
+    task, sent = task_of(manifest)
     facts = {"TK_NAME": _quoted(task or manifest.name), "TK_VENDOR": _quoted(profile.name), "TK_DB": sent,
              "TK_PORTS": max(len(inputs), len(outputs), 1),
              "TK_INPUT_BYTES": f"{padded_bytes([port_bytes(port) for port in inputs])}u"}
@@ -29,11 +31,24 @@ def program_flags(manifest: Manifest, profile: TargetProfile) -> list[str]:
     return [f"-D{name}={value}" for name, value in facts.items()]
 
 
-def _task(inputs: Sequence[Port], outputs: Sequence[Port]) -> tuple[str, str]:
+def task_of(manifest: Manifest) -> tuple[str, str]:
     """Name and what is sent, by the sizes of an int8 network; ("", "DB_CODES") for none of MLPerf Tiny's."""
+    inputs, outputs = manifest.inputs.get("c", ()), manifest.outputs.get("c", ())
     if len(inputs) == len(outputs) == 1 and inputs[0].dtype == outputs[0].dtype == "int8" and inputs[0].scale:
         return TASKS.get((port_bytes(inputs[0]), port_bytes(outputs[0])), ("", "DB_CODES"))
     return "", "DB_CODES"
+
+
+def sent_bytes(manifest: Manifest, codes: np.ndarray) -> bytes:
+    """What the runner sends for a sample, given as codes of the network's only input: of pictures, pixels from
+    0 to 255; of sounds for the autoencoder, reals; else the codes themselves (db.h).
+    """
+    port, (_, sent) = manifest.inputs["c"][0], task_of(manifest)
+    if sent == "DB_PIXELS":
+        return (codes.astype(np.int16) + 128).astype(np.uint8).tobytes()
+    if sent == "DB_REALS":
+        return ((codes.astype(np.float64) - port.zero_point) * port.scale).astype("<f4").tobytes()
+    return np.ascontiguousarray(codes).tobytes()
 
 
 def port_bytes(port: Port) -> int:

@@ -74,6 +74,8 @@ class Dut:
     board restarts, BadReply where the answer is an error or not the one expected.
     """
 
+    most_hex_bytes = HEX_BYTES
+
     def __init__(self, line: Line, name: str):
         self._line, self._name, self._loaded = line, name, b""
         self._lines = Lines(line, name)
@@ -89,10 +91,8 @@ class Dut:
         self._loaded, heard = b"", ""
         for attempt in range(HELLOS):
             still_there()
-            if attempt:
-                self._line.write(bytes(RAW_BYTES))
             word = f"edge{secrets.token_hex(4)}"
-            self._write(f"%{word}")
+            self._hello(word, attempt)
             deadline, known = time.monotonic() + HELLO_S, False
             while (text := self._lines.next(deadline)) is not None:
                 heard = text or heard
@@ -102,6 +102,12 @@ class Dut:
             heard += self._lines.unread.decode("ascii", "replace")
             self._require_no_echo(word, heard)
         raise self._no_hello(heard)
+
+    def _hello(self, word: str, attempt: int) -> None:
+        """Behind the end of a command that was not ended."""
+        if attempt:
+            self._line.write(bytes(RAW_BYTES))
+        self._write(f"%{word}")
 
     def command(self, command: str, seconds: float = REPLY_S, raw: bytes = b"") -> list[str]:
         """Send a command without its '%', and raw bytes behind it; the answer's lines without "m-ready"."""
@@ -147,7 +153,7 @@ class Dut:
     def load(self, data: bytes) -> None:
         """The input as MLPerf Tiny's runner sends it for this task (db.h)."""
         self._announce("db load", data)
-        for piece, last in _pieces(data, HEX_BYTES):
+        for piece, last in _pieces(data, self.most_hex_bytes):
             self._fill(f"db {piece.hex()}", b"", last)
 
     def load_codes(self, inputs: Sequence[bytes]) -> None:
