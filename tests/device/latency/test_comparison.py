@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from toolchain.device.latency.comparison import Block, Process, Turn, compare, process_difference, turns
+from toolchain.device.latency.comparison import Process, Turn, compare, process_difference, turns
+from toolchain.device.runner.record import Block
 from toolchain.errors import InvalidMeasurement
 
 BLOCK_NS = 2e6
@@ -111,8 +112,9 @@ def test_what_the_device_said_is_invalid():
      "process 9 has 4 groups of 4 blocks; 5 are needed"),
     (lambda p: [*p[:9], Process([*p[9].blocks[:4], Block(0, 5, 100, 0), *p[9].blocks[5:]], True)],
      "process 9: a block of no time; make blocks longer (block_us)"),
-    (lambda p: [Process(sorted(p[0].blocks), False), *p[1:]], "process 0: blocks are not A B B A"),
-    (lambda p: [Process([block._replace(model=2) for block in p[0].blocks], False), *p[1:]],
+    (lambda p: [Process(sorted(p[0].blocks, key=lambda block: block.model), False), *p[1:]],
+     "process 0: blocks are not A B B A"),
+    (lambda p: [Process([Block(2, 1, 1, 1) for _ in p[0].blocks], False), *p[1:]],
      "process 0: blocks are not A B B A")])
 def test_half_a_record_is_no_comparison(damage, message):
     with pytest.raises(InvalidMeasurement) as error:

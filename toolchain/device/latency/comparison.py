@@ -18,6 +18,7 @@ import numpy as np
 
 from toolchain.device.latency.disturbance import disturbances
 from toolchain.device.latency.student import probability, quantile
+from toolchain.device.runner.record import Block
 from toolchain.errors import InvalidMeasurement
 from toolchain.measurement import Comparison
 
@@ -28,24 +29,12 @@ GROUP = 4
 """Blocks of one A B B A group."""
 
 
-class Block(NamedTuple):
-    """Inferences of one model back to back.
-
-    model: 0 or 1, the process's first or second
-    """
-
-    model: int
-    inferences: int
-    wall_ns: int
-    cpu_ns: int
-
-
 @dataclass(frozen=True)
 class Process:
-    """One process that timed both.
+    """One process that timed both, in mode "compare" of the runner.
 
     swapped:     its first model was B
-    involuntary: switches away from it that it did not ask for
+    involuntary: switches away from it that it did not ask for; 0 where the device does not count them
     """
 
     blocks: Sequence[Block]
@@ -82,7 +71,8 @@ def compare(processes: Sequence[Process], conditions: Sequence[str] = ()) -> Com
 
 def _in_order(process: Process) -> np.ndarray:
     """(blocks, 4) float: model (0 is A, 1 is B), inferences, wall and CPU ns; whole groups only."""
-    table = np.array(process.blocks[:len(process.blocks) // GROUP * GROUP], dtype=np.float64)
+    whole = process.blocks[:len(process.blocks) // GROUP * GROUP]
+    table = np.array([(b.model, b.inferences, b.wall_ns, b.cpu_ns) for b in whole], dtype=np.float64)
     if process.swapped:
         table[:, 0] = 1 - table[:, 0]
     return table
@@ -128,8 +118,8 @@ def _require_groups(number: int, blocks: Sequence[Block]) -> None:
     if groups < FEWEST_GROUPS:
         raise InvalidMeasurement(f"process {number} has {groups} groups of {GROUP} blocks; {FEWEST_GROUPS} "
                                  f"are needed")
-    if any(min(block[1:]) <= 0 for block in blocks):
+    if any(min(block.inferences, block.wall_ns, block.cpu_ns) <= 0 for block in blocks):
         raise InvalidMeasurement(f"process {number}: a block of no time; make blocks longer (block_us)")
-    models = np.array([block[0] for block in blocks[:groups * GROUP]]).reshape(-1, GROUP)
+    models = np.array([block.model for block in blocks[:groups * GROUP]]).reshape(-1, GROUP)
     if not (np.isin(models, (0, 1)).all() and (models.sum(axis=1) == GROUP // 2).all()):
         raise InvalidMeasurement(f"process {number}: blocks are not A B B A")
