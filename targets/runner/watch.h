@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { WATCH_PATHS = 16, WATCH_BYTES = 200 };
+enum { WATCH_PATHS = 16, WATCH_BYTES = 1000 };
 
 /* Paths as long as this program runs, NULL after the last. */
 void watch_open(const char *const paths[]);

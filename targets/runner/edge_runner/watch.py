@@ -25,7 +25,7 @@ def _value(path):
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            return encoded(os.read(file, 200).rstrip(b" \n"))
+            return encoded(os.read(file, 1000).rstrip(b" \n"))
         finally:
             os.close(file)
     except OSError as error:
