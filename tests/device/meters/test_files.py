@@ -19,7 +19,8 @@ from toolchain.device.meters.pmic import powers_mw, survey_pmic
 from toolchain.device.meters.polled import Polled
 from toolchain.device.meters.power_supply import survey_charge_counter, survey_power_supply
 from toolchain.device.meters.rapl import survey_rapl
-from toolchain.device.meters.watched import WatchedCounter, unwrapped
+from toolchain.device.meters.watched import WatchedCounter, readings_of, unwrapped
+from toolchain.device.runner.record import Watched
 from toolchain.device.transports.transport import Finished
 from toolchain.errors import (
     BadConfig,
@@ -222,6 +223,15 @@ def test_readings_that_failed_are_dropped_and_readings_apart_refused(tmp_path):
         meter.take({path: [Reading(0, "x" * 200)]})
 
 
+def test_a_runners_record_becomes_readings():
+    watched = [Watched(0, 1_500_000_000, "7"), Watched(1, 1_500_001_000, errno=13),
+               Watched(0, 2_000_000_000, "9")]
+    assert readings_of(watched, ["/a", "/b"]) == {"/a": [Reading(1.5, "7"), Reading(2.0, "9")],
+                                                  "/b": [Reading(1.500001, "")]}
+    with pytest.raises(BadReply, match="file 1 of 1"):
+        readings_of(watched, ["/a"])
+
+
 def test_idle_reads_twice_on_the_hosts_clock(tmp_path):
     folder = package(tmp_path)
 
@@ -360,7 +370,8 @@ def test_charge_times_voltage_and_its_step_and_age_as_they_show(tmp_path):
     meter.open()
     taken(meter, ["2000000", "2000000", "1999900", "1999900", "1999900", "1999700"], 6)
     window = meter.window(0.5, 4.5)
-    assert list(window.series.values) == pytest.approx([0, 0, 1440, 1440, 1440, 4320])
+    assert list(window.series.values) == pytest.approx([0, 1440, 4320])
+    assert list(window.series.times_s) == [0, 2, 5]
     assert window.facts.resolution == pytest.approx(1440) and window.facts.lag_s == 3.0
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from toolchain.device.clock import raw_clock_s
 from toolchain.device.meters.meter import Facts, Reading, Series, Window
 from toolchain.device.meters.place import Place
+from toolchain.device.runner.record import Watched
 from toolchain.errors import BadReply, InvalidMeasurement
 
 
@@ -86,7 +87,7 @@ class WatchedCounter:
 
     def _window(self, facts: Facts, series: Series, begin_s: float, end_s: float) -> Window:
         if self._counter.held:
-            facts = held_facts(facts, series)
+            facts, series = as_shown(facts, series)
         return Window(facts, begin_s, end_s, series.around(begin_s, end_s))
 
     def _read(self) -> tuple[float, list[str], float]:
@@ -97,8 +98,19 @@ class WatchedCounter:
         return (began + ended) / 2, texts, (ended - began) / 2
 
 
-def held_facts(facts: Facts, series: Series) -> Facts:
-    """With the step and the age of a counter's readings as they show: the smallest step, the longest rest.
+def readings_of(watched: Sequence[Watched], files: Sequence[str]) -> dict[str, list[Reading]]:
+    """What a record says of the files that were given to the runner's watch=, in their order."""
+    found: dict[str, list[Reading]] = {path: [] for path in files}
+    for one in watched:
+        if one.index >= len(files):
+            raise BadReply(f"the runner watched file {one.index} of {len(files)}")
+        found[files[one.index]].append(Reading(one.time_ns / 1e9, one.value or ""))
+    return found
+
+
+def as_shown(facts: Facts, series: Series) -> tuple[Facts, Series]:
+    """The step and the age of a counter's readings as they show: the smallest step, the longest rest; and of
+    the readings those that moved, with the first and the last.
 
     Raises InvalidMeasurement for a counter that moved less than twice, for then nobody knows its step.
     """
@@ -107,8 +119,10 @@ def held_facts(facts: Facts, series: Series) -> Facts:
     if len(moved) < 2:
         raise InvalidMeasurement(f"{facts.kind}: the counter moved {len(moved)} times in "
                                  f"{np.ptp(series.times_s) if len(steps) else 0:.0f} s; measure for longer")
-    ends = np.concatenate(([series.times_s[0]], series.times_s[moved + 1], [series.times_s[-1]]))
-    return replace(facts, resolution=float(steps[moved].min()), lag_s=float(np.diff(ends).max()))
+    kept = np.unique(np.concatenate(([0], moved + 1, [len(steps)])))
+    seen = replace(series, times_s=series.times_s[kept], values=series.values[kept])
+    lag_s = float(np.diff(seen.times_s).max())
+    return replace(facts, resolution=float(steps[moved].min()), lag_s=lag_s), seen
 
 
 def unwrapped(values: Sequence[float], wraps_mj: float | None) -> np.ndarray:
