@@ -47,7 +47,7 @@ class Watched(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Inferences in a row of one of two models, 0 or 1."""
+    """Inferences in a row of one of two models, 0 or 1; times are theirs, without what lies between."""
 
     model: int
     inferences: int
@@ -118,7 +118,8 @@ def parse(stdout: bytes, mode: str | None = None) -> Record:
         try:
             found.add(*line.split(" "))
         except (ValueError, TypeError) as error:
-            raise BadReply(f"line {number} of the runner's record, {line[:80]!r}: {error}") from None
+            why = error if isinstance(error, ValueError) else "too many or too few words"
+            raise BadReply(f"line {number} of the runner's record, {line[:80]!r}: {why}") from None
     record = found.record()
     _check_times(record)
     if missing := [key for key in NEEDS.get(mode or "", ()) if getattr(record, key) in (None, (), "")]:
