@@ -49,7 +49,7 @@ MACHINES = {"x86_64": "x86_64", "aarch64": "aarch64", "armv7l": "armv7-a"}
 
 
 def build_runner(isa: str, runtime: str, files: Mapping[str, bytes] | None = None, *,
-                 layers: bool = False) -> bytes:
+                 layers: bool = False, compiler: str = "") -> bytes:
     """The executable edge-runner; from the user's cache, where the same was built before.
 
     isa:     a key of PROCESSORS
@@ -57,17 +57,22 @@ def build_runner(isa: str, runtime: str, files: Mapping[str, bytes] | None = Non
              2.34; "c": one with the network linked in, static, for any Linux or Android
     files:   for "c": the artefact's
     layers:  for "c": told by layer in mode `profile`, which costs a call a layer in all others
+    compiler: instead of gcc, for a library of the user's: the Android NDK's clang
     Raises Unsupported, BadInput where the artefact has no C, DeviceUnavailable without a compiler.
     """
-    processor = _processor(isa, runtime)
+    compiler = compiler or compiler_for(isa, runtime)
     model = _model_files(files or {}) if runtime == "c" else {}
     sources = {**_sources(runtime), **model}
     options = _options(runtime, model_facts(model) if model else None, layers)
-    compiler = _compiler(isa, processor)
     key = _key(compiler, options, sources)
     place = kept(cache_folder() / "runners" / key,
                  lambda folder: _build(compiler, options, sources, sorted(model), folder))
     return (place / RUNNER).read_bytes()
+
+
+def compiler_for(isa: str, runtime: str) -> str:
+    """gcc for a processor. Raises Unsupported, DeviceUnavailable where it is not installed."""
+    return _compiler(isa, _processor(isa, runtime))
 
 
 def python_runner() -> bytes:

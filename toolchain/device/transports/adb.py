@@ -1,8 +1,8 @@
 """The `adb` transport: Android's own adb program, whose server talks to phones over USB or TCP.
 
 A connection that breaks ends `adb shell` with exit code 0 and half of the output (adb 29.0.6), and devices
-before Android 7 have no exit codes at all. So the device's own shell writes the exit code behind the output, on
-a line that begins with a word made up for this one call; without that line, the program did not end.
+before Android 7 have no exit codes at all. So the device's own shell writes the exit code behind the output,
+on a line that begins with a word made up for this one call; without that line, the program did not end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ from toolchain.errors import (
 )
 
 FOLDER = "/data/local/tmp/edge"
-GIVEN, SAID = "/data/local/tmp/edge-stdin", "/data/local/tmp/edge-stderr"
+GIVEN, SAID = f"{FOLDER}-stdin", f"{FOLDER}-stderr"
 """Files for a command's stdin and stderr, on devices whose shell protocol does not keep them apart."""
 ADB_SECONDS = 20.0
 """For adb itself to answer: its server, not a program on the device."""
@@ -50,16 +50,16 @@ LISTED = re.compile(r"(\S+)\s+(no permissions|[a-z]+)\b")
 
 UNSETTLED = ("missing", "offline", "authorizing", "connecting")
 STATES = {
-    "missing": (DeviceUnavailable, "adb does not list it; plug it in, switch on USB debugging in its developer "
-                                   "options, and compare `adb devices` with the board's `address`"),
+    "missing": (DeviceUnavailable, "adb does not list it; plug it in, switch on USB debugging in its "
+                                   "developer options, and compare `adb devices` with the board's `address`"),
     "offline": (DeviceUnavailable, "adb lists it as offline; plug it in again, or `adb reconnect offline`"),
     "unauthorized": (DeviceRefused, "it does not know this computer; unlock it and accept the key on its "
                                     "screen"),
     "no permissions": (DeviceRefused, "this user may not open its USB port; install udev's rules (package "
-                                      "android-sdk-platform-tools-common), join the group plugdev, and plug it "
-                                      "in again"),
+                                      "android-sdk-platform-tools-common), join the group plugdev, and "
+                                      "plug it in again"),
 }
-"""`adb devices`' word, or "missing" -> what it means; any other but "device" is a phone that runs no Android."""
+"""`adb devices`' word, or "missing" -> what it means; any but these and "device": no Android runs there."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Adb:
             raise self._silent() from None
 
     def _silent(self) -> DeviceUnavailable:
-        return DeviceUnavailable(f"{self.name}: adb did not answer in {ADB_SECONDS:g} s; its server hangs, or "
+        return DeviceUnavailable(f"{self.name}: adb did not answer in {ADB_SECONDS:g} s; its server hangs or "
                                  f"something else has its port: `adb kill-server`, then try again")
 
     def listed(self) -> dict[str, str]:
