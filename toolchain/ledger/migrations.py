@@ -22,7 +22,8 @@ RUNS_AND_LEASES = (
     "CREATE TABLE runs (id {key}, kind TEXT NOT NULL, started DOUBLE PRECISION NOT NULL, "
     "recorded DOUBLE PRECISION NOT NULL, device TEXT NOT NULL, target TEXT NOT NULL, artifact TEXT NOT NULL, "
     "digest TEXT NOT NULL, runtime TEXT NOT NULL, emulated BOOLEAN NOT NULL, valid BOOLEAN NOT NULL, "
-    "problems TEXT NOT NULL, tools BIGINT NOT NULL REFERENCES tools (id), record TEXT NOT NULL)",
+    "problems TEXT NOT NULL, tools BIGINT NOT NULL REFERENCES tools (id), record TEXT NOT NULL, "
+    "sha256 TEXT NOT NULL)",
     "CREATE INDEX runs_by_start ON runs (started)",
     "CREATE INDEX runs_by_device ON runs (device, started)",
     "CREATE INDEX runs_by_digest ON runs (digest)",

@@ -4,6 +4,7 @@ The record is stored as JSON, its long lists of raw samples apart, compact and e
 """
 
 from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 import functools
 import hashlib
@@ -24,6 +25,8 @@ Record = Measurement | Evaluation
 KINDS: dict[str, type] = {"measurement": Measurement, "evaluation": Evaluation}
 SAMPLES = tuple(field.name for field in msgspec.structs.fields(Measurement) if field.type == list[float])
 """Fields of a Measurement that hold raw samples."""
+SEALED = ("kind", "started", "device", "target", "artifact", "digest", "runtime", "emulated", "valid",
+          "problems", "record")
 TOOLS = ("ai-edge-litert", "asyncssh", "numpy", "onnxruntime", "pyserial", "torch")
 """Packages whose version a figure may depend on; those that are not installed are left out."""
 
@@ -50,6 +53,16 @@ def run_row(record: Record, subject: Subject, now: float) -> dict:
             "recorded": now, "device": record.device, "target": of.target, "artifact": of.artifact,
             "digest": of.artifact_digest, "runtime": record.runtime, "emulated": measured and record.emulated,
             "valid": not problems, "problems": "\n".join(problems), "record": _json(record)}
+
+
+def seal(row: Mapping[str, object], raw: Iterable[Mapping[str, object]]) -> str:
+    """sha256 over what a run's row says of it and over its rows in `samples`."""
+    said = [row[name] for name in SEALED]
+    return _sha256(json.dumps([*said, sorted((each["name"], _sha256(each["data"])) for each in raw)]))
+
+
+def _sha256(data: str | bytes) -> str:
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
 def _seconds(moment: str) -> float | None:
@@ -115,10 +128,10 @@ def unpacked(data: bytes, count: int) -> list[float]:
     """What `packed` made of so many values. Raises LedgerError for anything else."""
     inflate = zlib.decompressobj()
     try:
-        raw = inflate.decompress(data, 8 * count + 1)
-    except zlib.error:
+        raw = inflate.decompress(data, 8 * max(count, 0) + 1)
+    except (zlib.error, OverflowError):
         raw = b""
-    if len(raw) != 8 * count:
+    if len(raw) != 8 * count or not inflate.eof:
         raise LedgerError(f"raw samples in the ledger are damaged: {len(raw)} bytes instead of {8 * count}")
     values = array("d")
     values.frombytes(raw)
@@ -131,14 +144,20 @@ def _little_endian(values: array) -> array:
     return values
 
 
-def record_of(kind: str, text: str, raw: dict[str, list[float]]) -> Record:
-    """The record as it was. Raises LedgerError where the JSON is not one."""
+def record_of(row: Mapping[str, object], raw: Sequence[Mapping[str, object]]) -> Record:
+    """The record as it was, of its row in `runs` and those in `samples`.
+
+    Raises LedgerError where they are not what was written, or of an unknown kind.
+    """
+    if seal(row, raw) != row["sha256"]:
+        raise LedgerError("a run in the ledger is damaged: it is not the one that was written")
     try:
-        found = msgspec.json.decode(text, type=KINDS[kind])
+        found = msgspec.json.decode(row["record"], type=KINDS[row["kind"]])
     except (KeyError, msgspec.DecodeError) as error:
         raise LedgerError(f"a run in the ledger cannot be read: {error}; was it written by a newer edge?") \
             from None
-    return msgspec.structs.replace(found, **raw)
+    return msgspec.structs.replace(found, **{each["name"]: unpacked(each["data"], each["count"])
+                                             for each in raw})
 
 
 @functools.cache
@@ -154,8 +173,15 @@ def tool_versions() -> dict[str, str]:
     return found
 
 
+def tools_of(digest: str, text: str) -> dict[str, str]:
+    """The versions in a row of `tools`. Raises LedgerError where they are not what was written."""
+    if _sha256(text) != digest:
+        raise LedgerError("a run in the ledger is damaged: versions of its tools are not those written")
+    return json.loads(text)
+
+
 @functools.cache
 def tools_row() -> dict:
     """The row in `tools` of this process."""
     text = json.dumps(tool_versions(), sort_keys=True)
-    return {"digest": hashlib.sha256(text.encode()).hexdigest(), "versions": text}
+    return {"digest": _sha256(text), "versions": text}

@@ -69,10 +69,11 @@ TOOLS = select(tools.c.id).where(tools.c.digest == bindparam("of"))
 def add(connection: Connection, record: Record, subject: Subject, now: float, claimed: Claim | None = None,
         part: int | None = None) -> int:
     """A record and all that hangs on it; its id. Raises InvalidMeasurement."""
-    row = records.run_row(record, subject, now) | {"tools": _tools(connection)}
+    row, raw = records.run_row(record, subject, now), records.sample_rows(record)
+    row |= {"tools": _tools(connection), "sha256": records.seal(row, raw)}
     if claimed:
         row |= {"job": claimed.job, "attempt": claimed.attempt, "part": part}
-    raw, held_under = records.sample_rows(record), records.condition_rows(record)
+    held_under = records.condition_rows(record)
     run = connection.execute(ADD, row).scalar_one()
     for add_rows, rows in ((ADD_SAMPLES, raw), (ADD_CONDITIONS, held_under)):
         if rows:
@@ -102,14 +103,13 @@ def listed(connection: Connection, wanted: Filter) -> list[Run]:
 
 def whole(connection: Connection, run: int) -> WholeRun:
     """All of one run. Raises BadInput where there is none of that number."""
-    asked = select(*LISTED, runs.c.record, tools.c.versions).select_from(
-        JOINED.join(tools, runs.c.tools == tools.c.id)).where(runs.c.id == run)
+    asked = select(*LISTED, runs.c.record, runs.c.sha256, tools.c.digest.label("tools"), tools.c.versions)
+    asked = asked.select_from(JOINED.join(tools, runs.c.tools == tools.c.id)).where(runs.c.id == run)
     if (row := connection.execute(asked).first()) is None:
         raise BadInput(f"no run {run} in the ledger; `edge runs list` has those that there are")
-    found = connection.execute(select(samples).where(samples.c.run == run)).all()
-    raw = {each.name: records.unpacked(each.data, each.count) for each in found}
-    return WholeRun(**_listing(row), record=records.record_of(row.kind, row.record, raw),
-                    tools=msgspec.json.decode(row.versions))
+    raw = connection.execute(select(samples).where(samples.c.run == run)).mappings().all()
+    record = records.record_of(row._mapping, raw)
+    return WholeRun(**_listing(row), record=record, tools=records.tools_of(row.tools, row.versions))
 
 
 def _listing(row: Row) -> dict:

@@ -68,11 +68,11 @@ runs = Table(
     "runs", METADATA, _number("id", primary_key=True), _text("kind"), _number("started", Double),
     _number("recorded", Double), _text("device"), _text("target"), _text("artifact"), _text("digest"),
     _text("runtime"), _number("emulated", Boolean), _number("valid", Boolean), _text("problems"),
-    _of("tools", "tools"), _text("record"), _of("job", "jobs", nullable=True),
+    _of("tools", "tools"), _text("record"), _text("sha256"), _of("job", "jobs", nullable=True),
     _number("attempt", nullable=True), _number("part", nullable=True))
 """One measurement or evaluation each.
 
-record:   its JSON, without the raw samples
+record:   its JSON, without the raw samples;  sha256: of that, the columns and the raw samples
 problems: one a line
 part:     which of the records of its job's attempt
 """
