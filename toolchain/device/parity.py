@@ -83,7 +83,8 @@ def _summary(pairs) -> Parity:
     """Of all outputs together."""
     off = np.concatenate([np.abs(ours - reference).ravel() for _, ours, reference in pairs])
     allowed = 0 if pairs[0][0].scale is not None else FLOAT_CODES
-    return Parity(checked=off.size, mismatched=int((~(off <= allowed)).sum()), worst=float(off.max()))
+    return Parity(checked=off.size, mismatched=int((~(off <= allowed)).sum()),
+                  worst=float(off[np.isfinite(off)].max(initial=0)))
 
 
 def _beyond(port: Port, ours: np.ndarray, reference: np.ndarray, allowed: Tolerance) -> Iterator[str]:

@@ -73,8 +73,8 @@ def test_garbage_names_its_file(tmp_path):
     files = {**PI5, "sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq": "fast"}
     with pytest.raises(BadReply) as error:
         look(Device(), "raspberry-pi", plant(tmp_path, files))
-    assert str(error.value) == ("/sys/devices/system/cpu/cpufreq/policy*/scaling_cur_freq: 'fast' is not of the "
-                                "form -?[0-9]{1,18}")
+    assert str(error.value) == ("/sys/devices/system/cpu/cpufreq/policy*/scaling_cur_freq: 'fast' is not of "
+                                "the form -?[0-9]{1,18}")
 
 
 def test_this_host():
