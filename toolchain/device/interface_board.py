@@ -1,7 +1,7 @@
 """A device behind MLPerf Tiny's interface board, as it is in energy mode, where its USB would feed it.
 
-The board passes "dut COMMAND%" on at 9600 baud, answers "m-dut-passthrough(COMMAND)" and "m-ready" itself, and
-then what the device says, each line behind "[dut]: ".
+The board passes "dut COMMAND%" on at 9600 baud, answers "m-dut-passthrough(COMMAND)" and "m-ready" itself,
+and then what the device says, each line behind "[dut]: ".
 """
 
 from toolchain.device.lines import Line, Lines

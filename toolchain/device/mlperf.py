@@ -40,8 +40,9 @@ def task_of(manifest: Manifest) -> tuple[str, str]:
 
 
 def sent_bytes(manifest: Manifest, codes: np.ndarray) -> bytes:
-    """What the runner sends for a sample, given as codes of the network's only input: of pictures, pixels from
-    0 to 255; of sounds for the autoencoder, reals; else the codes themselves (db.h).
+    """What the runner sends for a sample, given as codes of the network's only input (db.h).
+
+    Of pictures, pixels from 0 to 255; of sounds for the autoencoder, reals; else the codes themselves.
     """
     port, (_, sent) = manifest.inputs["c"][0], task_of(manifest)
     if sent == "DB_PIXELS":

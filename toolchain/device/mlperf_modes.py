@@ -2,7 +2,7 @@
 
 As MLCommons' runner (benchmark/runner) has them: throughput is the median over five windows of ten seconds
 or more, each of one input, N / (second lap - first lap); accuracy compares results of single inferences with
-labels; energy is what a meter sees between two pulses of the device's pin, over N, the median of five windows.
+labels; energy is what a meter sees between two pulses of the device's pin, over N, the median of five such.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,10 +52,11 @@ class Performance:
     @property
     def label(self) -> str:
         """What is said beside the figures."""
+        count = len(self.windows)
         if self.emulated:
-            return f"emulated: {len(self.windows)} windows of {self.windows[0].inferences:,} inferences, no time"
+            return f"emulated: {count} windows of {self.windows[0].inferences:,} inferences; no time"
         shortest_s = min(window.microseconds for window in self.windows) / 1e6
-        return f"median of {len(self.windows)} windows of {shortest_s:.1f} s and more"
+        return f"median of {count} windows of {shortest_s:.1f} s and more"
 
 
 def run_performance(dut: Dut, inputs: Sequence[bytes], *,
@@ -73,8 +74,8 @@ def run_performance(dut: Dut, inputs: Sequence[bytes], *,
             return Performance(tuple(windows), bool(emulated_inferences))
         inferences = _enough(shortest)
     raise InvalidMeasurement(f"a window of {shortest.inferences:,} inferences lasts "
-                             f"{_microseconds(shortest) / 1e6:.1f} s, less than {WINDOW_S:.0f} s, and than those "
-                             f"before: the board's clock or speed changes")
+                             f"{_microseconds(shortest) / 1e6:.1f} s, not {WINDOW_S:.0f} s as windows before "
+                             f"let expect: the board's clock or speed changes")
 
 
 def run_accuracy(dut: Dut, inputs: Iterable[bytes]) -> np.ndarray:

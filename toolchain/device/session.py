@@ -18,6 +18,18 @@ PATIENCE = 20
 """An inference that takes so many times the longest before it hangs."""
 
 
+def persistently(ask: Callable[[], Result], start_over: Callable[[], None]) -> Result:
+    """ask(), and where the line or a reset spoilt it, start_over() and ask() again, TRIES times in all."""
+    for attempt in range(TRIES):
+        try:
+            if attempt:
+                start_over()
+            return ask()
+        except (BadReply, DeviceLost, DeviceTimeout) as error:
+            failure = error
+    raise failure
+
+
 class FirmwareSession:
     """An artefact running on a board; inputs and outputs are codes in the Graph's layout.
 
@@ -27,6 +39,8 @@ class FirmwareSession:
     tries_again: how often that was
     Raises InvalidMeasurement where the board runs another model.
     """
+
+    at_once = 32
 
     def __init__(self, artifact: Artifact, dut: Dut, name: str, runtime: str):
         self._artifact, self._dut, self._name, self.runtime = artifact, dut, name, runtime
@@ -57,14 +71,7 @@ class FirmwareSession:
 
     def persist(self, ask: Callable[[], Result]) -> Result:
         """ask(), again where the line or a reset spoilt it; the model must still be the same then."""
-        for attempt in range(TRIES):
-            try:
-                if attempt:
-                    self._start_over()
-                return ask()
-            except (BadReply, DeviceLost, DeviceTimeout) as error:
-                failure = error
-        raise failure
+        return persistently(ask, self._start_over)
 
     def _start_over(self) -> None:
         self._dut.greet()
@@ -89,7 +96,10 @@ class FirmwareSession:
         return inference
 
     def _own_model(self) -> Model:
+        """Asked twice: of a digest or a clock that a disturbed line changed, nothing else would tell."""
         model, expected = self._dut.model(), self._artifact.manifest.graph_digest
+        if self._dut.model() != model:
+            raise BadReply(f"{self._name} tells of two different models in a row; is its line disturbed?")
         if expected not in ("", model.digest):
             found = printable(model.digest[:12])
             raise InvalidMeasurement(f"{self._name} runs the model {found}, the artefact is {expected[:12]}; "
