@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 import signal
 import subprocess
@@ -45,12 +44,13 @@ def test_an_unsafe_argument_is_refused(device, word):
         device.start(["echo", word], seconds=1)
 
 
+@pytest.mark.parametrize("without", [(), ("setsid",)], ids=["setsid", "no setsid"])
 @pytest.mark.parametrize("kind", SMALL)
-def test_a_program_that_hangs_is_ended_with_what_it_started(device, kind, tmp_path, monkeypatch):
-    words = f"sleep {4000 + list(SMALL).index(kind)}"
+def test_a_program_that_hangs_is_ended_with_what_it_started(device, kind, without, tmp_path, monkeypatch):
+    words = f"sleep {4000 + list(SMALL).index(kind) + 100 * len(without)}"
     program = f"#!/bin/sh\n{words} &\n{words}\n".encode()
     path = device.push({"p": program}, executable=["p"])["p"]
-    monkeypatch.setenv("PATH", str(tools_of(tmp_path / "bin", kind)))
+    monkeypatch.setenv("PATH", str(tools_of(tmp_path / "bin", kind, without)))
     with pytest.raises(DeviceTimeout, match="here: still running after 0.4 s; it was ended"):
         device.start([path], seconds=0.4)
     assert gone(words)
@@ -129,4 +129,15 @@ def test_the_folder_is_in_the_cache(tmp_path, monkeypatch):
     with open_local() as device:
         assert device.folder == f"{tmp_path}/cache/local"
         device.remove()
-    assert os.listdir(tmp_path / "cache") == []
+    assert not (tmp_path / "cache/local").exists()
+
+
+def test_two_processes_that_push_the_same_at_once(tmp_path):
+    code = (f"from pathlib import Path\n"
+            f"from toolchain.device.transports.local import open_local\n"
+            f"with open_local(Path({str(tmp_path / 'edge')!r})) as device:\n"
+            f"    for i in range(4):\n"
+            f"        device.push({{'a': bytes([i]) * 5_000_000}})\n")
+    children = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(2)]
+    assert [(child.communicate(timeout=60)[1], child.returncode) for child in children] == [(b"", 0)] * 2
+    assert len(list((tmp_path / "edge/files").iterdir())) == 4

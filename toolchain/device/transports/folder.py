@@ -38,7 +38,9 @@ OPEN = (
     '[ -O "$f" ] || no foreign; marked || [ -z "$(ls -A "$f")" ] || no unmarked; chmod 700 "$f"; '
     'marked || echo "Of edge-toolchain; edge clean removes it." >"$m" || no full; '
     'for d in files incoming runs; do [ -L "$f/$d" ] && no link; mkdir -p "$f/$d" || no full; done; no ours')
-REMOVE = f'{OWN} [ -O "$f" ] || no foreign; marked || no unmarked; rm -rf "$f"; no ours'
+# A folder that something is mounted on stays, empty.
+REMOVE = (f'{OWN} [ -O "$f" ] || no foreign; marked || no unmarked; '
+          'rm -rf "$f" || [ -z "$(ls -A "$f")" ] || no kept; no ours')
 # Regular files among the arguments: bytes, sha256 or "-" where nothing there computes it, path.
 STATE = (
     'h() { echo -; }; if command -v sha256sum >/dev/null 2>&1; then h() { sha256sum; }; '
@@ -56,6 +58,7 @@ REFUSED = {
     "foreign": "belongs to another user; take it away",
     "unmarked": f"is not ours: it holds files and no {MARKER}; move it elsewhere",
     "full": "cannot be written to",
+    "kept": "cannot be removed",
 }
 
 

@@ -15,13 +15,13 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # one when the time is over, one when standard input ends, as it does when the connection breaks. Each watcher
 # is a group of its own, too, so that its `sleep` or `cat` goes with it. setsid makes no further process here,
 # for what stands in the background of a shell that has no terminal does not lead a group. Where there is no
-# setsid, the program is ended without its children.
+# setsid, they end the group of this shell, if it leads one, as sshd sees to; else the program alone.
 WATCHED = (
     'exec 3<&0; s=$1; shift; g=; command -v setsid >/dev/null 2>&1 && g=setsid; '
-    'end="kill -s KILL -- -\\$1 2>/dev/null || kill -s KILL \\$1"; '
+    'end="kill -s KILL -- -\\$1 2>/dev/null || kill -s KILL -- -\\$2 2>/dev/null || kill -s KILL \\$1"; '
     '$g "$@" </dev/null 3<&- & p=$!; '
-    '$g sh -c "sleep $s; $end" edge $p </dev/null >/dev/null 2>&1 3<&- & t=$!; '
-    '$g sh -c "cat; $end" edge $p <&3 >/dev/null 2>&1 3<&- & c=$!; '
+    '$g sh -c "sleep $s; $end" edge $p $$ </dev/null >/dev/null 2>&1 3<&- & t=$!; '
+    '$g sh -c "cat; $end" edge $p $$ <&3 >/dev/null 2>&1 3<&- & c=$!; '
     'wait $p; code=$?; '
     'for w in $t $c; do set -- $w; eval "$end" >/dev/null 2>&1; done; exit $code')
 
