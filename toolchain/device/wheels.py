@@ -1,4 +1,4 @@
-"""Python wheels for other machines than this one: fetched once, checked, read as zip files; never installed."""
+"""Python wheels for other machines than this one: fetched once, checked, read as zip files."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -29,10 +29,11 @@ def _download(requirements: Path, architecture: str, folder: Path) -> None:
     """pip checks every file's sha256 by the requirements."""
     platforms = [f"--platform=manylinux_{glibc}_{architecture}" for glibc in GLIBC[architecture]]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes",
-               "--only-binary=:all:", *platforms, "--python-version=3.11", "--implementation=cp", "--abi=cp311",
-               f"--requirement={requirements}", f"--dest={folder}"]
+               "--only-binary=:all:", *platforms, "--python-version=3.11", "--implementation=cp",
+               "--abi=cp311", f"--requirement={requirements}", f"--dest={folder}"]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise DeviceUnavailable(f"{requirements.name}: pip did not end in {SECONDS} s") from None
     if done.returncode:
