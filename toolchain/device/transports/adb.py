@@ -43,12 +43,13 @@ GIVEN, SAID = f"{FOLDER}-stdin", f"{FOLDER}-stderr"
 ADB_SECONDS = 20.0
 """For adb itself to answer: its server, not a program on the device."""
 SETTLE_SECONDS = 5.0
-"""For a device that was just connected to say whether it takes us."""
+"""For a device to let this computer in."""
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}|\[[0-9A-Fa-f:]+(%[A-Za-z0-9]+)?\]:\d{1,5}")
 OVER_TCP = re.compile(r"(\[[^\]]+\]|[A-Za-z0-9.-]+):\d{1,5}")
 LISTED = re.compile(r"(\S+)\s+(no permissions|[a-z]+)\b")
 
-UNSETTLED = ("missing", "offline", "authorizing", "connecting")
+UNSETTLED = ("offline", "unauthorized", "authorizing", "connecting")
+"""States that a device passes through while it exchanges keys with adb, and its owner is asked."""
 STATES = {
     "missing": (DeviceUnavailable, "adb does not list it; plug it in, switch on USB debugging in its "
                                    "developer options, and compare `adb devices` with the board's `address`"),
@@ -115,26 +116,22 @@ class Adb:
             raise DeviceUnavailable(f"{name}: there is no adb; install it (apt-get install adb, or Android's "
                                     f"platform-tools) and have it on PATH")
         self.program = program
-        self._start_server()
+        if (done := self.ask("start-server")).code:
+            raise DeviceUnavailable(f"{name}: adb's server does not start: {excerpt(done.stderr)}")
 
-    def _start_server(self) -> None:
-        """By itself, so that the server inherits no pipe that is waited for."""
-        with tempfile.TemporaryFile() as said:
+    def ask(self, *words: str) -> Finished:
+        """A call that no program on a device answers. Raises DeviceUnavailable.
+
+        It writes to files, for a server that it starts keeps what it inherits open.
+        """
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             try:
-                done = subprocess.run([self.program, "start-server"], stdin=subprocess.DEVNULL, stdout=said,
-                                      stderr=said, timeout=ADB_SECONDS)
+                done = subprocess.run([self.program, *words], stdin=subprocess.DEVNULL, stdout=stdout,
+                                      stderr=stderr, timeout=ADB_SECONDS)
             except subprocess.TimeoutExpired:
                 raise self._silent() from None
-            said.seek(0)
-            if done.returncode:
-                raise DeviceUnavailable(f"{self.name}: adb's server does not start: {excerpt(said.read())}")
-
-    def ask(self, *words: str, seconds: float = ADB_SECONDS) -> Finished:
-        """A call that no program on a device answers. Raises DeviceUnavailable."""
-        try:
-            return run_here(self.name, [self.program, *words], seconds=seconds)
-        except DeviceTimeout:
-            raise self._silent() from None
+            stdout.seek(0), stderr.seek(0)
+            return Finished(done.returncode, stdout.read(REPLY_BYTES), stderr.read(REPLY_BYTES))
 
     def _silent(self) -> DeviceUnavailable:
         return DeviceUnavailable(f"{self.name}: adb did not answer in {ADB_SECONDS:g} s; its server hangs or "
@@ -171,7 +168,7 @@ class Adb:
 
     def require(self, serial: str) -> None:
         """Wait for the device to let us in. Raises DeviceUnavailable, DeviceRefused."""
-        deadline = time.monotonic() + (SETTLE_SECONDS if OVER_TCP.fullmatch(serial) else 0)
+        deadline = time.monotonic() + SETTLE_SECONDS
         while (state := self.state(serial)) in UNSETTLED and time.monotonic() < deadline:
             time.sleep(0.1)
         if state != "device":
