@@ -1,6 +1,7 @@
 """A board whose energy is known: it waits, runs inferences of two powers each, and waits again."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,11 +36,14 @@ class Load:
 
     def total(self, time_s) -> np.ndarray:
         """mJ from the first edge to then."""
-        knots = np.concatenate(([0.0], np.cumsum(self.powers_mw[1:-1] * np.diff(self.edges_s))))
         time_s = np.asarray(time_s, np.float64)
         before = np.minimum(time_s - self.edges_s[0], 0) * self.powers_mw[0]
         after = np.maximum(time_s - self.edges_s[-1], 0) * self.powers_mw[-1]
-        return np.interp(time_s, self.edges_s, knots) + before + after
+        return np.interp(time_s, self.edges_s, self._knots_mj) + before + after
+
+    @cached_property
+    def _knots_mj(self) -> np.ndarray:
+        return np.concatenate(([0.0], np.cumsum(self.powers_mw[1:-1] * np.diff(self.edges_s))))
 
     def mean(self, time_s, span_s: float) -> np.ndarray:
         """Over the span that ends then."""

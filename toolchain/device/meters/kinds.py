@@ -73,8 +73,8 @@ def _rapl(config: MeterConfig, place: Place) -> Watched:
 
 
 METER: Mapping[str, Callable[[MeterConfig, Place], Meter | Watched]] = {
-    "joulescope": _joulescope, "lpm01a": _lpm01a, "ppk2": _ppk2, "tc66c": _tc66c, "hwmon": _hwmon,
-    "pmic": _pmic, "odpm": _odpm, "rapl": _rapl, "power_supply": _power_supply,
+    "joulescope": _joulescope, "lpm01a": _lpm01a, "ppk2": _ppk2, "ppk2-ampere": _ppk2, "tc66c": _tc66c,
+    "hwmon": _hwmon, "pmic": _pmic, "odpm": _odpm, "rapl": _rapl, "power_supply": _power_supply,
     "charge_counter": _charge_counter}
 """Kind -> a meter that is not open yet. The last six are of the device: their Place is at its end."""
 
