@@ -88,6 +88,11 @@ $(READY_NNCF):
 	.venv-nncf/bin/pip install --quiet --requirement requirements/peers-nncf.txt
 	@rm -f .venv-nncf/ready-* && touch $@
 
+.PHONY: setup-devices
+setup-devices: setup  ## the emulated Raspberry Pi and Android phone, of Debian's packages; 400 MB in ~/.cache/edge
+	scripts/setup_system.sh $(PYTHON)
+	$(BIN)/python -m toolchain.device.machines
+
 PHOTOS := calibration_data/photos/manifest.toml
 .PHONY: data
 data: $(PHOTOS)  ## the sample sets that are not committed
@@ -103,7 +108,7 @@ check: setup  ## lint and the layer test, seconds
 test: setup data  ## everything that needs neither QEMU nor patience
 	$(PYTEST) -m "not emulated and not slow"
 
-test-slow: setup setup-tflite-runtime setup-tensorflow data  ## firmware on QEMU, other runtimes, whole networks
+test-slow: setup setup-tflite-runtime setup-tensorflow setup-devices data  ## firmware on QEMU, other runtimes, whole networks
 	$(PYTEST) -m "emulated or slow"
 
 demo: setup data  ## the main job: two networks, every target, one table

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install the system packages that are missing: two C compilers for the host, one for Cortex-M and one for RISC-V
-# with their C libraries, a checker of C, QEMU for both, and Python's venv. Debian and Ubuntu, as root or with sudo;
-# elsewhere it prints what is missing.
+# Install the system packages that are missing: two C compilers for the host, those for Cortex-M, RISC-V, 64- and 32-bit
+# Arm Linux with their C libraries, a checker of C, QEMU, what makes the emulated devices, adb, and Python's venv.
+# Debian and Ubuntu, as root or with sudo; elsewhere it prints what is missing.
 # usage: setup_system.sh [PYTHON]
 set -eu
 python="${1:-python3}"
@@ -17,6 +17,13 @@ compiles riscv64-unknown-elf-gcc --specs=picolibc.specs ||
     missing="$missing gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
 command -v qemu-system-arm >/dev/null || missing="$missing qemu-system-arm"
 command -v qemu-system-riscv32 >/dev/null || missing="$missing qemu-system-misc"
+compiles aarch64-linux-gnu-gcc || missing="$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+compiles arm-linux-gnueabihf-gcc || missing="$missing gcc-arm-linux-gnueabihf libc6-dev-armhf-cross"
+command -v qemu-img >/dev/null || missing="$missing qemu-utils"
+[ -x /usr/sbin/debugfs ] || [ -x /sbin/debugfs ] || missing="$missing e2fsprogs"
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
+command -v ssh-keygen >/dev/null || missing="$missing openssh-client"
+command -v adb >/dev/null || missing="$missing adb"
 command -v clang >/dev/null || missing="$missing clang"
 command -v cppcheck >/dev/null || missing="$missing cppcheck"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"

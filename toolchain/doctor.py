@@ -16,7 +16,19 @@ SYSTEM = {
                                 "builds firmware for RISC-V targets"),
     "qemu-system-arm": ("qemu-system-arm", "runs Cortex-M firmware without a board"),
     "qemu-system-riscv32": ("qemu-system-misc", "runs RISC-V firmware without a board"),
+    "qemu-system-aarch64": ("qemu-system-arm", "runs pi-virt and android-virt, the emulated devices"),
+    "qemu-img": ("qemu-utils", "keeps the state from which the emulated devices start"),
+    "mke2fs": ("e2fsprogs", "makes the emulated devices' disk"),
+    "debugfs": ("e2fsprogs", "makes the emulated devices' disk"),
+    "ssh-keygen": ("openssh-client", "makes the emulated devices' keys"),
+    "aarch64-linux-gnu-gcc": ("gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+                              "builds the runner for 64-bit Arm Linux and Android"),
+    "arm-linux-gnueabihf-gcc": ("gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
+                                "builds the runner for 32-bit Arm Linux and Android"),
+    "adb": ("adb", "reaches Android devices"),
 }
+ADMINISTRATORS = "/usr/sbin:/sbin"
+"""Not on a plain user's PATH."""
 PACKAGES = {
     "ai-edge-litert": (True, "runs .tflite files"),
     "onnxruntime": (True, "runs .onnx files and calibrates"),
@@ -37,7 +49,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 def findings() -> list[Finding]:
     """Everything that the toolchain can use, present or not."""
-    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _counting(), _tensorflow()]
+    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _counting(), _tensorflow(),
+            _machines()]
 
 
 def _counting() -> Finding:
@@ -56,9 +69,18 @@ def _tensorflow() -> Finding:
     return Finding("tensorflow", found, False, str(PYTHON) if found else f"reads Keras models; {INSTALL}")
 
 
+def _machines() -> Finding:
+    """The image that the emulated devices start from."""
+    from toolchain.device.machines.image import find_image
+
+    found = find_image()
+    remedy = "pi-virt and android-virt start from it; made at their first start, or by: make setup-devices"
+    return Finding("emulated devices", found is not None, False, str(found.folder) if found else remedy)
+
+
 def _tool(name: str) -> Finding:
     packages, purpose = SYSTEM[name]
-    path = shutil.which(name)
+    path = shutil.which(name) or shutil.which(name, path=ADMINISTRATORS)
     remedy = f"{purpose}; get it with: apt-get install {packages}"
     return Finding(name, path is not None, False, path or remedy)
 

@@ -1,12 +1,12 @@
 """QEMU for arm64: its command line, its start, and its state on a disk, from which the next start goes on.
 
 QEMU's -icount gives every instruction the same virtual time, so the guest's clock and its PMU count
-instructions: perf_event's "instructions" of a process, in user space, are the same number on every run and at
-any load of the host (a loop of 200,000,000 reads 200,000,136, timer interrupts in it or not). Without -icount
-the emulated PMU has no such event, and nothing is faster. `sleep=on` lets an idle guest wait in real time; with
-`sleep=off` its clock jumps to the next timer, hours pass in seconds, limits of TCP and sshd expire, and a host's
-processor is never idle. The counter is of the whole machine, hence one processor (-smp 1), whose
-time threads share. Neither instructions nor virtual time are cycles: never call them time.
+instructions: perf_event's "instructions" of a process, in user space, are the same number on every run and
+at any load of the host (a loop of 200,000,000 reads 200,000,136, timer interrupts in it or not). Without
+-icount the emulated PMU has no such event, and nothing is faster. `sleep=on` lets an idle guest wait in real
+time; with `sleep=off` its clock jumps to the next timer, hours pass in seconds, limits of TCP and sshd
+expire, and a host's processor is never idle. The counter is of the whole machine, hence one processor (-smp
+1), whose time threads share. Neither instructions nor virtual time are cycles: never call them time.
 """
 
 from collections.abc import Iterator
