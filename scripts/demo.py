@@ -102,11 +102,12 @@ def figures(job: Job, artifact: Artifact, profile: TargetProfile, fmt: str, test
         measurement, quality = MEASURED[key]
         return replace(measurement, target=profile.name), quality
     say(f"measuring {job.name} for {profile.name}, {fmt}")
-    measurement = deploy.bench(artifact, None, fmt, seconds=0.5)
+    outcome, = deploy.bench(artifact, None, deploy.Wish(fmt, seconds=0.5))
+    measurement = outcome.measurement
     if profile.emulated and profile.name != ON_EVERY_SAMPLE:
         step = -(-len(test) // ON_OTHERS)
         test, truth = test.pick(np.arange(0, len(test), step)), truth[::step]
-    found = score(job.metric, outputs_of(artifact, fmt, profile, test), truth)
+    found = score(job.metric, outputs_of(artifact, fmt, test), truth)
     quality = Evaluation(
         metric=found.metric, value=found.value, n=found.n, standard_error=found.standard_error, data=job.data,
         split="test", device=measurement.device, runtime=measurement.runtime)
@@ -114,9 +115,9 @@ def figures(job: Job, artifact: Artifact, profile: TargetProfile, fmt: str, test
     return measurement, quality
 
 
-def outputs_of(artifact: Artifact, fmt: str, profile: TargetProfile, samples: Samples) -> np.ndarray:
+def outputs_of(artifact: Artifact, fmt: str, samples: Samples) -> np.ndarray:
     """What the artefact answers where its target runs."""
-    with deploy.deployed(artifact, fmt, profile) as session:
+    with deploy.deployed(artifact, None, fmt) as session:
         return deploy.answers(artifact, fmt, session, samples)
 
 

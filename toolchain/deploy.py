@@ -1,10 +1,10 @@
 """What one does with an artefact: open, run, bench and evaluate it, on the host or on its own device."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
@@ -13,9 +13,14 @@ from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.board import open_board
 from toolchain.device.local import RUNTIME, Session, format_of, open_session
 from toolchain.device.measure import measure
+from toolchain.device.place import HOST, Place, open_place, resources
+from toolchain.device.programs import ProgramSession
 from toolchain.device.qemu import open_device
-from toolchain.errors import BadInput, BadSamples, DeviceUnavailable, about
+from toolchain.device.ways import FIRMWARE, Way, chosen
+from toolchain.errors import BadInput, BadSamples, RuntimeMissing, about
 from toolchain.ir.graph import Graph, Tensor
+from toolchain.ledger.leases import Lease
+from toolchain.ledger.ledger import Ledger
 from toolchain.measurement import Evaluation, Measurement
 from toolchain.metric import METRIC, score
 from toolchain.npz import read_npz
@@ -24,7 +29,8 @@ from toolchain.profile import Format, TargetProfile, load_target
 from toolchain.runtime.apart import apart
 from toolchain.runtime.feeds import sample_count
 
-HOST = "host"
+WAIT_S = 600.0
+"""For a device that another process measures on."""
 
 
 def open_artifact(path: Path) -> Artifact:
@@ -67,30 +73,50 @@ def chosen_format(artifact: Artifact, fmt: str | None) -> Format:
     return fmt or formats[0]
 
 
-def chosen_profile(artifact: Artifact, device: str | None) -> TargetProfile:
-    """The artefact's own target's, for a board with the serial port that `device` names.
+def own_profile(artifact: Artifact) -> TargetProfile:
+    """Of the target that it was built for; of a bare file, this host's."""
+    return artifact.manifest.profile or load_target(HOST)
 
-    Raises DeviceUnavailable where `device` is neither that, nor the target, nor the host.
-    """
-    own = artifact.manifest.profile or load_target(HOST)
-    if device in (None, own.name):
-        return own
-    if own.transport == "serial" and device != HOST:
-        return msgspec.structs.replace(own, port=device)
-    if device == HOST and not own.has_firmware:
-        return own
-    raise DeviceUnavailable(f"an artefact for {own.name} cannot run on '{device}'; build it for that target, "
-                            f"or leave --device out")
+
+def ways_of(artifact: Artifact, place: Place, fmt: str | None = None, runtime: str | None = None,
+            runner: str | None = None) -> list[Way]:
+    """In which ways the device runs the artefact's files, best first. Raises Unsupported, BadInput."""
+    wanted = chosen_format(artifact, fmt) if fmt else None
+    formats = artifact.manifest.formats
+    there = sorted((way for way in place.ways if way.fmt in formats), key=lambda way: formats.index(way.fmt))
+    return chosen(there, wanted, runtime, runner)
 
 
 @contextmanager
-def deployed(artifact: Artifact, fmt: Format, profile: TargetProfile) -> Iterator[Session]:
-    """The artefact's file, loaded where the profile says, ready to run."""
-    if open_firmware := {"qemu": open_device, "serial": open_board}.get(profile.transport):
-        with open_firmware(artifact, profile) as device:
-            yield device
+def deployed(artifact: Artifact, device: str | None = None, fmt: str | None = None) -> Iterator[Session]:
+    """One of the artefact's files, the first by default, loaded on a device and ready to run.
+
+    device: as open_place takes it
+    Raises DeviceUnavailable and its kinds, Unsupported, BadInput.
+    """
+    with open_place(own_profile(artifact), device) as place:
+        way = ways_of(artifact, place, chosen_format(artifact, fmt))[0]
+        with session_of(artifact, place, way) as session:
+            yield session
+
+
+@contextmanager
+def session_of(artifact: Artifact, place: Place, way: Way, threads: int = 1) -> Iterator[Session]:
+    """A file on a device, in one way; on this host, in this process."""
+    if way.runner == FIRMWARE:
+        with open_firmware(artifact, place) as session:
+            yield session
+    elif place.name == HOST and way.fmt in RUNTIME:
+        yield open_session(way.fmt, artifact.model(way.fmt), threads)
     else:
-        yield open_session(fmt, artifact.model(fmt))
+        yield ProgramSession(place, artifact, way, threads)
+
+
+def open_firmware(artifact: Artifact, place: Place) -> AbstractContextManager[Session]:
+    """Generated C on the board's emulator, or at the end of its serial line."""
+    if place.profile.transport == "qemu":
+        return open_device(artifact, place.profile)
+    return open_board(artifact, place.profile, baud=place.board.baud if place.board else None)
 
 
 def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Path,
@@ -99,12 +125,12 @@ def run_file(artifact: Artifact, device: str | None, fmt: str | None, source: Pa
 
     Returns output name -> shape. Raises BadSamples. The file is written to a temporary name and renamed.
     """
-    fmt, profile = chosen_format(artifact, fmt), chosen_profile(artifact, device)
+    fmt = chosen_format(artifact, fmt)
     ports = artifact.manifest.inputs[fmt]
     feeds = _read_feeds(source, ports)
     with about(source):
         sample_count(ports, feeds)
-    with replacing(target) as unfinished, deployed(artifact, fmt, profile) as session:
+    with replacing(target) as unfinished, deployed(artifact, device, fmt) as session:
         outputs = session.run(feeds)
         np.savez(unfinished, **outputs)
     return {name: list(value.shape) for name, value in outputs.items()}
@@ -120,16 +146,19 @@ def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
     return {port.name: arrays[port.name] for port in ports}
 
 
-def bench(artifact: Artifact, device: str | None, fmt: str | None, *, threads: int = 1,
-          seconds: float = 1.0) -> Measurement:
-    """Deploy and measure one of the artefact's files."""
-    return measure(artifact, chosen_profile(artifact, device), chosen_format(artifact, fmt), threads=threads,
-                   seconds=seconds)
+@dataclass(frozen=True)
+class Exam:
+    """Labelled samples, and the key of METRIC that answers are scored by. data, split: where they are from"""
+
+    samples: Samples
+    metric: str
+    data: str
+    split: str
 
 
-def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str, metric: str | None,
-             split: str = "test", limit: int | None = None) -> Evaluation:
-    """Score the answers on labelled samples by a key of METRIC, the manifest's where none is given.
+def set_exam(artifact: Artifact, data: str, metric: str | None = None, split: str = "test",
+             limit: int | None = None) -> Exam:
+    """limit: at most so many samples; metric: the manifest's where none is given
 
     Raises BadSamples where there are no labels, BadInput for a metric that does not compare with them.
     """
@@ -139,19 +168,92 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, data: str,
                        f"{' or '.join(sorted(set(METRIC) - {'agreement'}))}")
     if split not in SPLITS:
         raise BadInput(f"no split is called '{split}'; give --split {', '.join(SPLITS)}")
-    fmt, profile = chosen_format(artifact, fmt), chosen_profile(artifact, device)
     samples = load_samples(data).split(split)
     if samples.y is None:
         raise BadSamples(f"{data}: no labels, so {metric} cannot be told; give a set with labels")
-    samples = samples.take(limit or len(samples))
-    with deployed(artifact, fmt, profile) as session:
-        outputs = answers(artifact, fmt, session, samples)
+    return Exam(samples.take(limit or len(samples)), metric, data, split)
+
+
+def sit(artifact: Artifact, place: Place, way: Way, exam: Exam) -> Evaluation:
+    """The score of the answers that an artefact gives on a device. Raises BadSamples, what devices raise."""
+    with session_of(artifact, place, way) as session:
+        outputs = answers(artifact, way.fmt, session, exam.samples)
         runtime = session.runtime
-    with about(data):
-        found = score(metric, outputs, samples.y)
-    return Evaluation(
-        metric=metric, value=found.value, n=found.n, standard_error=found.standard_error, data=data,
-        split=split, device=profile.name if profile.has_firmware else HOST, runtime=runtime)
+    with about(exam.data):
+        found = score(exam.metric, outputs, exam.samples.y)
+    return Evaluation(metric=exam.metric, value=found.value, n=found.n, standard_error=found.standard_error,
+                      data=exam.data, split=exam.split, device=place.name, runtime=runtime)
+
+
+def evaluate(artifact: Artifact, device: str | None, fmt: str | None, exam: Exam) -> Evaluation:
+    """The score of one of the artefact's files on a device."""
+    with open_place(own_profile(artifact), device) as place:
+        return sit(artifact, place, ways_of(artifact, place, chosen_format(artifact, fmt))[0], exam)
+
+
+@contextmanager
+def held(ledger: Ledger, artifact: Artifact, device: str | None) -> Iterator[Lease | None]:
+    """The device and its meters, for us alone, as long as this lasts. Raises DeviceBusy after WAIT_S."""
+    needed = resources(own_profile(artifact), device)
+    with ledger.lease(needed, wait_s=WAIT_S) if needed else nullcontext() as lease:
+        yield lease
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one way to run an artefact.
+
+    where:   device, runtime and runner, of a board that has several ways
+    missing: why there is nothing, where a runtime is not there
+    """
+
+    way: Way
+    where: str = ""
+    measurement: Measurement | None = None
+    evaluation: Evaluation | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How an artefact is to be measured.
+
+    fmt, runtime, runner: those ways only; every: all of them, not the best one only
+    threads, seconds:     of a timed run
+    exam:                 its answers are scored too
+    """
+
+    fmt: str | None = None
+    runtime: str | None = None
+    runner: str | None = None
+    every: bool = False
+    threads: int = 1
+    seconds: float = 1.0
+    exam: Exam | None = None
+
+
+def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterator[Outcome]:
+    """Deploy and measure an artefact in the ways that are wished for, as each is done.
+
+    Where every way is asked for, a runtime that the device does not have is told and left out.
+    Raises DeviceUnavailable and its kinds, InvalidMeasurement.
+    """
+    with open_place(own_profile(artifact), device) as place:
+        ways = ways_of(artifact, place, wish.fmt, wish.runtime, wish.runner)
+        for way in ways if wish.every else ways[:1]:
+            yield _outcome(artifact, place, way, wish)
+
+
+def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
+    try:
+        measurement = measure(artifact, place, way, threads=wish.threads, seconds=wish.seconds)
+    except RuntimeMissing as error:
+        if not wish.every:
+            raise
+        return Outcome(way, missing=str(error))
+    own = place.board is None and not wish.every
+    return Outcome(way, "" if own else f"{place.name}.{way.runtime}.{way.runner}", measurement,
+                   sit(artifact, place, way, wish.exam) if wish.exam else None)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
@@ -168,7 +270,7 @@ def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples)
             Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
     out = artifact.manifest.outputs[fmt][0]
     found = []
-    for feeds in fitted.batches(32):
+    for feeds in fitted.batches(session.at_once):
         moved = {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
                  for port, want in zip(have, artifact.manifest.inputs[fmt])}
         found.append(convert(session.run(moved)[out.name], out, Port(out.name, out.shape, "float32")))

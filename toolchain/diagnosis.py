@@ -165,19 +165,20 @@ def _device_rungs(subject: Subject, prepared: Prepared, samples: Samples, few: S
     if subject.profile is None:
         raise BadInput(f"--device {subject.device}: an artefact is built for a target; give --target")
     artifact = build(prepared, subject.profile, samples, say)
-    profile, fmt = deploy.chosen_profile(artifact, subject.device), deploy.chosen_format(artifact, None)
+    fmt = deploy.chosen_format(artifact, None)
     codes = as_codes(prepared.graph, few.feeds(slice(None)))
     exact = reference.run(prepared.float_graph, few.feeds(slice(None)))
     judge = same_codes if fmt == "c" else near_codes(prepared.graph, exact)
-    return [Rung(f"{profile.name} ({fmt})", INT8, lambda: _on_device(artifact, fmt, profile, codes), judge)]
+    return [Rung(f"{subject.device} ({fmt})", INT8, lambda: _on_device(artifact, subject.device, fmt, codes),
+                 judge)]
 
 
-def _on_device(artifact: Artifact, fmt: Format, profile: TargetProfile, codes: Arrays) -> Arrays:
+def _on_device(artifact: Artifact, device: str, fmt: Format, codes: Arrays) -> Arrays:
     """Outputs in the graph's codes."""
     manifest = artifact.manifest
     moved = {want.name: convert(codes[have.name], have, want)
              for have, want in zip(manifest.inputs["graph"], manifest.inputs[fmt], strict=True)}
-    with deploy.deployed(artifact, fmt, profile) as session:
+    with deploy.deployed(artifact, device, fmt) as session:
         outputs = session.run(moved)
     return {want.name: convert(outputs[have.name], have, want)
             for have, want in zip(manifest.outputs[fmt], manifest.outputs["graph"], strict=True)}

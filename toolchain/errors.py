@@ -83,6 +83,10 @@ class DeviceUnavailable(ToolchainError):
     exit_code = 5
 
 
+class RuntimeMissing(DeviceUnavailable):
+    """A device that answers and has not the runtime that was asked for."""
+
+
 class DeviceLost(DeviceUnavailable):
     """A device that answered and then was gone: a pulled cable, a dropped connection, a reset. Try again."""
 

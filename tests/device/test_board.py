@@ -9,11 +9,10 @@ import pytest
 from tests.device.test_qemu import artifact, random_feeds
 from tests.lower.c.nets import residual_net, two_ended_net
 from toolchain.artifact import Artifact
-from toolchain.deploy import bench, chosen_profile, deployed
+from toolchain.deploy import Wish, bench, deployed
 from toolchain.device import qemu
 from toolchain.device.board import LEAST_SAMPLES, open_board
 from toolchain.device.firmware import build_firmware
-from toolchain.device.measure import measure
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 from toolchain.profile import load_target
 from toolchain.runtime import reference
@@ -42,7 +41,7 @@ def test_a_board_gives_the_references_codes(built, port):
     graph = two_ended_net()
     feeds = random_feeds(graph, 3)
     expected = reference.run(graph, feeds)
-    with deployed(built, "c", chosen_profile(built, port)) as session:
+    with deployed(built, port) as session:
         got = session.run(feeds)
     assert all(np.array_equal(value, got[name]) for name, value in expected.items())
 
@@ -50,7 +49,8 @@ def test_a_board_gives_the_references_codes(built, port):
 @pytest.mark.emulated
 def test_a_board_is_measured_in_its_own_microseconds(built, port):
     """At 25 MHz of virtual time, an instruction is 0.256 of them."""
-    measured = bench(built, port, None, seconds=0.2)
+    outcome, = bench(built, port, Wish(seconds=0.2))
+    measured = outcome.measurement
     with qemu.open_device(built, PROFILE) as session:
         instructions = session.bench().instructions
     assert measured.latency_us.median == pytest.approx(0.256 * instructions, abs=0.1)
@@ -70,14 +70,14 @@ def test_another_models_firmware_is_refused(port):
 def test_a_port_that_is_not_there(built):
     message = "there is no /dev/ttyNONE, the port of my_board; is it plugged in, by a cable that carries"
     with pytest.raises(DeviceUnavailable, match=message):
-        bench(built, "/dev/ttyNONE", None)
+        list(bench(built, "/dev/ttyNONE"))
 
 
 def test_a_board_without_a_port(built):
     with pytest.raises(DeviceUnavailable, match="my_board is at the end of a serial line; say which: --dev"):
-        measure(built, BOARD, "c")
+        list(bench(built, None))
 
 
 def test_what_is_built_for_a_board_does_not_run_on_the_host(built):
     with pytest.raises(DeviceUnavailable, match="an artefact for my_board cannot run on 'host'"):
-        bench(built, "host", None)
+        list(bench(built, "host"))

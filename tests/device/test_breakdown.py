@@ -11,6 +11,8 @@ from toolchain.artifact import Artifact
 from toolchain.device.breakdown import AROUND
 from toolchain.device.firmware import build_firmware
 from toolchain.device.measure import measure
+from toolchain.device.place import Place
+from toolchain.device.ways import BARE
 from toolchain.ir.graph import Graph
 from toolchain.lower import lower, with_files
 from toolchain.profile import load_target
@@ -28,7 +30,7 @@ def built(graph: Graph, target: str) -> Artifact:
 @pytest.mark.parametrize("target", ["cortex_m4_qemu", "cortex_m0_qemu", "cortex_m55_qemu", "riscv32_qemu"])
 def test_everything_adds_up(target):
     artifact = built(residual_net(), target)
-    m = measure(artifact, artifact.manifest.profile, "c")
+    m = measure(artifact, Place("board", artifact.manifest.profile), BARE[0])
     assert m.parity.mismatched == 0
     assert sum(layer.instructions for layer in m.layers) == m.instructions
     assert [layer.title.split(":")[0] for layer in m.layers] == [
@@ -47,6 +49,6 @@ def test_what_cannot_be_counted_says_why():
     """A target that is not among ours by name: its firmware's sources are elsewhere."""
     artifact = built(residual_net(), "cortex_m4_qemu")
     profile = msgspec.structs.replace(artifact.manifest.profile, name="somebodys")
-    m = measure(replace(artifact), profile, "c")
+    m = measure(replace(artifact), Place("board", profile), BARE[0])
     assert m.layers == () and m.functions and m.instructions > 1000
     assert m.conditions["layers"].startswith("not counted: unknown target 'somebodys'")

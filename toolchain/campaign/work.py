@@ -37,9 +37,9 @@ def measure(job: Job, artifact: Artifact) -> tuple[Record, ...]:
     Raises what measuring does.
     """
     asked, device = job.measure, job.device if job.board else None
-    fmt = deploy.chosen_format(artifact, asked.format)
-    measured = deploy.bench(artifact, device, fmt, threads=asked.threads, seconds=asked.seconds)
-    if not asked.evaluate:
-        return (measured,)
-    return measured, deploy.evaluate(artifact, device, fmt, job.source.data, None, asked.evaluate,
-                                     asked.samples)
+    exam = None
+    if asked.evaluate:
+        exam = deploy.set_exam(artifact, job.source.data, None, asked.evaluate, asked.samples)
+    wish = deploy.Wish(asked.format, threads=asked.threads, seconds=asked.seconds, exam=exam)
+    outcome, = deploy.bench(artifact, device, wish)
+    return tuple(one for one in (outcome.measurement, outcome.evaluation) if one is not None)

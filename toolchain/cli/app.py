@@ -24,7 +24,11 @@ Data = Annotated[str | None, typer.Option(
     help="A set in calibration_data/, an .npz, .npy or .csv, a folder of images or clips, or file.py:name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Device = Annotated[str | None, typer.Option(help="host, the target's device (default), its serial port.")]
+Device = Annotated[str | None, typer.Option(
+    help="A board of boards.toml, pi-virt, android-virt, a serial port, host; default: the target's own.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many samples.")]
+LedgerOption = Annotated[str | None, typer.Option(
+    "--ledger", help="A path or postgresql:// URL; default EDGE_LEDGER or ~/.local/share/edge/ledger.db.")]
 ShapeOption = Annotated[list[str] | None, typer.Option(
     "--shape", metavar="NAME=1,3,224,224",
     help="Size of an input that an .onnx model leaves open; repeatable.")]

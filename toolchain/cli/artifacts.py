@@ -10,10 +10,14 @@ from toolchain.cli.app import (
     Device,
     FormatOption,
     Json,
+    LedgerOption,
+    Limit,
     Quiet,
     show,
+    speaker,
     verb,
 )
+from toolchain.errors import InvalidMeasurement
 
 
 @verb
@@ -29,24 +33,69 @@ def run(artifact: ArtifactPath, input: Annotated[Path, typer.Option(help="An .np
 
 @verb
 def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = None,
+          runtime: Annotated[str | None, typer.Option(
+              help="litert, tflite-runtime, onnxruntime or c.")] = None,
+          runner: Annotated[str | None, typer.Option(help="native, python or benchmark_model.")] = None,
+          every: Annotated[bool, typer.Option("--all", help="In every way that the device has.")] = False,
           threads: Annotated[int, typer.Option(min=1)] = 1,
           seconds: Annotated[float, typer.Option(min=0.0, help="How long to take latency samples.")] = 1.0,
+          data: Annotated[str | None, typer.Option(help="A labelled set: accuracy there, too.")] = None,
+          limit: Limit = None, ledger: LedgerOption = None,
+          accept_invalid: Annotated[bool, typer.Option(
+              "--accept-invalid", envvar="EDGE_ACCEPT_INVALID",
+              help="Exit 0 where conditions broke; figures stay marked.")] = False,
           json: Json = False, quiet: Quiet = False) -> None:
-    """Deploy an artefact and measure it: latency or instructions, memory, parity with the reference.
+    """Deploy an artefact and measure it there: latency or instructions, memory, energy, parity, accuracy.
 
-    Beside the artefact it leaves the measurement and, of an emulated board, a page: bench.c.html.
+    Every figure goes into the ledger; beside the artefact it leaves the measurement and, of an emulated
+    board, a page: bench.c.html. Exit code 6 where conditions broke and figures cannot be trusted.
     """
     from toolchain import deploy
-    from toolchain.report.bench import bench_terminal
-    from toolchain.report.records import arena_of, save, save_page
 
     opened = deploy.open_artifact(artifact)
-    measurement = deploy.bench(opened, device, format, threads=threads, seconds=seconds)
-    save(artifact, deploy.chosen_format(opened, format), measurement)
-    arena = arena_of(opened) if measurement.emulated else None
-    if measurement.emulated:
-        save_page(artifact, measurement, arena)
-    show(json, measurement, bench_terminal(measurement, arena))
+    exam = deploy.set_exam(opened, data, limit=limit) if data else None
+    wish = deploy.Wish(format, runtime, runner, every, threads, seconds, exam)
+    outcomes = list(_kept(artifact, opened, device, wish, ledger, speaker(quiet)))
+    _show_outcomes(artifact, opened, outcomes, json)
+    problems = [line for found in outcomes if found.measurement for line in found.measurement.problems]
+    if problems and not accept_invalid:
+        raise InvalidMeasurement(f"the figures do not stand: {'; '.join(dict.fromkeys(problems))}")
+
+
+def _kept(folder: Path, artifact, device: str | None, wish, ledger: str | None, say):
+    """Outcomes, each in the ledger and beside the artefact as soon as it is there."""
+    from toolchain import deploy
+    from toolchain.ledger.ledger import Ledger
+    from toolchain.report.records import save
+
+    with Ledger.open(ledger) as kept, deploy.held(kept, artifact, device) as lease:
+        for outcome in deploy.bench(artifact, device, wish):
+            say(f"{outcome.way}: {outcome.missing or 'measured'}")
+            found = [one for one in (outcome.measurement, outcome.evaluation) if one is not None]
+            if found:
+                kept.record(*found, lease=lease)
+            for one in found:
+                save(folder, outcome.way.fmt, one, outcome.where)
+            yield outcome
+
+
+def _show_outcomes(folder: Path, artifact, outcomes, as_json: bool) -> None:
+    """One measurement in full, several as a table."""
+    from toolchain.report.bench import bench_terminal
+    from toolchain.report.records import arena_of, make_row, save_page
+    from toolchain.report.tables import make_report, terminal
+
+    if len(outcomes) > 1:
+        rows = [make_row(artifact.manifest, one.way.fmt, one.measurement,
+                         (one.evaluation,) if one.evaluation else (), one.missing) for one in outcomes]
+        report = make_report(rows)
+        show(as_json, report, terminal(report))
+        return
+    measurement = outcomes[0].measurement
+    arena = arena_of(artifact) if measurement.runner == "firmware" and measurement.emulated else None
+    if arena is not None:
+        save_page(folder, measurement, arena)
+    show(as_json, measurement, bench_terminal(measurement, arena, outcomes[0].evaluation))
 
 
 @verb
@@ -54,15 +103,18 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
          device: Device = None, format: FormatOption = None,
          metric: Annotated[str | None, typer.Option(help="top1 or mse; default: the recipe's.")] = None,
          split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
-         limit: Annotated[int | None, typer.Option(min=1, help="At most so many samples.")] = None,
-         json: Json = False, quiet: Quiet = False) -> None:
+         limit: Limit = None, ledger: LedgerOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Measure how good an artefact's answers are on a labelled set."""
     from toolchain import deploy
+    from toolchain.ledger.ledger import Ledger
     from toolchain.report.records import save
     from toolchain.report.tables import quality_text
 
     opened = deploy.open_artifact(artifact)
-    found = deploy.evaluate(opened, device, format, data, metric, split, limit)
+    exam = deploy.set_exam(opened, data, metric, split, limit)
+    with Ledger.open(ledger) as kept, deploy.held(kept, opened, device) as lease:
+        found = deploy.evaluate(opened, device, format, exam)
+        kept.record(found, lease=lease)
     save(artifact, deploy.chosen_format(opened, format), found)
     show(json, found,
          f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}")

@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from toolchain.cli.app import Json, Quiet, app, speaker, verb
+from toolchain.cli.app import Json, LedgerOption, Quiet, app, speaker, verb
 from toolchain.cli.app import show as told
 
-LedgerOption = Annotated[str | None, typer.Option(
-    "--ledger", help="A path or postgresql:// URL; default EDGE_LEDGER or ~/.local/share/edge/ledger.db.")]
 DeviceFilter = Annotated[str | None, typer.Option("--device", help="Only on this device.")]
 ArtifactFilter = Annotated[str | None, typer.Option(
     "--artifact", help="Only of this artefact: its name, or at least 6 digits of its sha256.")]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import jinja2
 
-from toolchain.measurement import ArenaMap, Layer, Measurement
+from toolchain.measurement import ArenaMap, Evaluation, Layer, Measurement
 from toolchain.names import shortened
 from toolchain.report.arena import HEIGHT, WIDTH, boxes, byte_ticks, text_map
-from toolchain.report.tables import bench_text
+from toolchain.report.tables import bench_text, quality_text
 
 ESTIMATE = ("Cycles are an estimate: the manual's cost of each Cortex-M4 instruction, memory without wait "
             "states, times exact executions.")
@@ -16,7 +16,7 @@ MOST_FUNCTIONS = 12
 """Rows of functions in a terminal; the page has all."""
 
 
-def bench_terminal(m: Measurement, arena: ArenaMap | None):
+def bench_terminal(m: Measurement, arena: ArenaMap | None, quality: Evaluation | None = None):
     """Rich renderables: the figures, then tables of layers, functions and flash, then the arena map.
 
     Names come from untrusted files: they are Text, in which brackets mean nothing.
@@ -25,6 +25,8 @@ def bench_terminal(m: Measurement, arena: ArenaMap | None):
     from rich.text import Text
 
     parts = [Text(bench_text(m))]
+    if quality is not None:
+        parts.append(Text(f"{quality_text(quality)}, {quality.data} {quality.split}"))
     if m.layers:
         parts.append(_layer_table(m))
     if m.functions:

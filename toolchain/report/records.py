@@ -15,12 +15,16 @@ PAGE = "bench.c.html"
 RECORD = {Measurement: "measurement", Evaluation: "evaluation"}
 
 
-def save(folder: Path, fmt: Format, record: Measurement | Evaluation) -> None:
-    """Keep the record beside the artefact it is about; a bare model file has no folder to keep it in."""
+def save(folder: Path, fmt: Format, record: Measurement | Evaluation, where: str = "") -> None:
+    """Keep the record beside the artefact it is about; a bare model file has no folder to keep it in.
+
+    where: device and way, in a file's name, of one among several ways to run the same file
+    """
     if folder.is_dir():
-        unfinished = folder / f".{RECORD[type(record)]}.{fmt}"
+        path = folder / ".".join(filter(None, (RECORD[type(record)], fmt, where, "json")))
+        unfinished = path.with_name(f".{path.name}")
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-        unfinished.replace(_path(folder, type(record), fmt))
+        unfinished.replace(path)
 
 
 def arena_of(artifact: Artifact) -> ArenaMap | None:
@@ -51,30 +55,33 @@ def collect(folders: Iterable[Path]) -> list[Row]:
 
 
 def rows_of(folder: Path) -> Iterator[Row]:
-    """The rows of one artefact."""
+    """The rows of one artefact: of each file, one for every way in which it was run."""
     manifest = read_manifest(folder)
     for fmt in manifest.formats:
-        measurement, evaluation = (_read(folder, kind, fmt) for kind in RECORD)
-        yield make_row(manifest, fmt, measurement, (evaluation,) if evaluation else ())
+        for where in _places(folder, fmt) or [f"{fmt}.json"]:
+            measurement, evaluation = (_read(folder / f"{RECORD[kind]}.{where}", kind) for kind in RECORD)
+            yield make_row(manifest, fmt, measurement, (evaluation,) if evaluation else ())
+
+
+def _places(folder: Path, fmt: Format) -> list[str]:
+    """What the names of a file's records end with."""
+    return sorted({path.name.removeprefix(f"{kind}.") for kind in RECORD.values()
+                   for path in folder.glob(f"{kind}.{fmt}.*json")})
 
 
 def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None,
-             quality: tuple[Evaluation, ...]) -> Row:
+             quality: tuple[Evaluation, ...], note: str = "") -> Row:
     """A row of one of an artefact's files. Where files are deployed, the flash is the file; firmware is
     linked when it is built, C for a device with programs when it is run there."""
     linked = manifest.static_bytes["flash"] if manifest.profile and "c" in manifest.profile.formats else None
     size = linked if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
     return Row(model=manifest.name, target=manifest.target, format=fmt, scheme=manifest.scheme,
                size_bytes=manifest.weight_bytes if fmt == "c" else size, flash_bytes=size,
-               ram_bytes=manifest.static_bytes.get("ram"), quality=quality, measurement=measurement)
+               ram_bytes=manifest.static_bytes.get("ram"), quality=quality, measurement=measurement,
+               note=note)
 
 
-def _path(folder: Path, kind: type, fmt: Format) -> Path:
-    return folder / f"{RECORD[kind]}.{fmt}.json"
-
-
-def _read(folder: Path, kind: type, fmt: Format):
-    path = _path(folder, kind, fmt)
+def _read(path: Path, kind: type):
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind) if path.exists() else None
     except msgspec.DecodeError as error:

@@ -62,7 +62,8 @@ def _speed(m: Measurement | None) -> str:
         return f"{m.instructions:,} instructions"
     if m.latency_us is None:
         return "-"
-    return f"{m.latency_us.median / 1000:.3g} ms (p90 {m.latency_us.p90 / 1000:.3g})"
+    mark = "INVALID: " if m.problems else ""
+    return f"{mark}{m.latency_us.median / 1000:.3g} ms (p90 {m.latency_us.p90 / 1000:.3g})"
 
 
 def _parity(m: Measurement | None) -> str:
@@ -77,7 +78,8 @@ def _parity(m: Measurement | None) -> str:
 def _device(m: Measurement | None) -> str:
     if m is None:
         return "-"
-    return f"{m.device}{' (emulated)' if m.emulated else ''}, {m.runtime}"
+    runner = f", {m.runner} runner" if m.runner not in ("", "firmware") else ""
+    return f"{m.device}{' (emulated)' if m.emulated else ''}, {m.runtime}{runner}"
 
 
 def markdown(report: Report) -> str:

@@ -19,8 +19,11 @@ class LiteRT:
     reference_kernels: TFLite's plain C++ kernels, the same on every CPU; else XNNPACK
     preserve_all:      keep every tensor's value for `tensors()`; then without XNNPACK, which fuses some away
     runtime:           name and version, for a measurement
+    at_once:           samples that a caller with many feeds at a time, for their memory
     Raises BadModel where LiteRT does not take the bytes.
     """
+
+    at_once = 32
 
     def __init__(self, model: bytes, *, threads: int = 1, reference_kernels: bool = False,
                  preserve_all: bool = False):

@@ -27,8 +27,11 @@ class OnnxRuntime:
     permutations:    of a file that we wrote: name -> axes such that the Graph's value = the file's value
                      transposed by them, for inputs and outputs that differ
     runtime:         name and version, for a measurement
+    at_once:         samples that a caller with many feeds at a time, for their memory
     Raises BadModel where ONNX Runtime does not take the bytes or another axis than the batch is symbolic.
     """
+
+    at_once = 32
 
     def __init__(self, model: bytes, *, threads: int = 1):
         self._session = _session(model, threads)

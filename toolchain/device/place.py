@@ -1,0 +1,138 @@
+"""Where an artefact is put: a kind of hardware, the board of it that is meant, and how that is reached."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import platform
+
+import msgspec
+
+from toolchain.device.boards import Board, boards_file, find_board, load_boards
+from toolchain.device.runner.native import MACHINES
+from toolchain.device.transports.local import open_local
+from toolchain.device.transports.transport import Transport
+from toolchain.device.ways import ANDROID, BARE, LINUX, Way
+from toolchain.errors import DeviceUnavailable
+from toolchain.profile import TargetProfile, load_target
+
+HOST = "host"
+
+
+@dataclass(frozen=True)
+class Place:
+    """name:      of the device: the board's, the target's, or HOST
+    profile:   of the kind of hardware that the artefact was built for
+    board:     what boards.toml says of it; None for a target's own emulator and for the host
+    transport: of a device that runs programs; None where firmware is spoken to
+    isa:       what programs there are compiled for
+    """
+
+    name: str
+    profile: TargetProfile
+    board: Board | None = None
+    transport: Transport | None = None
+
+    @property
+    def emulated(self) -> bool:
+        """Whether it counts instructions and has no time and no energy."""
+        return self.board.emulated if self.board else self.profile.emulated
+
+    @property
+    def isa(self) -> str:
+        return MACHINES.get(platform.machine(), "") if self.name == HOST else self.profile.isa
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """In which it may run files; best first."""
+        if self.transport is None:
+            return BARE
+        return ANDROID if self.profile.family == "android" and self.name != HOST else LINUX
+
+
+def resources(profile: TargetProfile, device: str | None) -> list[str]:
+    """What nobody else may measure with meanwhile; nothing for emulators, of which everyone starts their own.
+
+    Raises DeviceUnavailable, BadConfig.
+    """
+    board = _board(profile, device)
+    if board is None:
+        real = profile.transport != "qemu"
+        port = profile.port if device in (None, profile.name, HOST) else device
+        return [f"device:{(port or profile.name) if profile.has_firmware else HOST}"] if real else []
+    return [] if board.emulated else [f"device:{board.name}", *(f"meter:{name}" for name in board.meters)]
+
+
+@contextmanager
+def open_place(profile: TargetProfile, device: str | None) -> Iterator[Place]:
+    """Where an artefact for a target goes.
+
+    device: a board of boards.toml, an emulated machine, "host", or a serial port of a target with firmware;
+            None: the target's own emulator or port, else the host
+    Raises DeviceUnavailable and its kinds.
+    """
+    board = _board(profile, device)
+    if board is None and profile.has_firmware:
+        yield _own_place(profile, device)
+    elif board is None:
+        _require_host(profile, device)
+        with open_local(name=HOST) as transport:
+            yield Place(HOST, profile, None, transport)
+    elif board.transport == "serial":
+        at_port = msgspec.structs.replace(profile, transport="serial", port=board.address)
+        yield Place(board.name, at_port, board)
+    else:
+        with reached(board) as transport:
+            yield Place(board.name, load_target(board.target), board, transport)
+
+
+def _board(profile: TargetProfile, device: str | None) -> Board | None:
+    """The entry that is meant; None where `device` names none."""
+    if device is None or device in (HOST, profile.name) or device not in load_boards().boards:
+        return None
+    board = find_board(device)
+    if board.target != profile.name and profile.name != HOST:
+        raise DeviceUnavailable(f"the artefact was built for {profile.name} and '{device}' is a "
+                                f"{board.target}; build it for that: --target {board.target}")
+    return board
+
+
+def _own_place(profile: TargetProfile, device: str | None) -> Place:
+    """A target's own emulator or serial port."""
+    if device in (None, profile.name):
+        return Place(profile.name, profile)
+    if profile.transport == "serial" and device != HOST:
+        return Place(profile.name, msgspec.structs.replace(profile, port=device))
+    raise _unknown(profile, device)
+
+
+def _require_host(profile: TargetProfile, device: str | None) -> None:
+    if device not in (None, profile.name, HOST):
+        raise _unknown(profile, device)
+
+
+def _unknown(profile: TargetProfile, device: str) -> DeviceUnavailable:
+    return DeviceUnavailable(f"an artefact for {profile.name} cannot run on '{device}'; build it for that "
+                             f"target, leave --device out, or name the board in {boards_file()}")
+
+
+@contextmanager
+def reached(board: Board) -> Iterator[Transport]:
+    """A way to a board that runs programs; the machine booted, if it is an emulated one."""
+    if board.transport == "virtual":
+        from toolchain.device.machines.machine import boot
+
+        with boot(board.name) as machine, reached(machine.board) as transport:
+            yield transport
+        return
+    with _open(board) as transport:
+        yield transport
+
+
+def _open(board: Board):
+    if board.transport == "ssh":
+        from toolchain.device.transports.ssh import open_ssh
+        return open_ssh(board)
+    if board.transport == "adb":
+        from toolchain.device.transports.adb import open_adb
+        return open_adb(board)
+    return open_local(name=board.name)

@@ -1,0 +1,124 @@
+"""A model on a device that runs programs: a Linux board, a phone, this host. Each call is a process there."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+import secrets
+import sys
+
+import numpy as np
+
+from toolchain.artifact import MODEL_FILE, Artifact, Port
+from toolchain.device.place import HOST, Place
+from toolchain.device.runner.command import command, complaint
+from toolchain.device.runner.native import PYTHON_RUNNER, RUNNER, build_runner, python_runner
+from toolchain.device.runner.record import MOST_BYTES, Record, parse
+from toolchain.device.runner.samples import pack, unpack
+from toolchain.device.runner.wheels import runtime_library
+from toolchain.device.ways import NATIVE, PYTHON, Way
+from toolchain.errors import BadModel, BadReply, DeviceExhausted, RuntimeMissing
+from toolchain.runtime.feeds import sample_count
+
+INPUT = "input.bin"
+PATIENCE_S, EMULATED_PATIENCE_S = 120.0, 1800.0
+"""Beside the seconds that inferences are asked to take: starting, loading, what samples need."""
+CLOCK_S = 20.0
+REFUSALS = {3: BadModel, 4: DeviceExhausted, 5: RuntimeMissing}
+"""Exit code of the runner -> what it means; any other is a BadReply."""
+
+
+class ProgramSession:
+    """One of an artefact's files on a device, in one of the ways that it runs there.
+
+    runtime:    with its version, as the runner tells it
+    file_bytes: of what was pushed for it and no other model needs: the model file, or the program with its C
+    at_once:    samples that one process is given
+    """
+
+    at_once = 4096
+
+    def __init__(self, place: Place, artifact: Artifact, way: Way, threads: int = 1):
+        self.place, self.way, self.runtime = place, way, way.runtime
+        self.inputs: tuple[Port, ...] = artifact.manifest.inputs[way.fmt]
+        self.outputs: tuple[Port, ...] = artifact.manifest.outputs[way.fmt]
+        self._artifact, self.transport = artifact, place.transport
+        self._keys: dict[str, str | int] = {"threads": threads}
+        self._program, self._model, self.file_bytes = self._push()
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Every output for N samples, stacked. Raises BadSamples, and what a transport raises."""
+        count = sample_count(self.inputs, feeds)
+        with self._temporary() as output:
+            self._start("run", feeds, output=output)
+            return unpack(self.outputs, self.transport.read(output), count)
+
+    def time(self, feeds: Mapping[str, np.ndarray], seconds: float, least: int,
+             watch: Sequence[str] = ()) -> Record:
+        """Inferences one after another, on the samples in turn, each timed.
+
+        watch: files of the device that are read between inferences
+        """
+        return self._start("time", feeds, watch, seconds=float(seconds), least=least)
+
+    def profile(self, feeds: Mapping[str, np.ndarray], seconds: float) -> Record:
+        """Ops, timed by the runtime's own profiler. Raises BadReply where it has none."""
+        with self._temporary() as scratch:
+            return self._start("profile", feeds, seconds=float(seconds), scratch=scratch)
+
+    def clock_s(self) -> float:
+        """The device's CLOCK_MONOTONIC_RAW."""
+        done = self.transport.start([*self._program, "clock"], seconds=CLOCK_S)
+        return parse(done.stdout, "clock").clock / 1e9
+
+    def _push(self) -> tuple[list[str], str, int]:
+        """Everything that is needed there: the program's first words, the model's path, its bytes."""
+        files = self._native_files() if self.way.runner == NATIVE else {PYTHON_RUNNER: python_runner()}
+        model = {} if self.way.fmt == "c" else {MODEL_FILE[self.way.fmt]: self._artifact.model(self.way.fmt)}
+        paths = self.transport.push({**files, **model}, executable=files.keys() & {RUNNER})
+        for name in files.keys() - {RUNNER, PYTHON_RUNNER}:
+            self._keys["library"] = paths[name]
+        program = [paths[RUNNER]] if RUNNER in files else [self._python(), paths[PYTHON_RUNNER]]
+        own = next(iter(model.values()), files.get(RUNNER, b""))
+        return program, next((paths[name] for name in model), "-"), len(own)
+
+    def _native_files(self) -> dict[str, bytes]:
+        """Our runner, with the network's C in it or with the runtime's library beside it."""
+        isa, runtime = self.place.isa, self.way.runtime
+        if runtime == "c":
+            return {RUNNER: build_runner(isa, runtime, self._artifact.files)}
+        return {RUNNER: build_runner(isa, runtime), **dict([runtime_library(runtime, isa)])}
+
+    def _python(self) -> str:
+        if self.place.name == HOST:
+            return sys.executable
+        return self.place.board.python or "python3"
+
+    def _start(self, mode: str, feeds: Mapping[str, np.ndarray], watch: Sequence[str] = (),
+               **keys: str | int | float) -> Record:
+        samples = self.transport.push({INPUT: pack(self.inputs, feeds)})[INPUT]
+        argv = command(self._program, self.way.runtime, mode, self._model, watch=watch, input=samples,
+                       **self._keys, **keys)
+        patience = EMULATED_PATIENCE_S if self.place.emulated else PATIENCE_S
+        done = self.transport.start(argv, seconds=keys.get("seconds", 0) + patience, most_bytes=MOST_BYTES)
+        if done.code:
+            raise self._refused(done.code, done.stderr)
+        record = parse(done.stdout, mode)
+        self.runtime = record.runtime
+        return record
+
+    def _refused(self, code: int, said: bytes) -> Exception:
+        """What an exit code means, in the runner's words."""
+        remedy = ""
+        if code == 5 and self.way.runner == PYTHON:
+            remedy = "; install it there, name its `python` in boards.toml, or take the native runner"
+        return REFUSALS.get(code, BadReply)(
+            f"{self._artifact.manifest.name} as {self.way} on {self.place.name}: {complaint(said)} "
+            f"(code {code}){remedy}")
+
+    @contextmanager
+    def _temporary(self) -> Iterator[str]:
+        """A path for a file of one call's."""
+        path = f"{self.transport.folder}/runs/{secrets.token_hex(8)}"
+        try:
+            yield path
+        finally:
+            self.transport.start(["rm", "-f", path], seconds=60)

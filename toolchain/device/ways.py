@@ -1,0 +1,45 @@
+"""In which ways a device runs a model file: by which runtime, by which program."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolchain.errors import Unsupported
+from toolchain.profile import Format
+
+NATIVE, PYTHON, BENCHMARK_MODEL, FIRMWARE = "native", "python", "benchmark_model", "firmware"
+
+
+@dataclass(frozen=True)
+class Way:
+    """runtime: "litert", "tflite-runtime", "onnxruntime", or "c" for a network's own C
+    runner:  NATIVE: ours in C; PYTHON: ours in Python; BENCHMARK_MODEL: the user's, which gives no outputs;
+             FIRMWARE: ours on a microcontroller
+    """
+
+    fmt: Format
+    runtime: str
+    runner: str
+
+    def __str__(self) -> str:
+        return f"{self.fmt} in {self.runtime}, {self.runner} runner"
+
+
+LINUX = (Way("tflite", "litert", NATIVE), Way("tflite", "litert", PYTHON),
+         Way("tflite", "tflite-runtime", PYTHON), Way("onnx", "onnxruntime", NATIVE),
+         Way("onnx", "onnxruntime", PYTHON), Way("c", "c", NATIVE))
+"""Of a device with the GNU C library; the first of a format is used where nothing is asked for."""
+BARE = (Way("c", "c", FIRMWARE),)
+"""Of a microcontroller."""
+ANDROID = (Way("tflite", "litert", BENCHMARK_MODEL), Way("c", "c", NATIVE), Way("tflite", "litert", NATIVE))
+"""In the order of how well a phone is known to bear them."""
+
+
+def chosen(ways: Sequence[Way], fmt: Format | None, runtime: str | None, runner: str | None) -> list[Way]:
+    """Those that were asked for. Raises Unsupported where there is none."""
+    asked = {"fmt": fmt, "runtime": runtime, "runner": runner}
+    found = [way for way in ways if all(value in (None, getattr(way, key)) for key, value in asked.items())]
+    if found:
+        return found
+    wanted = ", ".join(f"{key} {value}" for key, value in asked.items() if value)
+    raise Unsupported(f"nothing there runs {wanted or 'this artefact'}; there is: "
+                      f"{'; '.join(map(str, ways)) or 'nothing'}")
