@@ -20,7 +20,7 @@ KIT = Path(os.environ.get("EDGE_KIT", Path(__file__).resolve().parents[2] / "sha
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ledger(tmp_path_factory) -> None:
+def ledger_of_tests(tmp_path_factory) -> None:
     """Measurements of tests are kept apart from the user's."""
     os.environ["EDGE_LEDGER"] = str(tmp_path_factory.mktemp("ledger") / "ledger.db")
 
