@@ -2,13 +2,13 @@
 
 from hashlib import sha256
 import json
-import os
 
 import pytest
 import sqlalchemy
 from sqlalchemy import inspect, text
 
 from tests.ledger.measured import a_measurement
+from tests.ledger.processes import ended, forked
 from toolchain.errors import LedgerError
 from toolchain.ledger import migrations
 from toolchain.ledger.ledger import Ledger
@@ -118,17 +118,11 @@ def test_a_ledger_that_is_up_to_date_opens_without_the_right_to_write(ledger, ur
 
 
 def test_processes_that_open_a_new_ledger_at_once_agree(url):
-    children = []
-    for _ in range(8):
-        if (child := os.fork()) == 0:
-            code = 1
-            try:
-                with Ledger.open(url) as ledger:
-                    ledger.record(a_measurement())
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    def work() -> None:
+        with Ledger.open(url) as ledger:
+            ledger.record(a_measurement())
+
+    children = [forked(work) for _ in range(8)]
+    assert [ended(child) for child in children] == [0] * 8
     with Ledger.open(url) as ledger:
         assert len(ledger.runs()) == 8

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from tests.ledger.measured import a_measurement
+from tests.ledger.processes import ended, forked
 from toolchain.errors import LedgerError
 from toolchain.ledger import store
 from toolchain.ledger.ledger import Ledger
@@ -167,15 +168,14 @@ def test_a_file_that_may_not_grow_leaves_nothing_half_written(tmp_path):
     path = str(tmp_path / "ledger.db")
     with Ledger.open(path) as ledger:
         ledger.record(a_measurement())
-    if (child := os.fork()) == 0:
+
+    def work() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-        try:
+        with pytest.raises(LedgerError, match="nothing of this was written"):
             with Ledger.open(path) as ledger:
                 ledger.record(a_measurement(latency_samples_us=[i * 1.37 for i in range(100_000)]))
-        except LedgerError as error:
-            os._exit(0 if "nothing of this was written" in str(error) else 2)
-        os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+
+    assert ended(forked(work)) == 0
     with Ledger.open(path) as ledger:
         assert len(ledger.runs()) == 1
 
