@@ -100,7 +100,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-measurement costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -135,6 +135,9 @@ benchmark-accuracy: setup setup-peers setup-nncf data  ## accuracy of INT8 besid
 
 benchmark-microcontroller: setup  ## generated C beside TensorFlow Lite Micro, on every emulated core; needs the kit
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_microcontroller.py $(if $(ONLY),--only $(ONLY)) $(if $(CORES),--cores $(CORES))
+
+benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)
 
 costs: setup  ## what every kernel of the C door costs on every emulated core; writes toolchain/lower/c/costs.toml
 	PYTHONPATH=. $(BIN)/python scripts/measure_kernels.py

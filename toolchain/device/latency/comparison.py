@@ -9,7 +9,7 @@ what the order of loading does to them taken out (two groups, one variance).
 Whether the machine was fit to compare on is decided first, from what does not depend on the difference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, expm1, sqrt
 from typing import NamedTuple
@@ -18,12 +18,14 @@ import numpy as np
 
 from toolchain.device.latency.disturbance import disturbances
 from toolchain.device.latency.student import probability, quantile
-from toolchain.device.runner.record import Block
+from toolchain.device.runner.record import Block, Record
 from toolchain.errors import InvalidMeasurement
 from toolchain.measurement import Comparison
 
 ALPHA = 0.01
 POWER = 0.95
+PROCESSES, PAIRS, BLOCK_US = 10, 40, 2000
+"""By default: 10 starts of 160 ms of inferences each; networks of more than 2 ms take longer."""
 FEWEST_PROCESSES, FEWEST_GROUPS = 6, 5
 GROUP = 4
 """Blocks of one A B B A group."""
@@ -52,6 +54,19 @@ class Turn(NamedTuple):
 def turns(processes: int) -> list[Turn]:
     """The orders in turn, so that what they do to the figures cancels over four processes."""
     return [Turn(bool(number & 1), number >> 1 & 1) for number in range(processes)]
+
+
+def interleaved(start: Callable[[Turn], Record], processes: int = PROCESSES) -> list[Process]:
+    """Start so many processes one after another.
+
+    start: one of them, in mode "compare" of the runner: its model is B and its `other` A where the turn is
+           swapped; `first` is the turn's
+    """
+    return [_process(turn, start(turn)) for turn in turns(processes)]
+
+
+def _process(turn: Turn, record: Record) -> Process:
+    return Process(record.blocks, turn.swapped, record.switches[1] if record.switches else 0)
 
 
 def compare(processes: Sequence[Process], conditions: Sequence[str] = ()) -> Comparison:
