@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install the system packages that are missing: two C compilers for the host, those for Cortex-M, RISC-V, 64- and 32-bit
-# Arm Linux with their C libraries, a checker of C, QEMU, what makes the emulated devices, adb, and Python's venv.
+# Arm Linux with their C libraries, a checker of C, QEMU, what makes the emulated devices, adb,
+# shells and tools of small devices for tests, and Python's venv.
 # Debian and Ubuntu, as root or with sudo; elsewhere it prints what is missing.
 # usage: setup_system.sh [PYTHON]
 set -eu
@@ -24,6 +25,7 @@ command -v qemu-img >/dev/null || missing="$missing qemu-utils"
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
 command -v ssh-keygen >/dev/null || missing="$missing openssh-client"
 command -v adb >/dev/null || missing="$missing adb"
+for shell in mksh toybox busybox; do command -v "$shell" >/dev/null || missing="$missing $shell"; done
 command -v clang >/dev/null || missing="$missing clang"
 command -v cppcheck >/dev/null || missing="$missing cppcheck"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"

@@ -66,6 +66,14 @@ def test_what_is_there_is_not_sent_again_even_by_another_connection(tmp_path):
     assert len(again._wire.ran) == 2, "opened, and asked once for all files"
 
 
+def test_hundreds_of_files():
+    files = {f"{i:03d}-{'x' * 90}": b"same" for i in range(700)}
+    device = DeviceFolder(Recorder(b"same"), "/home/pi/.edge")
+    assert len(device.push(files)) == 700
+    longest = max(sum(len(word) + 3 for word in argv) for argv in device._wire.ran)
+    assert longest < 2**17 and len(device._wire.ran) == 7
+
+
 def test_one_content_under_two_names(tmp_path):
     paths = opened(tmp_path).push({"a": b"same", "b": b"same"})
     assert Path(paths["a"]).read_bytes() == Path(paths["b"]).read_bytes() == b"same"
@@ -128,13 +136,13 @@ def test_names_cannot_leave_the_folder(name):
 class Recorder(LocalWire):
     """A device that has every file already."""
 
-    def __init__(self):
+    def __init__(self, content: bytes = b""):
         super().__init__("pi")
-        self.ran = []
+        self.size, self.ran = len(content), []
 
     def run(self, argv, *, seconds, stdin=None, most_bytes=MOST_BYTES) -> Finished:
         self.ran.append(argv)
-        lines = [f"0 {path.split('/')[-2]} {path}\n" for path in argv[4:]]
+        lines = [f"{self.size} {path.split('/')[-2]} {path}\n" for path in argv[4:]]
         return Finished(0, "".join(lines).encode(), b"")
 
 

@@ -238,6 +238,9 @@ def test_through_another_host(server, tmp_path):
         with open_ssh(server.board(address="tester@bench", port=None)) as device:
             assert device.start(["pwd"], seconds=5).stdout.decode().strip() == str(server.home)
         assert jump.logins == 1 and not jump.commands
+        configure("", "known_hosts")
+        said = refused(server.board(address="tester@bench", port=None))
+        assert "that of a host on the way to it (ProxyJump) is not the one in known_hosts" in said
 
 
 def test_a_key_that_it_does_not_take(server, tmp_path):

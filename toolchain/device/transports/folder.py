@@ -26,6 +26,8 @@ REPLY_BYTES = 64 * 1024
 FOLDER = re.compile(r"(/[A-Za-z0-9._+@-]{1,100}){1,20}")
 """A path that is safe in a command line, in a list divided by `:` or `,`, and behind `=`."""
 MARKER = "made-by-edge-toolchain"
+MOST_PATHS = 100
+"""In a command line, which is one argument of a shell: at most 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 FULL = re.compile("no space left|quota", re.IGNORECASE)
 """What programs say of ENOSPC and EDQUOT."""
 
@@ -63,7 +65,7 @@ REFUSED = {
 
 
 class Wire(Protocol):
-    """Runs command lines on a device.
+    """Runs command lines on a device; from several threads at once, too.
 
     name: the board's, for messages
     """
@@ -223,8 +225,10 @@ class DeviceFolder:
     def _held(self, paths: Iterable[str]) -> dict[str, Held]:
         """Those of the files that are there. Raises BadReply."""
         wanted = list(paths)
-        held = {}
-        for line in self._do("sh", "-c", STATE, "edge", *wanted).decode("ascii", "replace").splitlines():
+        held, reply = {}, b""
+        for start in range(0, len(wanted), MOST_PATHS):
+            reply += self._do("sh", "-c", STATE, "edge", *wanted[start:start + MOST_PATHS])
+        for line in reply.decode("ascii", "replace").splitlines():
             found = re.fullmatch(r"(\d{1,15}) ([0-9a-f]{64}|-) (/\S+)", line)
             if not found or found[3] not in wanted:
                 raise BadReply(f"{self.name}: asked for a file's sha256, answered {excerpt(line.encode())!r}")

@@ -167,7 +167,8 @@ class _Trust:
         """Of a key that is none of those trusted."""
         name, where = self.board.name, "boards.toml" if self.pinned else "known_hosts"
         if self.seen is None:
-            return DeviceRefused(f"{name}: its host key is revoked or signed by nobody that {where} trusts")
+            return DeviceRefused(f"{name}: its host key is revoked, or that of a host on the way to it "
+                                 f"(ProxyJump) is not the one in known_hosts; `ssh` there once to see")
         kind = self.seen.get_algorithm()
         shown = f"{name}: shows the host key {kind} {self.seen.get_fingerprint()}, "
         file = f"/etc/ssh/ssh_host_{kind.removeprefix('ssh-').split('-')[0]}_key.pub"
