@@ -68,7 +68,8 @@ def test_an_archive_without_a_signature_is_refused(monkeypatch, tmp_path):
     (release / "main/binary-arm64").mkdir(parents=True)
     (release / "main/binary-arm64/Packages").write_text("")
     (release / "Release").write_text("Origin: Debian\nSuite: oldstable\nCodename: bookworm\n"
-                                     "Architectures: arm64\nComponents: main\nDate: Sat, 01 Nov 2025 10:00:00 UTC\n")
+                                     "Architectures: arm64\nComponents: main\n"
+                                     "Date: Sat, 01 Nov 2025 10:00:00 UTC\n")
     monkeypatch.setenv(debian.MIRROR, f"file:{tmp_path}/mirror")
     with pytest.raises(DeviceUnavailable, match="(?i)not signed|Release"):
         Archive(tmp_path / "apt", "bookworm", "arm64").update()
