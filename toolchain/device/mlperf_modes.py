@@ -6,7 +6,7 @@ labels; energy is what a meter sees between two pulses of the device's pin, over
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median
 import time
@@ -25,8 +25,12 @@ from toolchain.measurement import Energy
 WINDOWS, WINDOW_S, WARMUPS = 5, 10.0, 10
 MARGIN = 1.05
 """More inferences than ten seconds take by the first measurement of one."""
+TRIAL = 0.1
+"""Of a window of energy, a trial that tells how many inferences it takes."""
 ROUNDS = 3
 """Until every window is long enough."""
+LATE_S = 0.5
+"""Behind an answer: a meter may tell of the last pulse so much later, and no other comes meanwhile."""
 MOST_INFERENCES = 999_999_999
 """Nine digits (line.c)."""
 
@@ -95,8 +99,7 @@ def run_energy(dut: Dut, meter: Meter, inputs: Sequence[bytes], *, window_s: flo
     idle_s: before and behind, in which the device waits, for energy net of idle
     Raises InvalidMeasurement where pulses are missing, or the uncertainty is above 5 %.
     """
-    trial = _between_pulses(dut, meter, inputs[0], 1)
-    inferences = _capped(MARGIN * window_s / trial.seconds)
+    inferences = _lasting(dut, meter, inputs[0], window_s)
     idle = [_idle(meter, idle_s)]
     windows = [_between_pulses(dut, meter, inputs[i % len(inputs)], inferences) for i in range(WINDOWS)]
     idle.append(_idle(meter, idle_s))
@@ -117,13 +120,28 @@ def _infer(dut: Dut, data: bytes, inferences: int, warmups: int) -> Window:
 
 
 def _between_pulses(dut: Dut, meter: Meter, data: bytes, inferences: int) -> metered.Window:
-    """What the meter saw of so many inferences; none of an attempt that was spoilt."""
+    """What the meter saw of so many inferences; none of an attempt that was spoilt.
+
+    However late the host hears of it, pulses and samples are of one clock: the meter's.
+    """
     def ask() -> tuple[float, float]:
         dut.load(data)
         begin_s = raw_clock_s()
         dut.infer(inferences, WARMUPS, INFER_S)
-        return begin_s, raw_clock_s()
-    return between_pins(meter.window(*persistently(ask, dut.greet)))
+        return begin_s, raw_clock_s() + LATE_S
+    window = between_pins(meter.window(*persistently(ask, dut.greet)))
+    return replace(window, facts=replace(window.facts, lag_s=0.0))
+
+
+def _lasting(dut: Dut, meter: Meter, data: bytes, window_s: float) -> int:
+    """Inferences that last so long, by trials of more and more until the meter's steps of time are small."""
+    inferences = 1
+    while (trial := _between_pulses(dut, meter, data, inferences)).seconds < window_s * TRIAL:
+        if inferences == MOST_INFERENCES:
+            break
+        seconds = max(trial.seconds, meter.facts.period_s)
+        inferences = _capped(inferences * max(2.0, 2 * window_s * TRIAL / seconds))
+    return _capped(MARGIN * window_s * inferences / trial.seconds)
 
 
 def _idle(meter: Meter, seconds: float) -> metered.Window:

@@ -1,9 +1,10 @@
 """A board's power over time whose energy is known in closed form, and a serial line in time of its own."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import cos, pi
 import threading
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,11 @@ class Load:
     ripple_mw: float = 5.0
     ripple_hz: float = 37.0
 
-    def mw(self, time_s: float) -> float:
-        if not self.begin_s <= time_s < self.end_s:
-            return self.idle_mw
-        return self.active_mw + self.ripple_mw * sin(2 * pi * self.ripple_hz * (time_s - self.begin_s))
+    def mw(self, time_s: float | np.ndarray) -> np.ndarray:
+        """Power then."""
+        ripple = self.ripple_mw * np.sin(2 * pi * self.ripple_hz * (time_s - self.begin_s))
+        active = (self.begin_s <= time_s) & (time_s < self.end_s)
+        return np.where(active, self.active_mw + ripple, self.idle_mw)
 
     def mj(self, until_s: float) -> float:
         """Energy since time 0."""
@@ -73,12 +75,3 @@ class VirtualLine:
 
     def close(self) -> None:
         self.closed = True
-
-
-def cut(data: bytes, sizes: Iterator[int]) -> Iterator[bytes]:
-    """In pieces of these sizes."""
-    at = 0
-    while at < len(data):
-        size = next(sizes)
-        yield data[at:at + size]
-        at += size

@@ -11,7 +11,7 @@ KNOWN = ("htc", "hrc", "pwr off", "pwr on nostatus", "acqtime inf", "trigdelay 0
 
 
 class Lpm01aStandIn:
-    """edges_s: when D7 falls. Its faults, all off at first:
+    """edges_s: when D7 falls, in order; more may be added. Its faults, all off at first:
 
     gain, noise: of its energies, relative; noise as a standard deviation per sample
     skew:        of its clock, relative
@@ -19,7 +19,7 @@ class Lpm01aStandIn:
     """
 
     def __init__(self, load: Load, seconds: float, edges_s: Sequence[float] = (), seed: int = 0):
-        self.load, self.seconds, self.edges_s = load, seconds, sorted(edges_s)
+        self.load, self.seconds, self.edges_s = load, seconds, edges_s
         self.rng = np.random.default_rng(seed)
         self.gain = self.noise = self.skew = self.lose = self.damage = 0.0
         self.streaming, self.heard, self._unread = "", [], b""
@@ -45,15 +45,15 @@ class Lpm01aStandIn:
 
     def stream(self) -> Iterator[tuple[float, bytes]]:
         """A millisecond of its own at a time: sample, edge, timestamp; sent with up to 3 ms of delay."""
-        edges, step_s, number = list(self.edges_s), 1e-3 / (1 + self.skew), 0
+        told, step_s, number = 0, 1e-3 / (1 + self.skew), 0
         energies = self.load.mj(0.0)
         while (end_s := (number + 1) * step_s) < self.seconds:
             before, energies = energies, self.load.mj(end_s)
             mj = (energies - before) * (1 + self.gain) * (1 + self.noise * self.rng.standard_normal())
             said = [self._spoilt(ascii_dec(max(mj, 0) * 1e-3))]
-            while edges and edges[0] < end_s:
-                edges.pop(0)
-                said.insert(0, "event 1 ris")
+            while told < len(self.edges_s) and self.edges_s[told] < end_s:
+                told += 1
+                said.insert(0, f"event {told} ris")
             number += 1
             if number % 1000 == 0:
                 said.append(f"TimeStamp: {number // 1000 % 1000:03d}s 000ms, buff 02%")

@@ -64,7 +64,7 @@ class Ppk2StandIn:
 
     def _words(self, ends: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         middle = ends - 0.5 / RATE_HZ
-        ma = np.array([self.load.mw(t) for t in middle]) / self.millivolts * 1000
+        ma = self.load.mw(middle) / self.millivolts * 1000
         ma = ma * (1 + self.gain) * (1 + self.noise * self.rng.standard_normal(len(ma)))
         ranges = np.searchsorted(TOP_MA[:-1], ma)
         codes = codes_of(ma / 1000, ranges, self.calibration, self.millivolts / 1000)

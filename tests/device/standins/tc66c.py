@@ -47,7 +47,7 @@ class Tc66cStandIn:
     def answer(self, data: bytes, now: float) -> bytes:
         assert data == b"getva\r\n"
         shown_s = now // 0.5 * 0.5
-        amperes = self.load.mw(shown_s) / 1000 / self.volts
+        amperes = float(self.load.mw(shown_s)) / 1000 / self.volts
         amperes *= (1 + self.gain) * (1 + self.noise * self.rng.standard_normal())
         sent = answer(self.volts, max(amperes, 0))
         self._spoilt = not self._spoilt and self.rng.random() < self.damage

@@ -37,7 +37,7 @@ EVENT = re.compile(r"event \d+ ris")
 WRAP_S = 1000
 """Its seconds have three digits."""
 FACTS = Facts(kind="lpm01a", tier="external meter", rails=("supply",), reads="mean", rate_hz=RATE_HZ,
-              resolution=0.0, gain_error=0.02, offset_mw=0.0, jitter_s=1 / RATE_HZ, lag_s=0.005,
+              resolution=0.0, gain_error=0.02, offset_mw=0.0, jitter_s=1 / RATE_HZ, lag_s=0.02,
               source="ST UM2243 section 10: 100 nA to 50 mA, 2 %; resolution: four digits of each sample")
 OFFSET_MA = 1e-4
 """The least current of UM2243's range, 100 nA."""
@@ -114,10 +114,11 @@ class Lpm01a:
             self._stop()
             for command in (*SETUP, f"volt {self._supply_mv}m", "pwr on nostatus", "start"):
                 self._command(command)
+            self._background = Background(self._take, self._changed)
+            self._background.wait(lambda: bool(self._stream.numbers), ANSWER_S, f"{self._name}: samples")
         except BaseException:
-            self._line.close()
+            self._let_go()
             raise
-        self._background = Background(self._take, self._changed)
 
     def window(self, begin_s: float, end_s: float) -> Window:
         """The samples of that time, in mW; pins_s: edges on D7, each at the end of the sample before it."""
@@ -139,13 +140,18 @@ class Lpm01a:
         if self._background is None:
             return
         self._background.end()
-        self._background = None
         try:
             self._stop()
             for command in ("pwr off", "hrc"):
                 self._command(command)
         finally:
-            self._line.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._background is not None:
+            self._background.end()
+            self._background = None
+        self._line.close()
 
     def _stop(self) -> None:
         """And read until it is silent: what an earlier run left, too."""

@@ -59,10 +59,11 @@ class Ppk2:
             if self._feeds:
                 self._line.write(bytes([REGULATOR, *self._supply_mv.to_bytes(2, "big")]))
             self._line.write(bytes([POWER, 1, START]))
+            self._background = Background(self._take, self._changed)
+            self._background.wait(lambda: self._stream.next > 0, ANSWER_S, f"{self._name}: samples")
         except BaseException:
-            self._line.close()
+            self._let_go()
             raise
-        self._background = Background(self._take, self._changed)
 
     def window(self, begin_s: float, end_s: float) -> Window:
         """The samples of that time, in mW; pins_s: when D0 fell."""
@@ -86,12 +87,16 @@ class Ppk2:
         """Stop, take the board's supply away, and let go of the meter."""
         if self._background is None:
             return
-        self._background.end()
-        self._background = None
         try:
             self._line.write(bytes([STOP, POWER, 0]))
         finally:
-            self._line.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._background is not None:
+            self._background.end()
+            self._background = None
+        self._line.close()
 
     def _facts_of(self, mw: np.ndarray, ranges: np.ndarray) -> Facts:
         """Limits by the ranges that the samples were taken in."""
