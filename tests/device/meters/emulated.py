@@ -249,6 +249,7 @@ class FakeJoulescope:
 
     def __init__(self, number: str = "JS220-001122"):
         self.number, self.parameters, self.callbacks, self.is_open = number, {}, [], False
+        self.opening = (-0.04, -0.02)
 
     def __str__(self) -> str:
         return self.number
@@ -264,6 +265,8 @@ class FakeJoulescope:
 
     def statistics_callback_register(self, callback) -> None:
         self.callbacks.append(callback)
+        for reached_s in self.opening:
+            self.play(reached_s, 0.0)
 
     def statistics_callback_unregister(self, callback) -> None:
         self.callbacks.remove(callback)

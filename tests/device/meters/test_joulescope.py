@@ -67,10 +67,18 @@ def test_one_that_another_program_has_open(plugged):
 
 def test_a_pulled_cable(plugged, monkeypatch):
     monkeypatch.setattr("toolchain.device.meters.joulescope.PATIENCE_S", 0.05)
-    js = meter(SimpleNamespace(time_s=0.0))
+    js = meter(SimpleNamespace(time_s=1.0))
     js.open()
     with pytest.raises(DeviceLost, match="still plugged in"):
-        js.window(-1.0, 0.0)
+        js.window(0.0, 1.01)
+
+
+def test_one_that_sends_nothing_is_closed_again(plugged, monkeypatch):
+    monkeypatch.setattr("toolchain.device.meters.joulescope.PATIENCE_S", 0.05)
+    plugged[0].opening = ()
+    with pytest.raises(DeviceLost, match="no statistics within"):
+        meter(SimpleNamespace(time_s=0.0)).open()
+    assert not plugged[0].is_open
 
 
 def test_time_that_goes_back(plugged):

@@ -50,6 +50,11 @@ class Joulescope:
             raise DeviceUnavailable(f"{self._name}: cannot be opened; another program may have it open, or "
                                     f"udev's rules are missing") from None
         self._device = device
+        with self._changed:
+            measures = self._changed.wait_for(lambda: len(self._reached_s) > 1, PATIENCE_S)
+        if not measures:
+            self.close()
+            raise DeviceLost(f"{self._name}: no statistics within {PATIENCE_S:g} s of its opening")
 
     def window(self, begin_s: float, end_s: float) -> Window:
         """Energy is known 50 times a second, and power taken as flat in between."""

@@ -8,7 +8,7 @@ name the files (`Watched.files`), are handed what the runner read (`take`), and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -140,8 +140,11 @@ class Reading:
     text: str
 
 
+@runtime_checkable
 class Watched(Protocol):
     """A meter that is files of the device: a Meter whose window() comes after take().
+
+    isinstance() tells it from others once it is open.
 
     files: absolute paths, for the runner's watch=
     """
