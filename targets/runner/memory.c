@@ -17,16 +17,24 @@ void *memory_take(size_t bytes) {
     return memset(taken, 0, bytes);
 }
 
-unsigned long memory_peak_kb(void) {
-    static const char key[] = "\nVmHWM:";
-    char status[4096];
-    int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+/* The number behind a line's key. */
+static unsigned long number_of(const char *path, const char *key) {
+    char text[4096] = "\n";
+    int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
         return 0;
     }
-    ssize_t length = read(file, status, sizeof status - 1);
+    ssize_t length = read(file, text + 1, sizeof text - 2);
     close(file);
-    status[length > 0 ? length : 0] = '\0';
-    const char *line = strstr(status, key);
-    return line ? strtoul(line + sizeof key - 1, NULL, 10) : 0;
+    text[length > 0 ? length + 1 : 1] = '\0';
+    const char *line = strstr(text, key);
+    return line ? strtoul(line + strlen(key), NULL, 10) : 0;
+}
+
+unsigned long memory_peak_kb(void) {
+    return number_of("/proc/self/status", "\nVmHWM:");
+}
+
+unsigned long memory_now_kb(void) {
+    return number_of("/proc/self/smaps_rollup", "\nRss:");
 }

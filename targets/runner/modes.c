@@ -11,10 +11,11 @@
 #include "record.h"
 #include "session.h"
 
-/* VmHWM without what the logs take; `before`: what it was when these were empty. */
+/* The peak without what the logs take; `before`: what it was when these were empty. */
 static void record_memory(unsigned long before) {
-    unsigned long now = memory_peak_kb(), own = log_kb();
-    uint64_t peak = now > own && now - own > before ? now - own : before;
+    unsigned long peak_kb = memory_peak_kb(), now_kb = memory_now_kb(), own = log_kb();
+    unsigned long all = peak_kb > now_kb ? peak_kb : now_kb;
+    uint64_t peak = all > own && all - own > before ? all - own : before;
     if (peak) {
         record_numbers("vm_hwm_kb", &peak, 1);
     }

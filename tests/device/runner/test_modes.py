@@ -134,7 +134,7 @@ def test_blocks_of_two_models_change_places(runner, runtime, models):
     record = runner.record(runtime, "compare", models[runtime], input=source, other=other, other_input=source,
                            pairs=4, block_us=2000, first=1)
     assert [block.model for block in record.blocks] == [1, 0, 0, 1, 1, 0, 0, 1]
-    assert all(200_000 < block.wall_ns and block.cpu_ns > 0 for block in record.blocks)
+    assert all(0 < block.wall_ns < 1_000_000_000 and block.cpu_ns > 0 for block in record.blocks)
     assert record.switches and record.vm_hwm_kb
 
 
