@@ -10,6 +10,7 @@ import msgspec
 
 from toolchain.data.sets import SETS
 from toolchain.device.boards import Board, load_boards
+from toolchain.device.place import resources
 from toolchain.errors import BadInput, DeviceUnavailable
 from toolchain.ledger.records import tool_versions
 from toolchain.profile import Format, Positive, TargetProfile, load_target, target_names
@@ -72,6 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     model, recipe, device: by their names
     source:    as ModelConfig, paths made whole
     board:     None for the host and for emulated targets
+    resources: that must be ours while it is measured
     """
 
     key: str
@@ -83,13 +85,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     decided: Recipe
     profile: TargetProfile
     board: Board | None
+    resources: tuple[str, ...]
     measure: MeasureConfig
-
-    @property
-    def resources(self) -> list[str]:
-        """The device, and every meter that sees it."""
-        meters = self.board.meters if self.board else ()
-        return [f"device:{self.device}", *(f"meter:{meter}" for meter in meters)]
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -111,13 +108,13 @@ class Campaign(msgspec.Struct, frozen=True):
     jobs: tuple[Job, ...]
 
 
-def load_campaign(path: Path, boards: Path | None = None) -> Campaign:
+def load_campaign(path: Path) -> Campaign:
     """Raises BadConfig, BadInput where a model or samples are missing, DeviceUnavailable for an unknown
     device."""
     wanted = decode_toml(path, CampaignFile)
     sources = {name: _whole(model, path.parent) for name, model in wanted.models.items()}
     recipes = {name: load_recipe(path.parent / file) for name, file in wanted.recipes.items()}
-    known = load_boards(boards).boards
+    known = load_boards().boards
     devices = {name: _device(name, known, path) for name in wanted.devices}
     digest = functools.cache(content_digest)
     found = {}
@@ -156,7 +153,7 @@ def _job(names: tuple[str, str, str], source: ModelConfig, decided: Recipe, prof
                 source.data and digest(source.data)]
     return Job(key=_sha256([*built_of, device, measure]), build_key=_sha256([*built_of, tool_versions()]),
                model=model, recipe=recipe, device=device, source=source, decided=decided, profile=profile,
-               board=board, measure=measure)
+               board=board, resources=tuple(resources(profile, device)), measure=measure)
 
 
 def _sha256(value: object) -> str:

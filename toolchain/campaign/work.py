@@ -31,15 +31,14 @@ def _build(job: Job, folder: Path) -> None:
     artifact.write(folder)
 
 
-def measure(job: Job, artifact: Artifact) -> tuple[Record, ...]:
+def measure(job: Job, artifact: Artifact) -> list[Record]:
     """What the artefact does on the job's device; how good its answers are there, where that is asked for.
 
     Raises what measuring does.
     """
-    asked, device = job.measure, job.device if job.board else None
-    exam = None
+    asked, exam = job.measure, None
     if asked.evaluate:
         exam = deploy.set_exam(artifact, job.source.data, None, asked.evaluate, asked.samples)
-    wish = deploy.Wish(asked.format, threads=asked.threads, seconds=asked.seconds, exam=exam)
-    outcome, = deploy.bench(artifact, device, wish)
-    return tuple(one for one in (outcome.measurement, outcome.evaluation) if one is not None)
+    wish = deploy.Wish(fmt=asked.format, threads=asked.threads, seconds=asked.seconds, exam=exam)
+    outcomes = deploy.bench(artifact, job.device if job.board else None, wish)
+    return [record for outcome in outcomes for record in (outcome.measurement, outcome.evaluation) if record]

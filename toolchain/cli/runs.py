@@ -87,6 +87,9 @@ def campaign(file: Annotated[Path, typer.Argument(help="A campaign.toml: models,
              status: Annotated[bool, typer.Option("--status", help="Only say how far it is.")] = False,
              again: Annotated[bool, typer.Option(
                  "--again", help="Begin with those that failed or were invalid, once more.")] = False,
+             accept_invalid: Annotated[bool, typer.Option(
+                 "--accept-invalid", envvar="EDGE_ACCEPT_INVALID",
+                 help="Exit 0 where conditions broke; figures stay marked.")] = False,
              ledger: LedgerOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Measure every model by every recipe on every device; run it again to go on where it stopped."""
     from toolchain.campaign.plan import load_campaign
@@ -102,7 +105,7 @@ def campaign(file: Annotated[Path, typer.Argument(help="A campaign.toml: models,
         else:
             found = run_campaign(opened, planned, build, measure, say=speaker(quiet), again=again)
     told(json, {"campaign": planned.name, "jobs": found}, as_it_is(status_text(found)))
-    if not status and (code := exit_code(found)):
+    if not status and (code := exit_code(found, accept_invalid)):
         raise typer.Exit(code)
 
 

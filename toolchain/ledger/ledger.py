@@ -65,7 +65,7 @@ class Ledger:
                 leases.require(connection, lease, now)
             return [runs.add(connection, record, of, now) for record in results]
 
-    def finish(self, claimed: jobs.Claim, worker: Lease, lease: Lease,
+    def finish(self, claimed: jobs.Claim, worker: Lease, lease: Lease | None,
                results: Sequence[Record]) -> list[int]:
         """Keep the results of a job and end it, in one transaction.
 
@@ -76,7 +76,8 @@ class Ledger:
         with self.store.write(durable=True) as connection:
             now, of = self.store.now(connection), _subject(results)
             jobs.require_claim(connection, claimed, worker)
-            leases.require(connection, lease, now)
+            if lease:
+                leases.require(connection, lease, now)
             kept = [runs.add(connection, record, of, now, claimed, part)
                     for part, record in enumerate(results)]
             jobs.end(connection, claimed, now, "invalid" if invalid else "done")
