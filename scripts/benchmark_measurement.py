@@ -28,6 +28,7 @@ from toolchain.device.latency.comparison import (
     PROCESSES,
     Turn,
     compare,
+    decide,
     interleaved,
 )
 from toolchain.device.runner.command import command, complaint
@@ -129,7 +130,8 @@ def outcome(pair: Pair, paths: dict[str, Path]) -> Outcome:
     try:
         return Outcome(pair, seconds, compare(processes))
     except InvalidMeasurement as error:
-        return Outcome(pair, seconds, problems=tuple(map(str.strip, str(error).splitlines()[1:])))
+        problems = tuple(map(str.strip, str(error).splitlines()[1:]))
+        return Outcome(pair, seconds, problems=problems, unsaid=decide(processes))
 
 
 def idle() -> float:

@@ -58,12 +58,16 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A comparison, or what made it invalid."""
+    """A comparison, or what made it invalid.
+
+    unsaid: what an invalid one would have said; nobody is told but readers of the page
+    """
 
     pair: Pair
     seconds: float
     comparison: Comparison | None = None
     problems: tuple[str, ...] = ()
+    unsaid: Comparison | None = None
 
     @property
     def verdict(self) -> str:
@@ -109,13 +113,14 @@ def page(found: Sequence[Outcome], macs: int, more_macs: int) -> str:
 
 
 def _verdicts(found: Sequence[Outcome]) -> list[str]:
-    lines = ["| pairs | begun | invalid | valid | no difference told | slower | faster |",
-             "| --- | --: | --: | --: | --: | --: | --: |"]
+    lines = ["| pairs | begun | valid | no difference told | slower | faster | invalid | would be right |",
+             "| --- | --: | --: | --: | --: | --: | --: | --: |"]
     for name, kind in KINDS.items():
         count = Counter(one.verdict for one in _of(found, name))
-        lines.append(f"| {kind.title} | {count.total()} | {count['invalid']} | "
-                     f"{count.total() - count['invalid']} | {count[NO_DIFFERENCE]} | {count[SLOWER]} | "
-                     f"{count['faster']} |")
+        unsaid = sum(one.unsaid is not None and one.unsaid.verdict == kind.right for one in _of(found, name))
+        lines.append(f"| {kind.title} | {count.total()} | {count.total() - count['invalid']} | "
+                     f"{count[NO_DIFFERENCE]} | {count[SLOWER]} | {count['faster']} | {count['invalid']} | "
+                     f"{unsaid} |")
     return lines
 
 

@@ -76,12 +76,31 @@ def compare(processes: Sequence[Process], conditions: Sequence[str] = ()) -> Com
     Raises InvalidMeasurement, naming everything that disturbed the run, before any verdict is reached.
     """
     _require_enough(processes)
-    tables = [_in_order(process) for process in processes]
-    if problems := (*conditions, *disturbances(tables, [p.involuntary for p in processes])):
+    switches = [process.involuntary for process in processes]
+    if problems := (*conditions, *disturbances([_in_order(p) for p in processes], switches)):
         raise InvalidMeasurement("\n  ".join(("the comparison is invalid:", *problems)))
-    differences = [process_difference(table) for table in tables]
-    return _decided([np.array([difference for difference, process in zip(differences, processes, strict=True)
-                               if process.swapped == order]) for order in (False, True)])
+    return decide(processes)
+
+
+def decide(processes: Sequence[Process]) -> Comparison:
+    """Without asking whether the machine was fit. Student's t with one variance for both orders of loading."""
+    orders = [np.array([process_difference(_in_order(p)) for p in processes if p.swapped == order])
+              for order in (False, True)]
+    counts = np.array([len(order) for order in orders])
+    degrees = int(counts.sum()) - len(orders)
+    mean = float(np.mean([order.mean() for order in orders]))
+    variance = sum(((order - order.mean())**2).sum() for order in orders) / degrees
+    return _told(mean, sqrt(variance * (1 / counts).sum()) / len(orders), degrees)
+
+
+def _told(mean: float, error: float, degrees: int) -> Comparison:
+    """mean, error: of the logarithm of B / A, and its standard error"""
+    p = 1 - probability(abs(mean) / error, degrees) if error else float(mean == 0)
+    reach = quantile(1 - ALPHA, degrees) * error
+    verdict = "no difference told" if p >= ALPHA else "slower" if mean > 0 else "faster"
+    least = reach + quantile(2 * POWER - 1, degrees) * error
+    return Comparison(ratio=exp(mean), low=exp(mean - reach), high=exp(mean + reach), p=p, verdict=verdict,
+                      least=expm1(least), processes=degrees + 2, alpha=ALPHA, power=POWER)
 
 
 def _in_order(process: Process) -> np.ndarray:
@@ -101,21 +120,6 @@ def process_difference(table: np.ndarray) -> float:
     times = np.log(table[:, 3] / table[:, 1]).reshape(-1, GROUP)
     signs = np.where(table[:, 0].reshape(-1, GROUP) == 1, 0.5, -0.5)
     return float(np.median((times * signs).sum(axis=1)))
-
-
-def _decided(orders: Sequence[np.ndarray]) -> Comparison:
-    """orders: the processes' differences of logarithms, of those that loaded A first, and of those B."""
-    counts = np.array([len(order) for order in orders])
-    degrees = int(counts.sum()) - len(orders)
-    mean = float(np.mean([order.mean() for order in orders]))
-    variance = sum(((order - order.mean())**2).sum() for order in orders) / degrees
-    error = sqrt(variance * (1 / counts).sum()) / len(orders)
-    p = 1 - probability(abs(mean) / error, degrees) if error else float(mean == 0)
-    reach = quantile(1 - ALPHA, degrees) * error
-    verdict = "no difference told" if p >= ALPHA else "slower" if mean > 0 else "faster"
-    least = reach + quantile(2 * POWER - 1, degrees) * error
-    return Comparison(ratio=exp(mean), low=exp(mean - reach), high=exp(mean + reach), p=p, verdict=verdict,
-                      least=expm1(least), processes=int(counts.sum()), alpha=ALPHA, power=POWER)
 
 
 def _require_enough(processes: Sequence[Process]) -> None:
