@@ -159,8 +159,8 @@ def kept(path: Path) -> list[Outcome]:
 
 
 def missing(found: list[Outcome], wanted: dict[str, int]) -> Pair | None:
-    """The next comparison: kinds in turn, each until so many were valid, at most half as many again begun;
-    of a disturbed kind, so many begun."""
+    """The next comparison: kinds in turn, each until so many were valid, or three times as many were begun; of a
+    disturbed kind, so many begun."""
     def begun(kind: str) -> list[Outcome]:
         return [one for one in found if one.pair.kind == kind]
 
@@ -168,7 +168,7 @@ def missing(found: list[Outcome], wanted: dict[str, int]) -> Pair | None:
         valid = sum(one.comparison is not None for one in begun(kind))
         if KINDS[kind].disturbed:
             return len(begun(kind)) < wanted[kind]
-        return valid < wanted[kind] and len(begun(kind)) < wanted[kind] * 3 // 2
+        return valid < wanted[kind] and len(begun(kind)) < 3 * wanted[kind]
 
     left = [kind for kind in KINDS if open_(kind)]
     kind = min(left, key=lambda kind: len(begun(kind)) / wanted[kind], default=None)

@@ -83,7 +83,7 @@ def compare(processes: Sequence[Process], conditions: Sequence[str] = ()) -> Com
 
 
 def decide(processes: Sequence[Process]) -> Comparison:
-    """Without asking whether the machine was fit. Student's t with one variance for both orders of loading."""
+    """Without asking whether the machine was fit. Student's t, one variance for both orders of loading."""
     orders = [np.array([process_difference(_in_order(p)) for p in processes if p.swapped == order])
               for order in (False, True)]
     counts = np.array([len(order) for order in orders])
