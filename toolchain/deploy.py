@@ -16,7 +16,7 @@ from toolchain.device.measure import measure
 from toolchain.device.place import HOST, Place, open_place, resources
 from toolchain.device.programs import ProgramSession
 from toolchain.device.qemu import open_device
-from toolchain.device.ways import FIRMWARE, Way, chosen
+from toolchain.device.ways import BENCHMARK_MODEL, FIRMWARE, Way, chosen
 from toolchain.errors import BadInput, BadSamples, RuntimeMissing, about
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.ledger.leases import Lease
@@ -252,8 +252,9 @@ def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
             raise
         return Outcome(way, missing=str(error))
     own = place.board is None and not wish.every
+    examined = wish.exam and way.runner != BENCHMARK_MODEL
     return Outcome(way, "" if own else f"{place.name}.{way.runtime}.{way.runner}", measurement,
-                   sit(artifact, place, way, wish.exam) if wish.exam else None)
+                   sit(artifact, place, way, wish.exam) if examined else None)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:

@@ -11,14 +11,15 @@ import msgspec
 class Latency(msgspec.Struct, frozen=True):
     """Hot latency of one inference, microseconds, of the samples after the warm-up.
 
+    p90, p99:  None where another's program does not tell
     low, high: ends of the median's 95 % confidence interval (block bootstrap); None for too few samples
     samples:   hot ones that the figures are of
     warm_up:   samples before the steady state, left out
     """
 
     median: float
-    p90: float
-    p99: float
+    p90: float | None = None
+    p99: float | None = None
     low: float | None = None
     high: float | None = None
     samples: int = 0

@@ -4,7 +4,7 @@ No phone ran any of this: each way says so in its note.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import io
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from toolchain.device.boards import Board
 from toolchain.device.glibc import glibc_files
 from toolchain.device.runner.native import compiler_for
 from toolchain.device.transports.transport import MOST_BYTES, Finished
-from toolchain.device.ways import BENCHMARK_MODEL, NATIVE, Way
+from toolchain.device.ways import BENCHMARK_MODEL, BIONIC, GLIBC, NATIVE, Way
 from toolchain.errors import BadInput, BadReply, DeviceUnavailable, ToolchainError
 
 ABI_ISA = {"arm64-v8a": "aarch64", "armeabi-v7a": "armv7-a", "x86_64": "x86_64"}
@@ -75,13 +75,11 @@ class Route:
 
     name:     "benchmark_model", "own library", "generated C", "glibc loader"
     obstacle: why it does not apply here, and what would help; "" where it does
-    note:     what is known of it, to be shown with its figures
     """
 
     name: str
     way: Way
     obstacle: str
-    note: str
 
     @property
     def applies(self) -> bool:
@@ -101,15 +99,19 @@ NOTES = {
 
 def routes(facts: Facts, board: Board, isa: str) -> tuple[Route, ...]:
     """In the order in which they are preferred. isa: of the target's profile."""
-    litert, theirs = Way("tflite", "litert", NATIVE), Way("tflite", "litert", BENCHMARK_MODEL)
+    loaded = (lambda: glibc_files(isa), lambda: compiler_for(isa, "litert"))
     needs: tuple[tuple[str, Way, tuple[Callable[[], object], ...]], ...] = (
-        ("benchmark_model", theirs, (lambda: benchmark_program(board, isa),)),
-        ("own library", litert, (lambda: own_library(board, isa), lambda: ndk_compiler(isa, facts.sdk))),
+        ("benchmark_model", Way("tflite", "litert", BENCHMARK_MODEL),
+         (lambda: benchmark_program(board, isa),)),
+        ("own library", Way("tflite", "litert", NATIVE, BIONIC),
+         (lambda: own_library(board, isa), lambda: ndk_compiler(isa, facts.sdk))),
         ("generated C", Way("c", "c", NATIVE), (lambda: compiler_for(isa, "c"),)),
-        ("glibc loader", litert, (lambda: glibc_files(isa), lambda: compiler_for(isa, "litert"))),
+        ("glibc loader", Way("tflite", "litert", NATIVE, GLIBC), loaded),
+        ("glibc loader", Way("onnx", "onnxruntime", NATIVE, GLIBC), loaded),
     )
     foreign = _foreign(facts, isa)
-    return tuple(Route(name, way, foreign or _obstacle(parts), NOTES[name]) for name, way, parts in needs)
+    return tuple(Route(name, replace(way, note=NOTES[name]), foreign or _obstacle(parts))
+                 for name, way, parts in needs)
 
 
 def _foreign(facts: Facts, isa: str) -> str:

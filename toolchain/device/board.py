@@ -14,7 +14,7 @@ from toolchain.profile import TargetProfile
 
 BAUD, ENERGY_BAUD = 115200, 9600
 """board.h's BOARD_BAUD."""
-LEAST_SAMPLES = 3
+LEAST_SAMPLES = 20
 
 
 class BoardSession(FirmwareSession):
@@ -33,7 +33,7 @@ class BoardSession(FirmwareSession):
     def time(self, seconds: float) -> tuple[list[float], int]:
         """Microseconds of single inferences, by the board's clock, less those of an empty call; stack bytes.
 
-        As many as fit into so many seconds of the host's, three at least.
+        As many as fit into so many seconds of the host's, twenty at least.
         """
         inputs, samples_us, stack_bytes = self.bench_inputs(), [], 0
         deadline = time.monotonic() + seconds

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from toolchain.artifact import Artifact
 from toolchain.device.measure_firmware import board_figures, emulator_figures
-from toolchain.device.measure_programs import program_figures
+from toolchain.device.measure_programs import benchmark_figures, program_figures
 from toolchain.device.place import Place
-from toolchain.device.ways import FIRMWARE, Way
+from toolchain.device.ways import BENCHMARK_MODEL, FIRMWARE, Way
 from toolchain.measurement import Measurement
 
 
@@ -19,7 +19,9 @@ def measure(artifact: Artifact, place: Place, way: Way, *, threads: int = 1,
     BadModel where a runtime refuses the file.
     """
     started = datetime.now(UTC)
-    if way.runner != FIRMWARE:
+    if way.runner == BENCHMARK_MODEL:
+        figures = benchmark_figures(artifact, place, way, threads, seconds)
+    elif way.runner != FIRMWARE:
         figures = program_figures(artifact, place, way, threads, seconds)
     elif place.profile.transport == "qemu":
         figures = emulator_figures(artifact, place.profile)

@@ -6,13 +6,12 @@ from toolchain.device.breakdown import function_instructions, layer_instructions
 from toolchain.device.firmware import build_firmware, model_facts
 from toolchain.device.flash import flash_parts
 from toolchain.device.latency.figures import latency_figures
+from toolchain.device.metering import NO_METER
 from toolchain.device.parity import parity
 from toolchain.device.place import Place
 from toolchain.device.qemu import open_device
 from toolchain.errors import DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.profile import TargetProfile
-
-NO_METER = "no meter"
 
 
 def board_figures(artifact: Artifact, place: Place, seconds: float) -> dict:

@@ -6,18 +6,20 @@ import math
 import numpy as np
 
 from toolchain.artifact import Artifact, Port, convert
+from toolchain.device.android import benchmark_program
+from toolchain.device.benchmark_model import run_benchmark_model
 from toolchain.device.conditions.history import history
 from toolchain.device.conditions.judge import judge
 from toolchain.device.conditions.look import look, watch_paths
 from toolchain.device.latency.figures import latency_figures
-from toolchain.device.metering import Metering
+from toolchain.device.metering import NO_METER, Metering
 from toolchain.device.parity import parity
 from toolchain.device.place import HOST, Place
 from toolchain.device.programs import ProgramSession
-from toolchain.device.runner.record import Record
+from toolchain.device.runner.record import MOST_WATCHED, Record
 from toolchain.device.ways import Way
 from toolchain.errors import BadReply
-from toolchain.measurement import ColdStart, OpTime
+from toolchain.measurement import ColdStart, Latency, OpTime
 from toolchain.profile import Format
 
 LEAST, EMULATED_LEAST = 30, 2
@@ -36,10 +38,24 @@ def program_figures(artifact: Artifact, place: Place, way: Way, threads: int, se
     feeds = bench_feeds(artifact, way.fmt)
     figures = _counted(session, feeds) if place.emulated else _timed(session, feeds, seconds)
     conditions = {"threads": threads, **figures.pop("conditions")}
+    if way.note:
+        conditions["note"] = way.note
     if place.name == HOST and place.profile.transport == "none":
         conditions["note"] = f"built for {place.profile.name}, run on this host: not a figure of that device"
     return {"runtime": session.runtime, "runner": way.runner, "parity": checked, "conditions": conditions,
             "flash_bytes": session.file_bytes, **figures, "problems": (*wrong, *figures.get("problems", ()))}
+
+
+def benchmark_figures(artifact: Artifact, place: Place, way: Way, threads: int, seconds: float) -> dict:
+    """What the user's benchmark_model tells: times of its own taking, on inputs of its own."""
+    program, model = benchmark_program(place.board, place.isa), artifact.model(way.fmt)
+    run = run_benchmark_model(place.transport, program, model, threads=threads, seconds=seconds)
+    told = {} if place.emulated else {
+        "cold_us": ColdStart(run.init_us, run.first_us),
+        "latency_us": Latency(run.inference.median_us or run.inference.mean_us, samples=run.inference.count)}
+    conditions = {"threads": threads, "note": way.note, "energy": NO_METER,
+                  "memory_growth_mb": run.overall_mb}
+    return {"runtime": "LiteRT, benchmark_model", "flash_bytes": len(model), "conditions": conditions, **told}
 
 
 def bench_feeds(artifact: Artifact, fmt: Format) -> dict[str, np.ndarray]:
@@ -72,11 +88,12 @@ def _timed(session: ProgramSession, feeds: Arrays, seconds: float) -> dict:
     transport, family = session.place.transport, session.place.profile.family
     before = look(transport, family)
     with Metering(session) as metering:
-        watch = (*metering.files, *watch_paths(before))
+        watch = (*metering.files, *watch_paths(before))[:MOST_WATCHED]
         record = metering.run(lambda: session.time(feeds, metering.seconds(seconds), LEAST, watch))
         after = look(transport, family)
-    seen = [(w.index, w.time_ns, w.value) for w in record.watched]
-    judged = judge(history(before, watch, seen, after), _own_cpu_s(record))
+    own, first = watch[len(metering.files):], len(metering.files)
+    seen = [(w.index - first, w.time_ns, w.value) for w in record.watched if w.index >= first]
+    judged = judge(history(before, own, seen, after), _own_cpu_s(record))
     latency_us, unsteady = latency_figures([sample.wall_ns / 1e3 for sample in record.samples])
     return {"latency_us": latency_us, "latency_samples_us": [s.wall_ns / 1e3 for s in record.samples],
             "cpu_samples_us": [s.cpu_ns / 1e3 for s in record.samples],

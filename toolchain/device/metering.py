@@ -3,21 +3,24 @@
 from collections.abc import Callable
 import time
 
+import numpy as np
+
 from toolchain.device.boards import load_boards
-from toolchain.device.clock import ask_clock, map_clock, raw_clock_s
+from toolchain.device.clock import ClockMap, ask_clock, map_clock, raw_clock_s
 from toolchain.device.energy import measure_energy
 from toolchain.device.meters.kinds import meter_for
-from toolchain.device.meters.meter import Meter, Reading, Watched, Window
+from toolchain.device.meters.meter import Facts, Meter, Watched, Window
 from toolchain.device.meters.place import Host, Remote
+from toolchain.device.meters.watched import readings_of
 from toolchain.device.place import HOST
 from toolchain.device.programs import ProgramSession
 from toolchain.device.runner.record import Record
 from toolchain.errors import InvalidMeasurement
 from toolchain.measurement import Energy
 
-IDLE_S = 3.0
-"""Before the run, and after it."""
-LEAST_S = 10.0
+IDLE_S, IDLE_PERIODS = 3.0, 30
+"""Before the run and after it: so long, and so many readings, at least."""
+RUN_S, RUN_PERIODS = 10.0, 100
 """Of a metered run (MLPerf Tiny's rules: windows of ten seconds at least)."""
 NO_METER = "no meter"
 
@@ -25,9 +28,9 @@ NO_METER = "no meter"
 class Metering:
     """A context in which the board's first meter is open; without one, nothing is done.
 
-    files:      of the device, that the runner is to read while it runs
-    energy:     of one inference, after `run`
-    problems:   why there is none though there is a meter
+    files:    of the device, that the runner is to read while it runs
+    energy:   of one inference, after `run`
+    problems: why there is none though there is a meter
     """
 
     def __init__(self, session: ProgramSession):
@@ -47,65 +50,81 @@ class Metering:
         if self._meter is not None:
             self._meter.close()
 
-    def seconds(self, asked: float) -> float:
-        """How long the run is to be."""
-        return asked if self._meter is None else max(asked, LEAST_S)
-
     @property
     def conditions(self) -> dict[str, str]:
-        """Why there is no energy, where there is no meter."""
+        """That there is no meter, where there is none."""
         return {} if self._meter else {"energy": NO_METER}
 
+    def seconds(self, asked: float) -> float:
+        """How long the run is to be."""
+        return asked if self._meter is None else max(asked, RUN_S, RUN_PERIODS * self._meter.facts.period_s)
+
     def run(self, measured: Callable[[], Record]) -> Record:
-        """The record of a run, its energy found. Raises what `measured` and the meter's line raise."""
+        """The record of a run, its energy found. Raises what `measured` and the lines to the meter raise."""
         if self._meter is None:
             return measured()
-        if isinstance(self._meter, Watched):
-            return self._watched(self._meter, measured)
-        return self._beside(self._meter, measured)
+        kept: list[Record] = []
 
-    def _watched(self, meter: Watched, measured: Callable[[], Record]) -> Record:
-        """A meter of files that the runner reads, in the device's time."""
-        before = meter.idle(IDLE_S)
-        record = measured()
-        after = meter.idle(IDLE_S)
-        self._judge(lambda: self._taken(meter, record), record, before, after)
-        return record
+        def once() -> Record:
+            kept.append(measured())
+            return kept[0]
 
-    def _taken(self, meter: Watched, record: Record) -> Window:
-        meter.take({path: [Reading(seen.time_ns / 1e9, seen.value or "") for seen in record.watched
-                           if seen.index == index] for index, path in enumerate(meter.files)})
-        return meter.window(record.began_ns / 1e9, record.ended_ns / 1e9)
-
-    def _beside(self, meter: Meter, measured: Callable[[], Record]) -> Record:
-        """A meter that this host reads: the run's timestamps are mapped to this host's clock."""
-        before = _idle(meter)
-        first = ask_clock(self._session.clock_s)
-        record = measured()
-        clock = map_clock(first, ask_clock(self._session.clock_s))
-        after = _idle(meter)
-        ends = (clock.to_host(record.began_ns / 1e9), clock.to_host(record.ended_ns / 1e9))
-        self._judge(lambda: meter.window(*ends), record, before, after, clock.limits_s)
-        return record
-
-    def _judge(self, window: Callable[[], Window], record: Record, before: Window, after: Window,
-               edge_s: float = 0.0) -> None:
         try:
-            self.energy = measure_energy(window(), record.inferences, (before, after), edge_s=edge_s)
+            meter = self._meter
+            self.energy = _watched(meter, once) if self.files else _beside(meter, self._session, once)
         except InvalidMeasurement as error:
+            if not kept:
+                raise
             self.problems = (str(error),)
+        return kept[0]
+
+
+def _watched(meter: Watched, measured: Callable[[], Record]) -> Energy:
+    """By files that the runner reads, in the device's time."""
+    seconds = _idle_s(meter.facts)
+    before = meter.idle(seconds)
+    record = measured()
+    after = meter.idle(seconds)
+    ours = [seen for seen in record.watched if seen.index < len(meter.files)]
+    meter.take(readings_of(ours, meter.files))
+    window = meter.window(record.began_ns / 1e9, record.ended_ns / 1e9)
+    return measure_energy(window, record.inferences, (before, after), cycles_s=_cycles_s(record))
+
+
+def _beside(meter: Meter, session: ProgramSession, measured: Callable[[], Record]) -> Energy:
+    """By a meter that this host reads: the run's timestamps are mapped to this host's clock."""
+    before = _idle(meter)
+    first = ask_clock(session.clock_s)
+    record = measured()
+    clock = map_clock(first, ask_clock(session.clock_s))
+    after = _idle(meter)
+    window = meter.window(clock.to_host(record.began_ns / 1e9), clock.to_host(record.ended_ns / 1e9))
+    return measure_energy(window, record.inferences, (before, after), edge_s=clock.limits_s,
+                          cycles_s=_cycles_s(record, clock))
+
+
+def _cycles_s(record: Record, clock: ClockMap | None = None) -> np.ndarray:
+    """When each inference began and the last one ended; of the host's clock where a map to it is given."""
+    starts = [record.began_ns + sample.start_ns for sample in record.samples]
+    times = np.array([*starts, record.ended_ns]) / 1e9
+    return times if clock is None else np.array([clock.to_host(moment) for moment in times])
 
 
 def _meter(session: ProgramSession) -> Meter | Watched | None:
     board = session.place.board
     if board is None or not board.meters:
         return None
-    place = Host() if session.place.name == HOST or board.transport == "local" else Remote(session.transport)
+    here = session.place.name == HOST or board.transport == "local"
+    place = Host() if here else Remote(session.transport)
     return meter_for(board, load_boards().meters[board.meters[0]], place)
 
 
 def _idle(meter: Meter) -> Window:
     """The board waits meanwhile: nothing of ours runs there."""
     began = raw_clock_s()
-    time.sleep(IDLE_S)
+    time.sleep(_idle_s(meter.facts))
     return meter.window(began, raw_clock_s())
+
+
+def _idle_s(facts: Facts) -> float:
+    return max(IDLE_S, IDLE_PERIODS * facts.period_s)

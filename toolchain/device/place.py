@@ -7,15 +7,19 @@ import platform
 
 import msgspec
 
+from toolchain.device.android import read_facts, routes
 from toolchain.device.boards import Board, boards_file, find_board, load_boards
+from toolchain.device.machines.boot import Machine, boot
 from toolchain.device.runner.native import MACHINES
 from toolchain.device.transports.local import open_local
 from toolchain.device.transports.transport import Transport
-from toolchain.device.ways import ANDROID, BARE, LINUX, Way
+from toolchain.device.ways import BARE, LINUX, Way
 from toolchain.errors import DeviceUnavailable
 from toolchain.profile import TargetProfile, load_target
 
 HOST = "host"
+FACTS_S = 120.0
+"""For one of the questions that tell what an Android device is."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Place:
     profile:   of the kind of hardware that the artefact was built for
     board:     what boards.toml says of it; None for a target's own emulator and for the host
     transport: of a device that runs programs; None where firmware is spoken to
+    ways:      in which it may run files; best first
     isa:       what programs there are compiled for
     """
 
@@ -31,6 +36,7 @@ class Place:
     profile: TargetProfile
     board: Board | None = None
     transport: Transport | None = None
+    ways: tuple[Way, ...] = BARE
 
     @property
     def emulated(self) -> bool:
@@ -40,13 +46,6 @@ class Place:
     @property
     def isa(self) -> str:
         return MACHINES.get(platform.machine(), "") if self.name == HOST else self.profile.isa
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        """In which it may run files; best first."""
-        if self.transport is None:
-            return BARE
-        return ANDROID if self.profile.family == "android" and self.name != HOST else LINUX
 
 
 def resources(profile: TargetProfile, device: str | None) -> list[str]:
@@ -76,13 +75,14 @@ def open_place(profile: TargetProfile, device: str | None) -> Iterator[Place]:
     elif board is None:
         _require_host(profile, device)
         with open_local(name=HOST) as transport:
-            yield Place(HOST, profile, None, transport)
+            yield Place(HOST, profile, None, transport, LINUX)
     elif board.transport == "serial":
         at_port = msgspec.structs.replace(profile, transport="serial", port=board.address)
         yield Place(board.name, at_port, board)
     else:
         with reached(board) as transport:
-            yield Place(board.name, load_target(board.target), board, transport)
+            there = load_target(board.target)
+            yield Place(board.name, there, board, transport, _ways(board, there, transport))
 
 
 def _board(profile: TargetProfile, device: str | None) -> Board | None:
@@ -115,17 +115,31 @@ def _unknown(profile: TargetProfile, device: str) -> DeviceUnavailable:
                              f"target, leave --device out, or name the board in {boards_file()}")
 
 
+def _ways(board: Board, profile: TargetProfile, transport: Transport) -> tuple[Way, ...]:
+    if profile.family != "android":
+        return LINUX
+    facts = read_facts(lambda argv: transport.start(argv, seconds=FACTS_S))
+    return tuple(route.way for route in routes(facts, board, profile.isa) if route.applies)
+
+
 @contextmanager
 def reached(board: Board) -> Iterator[Transport]:
     """A way to a board that runs programs; the machine booted, if it is an emulated one."""
     if board.transport == "virtual":
-        from toolchain.device.machines.machine import boot
-
-        with boot(board.name) as machine, reached(machine.board) as transport:
+        with boot(board.address or board.name) as machine, reached(_booted(board, machine)) as transport:
             yield transport
         return
     with _open(board) as transport:
         yield transport
+
+
+def _booted(board: Board, machine: Machine) -> Board:
+    """How a machine that runs is reached."""
+    if board.target.startswith("android"):
+        return msgspec.structs.replace(board, transport="adb", address=f"{machine.host}:{machine.port}")
+    return msgspec.structs.replace(board, transport="ssh", address=f"{machine.user}@{machine.host}",
+                                   port=machine.port, host_key=machine.host_key,
+                                   identity=str(machine.identity))
 
 
 def _open(board: Board):

@@ -8,13 +8,15 @@ import sys
 import numpy as np
 
 from toolchain.artifact import MODEL_FILE, Artifact, Port
+from toolchain.device.android import NDK_LEVEL, ndk_compiler, own_library
+from toolchain.device.glibc import LOADER, glibc_files, through_loader
 from toolchain.device.place import HOST, Place
 from toolchain.device.runner.command import command, complaint
 from toolchain.device.runner.native import PYTHON_RUNNER, RUNNER, build_runner, python_runner
 from toolchain.device.runner.record import MOST_BYTES, Record, parse
 from toolchain.device.runner.samples import pack, unpack
 from toolchain.device.runner.wheels import runtime_library
-from toolchain.device.ways import NATIVE, PYTHON, Way
+from toolchain.device.ways import BIONIC, GLIBC, NATIVE, PYTHON, Way
 from toolchain.errors import BadModel, BadReply, DeviceExhausted, RuntimeMissing
 from toolchain.runtime.feeds import sample_count
 
@@ -42,6 +44,7 @@ class ProgramSession:
         self.outputs: tuple[Port, ...] = artifact.manifest.outputs[way.fmt]
         self._artifact, self.transport = artifact, place.transport
         self._keys: dict[str, str | int] = {"threads": threads}
+        self._library = ""
         self._program, self._model, self.file_bytes = self._push()
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -73,19 +76,29 @@ class ProgramSession:
         """Everything that is needed there: the program's first words, the model's path, its bytes."""
         files = self._native_files() if self.way.runner == NATIVE else {PYTHON_RUNNER: python_runner()}
         model = {} if self.way.fmt == "c" else {MODEL_FILE[self.way.fmt]: self._artifact.model(self.way.fmt)}
-        paths = self.transport.push({**files, **model}, executable=files.keys() & {RUNNER})
-        for name in files.keys() - {RUNNER, PYTHON_RUNNER}:
-            self._keys["library"] = paths[name]
+        loader = LOADER.get(self.place.isa, "")
+        paths = self.transport.push({**files, **model}, executable=files.keys() & {RUNNER, loader})
+        if self._library:
+            self._keys["library"] = paths[self._library]
         program = [paths[RUNNER]] if RUNNER in files else [self._python(), paths[PYTHON_RUNNER]]
+        if self.way.libc == GLIBC:
+            program = [*through_loader(self.place.isa, paths, self._keys["library"]), *program]
         own = next(iter(model.values()), files.get(RUNNER, b""))
         return program, next((paths[name] for name in model), "-"), len(own)
 
     def _native_files(self) -> dict[str, bytes]:
-        """Our runner, with the network's C in it or with the runtime's library beside it."""
+        """Our runner, with the network's C in it, or the runtime's library and what that needs beside it."""
         isa, runtime = self.place.isa, self.way.runtime
         if runtime == "c":
             return {RUNNER: build_runner(isa, runtime, self._artifact.files)}
-        return {RUNNER: build_runner(isa, runtime), **dict([runtime_library(runtime, isa)])}
+        if self.way.libc == BIONIC:
+            name, library = own_library(self.place.board, isa)
+            runner = build_runner(isa, runtime, compiler=ndk_compiler(isa, NDK_LEVEL))
+        else:
+            name, library = runtime_library(runtime, isa)
+            runner = build_runner(isa, runtime)
+        self._library = name
+        return {RUNNER: runner, name: library, **(glibc_files(isa) if self.way.libc == GLIBC else {})}
 
     def _python(self) -> str:
         if self.place.name == HOST:

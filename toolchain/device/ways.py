@@ -1,12 +1,13 @@
 """In which ways a device runs a model file: by which runtime, by which program."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from toolchain.errors import Unsupported
 from toolchain.profile import Format
 
 NATIVE, PYTHON, BENCHMARK_MODEL, FIRMWARE = "native", "python", "benchmark_model", "firmware"
+GLIBC, BIONIC = "pushed glibc", "own library"
 
 
 @dataclass(frozen=True)
@@ -14,14 +15,18 @@ class Way:
     """runtime: "litert", "tflite-runtime", "onnxruntime", or "c" for a network's own C
     runner:  NATIVE: ours in C; PYTHON: ours in Python; BENCHMARK_MODEL: the user's, which gives no outputs;
              FIRMWARE: ours on a microcontroller
+    libc:    GLIBC: a C library pushed with it; BIONIC: the user's runtime for Android's; "": what is there
+    note:    what is known of this way, shown with its figures
     """
 
     fmt: Format
     runtime: str
     runner: str
+    libc: str = ""
+    note: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.fmt} in {self.runtime}, {self.runner} runner"
+        return f"{self.fmt} in {self.runtime}, {self.runner} runner{self.libc and ', ' + self.libc}"
 
 
 LINUX = (Way("tflite", "litert", NATIVE), Way("tflite", "litert", PYTHON),
@@ -30,8 +35,6 @@ LINUX = (Way("tflite", "litert", NATIVE), Way("tflite", "litert", PYTHON),
 """Of a device with the GNU C library; the first of a format is used where nothing is asked for."""
 BARE = (Way("c", "c", FIRMWARE),)
 """Of a microcontroller."""
-ANDROID = (Way("tflite", "litert", BENCHMARK_MODEL), Way("c", "c", NATIVE), Way("tflite", "litert", NATIVE))
-"""In the order of how well a phone is known to bear them."""
 
 
 def chosen(ways: Sequence[Way], fmt: Format | None, runtime: str | None, runner: str | None) -> list[Way]:

@@ -63,7 +63,8 @@ def _speed(m: Measurement | None) -> str:
     if m.latency_us is None:
         return "-"
     mark = "INVALID: " if m.problems else ""
-    return f"{mark}{m.latency_us.median / 1000:.3g} ms (p90 {m.latency_us.p90 / 1000:.3g})"
+    tail = f" (p90 {m.latency_us.p90 / 1000:.3g})" if m.latency_us.p90 is not None else ""
+    return f"{mark}{m.latency_us.median / 1000:.3g} ms{tail}"
 
 
 def _parity(m: Measurement | None) -> str:
