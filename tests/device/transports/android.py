@@ -13,6 +13,7 @@ import pytest
 
 from tests.device.transports.places import needed, tools_of
 from toolchain.device.boards import Board
+from toolchain.device.cache import cache_folder
 from toolchain.profile import TARGETS
 
 ADBD = TARGETS / "machines/android_virt/adbd.py"
@@ -35,7 +36,8 @@ class Phone:
         self.process = subprocess.Popen(
             [sys.executable, ADBD, "0", "--path", self.tools, "--faults", self.faults, *options],
             stdout=subprocess.PIPE, text=True)
-        self.serial = f"127.0.0.1:{self.process.stdout.readline().split()[-1]}"
+        self.port = int(self.process.stdout.readline().split()[-1])
+        self.serial = f"127.0.0.1:{self.port}"
         self.board = Board(target="android_arm64", transport="adb", address=self.serial, name="phone")
 
     def tool(self, name: str, text: str) -> None:
@@ -66,6 +68,7 @@ def adb_server(folder: Path) -> Iterator[None]:
         port = free.getsockname()[1]
         free.close()
         patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        patch.setenv("EDGE_CACHE", str(cache_folder()))
         patch.setenv("HOME", str(folder))
         patch.delenv("ANDROID_SERIAL", raising=False)
         try:

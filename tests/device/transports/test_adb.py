@@ -14,6 +14,7 @@ from tests.device.transports.places import gone
 from toolchain.device.android import Facts
 from toolchain.device.boards import Board
 from toolchain.device.transports import adb as adb_module
+from toolchain.device.transports import bounded
 from toolchain.device.transports import folder as folder_module
 from toolchain.device.transports.adb import LISTED, Adb, devices, open_adb
 from toolchain.errors import (
@@ -105,7 +106,8 @@ def test_output_that_looks_like_the_end_is_output(any_phone):
         assert (done.code, done.stdout, done.stderr) == (5, b"\n0123456789abcdef 0\n", b"\nfedcba 3")
 
 
-def test_a_program_that_runs_too_long_is_ended_there_too(any_phone):
+def test_a_program_that_runs_too_long_is_ended_there_too(any_phone, monkeypatch):
+    monkeypatch.setattr(bounded, "ENDING_SECONDS", 1.0)
     with open_adb(any_phone.board) as device, raises(DeviceTimeout, "still running after 0.5 s", any_phone):
         device.start(["sleep", "1234.5"], seconds=0.5)
     assert gone("sleep 1234.5")
@@ -228,7 +230,8 @@ def test_no_device_and_several(make_phone):
                 pass
 
 
-def test_a_device_that_never_answers(phone):
+def test_a_device_that_never_answers(phone, monkeypatch):
+    monkeypatch.setattr(bounded, "ENDING_SECONDS", 0.5)
     with open_adb(phone.board) as device:
         phone.broken({"kind": "ignore", "service": "shell"})
         with raises(DeviceTimeout, "after 1 s", phone):
