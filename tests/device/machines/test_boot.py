@@ -13,7 +13,9 @@ import time
 import pytest
 
 from toolchain.device.machines.boot import Machine, boot
-from toolchain.device.machines.emulator import Options
+from toolchain.device.machines.emulator import Options, starting
+from toolchain.device.machines.image import Image, obtain_image
+from toolchain.errors import DeviceLost, DeviceUnavailable
 
 pytestmark = pytest.mark.emulated
 SECONDS = 120
@@ -29,8 +31,8 @@ def ssh(machine: Machine, folder: Path) -> Run:
                "-oStrictHostKeyChecking=yes", "-oIdentitiesOnly=yes", "-oBatchMode=yes", "-oLogLevel=ERROR",
                f"-i{machine.identity}", f"-p{machine.port}", f"{machine.user}@{machine.host}"]
 
-    def run(*words: str, data: bytes = b"") -> subprocess.CompletedProcess:
-        return subprocess.run(["ssh", *options, *words], input=data, capture_output=True, timeout=SECONDS)
+    def run(*words: str, data: bytes = b"", seconds: float = SECONDS) -> subprocess.CompletedProcess:
+        return subprocess.run(["ssh", *options, *words], input=data, capture_output=True, timeout=seconds)
 
     return run
 
@@ -174,6 +176,45 @@ def test_what_one_writes_the_next_does_not_find(pi, tmp_path):
     output(pi("echo mine >trace; sync"))
     with boot("pi-virt") as machine:
         assert ssh(machine, tmp_path)("cat trace").returncode
+
+
+def test_a_pulled_cable_and_a_hang_are_felt_and_pass(tmp_path):
+    with boot("pi-virt") as machine:
+        run = ssh(machine, tmp_path)
+        ask = machine.monitor.ask
+        for fault, repair in ((lambda: ask("set_link", name="net", up=False),
+                               lambda: ask("set_link", name="net", up=True)),
+                              (lambda: ask("stop"), lambda: ask("cont"))):
+            assert output(run("echo here")) == "here\n"
+            fault()
+            with pytest.raises(subprocess.TimeoutExpired):
+                run("true", seconds=3)
+            repair()
+        assert output(run("echo here")) == "here\n"
+
+
+def test_a_kernel_that_cannot_start_says_its_last_words(tmp_path):
+    image = obtain_image()
+    shutil.copy(image.path("kernel"), tmp_path / "kernel")
+    (tmp_path / "initramfs").write_bytes(b"no archive")
+    broken = Image(tmp_path, image.contents)
+    with pytest.raises(DeviceUnavailable, match="pi-virt: QEMU ended with code 0; last words: Kernel panic"):
+        with starting("pi-virt", broken, Options(), image.path("disk.ext4")):
+            pass
+
+
+def test_a_state_that_is_damaged_is_named_with_its_remedy(tmp_path):
+    image = obtain_image()
+    (tmp_path / "memory").write_bytes(b"no state")
+    with pytest.raises(DeviceUnavailable, match=f"migration.*. Remove {tmp_path}, from which"):
+        disk, memory = image.path("disk.ext4"), tmp_path / "memory"
+        with starting("pi-virt", image, Options(), disk, memory=memory):
+            pass
+
+
+def test_what_goes_wrong_in_the_block_stays_what_it_is():
+    with pytest.raises(DeviceLost, match="^the cable$"), boot("pi-virt"):
+        raise DeviceLost("the cable")
 
 
 def children(process: int) -> list[int]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 import re
 
 from toolchain.device.machines.emulator import GUEST_PORT, Options, started_state, starting
 from toolchain.device.machines.image import in_use, obtain_image, require_tools
+from toolchain.device.machines.qmp import Qmp
 from toolchain.errors import BadInput
 
 ABI = re.compile(r"[a-z0-9-]{1,20}")
@@ -21,6 +22,8 @@ class Machine:
     user:       to log in as; identity: the private key's file; host_key: the server's public key
                 ("ssh-ed25519 AAAA..."); all three for ssh
     image:      digest of what its kernel and disk were made of
+    monitor:    QEMU's, for tests of faults: ask("set_link", name="net", up=False) pulls the cable,
+                ask("stop") hangs the device until ask("cont"), ask("system_reset") ends it
     """
 
     name: str
@@ -30,6 +33,7 @@ class Machine:
     identity: Path
     host_key: str
     image: str
+    monitor: Qmp = field(repr=False)
 
 
 @contextmanager
@@ -43,15 +47,15 @@ def boot(name: str, options: Options = Options()) -> Iterator[Machine]:
     check(name, options)
     require_tools()
     image = obtain_image()
-    disk, memory = image.path("disk.ext4"), None
-    if options == Options():
-        state = started_state(name, image)
-        disk, memory = state / "disk.qcow2", state / "memory"
-    with in_use(image), starting(name, image, options, disk, memory=memory) as emulator:
-        emulator.resume() if memory else emulator.await_ready()
-        port = emulator.monitor.forwarded_port(GUEST_PORT[name])
-        yield Machine(name, "127.0.0.1", port, "pi", image.path("identity"), image.contents.host_key,
-                      image.digest)
+    with in_use(image):
+        disk, memory = image.path("disk.ext4"), None
+        if options == Options():
+            state = started_state(name, image)
+            disk, memory = state / "disk.qcow2", state / "memory"
+        with starting(name, image, options, disk, memory=memory) as emulator:
+            port = emulator.monitor.forwarded_port(GUEST_PORT[name])
+            yield Machine(name, "127.0.0.1", port, "pi", image.path("identity"), image.contents.host_key,
+                          image.digest, emulator.monitor)
 
 
 def check(name: str, options: Options) -> None:

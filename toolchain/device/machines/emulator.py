@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import re
 import shutil
 import socket
 import subprocess
@@ -34,7 +35,7 @@ START_S = 180
 ANSWER_S = 60
 READY = b"edge: ready"
 """What targets/machines/start says on the console when the device's port is listened on."""
-LAST_WORDS = 400
+LAST_WORDS, LAST_BYTES = 400, 65536
 GUEST_PORT = {"pi-virt": 22, "android-virt": 5555}
 """Machine -> port that it answers on: ssh's, adb's."""
 
@@ -75,7 +76,7 @@ class Emulator:
             time.sleep(0.02)
 
     def resume(self) -> None:
-        """Let a machine go on whose state is being read. Raises DeviceUnavailable where it cannot be."""
+        """Let a machine go on, once its state is read. Raises DeviceUnavailable where it cannot be."""
         await_status(self.monitor, "query-status", "paused", "inmigrate")
         self.monitor.ask("cont")
 
@@ -83,10 +84,10 @@ class Emulator:
 @contextmanager
 def starting(name: str, image: Image, options: Options, disk: Path, *,
              memory: Path | None = None, keep: bool = False) -> Iterator[Emulator]:
-    """QEMU, with a machine that starts, or goes on from a state; killed on leaving.
+    """QEMU with a machine that has started, or goes on from a state; killed on leaving.
 
     disk: written to only where `keep` says so. memory: of a state, whose disk that is.
-    Raises DeviceUnavailable with QEMU's last words where it refuses, here and in the block.
+    Raises DeviceUnavailable with the last words of QEMU or the guest.
     """
     with ExitStack() as stack:
         console = stack.enter_context(tempfile.TemporaryFile(prefix="edge-console-"))
@@ -101,9 +102,12 @@ def starting(name: str, image: Image, options: Options, disk: Path, *,
         stack.callback(_end, process)
         theirs.close()
         try:
-            yield Emulator(process, Qmp(ours, ANSWER_S), console)
+            emulator = Emulator(process, Qmp(ours, ANSWER_S), console)
+            emulator.resume() if memory else emulator.await_ready()
         except DeviceUnavailable as error:
-            raise DeviceUnavailable(f"{name}: {error}; its last words: {_last_words(console)}") from None
+            remedy = f". Remove {memory.parent}, from which it cannot go on, and try again" if memory else ""
+            raise DeviceUnavailable(f"{name}: {error}; last words: {_last_words(console)}{remedy}") from None
+        yield emulator
 
 
 def command(name: str, image: Image, options: Options, disk: Path, keep: bool, monitor: int) -> list[str]:
@@ -151,7 +155,6 @@ def _save_state(name: str, image: Image, folder: Path) -> None:
     run([find_tool("qemu-img") or "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
          "-b", str(image.path("disk.ext4")), str(disk)])
     with starting(name, image, Options(), disk, keep=True) as emulator:
-        emulator.await_ready()
         monitor = emulator.monitor
         monitor.ask("stop")
         with open(folder / "memory", "wb") as memory:
@@ -165,7 +168,7 @@ def await_status(monitor: Qmp, query: str, wanted: str, *before: str) -> None:
     deadline = time.monotonic() + START_S
     while (status := monitor.ask(query).get("status")) != wanted:
         if status not in (*before, None) or time.monotonic() > deadline:
-            raise DeviceUnavailable(f"QEMU's {query} says '{status}', not '{wanted}'; is the disk full?")
+            raise DeviceUnavailable(f"QEMU's {query} says '{status}', not '{wanted}'")
         time.sleep(0.02)
 
 
@@ -181,5 +184,8 @@ def _end(process: subprocess.Popen) -> None:
 
 def _last_words(console: IO[bytes]) -> str:
     size = os.fstat(console.fileno()).st_size
-    said = os.pread(console.fileno(), LAST_WORDS, max(0, size - LAST_WORDS)).decode("utf-8", "replace")
+    said = os.pread(console.fileno(), LAST_BYTES, max(0, size - LAST_BYTES)).decode("utf-8", "replace")
+    if panic := re.search(r"Kernel panic.*", said):
+        return panic[0].strip()
+    said = said[-LAST_WORDS:]
     return " / ".join(line.strip() for line in said.splitlines() if line.strip()) or "none"
