@@ -159,8 +159,8 @@ def kept(path: Path) -> list[Outcome]:
 
 
 def missing(found: list[Outcome], wanted: dict[str, int]) -> Pair | None:
-    """The next comparison: kinds in turn, each until so many were valid, or three times as many were begun; of
-    a disturbed kind, so many begun."""
+    """The next comparison: kinds in turn, each until so many were valid, or three times as many were begun;
+    of a disturbed kind, so many begun."""
     def begun(kind: str) -> list[Outcome]:
         return [one for one in found if one.pair.kind == kind]
 
