@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 #define LITERT_RELEASE "2.3.0"
-#if defined(__x86_64__)
+#if defined(LITERT_SHA256)
+/* of the user's own library */
+#elif defined(__x86_64__)
 #define LITERT_SHA256 "eec47eb35e2924b3166015887e652a58edc9af823ae38e02bf83bef2548300bb"
 #elif defined(__aarch64__)
 #define LITERT_SHA256 "b57687dc234d2b8b0598aef5a9c961ed24263df8f8b3f56adbee1cff618e544b"

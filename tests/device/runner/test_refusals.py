@@ -1,5 +1,6 @@
 """Bad arguments, models, samples and libraries: an exit code, one line, nothing on standard output."""
 
+from pathlib import Path
 import resource
 import subprocess
 import sys
@@ -7,9 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from tests.device.runner.running import SUFFIX
+from tests.device.runner.conftest import HERE
+from tests.device.runner.running import SUFFIX, Runner
 from tests.lower.c.nets import residual_net
 from tests.random_nets import random_net
+from toolchain.device.runner.native import build_runner
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
 
@@ -157,6 +160,18 @@ def test_litert_of_another_release_is_refused(native):
     code, said = native.refusal("litert", "run", model, f"input={source}",
                                 f"library={native.file('libLiteRt.so', bytes(library))}")
     assert code == 5 and "is not the libLiteRt.so of ai-edge-litert 2.3.0 for this processor" in said
+
+
+def test_a_library_of_the_users_own_is_taken_by_a_runner_built_for_it(native):
+    """A byte behind its end makes it another file and no other library."""
+    own = native.libraries["litert"].read_bytes() + b"x"
+    runner = Path(native.file("own-runner", build_runner(HERE, "litert", library=own)))
+    runner.chmod(0o755)
+    built = Runner([str(runner)], native.folder, {"litert": native.file("libLiteRt.so", own)})
+    source = native.file("input", SAMPLE)
+    assert built.record("litert", "run", MODELS["litert"], input=source).inferences == 1
+    done = built.start("litert", "run", MODELS["litert"], input=source, library=native.libraries["litert"])
+    assert done.returncode == 5
 
 
 @pytest.mark.parametrize("runtime", MODELS)

@@ -30,26 +30,30 @@ LIBRARIES = ("litert.c", "onnxruntime.c", "trace.c", "library.c")
 class Processor:
     """compiler, packages: gcc for it elsewhere than on itself, and what Debian calls that
     runtimes:           whose libraries there are for it, beside "c"
+    cflags:             what a network's kernels may count on
     """
 
     compiler: str
     packages: str
     runtimes: tuple[str, ...] = ()
+    cflags: tuple[str, ...] = ()
 
 
 PROCESSORS = {
     "x86_64": Processor("x86_64-linux-gnu-gcc", "gcc libc6-dev", ("litert", "onnxruntime")),
     "aarch64": Processor("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
                          ("litert", "onnxruntime")),
-    "armv7-a": Processor("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross"),
+    "armv7-a": Processor("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
+                         cflags=("-mfpu=neon",)),
 }
-"""A profile's isa -> how programs for it are made. armv7-a: hard float and Thumb-2, as Debian's armhf."""
+"""A profile's isa -> how programs for it are made. armv7-a: hard float and Thumb-2 as Debian's armhf has,
+NEON as the Android NDK has since r21."""
 MACHINES = {"x86_64": "x86_64", "aarch64": "aarch64", "armv7l": "armv7-a"}
 """uname -m -> isa."""
 
 
 def build_runner(isa: str, runtime: str, files: Mapping[str, bytes] | None = None, *,
-                 layers: bool = False, compiler: str = "") -> bytes:
+                 layers: bool = False, compiler: str = "", library: bytes | None = None) -> bytes:
     """The executable edge-runner; from the user's cache, where the same was built before.
 
     isa:     a key of PROCESSORS
@@ -58,15 +62,17 @@ def build_runner(isa: str, runtime: str, files: Mapping[str, bytes] | None = Non
     files:   for "c": the artefact's
     layers:  for "c": told by layer in mode `profile`, which costs a call a layer in all others
     compiler: instead of gcc, for a library of the user's: the Android NDK's clang
+    library:  for "litert": the user's own, taken at their word for one of LiteRT 2.3.0; else the wheel's only
     Raises Unsupported, BadInput where the artefact has no C, DeviceUnavailable without a compiler.
     """
     compiler = compiler or compiler_for(isa, runtime)
     model = _model_files(files or {}) if runtime == "c" else {}
     sources = {**_sources(runtime), **model}
-    options = _options(runtime, model_facts(model) if model else None, layers)
-    key = _key(compiler, options, sources)
+    options = _options(model_facts(model) if model else None, layers, library)
+    fast = (FAST, *PROCESSORS[isa].cflags)
+    key = _key(compiler, (*options, *fast), sources)
     place = kept(cache_folder() / "runners" / key,
-                 lambda folder: _build(compiler, options, sources, sorted(model), folder))
+                 lambda folder: _build(compiler, options, fast, sources, sorted(model), folder))
     return (place / RUNNER).read_bytes()
 
 
@@ -113,9 +119,10 @@ def _model_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return model
 
 
-def _options(runtime: str, facts: ModelFacts | None, layers: bool) -> tuple[str, ...]:
+def _options(facts: ModelFacts | None, layers: bool, library: bytes | None) -> tuple[str, ...]:
     if facts is None:
-        return (*FLAGS, "-fPIE")
+        own = (f'-DLITERT_SHA256="{sha256(library).hexdigest()}"',) if library else ()
+        return (*FLAGS, "-fPIE", *own)
     told = ("-DTK_LAYERS", f"-DTK_LAYER_NAMES={facts.symbol}_layers",
             f"-DTK_LAYER_COUNT={facts.symbol}_layer_count") if layers else ()
     return (*FLAGS, f"-DTK_MODEL={facts.symbol}_model", *told)
@@ -133,20 +140,20 @@ def _compiler(isa: str, processor: Processor) -> str:
 def _key(compiler: str, options: Sequence[str], sources: Mapping[str, bytes]) -> str:
     """A name for what comes of all this."""
     version = subprocess.run([compiler, "-v"], capture_output=True, check=False).stderr
-    parts = [compiler.encode(), version, "\n".join((*options, *LINK, SMALL, FAST)).encode()]
+    parts = [compiler.encode(), version, "\n".join((*options, *LINK, SMALL)).encode()]
     parts += [part for name, data in sorted(sources.items()) for part in (name.encode(), data)]
     return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()[:32]
 
 
-def _build(compiler: str, options: Sequence[str], sources: Mapping[str, bytes], model: Sequence[str],
-           folder: Path) -> None:
+def _build(compiler: str, options: Sequence[str], fast: Sequence[str], sources: Mapping[str, bytes],
+           model: Sequence[str], folder: Path) -> None:
     for name, data in sources.items():
         (folder / name).write_bytes(data)
     kernels = [name for name in model if name.endswith(".c")]
     others = sorted(name for name in sources if name.endswith(".c") and name not in kernels)
-    for level, units in ((SMALL, others), (FAST, kernels)):
+    for level, units in (((SMALL,), others), (fast, kernels)):
         if units:
-            _run(compiler, [*options, level, "-c", *units], folder)
+            _run(compiler, [*options, *level, "-c", *units], folder)
     objects = sorted(path.name for path in folder.glob("*.o"))
     linked = ["-static"] if kernels else ["-pie", "-ldl"]
     _run(compiler, ["-o", RUNNER, *objects, *linked, *LINK], folder)
