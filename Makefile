@@ -11,6 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q -n 2
 # --- what a target build takes; override on the command line ------------------------------------------------------
 MODEL  ?= docs/examples/har_watch/model.py:trained
 DEVICE ?=
+LIMIT  ?=
 
 # build/<NAME>/<target>: the folder of a model.py, else the file's stem
 SOURCE := $(firstword $(subst :, ,$(MODEL)))
@@ -158,8 +159,10 @@ clean:  ## remove what was built (environments stay)
 $(TARGETS): %: setup
 	$(EDGE) build $(MODEL) --target $@ $(if $(DATA),--data $(DATA)) $(if $(RECIPE),--recipe $(RECIPE)) --out build/$(NAME)/$@
 
+# on a device of boards.toml, or an emulated one, in every way that it has, accuracy too
 $(TARGETS:%=bench-%): bench-%: %
-	$(EDGE) bench build/$(NAME)/$* $(if $(DEVICE),--device $(DEVICE))
+	$(EDGE) bench build/$(NAME)/$* $(if $(DEVICE),--device $(DEVICE) --all $(if $(DATA),--data $(DATA))) \
+		$(if $(LIMIT),--limit $(LIMIT))
 
 # a family: what one board has no room for is refused with the shortfall, the others are built all the same
 ALL_OF := $(MAKE) --no-print-directory --keep-going -o setup

@@ -77,6 +77,13 @@ def show(as_json: bool, record, text) -> None:
         print_out(text)
 
 
+def as_it_is(text: str):
+    """Names come from files and devices of others: brackets mean nothing in them."""
+    from rich.text import Text
+
+    return Text(text, no_wrap=True, overflow="ignore")
+
+
 def speaker(quiet: bool):
     """Progress lines on stderr."""
     return (lambda message: None) if quiet else (lambda message: print(

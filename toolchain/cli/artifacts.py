@@ -81,15 +81,12 @@ def _kept(folder: Path, artifact, device: str | None, wish, ledger: str | None, 
 
 def _show_outcomes(folder: Path, artifact, outcomes, as_json: bool) -> None:
     """One measurement in full, several as a table."""
-    from toolchain.report.bench import bench_terminal
-    from toolchain.report.records import arena_of, make_row, save_page
-    from toolchain.report.tables import make_report, terminal
+    from toolchain.report.bench import bench_terminal, ways_terminal
+    from toolchain.report.records import arena_of, save_page
 
     if len(outcomes) > 1:
-        rows = [make_row(artifact.manifest, one.way.fmt, one.measurement,
-                         (one.evaluation,) if one.evaluation else (), one.missing) for one in outcomes]
-        report = make_report(rows)
-        show(as_json, report, terminal(report))
+        show(as_json, {"outcomes": outcomes}, ways_terminal(
+            [(str(one.way), one.measurement, one.evaluation, one.missing) for one in outcomes]))
         return
     measurement = outcomes[0].measurement
     arena = arena_of(artifact) if measurement.runner == "firmware" and measurement.emulated else None

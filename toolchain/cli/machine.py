@@ -11,6 +11,7 @@ from toolchain.cli.app import (
     Quiet,
     ShapeOption,
     app,
+    as_it_is,
     shapes_of,
     show,
     verb,
@@ -27,6 +28,26 @@ def targets(json: Json = False, quiet: Quiet = False) -> None:
     lines = [f"{p.name:20} {'+'.join(p.formats):12} {p.flash_bytes:>14,} B flash {p.ram_bytes:>14,} B RAM  "
              f"{p.description}" for p in profiles]
     show(json, {"targets": profiles}, "\n".join(lines))
+
+
+@verb
+def devices(json: Json = False, quiet: Quiet = False) -> None:
+    """List the boards of this bench, emulated ones too, and what is plugged in without a name."""
+    from toolchain.devices import as_text
+    from toolchain.devices import devices as found_here
+
+    found = found_here()
+    show(json, {"devices": found}, as_it_is(as_text(found)))
+
+
+@verb
+def clean(device: Annotated[str, typer.Option(help="A board of boards.toml.")], json: Json = False,
+          quiet: Quiet = False) -> None:
+    """Take away everything that we put on a device: the one folder of ours."""
+    from toolchain.devices import clean as taken_off
+
+    folder = taken_off(device)
+    show(json, {"device": device, "removed": folder}, as_it_is(f"{device}: {folder} is removed"))
 
 
 @verb

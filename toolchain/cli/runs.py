@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from toolchain.cli.app import Json, LedgerOption, Quiet, app, speaker, verb
+from toolchain.cli.app import Json, LedgerOption, Quiet, app, as_it_is, speaker, verb
 from toolchain.cli.app import show as told
 
 DeviceFilter = Annotated[str | None, typer.Option("--device", help="Only on this device.")]
@@ -107,13 +107,6 @@ def campaign(file: Annotated[Path, typer.Argument(help="A campaign.toml: models,
     told(json, {"campaign": planned.name, "jobs": found}, as_it_is(status_text(found)))
     if not status and (code := exit_code(found, accept_invalid)):
         raise typer.Exit(code)
-
-
-def as_it_is(text: str):
-    """Names come from files and devices of others: brackets mean nothing in them."""
-    from rich.text import Text
-
-    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def status_text(found) -> str:

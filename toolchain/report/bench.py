@@ -1,5 +1,6 @@
 """What one measurement says, in full: for a terminal, and as a page of its own beside the artefact."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +9,15 @@ import jinja2
 from toolchain.measurement import ArenaMap, Evaluation, Layer, Measurement
 from toolchain.names import shortened
 from toolchain.report.arena import HEIGHT, WIDTH, boxes, byte_ticks, text_map
-from toolchain.report.tables import bench_text, quality_text
+from toolchain.report.tables import (
+    bench_text,
+    bytes_text,
+    energy_text,
+    notes_of,
+    parity_text,
+    quality_text,
+    speed_text,
+)
 
 ESTIMATE = ("Cycles are an estimate: the manual's cost of each Cortex-M4 instruction, memory without wait "
             "states, times exact executions.")
@@ -36,6 +45,27 @@ def bench_terminal(m: Measurement, arena: ArenaMap | None, quality: Evaluation |
     if arena is not None:
         parts.append(Text(f"arena of {arena.bytes:,} bytes\n{text_map(arena)}", no_wrap=True))
     return Group(*parts)
+
+
+def ways_terminal(found: Sequence[tuple[str, Measurement | None, Evaluation | None, str]]):
+    """A Rich table of one artefact in several ways: (way, its figures, its quality, why there are none)."""
+    from rich.console import Group
+    from rich.text import Text
+
+    table = _table("run as", "speed", "cold start", "peak memory", "parity", "quality", "energy")
+    for way, m, quality, missing in found:
+        table.add_row(*map(Text, (way, missing) if m is None else _way_cells(way, m, quality)))
+    measured = [m for _, m, _, _ in found if m is not None]
+    titles = {f"{m.artifact} on {m.device}{' (emulated)' if m.emulated else ''}": None for m in measured}
+    broken = [f"INVALID, {way}: {'; '.join(m.problems)}" for way, m, _, _ in found if m and m.problems]
+    notes = dict.fromkeys(note for m in measured for note in notes_of(m))
+    return Group(Text(", ".join(titles)), table, Text("\n".join((*broken, *notes))))
+
+
+def _way_cells(way: str, m: Measurement, quality: Evaluation | None) -> tuple[str, ...]:
+    cold = m.cold_us and f"{(m.cold_us.load + m.cold_us.first) / 1000:,.1f} ms"
+    return (f"{way}, {m.runtime}", speed_text(m), cold or "-", bytes_text(m.peak_rss_bytes), parity_text(m),
+            quality_text(quality) if quality else "-", energy_text(m.energy))
 
 
 def _table(*columns: str):

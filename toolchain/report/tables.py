@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from toolchain.measurement import Evaluation, Measurement, Row
+from toolchain.measurement import Energy, Evaluation, Measurement, Row
 
 COLUMNS = ("model", "target", "file", "size", "flash", "RAM", "quality", "speed", "parity", "measured on")
 EMULATED = "An emulated device counts instructions: it has no milliseconds and no energy."
@@ -34,9 +34,9 @@ def cells(row: Row) -> tuple[str, ...]:
     """One string per column; a note stands where a figure would."""
     m = row.measurement
     quality = "; ".join(map(quality_text, row.quality)) or "-"
-    sizes = map(_bytes, (row.size_bytes, row.flash_bytes, row.ram_bytes))
+    sizes = map(bytes_text, (row.size_bytes, row.flash_bytes, row.ram_bytes))
     return (row.model, row.target, f"{row.format} {scheme_text(row.scheme)}".strip(), *sizes, quality,
-            row.note or _speed(m), _parity(m), _device(m))
+            row.note or speed_text(m), parity_text(m), _device(m))
 
 
 def scheme_text(scheme: str) -> str:
@@ -44,7 +44,8 @@ def scheme_text(scheme: str) -> str:
     return {"static_wi8_ai8": "int8", "static_wi8_ai16": "int16x8"}.get(scheme, scheme)
 
 
-def _bytes(count: int | None) -> str:
+def bytes_text(count: int | None) -> str:
+    """With thousands told apart."""
     return "-" if count is None else f"{count:,} B"
 
 
@@ -55,7 +56,8 @@ def quality_text(e: Evaluation) -> str:
     return f"{e.metric} {scale * e.value:.4g}{error}{unit} (n={e.n:,})"
 
 
-def _speed(m: Measurement | None) -> str:
+def speed_text(m: Measurement | None) -> str:
+    """Instructions of an emulated device; elsewhere the median, with its confidence interval."""
     if m is None:
         return "-"
     if m.instructions is not None:
@@ -67,7 +69,17 @@ def _speed(m: Measurement | None) -> str:
     return f"{mark}{m.latency_us.median / 1000:.3g} ms{tail}"
 
 
-def _parity(m: Measurement | None) -> str:
+def energy_text(energy: Energy | None) -> str:
+    """Gross, its uncertainty and tier; net where idle power is known."""
+    if energy is None:
+        return "-"
+    net = "" if energy.net_uj is None else f", net {energy.net_uj:.4g}"
+    return (f"{energy.gross_uj:.4g} uJ ± {100 * energy.uncertainty:.1f} % gross{net} ({energy.tier}, "
+            f"{energy.meter}: {', '.join(energy.rails)})")
+
+
+def parity_text(m: Measurement | None) -> str:
+    """How the test vectors came out."""
     if m is None or m.parity is None:
         return "-"
     p = m.parity
@@ -107,7 +119,27 @@ def bench_text(m: Measurement) -> str:
     """One measurement in a few lines."""
     memory = {"arena": m.arena_bytes, "static": m.static_bytes, "stack": m.stack_bytes,
               "flash": m.flash_bytes, "code flash": m.code_flash_bytes, "peak RSS": m.peak_rss_bytes}
-    known = ", ".join(f"{name} {_bytes(count)}" for name, count in memory.items() if count is not None)
-    note = EMULATED if m.emulated else str(m.conditions.get("note", ""))
-    lines = (f"{m.artifact} on {_device(m)}: {_speed(m)}", known, f"parity {_parity(m)}", note)
+    known = ", ".join(f"{name} {bytes_text(count)}" for name, count in memory.items() if count is not None)
+    energy = m.energy and f"energy {energy_text(m.energy)}"
+    lines = (f"{m.artifact} on {_device(m)}: {speed_text(m)}{_more(m)}", known, f"parity {parity_text(m)}",
+             energy, *(f"INVALID: {problem}" for problem in m.problems), *notes_of(m))
     return "\n".join(filter(None, lines))
+
+
+def _more(m: Measurement) -> str:
+    """How well the latency is known, and what a fresh process takes."""
+    parts = []
+    if m.latency_us and m.latency_us.low is not None and m.latency_us.p99 is not None:
+        low, high = m.latency_us.low / 1000, m.latency_us.high / 1000
+        parts.append(f"p99 {m.latency_us.p99 / 1000:.3g}; median's 95 % interval {low:.4g} to {high:.4g}; "
+                     f"{m.latency_us.samples:,} samples after {m.latency_us.warm_up:,} of warm-up")
+    if m.cold_us:
+        parts.append(f"cold: loaded in {m.cold_us.load / 1000:.3g} ms, first inference "
+                     f"{m.cold_us.first / 1000:.3g} ms")
+    return "".join(f"\n{part}" for part in parts)
+
+
+def notes_of(m: Measurement) -> tuple[str, ...]:
+    """What a reader must know about the figures, beside why they do not stand."""
+    note, energy = str(m.conditions.get("note", "")), m.energy.note if m.energy else ""
+    return tuple(filter(None, (EMULATED if m.emulated else "", note, energy)))
