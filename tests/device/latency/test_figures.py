@@ -26,8 +26,8 @@ def test_the_interval_covers_the_true_median():
 
 def test_too_few_samples_are_a_problem_with_a_remedy():
     figures, problems = latency_figures([1.0, 2.0, 3.0])
-    assert (figures.median, figures.low, figures.samples) == (2.0, None, 3)
-    assert problems == ("3 latency samples in the steady state, 20 are needed; measure for longer",)
+    assert (figures.median, figures.low, figures.samples, figures.warm_up) == (2.5, None, 2, 1)
+    assert problems == ("2 latency samples in the steady state, 10 are needed; measure for longer",)
 
 
 def test_a_drift_is_a_problem():

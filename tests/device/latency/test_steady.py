@@ -20,7 +20,7 @@ def found(shape: np.ndarray, phi: float, trials: int = 60):
 @pytest.mark.parametrize("phi", [0.0, 0.5])
 def test_a_steady_series_is_left_whole(n, phi):
     starts, reached = found(np.ones(n), phi)
-    assert np.median(starts) == 0 and np.percentile(starts, 90) <= n / 3 and reached == 1
+    assert np.median(starts) == 1 and np.percentile(starts, 90) <= n / 3 and reached == 1
 
 
 @pytest.mark.parametrize("n", [200, 1000, 5000])
@@ -58,7 +58,15 @@ def test_any_series_has_an_answer(times):
 
 def test_few_or_equal_samples():
     assert steady_state(np.array([5.0])).start == 0 and warm_up(np.ones(19)) == 0
-    assert steady_state(np.ones(1000)) == steady_state(np.full(1000, 1.0)) and warm_up(np.ones(1000)) == 0
+    assert steady_state(np.array([5.0, 4.0])).start == 1
+    assert steady_state(np.ones(1000)).start == 1 and warm_up(np.ones(1000)) == 0
+
+
+@pytest.mark.parametrize("cold", [1, 2, 4])
+def test_a_few_cold_inferences_are_not_hidden_by_medians(cold):
+    times = times_us(np.random.default_rng(7), 300, spikes=0)
+    times[:cold] *= 10
+    assert cold <= steady_state(times).start <= 5
 
 
 def test_trends_of_known_numbers():

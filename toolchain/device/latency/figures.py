@@ -9,14 +9,14 @@ from toolchain.device.latency.steady import Steady, steady_state
 from toolchain.errors import InvalidMeasurement
 from toolchain.measurement import Latency
 
-FEWEST = 20
+FEWEST = 10
 
 
 def latency_figures(samples_us: Sequence[float]) -> tuple[Latency, tuple[str, ...]]:
     """What a run's samples say, and what is wrong with them.
 
     samples_us: wall time of every inference in order, the first included, microseconds
-    Problems, one line each: a series that still drifts, fewer than 20 samples in the steady state.
+    Problems, one line each: a series that still drifts, fewer than 10 samples in the steady state.
     Raises InvalidMeasurement for none, or times that are not above zero.
     """
     samples = np.asarray(samples_us, dtype=np.float64)

@@ -39,10 +39,10 @@ class Steady:
 def steady_state(samples: np.ndarray) -> Steady:
     """The series without its warm-up.
 
-    samples: (n,), n >= 1, times in order, the first inference included. Of fewer than 8 samples kept, no
-    trend can be told.
+    samples: (n,), n >= 1, times in order, the first inference included; it is never in the steady state
+             unless it is the only one. Of fewer than 8 samples kept, no trend can be told.
     """
-    start = warm_up(samples)
+    start = max(warm_up(samples), _slow_start(samples))
     medians = block_medians(samples[start:], BLOCKS)
     if len(medians) < FEWEST_BLOCKS:
         return Steady(start, 0.0, True)
@@ -65,12 +65,26 @@ def warm_up(samples: np.ndarray) -> int:
     return BATCH * int(np.argmax(errors <= NEARLY * errors.min()))
 
 
+def _slow_start(samples: np.ndarray) -> int:
+    """The first, which is cold, and those that follow it as far beyond the later half as a spike is: a median
+    of five does not see them."""
+    centre, spread = _later(samples)
+    half = len(samples) // 2
+    slow = samples[1:half] > centre + spread
+    return min(1, half) + (int(np.argmin(slow)) if not slow.all() else len(slow))
+
+
 def _clipped(medians: np.ndarray) -> np.ndarray:
     """Without what is far from the later half, which a warm-up has left behind."""
-    later = medians[len(medians) // 2:]
-    centre = np.median(later)
-    spread = SPIKE * 1.4826 * float(np.median(np.abs(later - centre)))
+    centre, spread = _later(medians)
     return np.clip(medians, centre - spread, centre + spread) if spread else medians
+
+
+def _later(values: np.ndarray) -> tuple[float, float]:
+    """The later half's median, and how far from it a spike begins."""
+    later = values[len(values) // 2:]
+    centre = float(np.median(later))
+    return centre, SPIKE * 1.4826 * float(np.median(np.abs(later - centre)))
 
 
 def block_medians(samples: np.ndarray, blocks: int) -> np.ndarray:
