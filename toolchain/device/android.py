@@ -91,7 +91,7 @@ NOTES = {
                        "output has it, never tried on a phone",
     "own library": "the user's library, a runner built by the NDK; never run on a phone",
     "generated C": "a static program; run on an emulated Arm processor under Linux, never on a phone",
-    "glibc loader": "LiteRT for glibc, started by a pushed loader; run on an emulated Arm processor under "
+    "glibc loader": "a library for glibc, started by a pushed loader; run on an emulated Arm processor under "
                     "Linux, never on a phone",
 }
 """Route -> what is known of it."""
