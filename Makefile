@@ -160,9 +160,9 @@ $(TARGETS): %: setup
 	$(EDGE) build $(MODEL) --target $@ $(if $(DATA),--data $(DATA)) $(if $(RECIPE),--recipe $(RECIPE)) --out build/$(NAME)/$@
 
 # on a device of boards.toml, or an emulated one, in every way that it has, accuracy too
+BENCH = $(if $(DEVICE),--device $(DEVICE) --all)$(if $(and $(DEVICE),$(DATA)), --data $(DATA))$(if $(LIMIT), --limit $(LIMIT))
 $(TARGETS:%=bench-%): bench-%: %
-	$(EDGE) bench build/$(NAME)/$* $(if $(DEVICE),--device $(DEVICE) --all $(if $(DATA),--data $(DATA))) \
-		$(if $(LIMIT),--limit $(LIMIT))
+	$(EDGE) bench build/$(NAME)/$* $(BENCH)
 
 # a family: what one board has no room for is refused with the shortfall, the others are built all the same
 ALL_OF := $(MAKE) --no-print-directory --keep-going -o setup

@@ -61,7 +61,12 @@ def test_overrides():
     given = ("MODEL=nets/kws.tflite", "DATA=w.npz", "RECIPE=r.toml", "DEVICE=pi")
     build, bench = make("-n", "bench-host", *given)
     assert build.endswith(" nets/kws.tflite --target host --data w.npz --recipe r.toml --out build/kws/host")
-    assert bench.endswith("build/kws/host --device pi")
+    assert bench.endswith("build/kws/host --device pi --all --data w.npz")
+
+
+def test_a_device_is_asked_about_so_many_samples():
+    _, bench = make("-n", "bench-raspberry_pi_4", "DEVICE=pi-virt", "LIMIT=500")
+    assert bench.endswith("raspberry_pi_4 --device pi-virt --all --data har_watch --limit 500")
 
 
 def test_a_model_alone_is_built_without_samples_or_recipe():

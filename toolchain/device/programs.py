@@ -93,7 +93,7 @@ class ProgramSession:
             return {RUNNER: build_runner(isa, runtime, self._artifact.files)}
         if self.way.libc == BIONIC:
             name, library = own_library(self.place.board, isa)
-            runner = build_runner(isa, runtime, compiler=ndk_compiler(isa, NDK_LEVEL))
+            runner = build_runner(isa, runtime, compiler=ndk_compiler(isa, NDK_LEVEL), library=library)
         else:
             name, library = runtime_library(runtime, isa)
             runner = build_runner(isa, runtime)
