@@ -110,8 +110,8 @@ def test_x86_counts_its_throttling(tmp_path):
      "other programs kept 1.00 CPUs busy, 0.50 are the most; end them"),
     ({"proc/stat": STAT.format(user=100200, idle=9000560, steal=40)}, 2.0,
      "the hypervisor gave 5.0% of the CPU time to others, 1% is the most; measure when its host is idle"),
-    ({"proc/pressure/cpu": "some avg10=9.00 avg60=1.00 avg300=0.00 total=5500000"}, 2.0,
-     "tasks waited for a CPU in 25% of the time, 10% is the most; end what else runs")])
+    ({"proc/pressure/cpu": "some avg10=9.00 avg60=1.00 avg300=0.00 total=5600000"}, 2.0,
+     "tasks waited for a CPU in 30% of the time, 25% is the most; end what else runs")])
 def test_others_on_the_cpus(tmp_path, after, own_cpu_s, problem):
     assert problems(run(tmp_path, after={**QUIET, **after}), own_cpu_s) == (problem,)
 

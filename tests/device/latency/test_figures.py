@@ -36,6 +36,14 @@ def test_a_drift_is_a_problem():
     assert problem.startswith("no steady state: times change by +")
 
 
+def test_a_cpu_that_others_had_is_a_problem():
+    times = times_us(np.random.default_rng(2), 1000, spikes=0)
+    assert latency_figures(times.tolist(), (times * 0.98).tolist())[1] == ()
+    _, (problem,) = latency_figures(times.tolist(), (times * 0.6).tolist())
+    assert problem == ("inferences had the CPU for 60% of their time, 90% is needed; end what else runs, or "
+                       "choose a CPU of their own")
+
+
 @pytest.mark.parametrize("samples, message", [
     ([], "no latency samples were taken"),
     ([1.0, 0.0, float("nan"), -1.0],

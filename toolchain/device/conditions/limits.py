@@ -16,6 +16,6 @@ class Limits:
     clock: float = 0.9
     celsius: float = 80.0
     others_cpus: float = 0.5
-    waited: float = 0.1
+    waited: float = 0.25
     steal: float = 0.01
     battery_percent: int = 20
