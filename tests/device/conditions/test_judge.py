@@ -79,6 +79,18 @@ def test_one_fast_core_of_several_is_enough(tmp_path):
     assert problems(run(tmp_path, PC, "host", during, after, {})) == ()
 
 
+@pytest.mark.parametrize("file, value", [("cpufreq/boost", "1"), ("intel_pstate/no_turbo", "0")])
+def test_a_boost_need_not_be_reached_but_kept(tmp_path, file, value):
+    pc = {**PC, f"sys/devices/system/cpu/{file}": value}
+    after = {"proc/uptime": "10002.00 19002.00", "proc/stat": STAT.format(user=100200, idle=9000200, steal=0)}
+    judged = judge(run(tmp_path / "kept", pc, "host", {CLOCK: ["2700000"] * 4}, after, {}), 2.0)
+    assert judged.problems == ()
+    assert judged.notes == ("clocks boost: the fastest core ran at 75% to 75% of the highest",)
+    fell = run(tmp_path / "fell", pc, "host", {CLOCK: ["2700000"] * 4 + ["2000000"]}, after, {})
+    assert problems(fell) == ("the clock fell to 56% of its limit during the run (68% needed); set the "
+                              "governor to performance, cool the device",)
+
+
 def test_throttling_between_two_looks_leaves_its_mark(tmp_path):
     (problem,) = problems(run(tmp_path, after={**QUIET, FIRMWARE: "40000"}))
     assert problem.startswith("the firmware reports throttled during the run (get_throttled 0x40000)")

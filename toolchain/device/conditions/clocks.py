@@ -16,14 +16,25 @@ def limit_moved(seen: History, limits: Limits) -> Iterator[str]:
 
 
 def clock_fell(seen: History, limits: Limits) -> Iterator[str]:
-    """Below its limit to the end, or after it had come close: a governor needs a moment at the beginning."""
+    """Below its limit to the end, or after it had come close: a governor needs a moment at the beginning.
+
+    Where clocks boost, the limit is what one core reaches for a while: then against the best of the run.
+    """
     shares = fastest(seen)
-    reached = next((i for i, share in enumerate(shares) if share >= limits.clock), None)
-    remedy = f"({limits.clock:.0%} needed); set the governor to performance, cool the device"
-    if shares and reached is None:
+    if not shares:
+        return
+    best = max(shares) if boosts(seen) else 1.0
+    reached = next((i for i, share in enumerate(shares) if share >= limits.clock * best), None)
+    remedy = f"({limits.clock * best:.0%} needed); set the governor to performance, cool the device"
+    if reached is None:
         yield f"the clock never came above {max(shares):.0%} of its limit {remedy}"
-    elif shares and (lowest := min(shares[reached:])) < limits.clock:
+    elif (lowest := min(shares[reached:])) < limits.clock * best:
         yield f"the clock fell to {lowest:.0%} of its limit during the run {remedy}"
+
+
+def boosts(seen: History) -> bool:
+    """Whether the highest clock is one that cores cannot keep together (boost, turbo)."""
+    return seen.first("boost") == 1 or seen.first("no_turbo") == 0
 
 
 def fastest(seen: History) -> list[float]:

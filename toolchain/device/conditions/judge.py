@@ -7,7 +7,13 @@ proof that all was well.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from toolchain.device.conditions.clocks import clock_fell, governor_changed, limit_moved
+from toolchain.device.conditions.clocks import (
+    boosts,
+    clock_fell,
+    fastest,
+    governor_changed,
+    limit_moved,
+)
 from toolchain.device.conditions.commands import flags_since_boot
 from toolchain.device.conditions.heat import (
     android_slowed,
@@ -62,6 +68,8 @@ def _notes(seen: History) -> Iterator[str]:
         if float(limit) < float(highest.get(policy, 0)):
             yield (f"{policy}: the clock is limited to {float(limit) / 1e3:,.0f} MHz of "
                    f"{float(highest[policy]) / 1e3:,.0f}")
+    if (shares := fastest(seen)) and boosts(seen):
+        yield f"clocks boost: the fastest core ran at {min(shares):.0%} to {max(shares):.0%} of the highest"
     for value in seen.before.values.get("throttled", {}).values():
         if earlier := flags_since_boot(int(value)):
             yield f"before this run, since boot, the firmware reported {', '.join(earlier)}"
