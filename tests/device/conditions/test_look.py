@@ -6,7 +6,7 @@ import pytest
 
 from tests.device.conditions.recorded import PHONE, PI
 from tests.device.conditions.trees import PC, PI5, VM, Device, plant
-from toolchain.device.conditions.look import look, watch_paths
+from toolchain.device.conditions.look import is_core, look, watch_paths
 from toolchain.device.conditions.probes import LINUX, PROBES, bits, millicelsius, probes, ticks, waited_us
 from toolchain.errors import BadReply
 
@@ -42,6 +42,13 @@ def test_clocks_of_other_cpus_and_what_is_no_core_are_not_watched(tmp_path):
     paths = " ".join(watch_paths(look(Device(), "host", root), cpus=(1,)))
     assert "policy1/scaling_cur_freq" in paths and "policy0" not in paths
     assert "thermal_zone1/temp" in paths and "thermal_zone0" not in paths
+
+
+@pytest.mark.parametrize("zone, core", [
+    ("cpu-thermal", True), ("cpu-0-1-usr", True), ("x86_pkg_temp", True), ("BIG", True), ("soc-thermal", True),
+    ("soc", False), ("battery", False), ("vdroop1", False), ("INT3400 Thermal", False), ("acpitz", False)])
+def test_which_zones_are_the_processor_s(zone, core):
+    assert is_core(zone) == core
 
 
 def test_a_virtual_machine_has_no_clocks_and_says_so_by_their_absence(tmp_path):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+import re
 
 from toolchain.device.conditions.commands import COMMANDS, Values
 from toolchain.device.conditions.probes import Probe, Value, probes
@@ -89,12 +90,14 @@ def _telling(found: Look, place: Place, cpus: Collection[int]) -> bool:
     return not cpus or not policy or bool({int(cpu) for cpu in policy.split() if cpu.isdigit()} & set(cpus))
 
 
-CORES = ("cpu", "soc", "core", "pkg", "big", "mid", "little", "ap", "acpitz", "k10temp")
+CORE = re.compile(r"cpu.*|mtktscpu|x86_pkg_temp|soc[-_0-9].*|big.*|mid|little.*|cluster.*|ap", re.IGNORECASE)
+"""Raspberry Pi, Qualcomm and Allwinner; MediaTek; Intel; Rockchip; Google and Samsung. Not a phone's "soc",
+which is its battery's state of charge."""
 
 
 def is_core(zone: str) -> bool:
     """Whether a thermal zone's type is the processor's; others may not be temperatures at all."""
-    return any(zone.lower().startswith(core) for core in CORES) or "_pkg_" in zone or "cpu" in zone.lower()
+    return bool(CORE.fullmatch(zone))
 
 
 def _rank(found: Look, place: Place) -> tuple[int, int]:
