@@ -109,10 +109,13 @@ class Dut:
             self._line.write(bytes(RAW_BYTES))
         self._write(f"%{word}")
 
-    def command(self, command: str, seconds: float = REPLY_S, raw: bytes = b"") -> list[str]:
-        """Send a command without its '%', and raw bytes behind it; the answer's lines without "m-ready"."""
+    def command(self, command: str, seconds: float | None = None, raw: bytes = b"") -> list[str]:
+        """Send a command without its '%', and raw bytes behind it; the answer's lines without "m-ready".
+
+        seconds: that it may take, REPLY_S where left out
+        """
         self._write(command, raw)
-        lines = self._answer(command, seconds)
+        lines = self._answer(command, seconds or REPLY_S)
         if wrong := [text for text in lines if text.startswith("e-[")]:
             raise self._unexpected(command, wrong)
         return lines
@@ -223,7 +226,7 @@ class Dut:
         if (lines := self.command(command, raw=raw)) != (["m-load-done"] if last else []):
             raise self._unexpected(command, lines)
 
-    def _ask(self, command: str, *patterns: str, seconds: float = REPLY_S) -> list[str]:
+    def _ask(self, command: str, *patterns: str, seconds: float | None = None) -> list[str]:
         """What the patterns' groups match, one pattern a line."""
         lines = self.command(command, seconds)
         found = [re.fullmatch(pattern, text) for pattern, text in zip(patterns, lines)]
