@@ -45,6 +45,19 @@ def test_nothing_is_left_of_what_failed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [".thing.lock"]
 
 
+def test_what_a_killed_maker_left_goes(tmp_path):
+    code = ("import sys, time; from pathlib import Path; from toolchain.device.cache import kept\n"
+            "kept(Path(sys.argv[1]), lambda folder: (print('making', flush=True), time.sleep(60)))")
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "thing")],
+                          stdout=subprocess.PIPE, text=True) as maker:
+        assert maker.stdout.readline() == "making\n"
+        os.kill(maker.pid, signal.SIGKILL)
+    (tmp_path / ".thing.22.abcdefgh").mkdir()
+    assert len(list(tmp_path.glob(".thing.????????"))) == 1
+    kept(tmp_path / "thing", lambda folder: (folder / "file").touch())
+    assert {path.name for path in tmp_path.iterdir()} == {"thing", ".thing.lock", ".thing.22.abcdefgh"}
+
+
 def test_a_killed_holder_holds_nothing(tmp_path):
     code = ("import sys, time; from pathlib import Path; from toolchain.device.cache import locked\n"
             "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)")

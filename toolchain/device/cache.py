@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import fcntl
 import os
 from pathlib import Path
+import re
 import shutil
 import tempfile
 
@@ -37,8 +38,16 @@ def kept(place: Path, make: Callable[[Path], None]) -> Path:
         return place
     with locked(place):
         if not place.is_dir():
+            _clear(place)
             _make(place, make)
     return place
+
+
+def _clear(place: Path) -> None:
+    """Take away what processes left that were killed while they made it."""
+    for path in place.parent.iterdir():
+        if re.fullmatch(rf"\.{re.escape(place.name)}\.\w{{8}}", path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _make(place: Path, make: Callable[[Path], None]) -> None:

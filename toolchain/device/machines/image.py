@@ -13,7 +13,7 @@ import subprocess
 
 import msgspec
 
-from toolchain.device.cache import cache_folder, kept
+from toolchain.device.cache import cache_folder, kept, locked
 from toolchain.device.machines import kernel, userland
 from toolchain.device.machines.debian import Archive, Package
 from toolchain.device.wheels import REQUIREMENTS, device_wheels
@@ -72,21 +72,34 @@ def find_image() -> Image | None:
 
 def obtain_image() -> Image:
     """The image in the cache; where there is none it is made. Raises DeviceUnavailable."""
-    return find_image() or update_image()
+    if found := find_image():
+        return found
+    with locked(_archive_folder()):
+        return find_image() or _make_image()
 
 
 def update_image() -> Image:
     """An image of the packages that Debian has today: half a minute and a network. DeviceUnavailable."""
+    with locked(_archive_folder()):
+        return _make_image()
+
+
+def _make_image() -> Image:
     require_tools()
-    folder = cache_folder() / "machines"
-    archive = Archive(folder / f"apt-{SUITE}-{ARCHITECTURE}", SUITE, ARCHITECTURE)
+    archive = Archive(_archive_folder(), SUITE, ARCHITECTURE)
     archive.update()
     names = [*userland.words(userland.SOURCES / "packages.txt"), *archive.depends(KERNEL)]
     packages = archive.packages(names)
     key = sha256("".join(package.sha256 for package in packages).encode()).hexdigest()[:12]
+    folder = cache_folder() / "machines"
     place = kept(folder / f"{_sources()}-{key}", lambda empty: _build(empty, archive, packages))
     _forget_old(folder)
     return _read(place)
+
+
+def _archive_folder() -> Path:
+    """Of apt's state and the packages, for one process at a time."""
+    return cache_folder() / "machines" / f"apt-{SUITE}-{ARCHITECTURE}"
 
 
 @contextmanager
