@@ -17,7 +17,7 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme",
           "accuracy_control fitting", "post_training", "device ledger", "package", "diagnose", "report",
           "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices",
-          "diagnosis campaign", "cli")
+          "diagnosis campaign comparing", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.

@@ -13,11 +13,15 @@ from toolchain.cli.app import (
     LedgerOption,
     Limit,
     Quiet,
+    as_it_is,
     show,
     speaker,
     verb,
 )
 from toolchain.errors import InvalidMeasurement
+
+Runtime = Annotated[str | None, typer.Option(help="litert, tflite-runtime, onnxruntime or c.")]
+Runner = Annotated[str | None, typer.Option(help="native, python or benchmark_model.")]
 
 
 @verb
@@ -33,9 +37,7 @@ def run(artifact: ArtifactPath, input: Annotated[Path, typer.Option(help="An .np
 
 @verb
 def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = None,
-          runtime: Annotated[str | None, typer.Option(
-              help="litert, tflite-runtime, onnxruntime or c.")] = None,
-          runner: Annotated[str | None, typer.Option(help="native, python or benchmark_model.")] = None,
+          runtime: Runtime = None, runner: Runner = None,
           every: Annotated[bool, typer.Option("--all", help="In every way that the device has.")] = False,
           threads: Annotated[int, typer.Option(min=1)] = 1,
           seconds: Annotated[float, typer.Option(min=0.0, help="How long to take latency samples.")] = 1.0,
@@ -115,6 +117,25 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
     save(artifact, deploy.chosen_format(opened, format), found)
     show(json, found,
          f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}")
+
+
+@verb
+def compare(baseline: ArtifactPath, candidate: Annotated[Path, typer.Argument(help="As BASELINE.")],
+            device: Device = None, format: FormatOption = None, runtime: Runtime = None,
+            runner: Runner = None, ledger: LedgerOption = None, json: Json = False,
+            quiet: Quiet = False) -> None:
+    """Tell which of two artefacts is faster on a device: timed in turn, in CPU time, at level 0.01.
+
+    Exit code 6 where the device was disturbed, whatever the figures would say.
+    """
+    from toolchain import deploy
+    from toolchain.comparing import as_text, compared
+    from toolchain.ledger.ledger import Ledger
+
+    first, second = deploy.open_artifact(baseline), deploy.open_artifact(candidate)
+    with Ledger.open(ledger) as kept, deploy.held(kept, first, device):
+        found = compared(first, second, device, format, runtime, runner)
+    show(json, found, as_it_is(as_text(found)))
 
 
 @verb

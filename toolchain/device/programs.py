@@ -67,6 +67,16 @@ class ProgramSession:
         with self._temporary() as scratch:
             return self._start("profile", feeds, seconds=float(seconds), scratch=scratch)
 
+    def compare(self, feeds: Mapping[str, np.ndarray], other: "ProgramSession",
+                others: Mapping[str, np.ndarray], *, first: int, pairs: int, block_us: int) -> Record:
+        """Blocks of inferences of both models in turn, in one process that loads this one first.
+
+        first: 0 or 1, which of the two begins; pairs, block_us: how many blocks of each, and their length
+        """
+        samples = self.transport.push({INPUT: pack(other.inputs, others)})[INPUT]
+        return self._start("compare", feeds, other=other._model, other_input=samples, first=first,
+                           pairs=pairs, block_us=block_us)
+
     def clock_s(self) -> float:
         """The device's CLOCK_MONOTONIC_RAW."""
         done = self.transport.start([*self._program, "clock"], seconds=CLOCK_S)
