@@ -46,7 +46,8 @@ def test_clocks_of_other_cpus_and_what_is_no_core_are_not_watched(tmp_path):
 
 @pytest.mark.parametrize("zone, core", [
     ("cpu-thermal", True), ("cpu-0-1-usr", True), ("x86_pkg_temp", True), ("BIG", True),
-    ("soc-thermal", True), ("soc", False), ("battery", False), ("vdroop1", False), ("INT3400 Thermal", False), ("acpitz", False)])
+    ("soc-thermal", True), ("soc", False),
+    ("battery", False), ("vdroop1", False), ("INT3400 Thermal", False), ("acpitz", False)])
 def test_which_zones_are_the_processor_s(zone, core):
     assert is_core(zone) == core
 
