@@ -1,4 +1,4 @@
-"""Two artefacts compared on a device; tests/device/latency/test_comparison.py has what a verdict is made of."""
+"""Two artefacts compared on a device; what a verdict is made of: tests/device/latency/test_comparison.py."""
 
 from pathlib import Path
 
