@@ -24,7 +24,9 @@ INPUT = "input.bin"
 PATIENCE_S, EMULATED_PATIENCE_S = 120.0, 1800.0
 """Beside the seconds that inferences are asked to take: starting, loading, what samples need."""
 CLOCK_S = 20.0
-REFUSALS = {3: BadModel, 4: DeviceExhausted, 5: RuntimeMissing}
+KILLED = 137
+"""128 + SIGKILL: what a kernel without memory does to the process that takes most."""
+REFUSALS = {3: BadModel, 4: DeviceExhausted, 5: RuntimeMissing, KILLED: DeviceExhausted}
 """Exit code of the runner -> what it means; any other is a BadReply."""
 
 
@@ -133,6 +135,8 @@ class ProgramSession:
         remedy = ""
         if code == 5 and self.way.runner == PYTHON:
             remedy = "; install it there, name its `python` in boards.toml, or take the native runner"
+        if code == KILLED:
+            remedy = ": it was killed there, as for want of memory; end what else runs there"
         return REFUSALS.get(code, BadReply)(
             f"{self._artifact.manifest.name} as {self.way} on {self.place.name}: {complaint(said)} "
             f"(code {code}){remedy}")
