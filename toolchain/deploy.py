@@ -258,7 +258,15 @@ def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
-    """The first output for every sample, as reals (N, ...).
+    """The first output for every sample, as reals (N, ...). Samples as sample_feeds takes them."""
+    out = artifact.manifest.outputs[fmt][0]
+    return np.concatenate([convert(session.run(feeds)[out.name], out, Port(out.name, out.shape, "float32"))
+                           for feeds in sample_feeds(artifact, fmt, samples, session.at_once)])
+
+
+def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
+                 at_once: int) -> Iterator[dict[str, np.ndarray]]:
+    """Every input of so many samples at once, in the file's own layout and dtype.
 
     Samples are reals, but for int8 samples without preprocessing where the model takes int8: those are codes;
     and raw frames for an artefact that takes those.
@@ -269,13 +277,9 @@ def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples)
     fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
     have = [port if _holds_codes(fitted, port) else
             Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
-    out = artifact.manifest.outputs[fmt][0]
-    found = []
-    for feeds in fitted.batches(session.at_once):
-        moved = {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
-                 for port, want in zip(have, artifact.manifest.inputs[fmt])}
-        found.append(convert(session.run(moved)[out.name], out, Port(out.name, out.shape, "float32")))
-    return np.concatenate(found)
+    for feeds in fitted.batches(at_once):
+        yield {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
+               for port, want in zip(have, artifact.manifest.inputs[fmt])}
 
 
 def _holds_codes(samples: Samples, port: Port) -> bool:
