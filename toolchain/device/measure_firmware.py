@@ -15,13 +15,16 @@ from toolchain.profile import TargetProfile
 
 
 def board_figures(artifact: Artifact, place: Place, seconds: float) -> dict:
-    """Of a board on a serial line, that keeps time. Raises DeviceUnavailable and its kinds, BadReply."""
+    """Of a board on a serial line, that keeps time unless it is an emulated one. Raises DeviceUnavailable and
+    its kinds, BadReply."""
     board = place.board
     with open_board(artifact, place.profile, baud=board.baud if board else None) as session:
         checked, problems = parity(artifact, "c", session)
         samples_us, stack_bytes = session.time(seconds)
         conditions = {**session.conditions, "samples": len(samples_us), "energy": NO_METER}
-    latency_us, unsteady = latency_figures(samples_us)
+    if place.emulated:
+        samples_us, conditions["time"] = [], "emulated: none"
+    latency_us, unsteady = (None, ()) if place.emulated else latency_figures(samples_us)
     return {"runtime": session.runtime, "stack_bytes": stack_bytes, "parity": checked,
             "latency_us": latency_us, "latency_samples_us": samples_us, "conditions": conditions,
             "problems": (*problems, *unsteady), **_linked_sizes(artifact)}
