@@ -11,9 +11,10 @@ from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
 from toolchain.atomic import replacing
 from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.board import open_board
+from toolchain.device.boards import HOST
 from toolchain.device.local import RUNTIME, Session, format_of, open_session
 from toolchain.device.measure import measure
-from toolchain.device.place import HOST, Place, open_place, resources
+from toolchain.device.place import Place, open_place, resources
 from toolchain.device.programs import ProgramSession
 from toolchain.device.qemu import open_device
 from toolchain.device.ways import BENCHMARK_MODEL, FIRMWARE, Way, chosen

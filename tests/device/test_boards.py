@@ -45,6 +45,20 @@ def test_a_meter_that_is_not_there(tmp_path):
         load_boards(file)
 
 
+@pytest.mark.parametrize(("lines", "words"), [
+    ('[boards."../../x"]\ntarget = "host"\ntransport = "local"', "'../../x' names no board or meter"),
+    ('[boards.host]\ntarget = "host"\ntransport = "local"', "'host' names no board or meter"),
+    ('[meters."a b"]\nkind = "ppk2"', "'a b' names no board or meter"),
+    ('[boards.a]\ntarget = "host"\ntransport = "local"\nname = "b"', "leave out `name`"),
+    ('[boards.a]\ntarget = "host"\ntransport = "ssh"', "board 'a' has no address; ssh needs one"),
+    ('[boards.a]\ntarget = "host"\ntransport = "serial"', "board 'a' has no address; serial needs one")])
+def test_an_entry_that_cannot_be(tmp_path, lines, words):
+    file = tmp_path / "boards.toml"
+    file.write_text(lines)
+    with pytest.raises(BadConfig, match=words):
+        load_boards(file)
+
+
 @pytest.mark.parametrize(("line", "words"), [
     ('transport = "telnet"', "transport: .*'telnet'.*it can be ssh, adb"), ("port = 0", "port: "),
     ("port = 70000", "port: "), ("baud = -1", "baud: "),

@@ -1,7 +1,9 @@
 """What is plugged in on this bench: boards.toml. Not committed; docs/examples/boards.toml shows one."""
 
+from collections.abc import Iterator
 import os
 from pathlib import Path
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,6 +13,9 @@ from toolchain.profile import Positive
 from toolchain.tomlfile import decode_toml
 
 FILE = "boards.toml"
+HOST = "host"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
+"""Of a board or a meter: part of the names of files."""
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -28,6 +33,8 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     benchmark_model, aar: adb: of the user's, for LiteRT: its program, its library for Android; also
                EDGE_BENCHMARK_MODEL, EDGE_LITERT_AAR
     baud:      serial
+    interface: serial: of MLPerf Tiny's interface board, through which the board is spoken to for energy, so that
+               no line of its own feeds it
     meters:    names of `meters` that see this board's supply
     emulated:  counts instructions; has no time and no energy
     name:      of its table; not written by the user
@@ -43,6 +50,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     benchmark_model: str = ""
     aar: str = ""
     baud: Positive | None = None
+    interface: str = ""
     meters: tuple[str, ...] = ()
     emulated: bool = False
     name: str = ""
@@ -76,6 +84,8 @@ class Boards(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 VIRTUAL = {"pi-virt": Board(target="raspberry_pi_4", transport="virtual", emulated=True),
            "android-virt": Board(target="android_arm64", transport="virtual", emulated=True)}
 """Emulated machines that need no entry: device/machines/ builds and boots them."""
+HERE = Board(target=HOST, transport="local", name=HOST)
+"""This computer, which needs no entry either."""
 
 
 def boards_file() -> Path:
@@ -90,14 +100,27 @@ def load_boards(path: Path | None = None) -> Boards:
     """What is plugged in here, the emulated machines included. Raises BadConfig."""
     path = path or boards_file()
     found = decode_toml(path, Boards) if path.exists() else Boards()
-    for name, board in found.boards.items():
-        if unknown := [meter for meter in board.meters if meter not in found.meters]:
-            raise BadConfig(f"{path}: board '{name}' names the meter '{unknown[0]}', which has no "
-                            f"[meters.{unknown[0]}]")
+    if wrong := next(_wrong(found), None):
+        raise BadConfig(f"{path}: {wrong}")
     boards = {name: msgspec.structs.replace(board, name=name)
               for name, board in {**VIRTUAL, **found.boards}.items()}
     meters = {name: msgspec.structs.replace(meter, name=name) for name, meter in found.meters.items()}
     return Boards(boards, meters)
+
+
+def _wrong(found: Boards) -> Iterator[str]:
+    """What no entry may be."""
+    for name in (*found.boards, *found.meters):
+        if not NAME.fullmatch(name) or name == HOST:
+            yield (f"'{name}' names no board or meter: letters, digits and _.- only, and {HOST} is this "
+                   f"computer")
+    for name, board in found.boards.items():
+        if unknown := [meter for meter in board.meters if meter not in found.meters]:
+            yield f"board '{name}' names the meter '{unknown[0]}', which has no [meters.{unknown[0]}]"
+        if board.name:
+            yield f"board '{name}': its name is that of its table; leave out `name`"
+        if board.transport in ("ssh", "serial") and not board.address:
+            yield f"board '{name}' has no address; {board.transport} needs one"
 
 
 def find_board(name: str, path: Path | None = None) -> Board:

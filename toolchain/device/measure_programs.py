@@ -8,13 +8,14 @@ import numpy as np
 from toolchain.artifact import Artifact, Port, convert
 from toolchain.device.android import benchmark_program
 from toolchain.device.benchmark_model import run_benchmark_model
+from toolchain.device.boards import HOST
 from toolchain.device.conditions.history import history
 from toolchain.device.conditions.judge import judge
 from toolchain.device.conditions.look import look, watch_paths
 from toolchain.device.latency.figures import latency_figures
 from toolchain.device.metering import NO_METER, Metering
 from toolchain.device.parity import parity
-from toolchain.device.place import HOST, Place
+from toolchain.device.place import Place
 from toolchain.device.programs import ProgramSession
 from toolchain.device.runner.record import MOST_WATCHED, Record
 from toolchain.device.ways import Way
@@ -40,8 +41,9 @@ def program_figures(artifact: Artifact, place: Place, way: Way, threads: int, se
     conditions = {"threads": threads, **figures.pop("conditions")}
     if way.note:
         conditions["note"] = way.note
-    if place.name == HOST and place.profile.transport == "none":
-        conditions["note"] = f"built for {place.profile.name}, run on this host: not a figure of that device"
+    if place.name == HOST and artifact.manifest.target != HOST:
+        conditions["note"] = (f"built for {artifact.manifest.target}, run on this host: not a figure of that "
+                              f"device")
     return {"runtime": session.runtime, "runner": way.runner, "parity": checked, "conditions": conditions,
             "flash_bytes": session.file_bytes, **figures, "problems": (*wrong, *figures.get("problems", ()))}
 

@@ -12,7 +12,6 @@ from toolchain.device.meters.kinds import meter_for
 from toolchain.device.meters.meter import Facts, Meter, Watched, Window
 from toolchain.device.meters.place import Host, Remote
 from toolchain.device.meters.watched import readings_of
-from toolchain.device.place import HOST
 from toolchain.device.programs import ProgramSession
 from toolchain.device.runner.record import Record
 from toolchain.errors import InvalidMeasurement
@@ -114,8 +113,7 @@ def _meter(session: ProgramSession) -> Meter | Watched | None:
     board = session.place.board
     if board is None or not board.meters:
         return None
-    here = session.place.name == HOST or board.transport == "local"
-    place = Host() if here else Remote(session.transport)
+    place = Host() if session.place.here else Remote(session.transport)
     return meter_for(board, load_boards().meters[board.meters[0]], place)
 
 

@@ -2,22 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import platform
 
 import msgspec
 
 from toolchain.device.android import read_facts, routes
-from toolchain.device.boards import Board, boards_file, find_board, load_boards
+from toolchain.device.boards import HERE, HOST, Board, boards_file, find_board, load_boards
 from toolchain.device.machines.boot import Machine, boot
-from toolchain.device.runner.native import MACHINES
+from toolchain.device.runner.native import MACHINES, PROCESSORS
 from toolchain.device.transports.local import open_local
 from toolchain.device.transports.transport import Transport
-from toolchain.device.ways import BARE, LINUX, Way
+from toolchain.device.ways import BARE, LINUX, NATIVE, Way
 from toolchain.errors import DeviceUnavailable
 from toolchain.profile import TargetProfile, load_target
 
-HOST = "host"
 FACTS_S = 120.0
 """For one of the questions that tell what an Android device is."""
 
@@ -25,11 +24,10 @@ FACTS_S = 120.0
 @dataclass(frozen=True)
 class Place:
     """name:      of the device: the board's, the target's, or HOST
-    profile:   of the kind of hardware that the artefact was built for
-    board:     what boards.toml says of it; None for a target's own emulator and for the host
+    profile:   of the kind of hardware that it is
+    board:     what boards.toml says of it; None for a target's own emulator or port, and for the host
     transport: of a device that runs programs; None where firmware is spoken to
     ways:      in which it may run files; best first
-    isa:       what programs there are compiled for
     """
 
     name: str
@@ -44,8 +42,14 @@ class Place:
         return self.board.emulated if self.board else self.profile.emulated
 
     @property
+    def here(self) -> bool:
+        """Whether it is this computer."""
+        return self.name == HOST or (self.board is not None and self.board.transport == "local")
+
+    @property
     def isa(self) -> str:
-        return MACHINES.get(platform.machine(), "") if self.name == HOST else self.profile.isa
+        """What programs there are compiled for."""
+        return MACHINES.get(platform.machine(), "") if self.here else self.profile.isa
 
 
 def resources(profile: TargetProfile, device: str | None) -> list[str]:
@@ -54,11 +58,20 @@ def resources(profile: TargetProfile, device: str | None) -> list[str]:
     Raises DeviceUnavailable, BadConfig.
     """
     board = _board(profile, device)
-    if board is None:
-        real = profile.transport != "qemu"
-        port = profile.port if device in (None, profile.name, HOST) else device
-        return [f"device:{(port or profile.name) if profile.has_firmware else HOST}"] if real else []
-    return [] if board.emulated else [f"device:{board.name}", *(f"meter:{name}" for name in board.meters)]
+    if board is not None:
+        return board_resources(board)
+    if profile.emulated:
+        return []
+    port = profile.port if device in (None, profile.name) else device
+    return [f"device:{(port or profile.name) if profile.has_firmware else HOST}"]
+
+
+def board_resources(board: Board) -> list[str]:
+    """This computer is one and the same device whatever it is called."""
+    if board.emulated:
+        return []
+    names = dict.fromkeys((HOST, board.name) if board.transport == "local" else (board.name,))
+    return [*(f"device:{name}" for name in names), *(f"meter:{meter}" for meter in board.meters)]
 
 
 @contextmanager
@@ -74,15 +87,16 @@ def open_place(profile: TargetProfile, device: str | None) -> Iterator[Place]:
         yield _own_place(profile, device)
     elif board is None:
         _require_host(profile, device)
-        with open_local(name=HOST) as transport:
-            yield Place(HOST, profile, None, transport, LINUX)
+        with reached(HERE) as transport:
+            host = Place(HOST, load_target(HOST), None, transport)
+            yield replace(host, ways=linux_ways(host.isa))
     elif board.transport == "serial":
         at_port = msgspec.structs.replace(profile, transport="serial", port=board.address)
         yield Place(board.name, at_port, board)
     else:
         with reached(board) as transport:
-            there = load_target(board.target)
-            yield Place(board.name, there, board, transport, _ways(board, there, transport))
+            place = Place(board.name, load_target(board.target), board, transport)
+            yield replace(place, ways=_ways(place))
 
 
 def _board(profile: TargetProfile, device: str | None) -> Board | None:
@@ -90,7 +104,7 @@ def _board(profile: TargetProfile, device: str | None) -> Board | None:
     if device is None or device in (HOST, profile.name) or device not in load_boards().boards:
         return None
     board = find_board(device)
-    if board.target != profile.name and profile.name != HOST:
+    if profile.name not in (HOST, load_target(board.target).name):
         raise DeviceUnavailable(f"the artefact was built for {profile.name} and '{device}' is a "
                                 f"{board.target}; build it for that: --target {board.target}")
     return board
@@ -115,11 +129,17 @@ def _unknown(profile: TargetProfile, device: str) -> DeviceUnavailable:
                              f"target, leave --device out, or name the board in {boards_file()}")
 
 
-def _ways(board: Board, profile: TargetProfile, transport: Transport) -> tuple[Way, ...]:
-    if profile.family != "android":
-        return LINUX
-    facts = read_facts(lambda argv: transport.start(argv, seconds=FACTS_S))
-    return tuple(route.way for route in routes(facts, board, profile.isa) if route.applies)
+def _ways(place: Place) -> tuple[Way, ...]:
+    if place.profile.family != "android":
+        return linux_ways(place.isa)
+    facts = read_facts(lambda argv: place.transport.start(argv, seconds=FACTS_S))
+    return tuple(route.way for route in routes(facts, place.board, place.isa) if route.applies)
+
+
+def linux_ways(isa: str) -> tuple[Way, ...]:
+    """Without the native runner for a runtime whose library is not published for this processor."""
+    runtimes = ("c", *PROCESSORS[isa].runtimes) if isa in PROCESSORS else ()
+    return tuple(way for way in LINUX if way.runner != NATIVE or way.runtime in runtimes)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from toolchain.artifact import MODEL_FILE, Artifact, Port
 from toolchain.device.android import NDK_LEVEL, ndk_compiler, own_library
 from toolchain.device.glibc import LOADER, glibc_files, through_loader
-from toolchain.device.place import HOST, Place
+from toolchain.device.place import Place
 from toolchain.device.runner.command import command, complaint
 from toolchain.device.runner.native import PYTHON_RUNNER, RUNNER, build_runner, python_runner
 from toolchain.device.runner.record import MOST_BYTES, Record, parse
@@ -113,9 +113,8 @@ class ProgramSession:
         return {RUNNER: runner, name: library, **(glibc_files(isa) if self.way.libc == GLIBC else {})}
 
     def _python(self) -> str:
-        if self.place.name == HOST:
-            return sys.executable
-        return self.place.board.python or "python3"
+        named = self.place.board.python if self.place.board else ""
+        return named or (sys.executable if self.place.here else "python3")
 
     def _start(self, mode: str, feeds: Mapping[str, np.ndarray], watch: Sequence[str] = (),
                **keys: str | int | float) -> Record:
