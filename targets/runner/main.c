@@ -1,8 +1,8 @@
 /* main.c - edge-runner: a model's inferences on this machine, measured and told as a record (record.h).
  *
  *   edge-runner RUNTIME run MODEL input=FILE output=FILE
- *   edge-runner RUNTIME time MODEL input=FILE [output=FILE] seconds=S least=N most=N [counted=N]
- *               [watch=PATH]... [watch_ms=N]
+ *   edge-runner RUNTIME time MODEL input=FILE [output=FILE] seconds=S least=N most=N [every=N]
+ *               [counted=N] [watch=PATH]... [watch_ms=N]
  *   edge-runner RUNTIME profile MODEL input=FILE seconds=S most=N [scratch=PATH]
  *   edge-runner RUNTIME compare MODEL input=FILE other=MODEL other_input=FILE pairs=N block_us=N first=0|1
  *   edge-runner clock
@@ -10,7 +10,7 @@
  *
  * RUNTIME: litert, onnxruntime (with library=PATH), or c, whose MODEL is -. All take threads=N and cpus=0,1.
  * A process loads each model once; the first inference is a cold one. output= of time holds the outputs of
- * the first inference of each sample.
+ * the first inference of each sample; every=N: the first of N inferences in a row is told, all of them count.
  */
 #include <errno.h>
 #include <sched.h>

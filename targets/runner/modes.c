@@ -46,10 +46,13 @@ void mode_run(const backend *runtime, const run_options *options) {
 
 /* --- time ---------------------------------------------------------------------------------------------- */
 
+#define TIMINGS 10000000u /* that there is address space for */
+
 typedef struct {
     session session;
     results output;
     log_memory timings;
+    uint64_t every; /* one of so many inferences in a row is told */
     uint64_t began_ns, ended_ns, inferences;
     unsigned long memory_kb; /* after the first inference */
     struct rusage before, after;
@@ -57,9 +60,12 @@ typedef struct {
 
 static void time_one(timed_run *run) {
     uint64_t index = run->inferences++;
-    timing *taken = log_take(&run->timings, sizeof *taken);
-    *taken = session_infer(&run->session, index); /* there is room for most= of them */
-    run->ended_ns = taken->start_ns + taken->wall_ns;
+    timing taken = session_infer(&run->session, index);
+    run->ended_ns = taken.start_ns + taken.wall_ns;
+    if (index % run->every == 0) {
+        timing *kept = log_take(&run->timings, sizeof *kept); /* there is room for most= of them */
+        *kept = taken;
+    }
     if (index < run->session.input.count && run->output.path) {
         run->session.backend->get_outputs(run->session.loaded, run->output.sample);
         results_write(&run->output);
@@ -89,7 +95,8 @@ static void record_timings(const timed_run *run) {
     record_number_line("began_ns", run->began_ns);
     record_number_line("ended_ns", run->ended_ns);
     record_number_line("inferences", run->inferences);
-    for (uint64_t i = 0; i < run->inferences; i++) {
+    record_number_line("every", run->every);
+    for (uint64_t i = 0; i < run->timings.used / sizeof *taken; i++) {
         const uint64_t values[] = {taken[i].start_ns - run->began_ns, taken[i].wall_ns, taken[i].cpu_ns};
         record_numbers("sample", values, 3);
     }
@@ -132,10 +139,15 @@ static void count(session *opened, uint64_t inferences) {
 void mode_time(const backend *runtime, const run_options *options) {
     timed_run run;
     memset(&run, 0, sizeof run);
+    run.every = options->every;
+    uint64_t room = options->most / run.every + 1;
+    if (room > TIMINGS + 1) {
+        FAIL(FAIL_INPUT, "most= and every= make more than ", decimal(TIMINGS), " inferences to be told");
+    }
     perf_open();
     session_open(&run.session, runtime, &options->load, options->input);
     results_open(&run.output, options->output, run.session.outputs.bytes);
-    log_open(&run.timings, (size_t)options->most * sizeof(timing));
+    log_open(&run.timings, (size_t)room * sizeof(timing));
     watch_open(options->watch);
     time_all(&run, options);
     results_close(&run.output);

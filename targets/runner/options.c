@@ -13,10 +13,10 @@ typedef struct {
 
 #define AT(field) offsetof(run_options, field)
 static const number_option numbers[] = {
-    {"least", AT(least), 1, 10000000, 1},         {"most", AT(most), 1, 10000000, 1},
-    {"counted", AT(counted), 0, 1000, 1},         {"watch_ms", AT(watch_ns), 1, 3600000, 1000000},
-    {"pairs", AT(pairs), 1, 10000, 1},            {"block_us", AT(block_ns), 1, 60000000, 1000},
-    {"first", AT(first), 0, 1, 1},
+    {"least", AT(least), 1, 10000000, 1},         {"most", AT(most), 1, 10000000000u, 1},
+    {"every", AT(every), 1, 1000000, 1},          {"counted", AT(counted), 0, 1000, 1},
+    {"watch_ms", AT(watch_ns), 1, 3600000, 1000000}, {"pairs", AT(pairs), 1, 10000, 1},
+    {"block_us", AT(block_ns), 1, 60000000, 1000}, {"first", AT(first), 0, 1, 1},
 };
 
 static const struct {
@@ -101,8 +101,8 @@ static int read_number(run_options *options, const char *word, size_t key, const
 
 void options_read(run_options *options, char *const *words) {
     *options = (run_options){.load = {.threads = 1},       .seconds_ns = 1000000000u, .least = 1,
-                             .most = 1000000,              .counted = 10,             .watch_ns = 250000000u,
-                             .pairs = 1,                   .block_ns = 100000000u};
+                             .most = 1000000,              .every = 1,                .counted = 10,
+                             .watch_ns = 250000000u,       .pairs = 1,                .block_ns = 100000000u};
     for (; *words; words++) {
         const char *word = *words;
         size_t key = strcspn(word, "=");

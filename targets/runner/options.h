@@ -18,7 +18,7 @@ typedef struct {
     const char *watch[WATCH_PATHS + 1];
     uint64_t cpus;       /* a bit each; 0: as they are */
     uint64_t seconds_ns; /* seconds= may have a fraction */
-    uint64_t least, most, counted, watch_ns, pairs, block_ns, first;
+    uint64_t least, most, every, counted, watch_ns, pairs, block_ns, first;
 } run_options;
 
 /* Of argv[4] and on: "key=value". Fails for what it does not know, and numbers out of range. */

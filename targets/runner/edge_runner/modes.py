@@ -13,6 +13,8 @@ from edge_runner.runtimes import MOST_BYTES, load
 from edge_runner.samples import Results, Samples
 from edge_runner.watch import Watch
 
+TIMINGS = 10_000_000
+
 
 def opened(word, model, options, source, profile=False):
     if not source:
@@ -60,13 +62,16 @@ def over(options, count, elapsed_ns):
 
 
 def timed(runtime, samples, results, watch, options):
-    """Start, wall and CPU time of each inference in one array; beginning, end; peak kB after the first."""
-    times, peak, count = array("Q"), 0, 0
+    """Start, wall and CPU time of one of every= inferences in a row, in one array; how many inferences there
+    were, beginning and end; peak kB after the first."""
+    times, peak, count, every = array("Q"), 0, 0, options["every"]
     watch.read(always=True)
     began = ended = raw_ns()
     while count < options["least"] or not over(options, count, ended - began):
-        times.extend(infer(runtime, samples, count))
-        ended = times[-3] + times[-2]
+        taken = infer(runtime, samples, count)
+        ended = taken[0] + taken[1]
+        if count % every == 0:
+            times.extend(taken)
         if count < samples.count:
             results.write(runtime.output_bytes())
         peak = peak or peak_kb()
@@ -74,7 +79,7 @@ def timed(runtime, samples, results, watch, options):
         watch.read()
     ended = raw_ns()
     watch.read(always=True)
-    return times, began, ended, peak
+    return times, count, began, ended, peak
 
 
 def record_usage(record, before, after):
@@ -83,20 +88,22 @@ def record_usage(record, before, after):
 
 
 def mode_time(record, word, model, options):
+    if options["most"] // options["every"] > TIMINGS:
+        fail(INPUT, f"most= and every= make more than {TIMINGS} inferences to be told")
     counters = Counters()
     runtime, samples = opened(word, model, options, options["input"])
     results, watch = Results(options["output"]), Watch(options["watch"], options["watch_ms"] * 1_000_000)
     before = resource.getrusage(resource.RUSAGE_SELF)
-    times, began, ended, peak = timed(runtime, samples, results, watch, options)
+    times, count, began, ended, peak = timed(runtime, samples, results, watch, options)
     after = resource.getrusage(resource.RUSAGE_SELF)
     peak = max(peak, peak_kb() - times.buffer_info()[1] * 8 // 1024)  # without the times themselves
     results.close()
-    count = len(times) // 3
     record_model(record, runtime)
     record.line("first_ns", times[1])
     record.line("began_ns", began)
     record.line("ended_ns", ended)
     record.line("inferences", count)
+    record.line("every", options["every"])
     for i in range(0, len(times), 3):
         record.line("sample", times[i] - began, times[i + 1], times[i + 2])
     watch.record(record)

@@ -5,9 +5,9 @@ import re
 from edge_runner.fail import INPUT, fail
 
 TEXTS = ("input", "output", "other", "other_input", "library", "scratch", "cpus")
-NUMBERS = {"threads": (1, 64, 1), "least": (1, 10_000_000, 1), "most": (1, 10_000_000, 1_000_000),
-           "counted": (0, 1000, 10), "watch_ms": (1, 3_600_000, 250), "pairs": (1, 10_000, 1),
-           "block_us": (1, 60_000_000, 100_000), "first": (0, 1, 0)}
+NUMBERS = {"threads": (1, 64, 1), "least": (1, 10_000_000, 1), "most": (1, 10**10, 1_000_000),
+           "every": (1, 1_000_000, 1), "counted": (0, 1000, 10), "watch_ms": (1, 3_600_000, 250),
+           "pairs": (1, 10_000, 1), "block_us": (1, 60_000_000, 100_000), "first": (0, 1, 0)}
 """Key -> least, most, and what it is where it is not given."""
 WATCHED = 16
 

@@ -53,6 +53,16 @@ def test_least_and_most_bound_a_run(runner, models, keys, count):
     assert record.instructions is None and record.cycles is None
 
 
+def test_one_of_several_inferences_is_told_and_all_of_them_count(runner, models):
+    source = given(runner, "litert", models["litert"])
+    record = runner.record("litert", "time", models["litert"], input=source, least=50, most=50, every=8)
+    assert (record.inferences, record.every, len(record.samples)) == (50, 8, 7)
+    starts = [sample.start_ns for sample in record.samples]
+    assert starts == sorted(starts) and record.samples[0].wall_ns == record.first_ns
+    assert runner.refusal("litert", "time", runner.file("m", models["litert"]), f"input={source}",
+                          "most=100000000", "every=9")[0] == 2
+
+
 def test_outputs_of_a_timed_run_are_those_of_each_sample_once(runner, models):
     source = given(runner, "litert", models["litert"], 3)
     first, second = runner.folder / "a", runner.folder / "b"

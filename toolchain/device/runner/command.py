@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 KEYS = {
     "run": {"output"},
-    "time": {"output", "seconds", "least", "most", "counted", "watch_ms"},
+    "time": {"output", "seconds", "least", "most", "every", "counted", "watch_ms"},
     "profile": {"seconds", "least", "most", "scratch"},
     "compare": {"other", "other_input", "pairs", "block_us", "first"},
 }

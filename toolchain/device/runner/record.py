@@ -70,7 +70,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     load_ns, first_ns:         cold: until the model is ready; its first inference
     began_ns, ended_ns:        of the timed run, with `inferences` in it
-    samples:                   of mode time, in order, the first inference included
+    samples:                   of mode time, in order, the first inference included; one of `every` in a row
     blocks:                    of mode compare; ops: of mode profile
     instructions, cycles:      an inference's, in user space; None where the kernel gives none
     vm_hwm_kb:                 peak resident memory, the runner's own log taken off
@@ -86,6 +86,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     began_ns: int | None = None
     ended_ns: int | None = None
     inferences: int | None = None
+    every: int = 1
     samples: tuple[Sample, ...] = ()
     watched: tuple[Watched, ...] = ()
     blocks: tuple[Block, ...] = ()
@@ -227,8 +228,8 @@ def _sha256(count: int, index: str, digest: str) -> str:
 
 ONCE: dict[str, Callable] = {
     "runtime": _runtime, "faults": _pair, "switches": _pair,
-    **dict.fromkeys(("load_ns", "first_ns", "began_ns", "ended_ns", "inferences", "instructions", "cycles",
-                     "vm_hwm_kb", "clock"), _number)}
+    **dict.fromkeys(("load_ns", "first_ns", "began_ns", "ended_ns", "inferences", "every", "instructions",
+                     "cycles", "vm_hwm_kb", "clock"), _number)}
 """Key of a line of which there is at most one -> what reads its words; the field has the same name."""
 MANY: dict[str, tuple[str, int, Callable]] = {
     "input": ("inputs", MOST_PORTS, _port), "output": ("outputs", MOST_PORTS, _port),
@@ -243,9 +244,9 @@ def _check_times(record: Record) -> None:
         raise BadReply("the runner's record has samples of a run without a beginning or an end")
     if not record.samples:
         return
-    if len(record.samples) != record.inferences:
+    if not record.every or len(record.samples) != -(-record.inferences // record.every):
         raise BadReply(f"the runner's record has {len(record.samples)} samples of {record.inferences} "
-                       f"inferences")
+                       f"inferences, one of {record.every} each")
     last = 0
     for sample in record.samples:
         if sample.start_ns < last:
