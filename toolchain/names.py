@@ -25,6 +25,12 @@ def shortened(name: str, length: int = LENGTH) -> str:
     return f"...{end}"
 
 
+def printable(text: str) -> str:
+    """On one line, nothing in it that a terminal obeys or that cannot be encoded: others' names and words may
+    hold escape sequences, line ends, marks that turn text around. A "?" stands for each."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def with_short_names(text: str) -> str:
     """A message, long names of ops that became one shortened in it; paths stay whole."""
     return FUSED.sub(lambda name: shortened(name[0]), text)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from toolchain.errors import BadInput, ToolchainError
-from toolchain.names import with_short_names
+from toolchain.names import printable, with_short_names
 
 app = typer.Typer(name="edge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Put a trained network on a small device, and measure what it does there.")
@@ -44,18 +44,23 @@ def verb(function, within: typer.Typer = app):
         try:
             return function(*args, **options)
         except ToolchainError as error:
-            print(f"edge: {with_short_names(str(error))}", file=sys.stderr)
+            tell(with_short_names(str(error)))
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:
             raise  # Typer ends quietly: whoever read our output has enough
         except (OSError, MemoryError) as error:
-            print(f"edge: {out_of_reach(error)}", file=sys.stderr)
+            tell(out_of_reach(error))
             raise typer.Exit(ToolchainError.exit_code) from None
         except KeyboardInterrupt as stop:
-            print(": ".join(("edge: interrupted", *map(str, stop.args))), file=sys.stderr)
+            tell(": ".join(("interrupted", *map(str, stop.args))))
             raise typer.Exit(130) from None
 
     return within.command(name=function.__name__)(guarded)
+
+
+def tell(message: str) -> None:
+    """On stderr. What devices and files put into it is harmless to a terminal."""
+    print("\n".join(map(printable, f"edge: {message}".split("\n"))), file=sys.stderr)
 
 
 def out_of_reach(error: OSError | MemoryError) -> str:
@@ -86,8 +91,7 @@ def as_it_is(text: str):
 
 def speaker(quiet: bool):
     """Progress lines on stderr."""
-    return (lambda message: None) if quiet else (lambda message: print(
-        f"edge: {with_short_names(message)}", file=sys.stderr))
+    return (lambda message: None) if quiet else (lambda message: tell(with_short_names(message)))
 
 
 def shapes_of(options: list[str] | None) -> dict[str, tuple[int, ...]]:

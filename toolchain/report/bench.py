@@ -94,11 +94,13 @@ def layer_text(layer: Layer) -> str:
 
 
 def _function_table(m: Measurement):
+    from rich.text import Text
+
     estimated = m.cycles_estimate is not None
     table = _table("function", "instructions", "share", *(["cycles (estimate)"] if estimated else []))
     for f in m.functions[:MOST_FUNCTIONS]:
         cycles = [f"{f.cycles_estimate:,}"] if estimated else []
-        table.add_row(f.name, f"{f.instructions:,}", _share(f.instructions, m), *cycles)
+        table.add_row(Text(f.name), f"{f.instructions:,}", _share(f.instructions, m), *cycles)
     if estimated:
         table.add_row("all", "", "", f"{m.cycles_estimate:,}")
         table.caption, table.caption_justify = ESTIMATE, "left"
@@ -106,9 +108,11 @@ def _function_table(m: Measurement):
 
 
 def _flash_table(m: Measurement):
+    from rich.text import Text
+
     table = _table("flash", "bytes")
     for part, size in m.flash_parts.items():
-        table.add_row(part, f"{size:,}")
+        table.add_row(Text(part), f"{size:,}")
     return table
 
 

@@ -1,10 +1,12 @@
 """Rows as a table for a terminal and as Markdown. Every figure stands beside its device and runtime."""
 
 from collections.abc import Sequence
+import re
 
 import msgspec
 
 from toolchain.measurement import Energy, Evaluation, Measurement, Row
+from toolchain.names import printable
 
 COLUMNS = ("model", "target", "file", "size", "flash", "RAM", "quality", "speed", "parity", "measured on")
 EMULATED = "An emulated device counts instructions: it has no milliseconds and no energy."
@@ -57,16 +59,18 @@ def quality_text(e: Evaluation) -> str:
 
 
 def speed_text(m: Measurement | None) -> str:
-    """Instructions of an emulated device; elsewhere the median, with its confidence interval."""
+    """The median time of an inference; of a device that is emulated, instructions. Figures that do not stand
+    are marked."""
     if m is None:
         return "-"
-    if m.instructions is not None:
-        return f"{m.instructions:,} instructions"
-    if m.latency_us is None:
-        return "-"
-    mark = "INVALID: " if m.problems else ""
-    tail = f" (p90 {m.latency_us.p90 / 1000:.3g})" if m.latency_us.p90 is not None else ""
-    return f"{mark}{m.latency_us.median / 1000:.3g} ms{tail}"
+    return ("INVALID: " if m.problems else "") + _speed(m)
+
+
+def _speed(m: Measurement) -> str:
+    if m.latency_us is not None and not m.emulated:
+        tail = f" (p90 {m.latency_us.p90 / 1000:.3g})" if m.latency_us.p90 is not None else ""
+        return f"{m.latency_us.median / 1000:.3g} ms{tail}"
+    return "-" if m.instructions is None else f"{m.instructions:,} instructions"
 
 
 def energy_text(energy: Energy | None) -> str:
@@ -98,20 +102,26 @@ def _device(m: Measurement | None) -> str:
 def markdown(report: Report) -> str:
     """A GitHub table and the notes."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in report.rows]
+    lines += ["| " + " | ".join(map(_in_markdown, cells(row))) + " |" for row in report.rows]
     return "\n".join([*lines, "", *report.notes, ""])
+
+
+def _in_markdown(cell: str) -> str:
+    """Names are others': none ends its cell, begins a tag or a link, or is more than one line."""
+    return re.sub(r"[\\|<>\[\]`]", r"\\\g<0>", printable(cell))
 
 
 def terminal(report: Report):
     """A Rich table; the caller prints it."""
     from rich.box import SIMPLE
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE, caption="\n".join(report.notes) or None, caption_justify="left")
     for column in COLUMNS:
         table.add_column(column, overflow="fold")
     for row in report.rows:
-        table.add_row(*cells(row))
+        table.add_row(*map(Text, cells(row)))
     return table
 
 
