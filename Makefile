@@ -143,8 +143,9 @@ benchmark-measurement: setup  ## how often a comparison of two artefacts is righ
 costs: setup  ## what every kernel of the C door costs on every emulated core; writes toolchain/lower/c/costs.toml
 	PYTHONPATH=. $(BIN)/python scripts/measure_kernels.py
 
-soak: setup  ## 10,000 damaged files of each format through its door; COUNT=500: fewer
+soak: setup  ## 10,000 damaged files of each format through its door, 100 killed campaigns, 20 of each fault; COUNT=500 SHARE=0.05: fewer
 	$(BIN)/python scripts/soak.py $(if $(COUNT),--count $(COUNT))
+	PYTHONPATH=. $(BIN)/python scripts/soak_campaigns.py $(if $(SHARE),--share $(SHARE))
 
 doctor: setup  ## what this machine has and lacks
 	$(EDGE) doctor

@@ -146,3 +146,10 @@ def test_a_folder_is_what_its_files_are(tmp_path):
     (tmp_path / "a/sub/y").rename(tmp_path / "a/sub/z")
     second = content_digest(str(tmp_path / "a"))
     assert len({first, second, content_digest(str(tmp_path / "a/x")), content_digest("har_watch")}) == 4
+
+
+def test_the_example_is_a_campaign():
+    campaign = load_campaign(Path(__file__).resolve().parents[2] / "docs" / "examples" / "campaign.toml")
+    assert [str(job) for job in campaign.jobs] == ["har_watch by as it is on host",
+                                                  "har_watch by as it is on cortex_m4_qemu"]
+    assert campaign.jobs[0].source.data == "har_watch"

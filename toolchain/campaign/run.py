@@ -14,6 +14,7 @@ from toolchain.errors import (
     DeviceBusy,
     DeviceLost,
     DeviceTimeout,
+    DeviceUnavailable,
     InvalidMeasurement,
     LeaseLost,
     LedgerError,
@@ -32,7 +33,8 @@ Built = TypeVar("Built")
 Build = Callable[[Job], Built]
 Measure = Callable[[Job, Built], Sequence[Record]]
 AGAIN = (DeviceLost, DeviceTimeout, BadReply, LeaseLost)
-"""Errors after which a job is tried again: the same may go well the next time."""
+"""Errors after which a job is tried again: the same may go well the next time. After one of them, a device
+that is not back yet is one, too."""
 TRIES = 3
 BACKOFF_S = 1.0
 """Before the second try; twice as long before each further one."""
@@ -111,7 +113,7 @@ class _Run:
             self._say(f"{job}: {error}")
             self._put_back(claimed, worker, "waiting", error, self._backoff_s)
         except ToolchainError as error:
-            again = isinstance(error, AGAIN)
+            again = isinstance(error, AGAIN) or (type(error) is DeviceUnavailable and claimed.tries > 0)
             (self._try_again if again else self._fail)(job, claimed, worker, error)
         except (KeyboardInterrupt, SystemExit):
             with suppress(LeaseLost, LedgerError):

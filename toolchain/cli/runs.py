@@ -95,13 +95,12 @@ def campaign(file: Annotated[Path, typer.Argument(help="A campaign.toml: models,
     from toolchain.campaign.plan import load_campaign
     from toolchain.campaign.run import exit_code, run_campaign
     from toolchain.campaign.work import build, measure
-    from toolchain.ledger.jobs import statuses
     from toolchain.ledger.ledger import Ledger
 
     planned = load_campaign(file)
     with Ledger.open(ledger) as opened:
         if status:
-            found = statuses(opened.store, planned.name)
+            found = opened.jobs(planned.name)
         else:
             found = run_campaign(opened, planned, build, measure, say=speaker(quiet), again=again)
     told(json, {"campaign": planned.name, "jobs": found}, as_it_is(status_text(found)))

@@ -101,6 +101,10 @@ class Ledger:
             found = runs.listed(connection, wanted)
             return EXPORT[as_](runs.whole(connection, run.id) for run in found)
 
+    def jobs(self, campaign: str) -> list[jobs.JobStatus]:
+        """How far each job of the campaign of that name is. Raises BadInput where there is none."""
+        return jobs.statuses(self.store, campaign)
+
     def lease(self, resources: Sequence[str], ttl_s: float = TTL_S,
               wait_s: float = 0.0) -> AbstractContextManager[Lease]:
         """`with ledger.lease(["device:pi", "meter:ppk2"]) as lease:` all of them or none, on this
