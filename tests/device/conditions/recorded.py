@@ -54,4 +54,5 @@ BATTERY = """Current Battery Service state:
   temperature: 296
   technology: Li-ion
 """
-PHONE = {"dumpsys thermalservice": PIXEL, "dumpsys battery": BATTERY, "settings get global low_power": "0\n"}
+PHONE = {"dumpsys thermalservice": PIXEL, "dumpsys battery": BATTERY, "settings get global low_power": "0\n",
+         "getprop ro.product.model": "Pixel 8\n"}

@@ -44,6 +44,7 @@ def test_a_cool_pi_at_full_clock_is_fine(tmp_path):
     assert judged.notes == (
         "the governor is ondemand, not performance: what runs after a rest is slower at first",)
     assert judged.facts == {
+        "machine": "Raspberry Pi 5 Model B Rev 1.0, Cortex-A76",
         "governor": "ondemand", "clock_lowest_mhz": 2400, "clock_highest_mhz": 2400, "celsius_before": 52.7,
         "celsius_after": 52.7, "celsius_most": 55.0, "throttled": "throttled 0x0", "load_before": 0.08,
         "others_cpus": 0.0, "steal": 0.0, "cpu_waited": 0.0, "battery_percent": NOT_THERE}
@@ -144,8 +145,8 @@ def test_what_a_virtual_machine_has_not_is_never_fine(tmp_path):
     judged = judge(run(tmp_path, VM, "host", {}, after, {}), 2.0)
     assert judged.problems == ()
     missing = {key for key, value in judged.facts.items() if value == NOT_THERE}
-    assert missing == {"governor", "clock_lowest_mhz", "clock_highest_mhz", "celsius_before", "celsius_after",
-                       "celsius_most", "throttled", "cpu_waited", "battery_percent"}
+    assert missing == {"machine", "governor", "clock_lowest_mhz", "clock_highest_mhz", "celsius_before",
+                       "celsius_after", "celsius_most", "throttled", "cpu_waited", "battery_percent"}
     assert judged.facts["steal"] == 0.0 and judged.facts["load_before"] == 0.3
 
 

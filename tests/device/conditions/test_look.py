@@ -61,7 +61,7 @@ def test_a_virtual_machine_has_no_clocks_and_says_so_by_their_absence(tmp_path):
 def test_a_phone(tmp_path):
     found = look(Device(PHONE), "android", plant(tmp_path, {})).values
     assert found == {"thermal_status": {"": 0}, "battery_percent": {"": 84}, "battery_status": {"": 2},
-                     "battery_decicelsius": {"": 296}, "battery_saver": {"": 0},
+                     "battery_decicelsius": {"": 296}, "battery_saver": {"": 0}, "product": {"": "Pixel 8"},
                      "skin_celsius": found["skin_celsius"]}
 
 

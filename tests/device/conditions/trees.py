@@ -16,6 +16,8 @@ PI5 = {
     **{f"sys/devices/system/cpu/cpufreq/policy0/{name}": text for name, text in PI5_POLICY.items()},
     "sys/class/thermal/thermal_zone0/type": "cpu-thermal", "sys/class/thermal/thermal_zone0/temp": "52650",
     "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled": "0",
+    "proc/cpuinfo": "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\n"
+                    "Serial\t\t: 1234abcd\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0",
     "proc/loadavg": "0.08 0.03 0.01 1/182 1204", "proc/uptime": "10000.00 39000.00",
     "proc/stat": STAT.format(user=100000, idle=9000000, steal=0),
     "proc/pressure/cpu": "some avg10=0.00 avg60=0.00 avg300=0.00 total=5000000\n"

@@ -21,6 +21,7 @@ KINDS = {0: "CPU", 1: "GPU", 2: "battery", 3: "skin"}
 
 THROTTLED = re.compile(r"throttled=(0x[0-9a-fA-F]{1,8})")
 TEMPERATURE = re.compile(r"temp=(-?[0-9]{1,3}(?:\.[0-9])?)'C")
+PRODUCT = re.compile(r"([ -~]{0,100})")
 CLOCK = re.compile(r"frequency\([0-9]{1,2}\)=([0-9]{1,11})")
 THERMAL_STATUS = re.compile(r"^Thermal Status: ([0-6])$", re.MULTILINE)
 CURRENT = "Current temperatures from HAL:"
@@ -71,6 +72,12 @@ def _current(text: str) -> list[str]:
     return list(takewhile(lambda line: line.lstrip().startswith("Temperature{"), lines))
 
 
+def product(text: str) -> Values:
+    """`getprop ro.product.model`: as the maker names it; not its serial number."""
+    name = _match(PRODUCT, text)
+    return {"product": {"": name}} if name else {}
+
+
 def battery(text: str) -> Values:
     """`dumpsys battery`: percent, status (2 charging, 3 discharging, 5 full), tenths of a degree."""
     found: Values = {}
@@ -100,7 +107,8 @@ def _match(pattern: re.Pattern, text: str) -> str:
 VCGENCMD = {("vcgencmd", "get_throttled"): throttled_bits, ("vcgencmd", "measure_temp"): chip_temperature,
             ("vcgencmd", "measure_clock", "arm"): arm_clock}
 DUMPSYS = {("dumpsys", "thermalservice"): thermal_service, ("dumpsys", "battery"): battery,
-           ("settings", "get", "global", "low_power"): low_power}
+           ("settings", "get", "global", "low_power"): low_power,
+           ("getprop", "ro.product.model"): product}
 COMMANDS: Mapping[str, Mapping[tuple[str, ...], Callable[[str], Values]]] = {
     "raspberry-pi": VCGENCMD, "android": DUMPSYS}
 """A target's family -> command line -> what reads its answer."""

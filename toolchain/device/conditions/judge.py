@@ -79,7 +79,9 @@ def _facts(seen: History) -> dict[str, Value]:
     """Flat, the same keys for every device."""
     clocks = [clock / 1e3 for policy in seen.during.get("frequency_khz", {})
               for clock in seen.numbers("frequency_khz", policy)]
-    return {"governor": _joined(seen.before.values.get("governor", {})),
+    named = [str(seen.first(key)) for key in ("product", "machine") if seen.first(key)]
+    return {"machine": ", ".join(named) or NOT_THERE,
+            "governor": _joined(seen.before.values.get("governor", {})),
             "clock_lowest_mhz": _rounded(min(clocks, default=None), 0),
             "clock_highest_mhz": _rounded(max(clocks, default=None), 0),
             "celsius_before": _rounded(_celsius(seen, 0), 1),

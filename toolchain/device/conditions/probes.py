@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import re
 
+from toolchain.device.conditions.processor import processor
 from toolchain.errors import BadReply
 
 Value = int | float | str
@@ -102,6 +103,7 @@ LINUX = (
     Probe("temperature_celsius", f"{ZONE}/temp", millicelsius, watched=True),
     Probe("zone", f"{ZONE}/type", words),
     Probe("throttle_count", "/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count", whole),
+    Probe("machine", "/proc/cpuinfo", processor),
     Probe("uptime_s", "/proc/uptime", uptime_s),
     Probe("load", "/proc/loadavg", load_of_a_minute),
     Probe("ticks", "/proc/stat", ticks),
