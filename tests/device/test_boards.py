@@ -38,6 +38,13 @@ def test_a_board_that_is_not_there(tmp_path):
         find_board("x", tmp_path / "boards.toml")
 
 
+def test_a_virtual_machine_is_emulated_whatever_its_entry_says(tmp_path):
+    file = tmp_path / "boards.toml"
+    file.write_text('[boards.old]\ntarget = "android_armv7"\ntransport = "virtual"\n'
+                    'address = "android-virt"\nemulated = false\n')
+    assert find_board("old", file).emulated
+
+
 def test_a_meter_that_is_not_there(tmp_path):
     file = tmp_path / "boards.toml"
     file.write_text('[boards.pi]\ntarget = "raspberry_pi_4"\ntransport = "ssh"\nmeters = ["ppk2"]\n')

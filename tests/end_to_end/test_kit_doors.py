@@ -5,7 +5,7 @@ import pytest
 
 from toolchain.artifact import convert
 from toolchain.device.local import open_session
-from toolchain.device.measure import parity
+from toolchain.device.parity import parity
 from toolchain.ir.layout import transposes
 from toolchain.load import load
 from toolchain.lower import lower

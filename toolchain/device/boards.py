@@ -33,10 +33,10 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     benchmark_model, aar: adb: of the user's, for LiteRT: its program, its library for Android; also
                EDGE_BENCHMARK_MODEL, EDGE_LITERT_AAR
     baud:      serial
-    interface: serial: of MLPerf Tiny's interface board, through which the board is spoken to for energy, so that
-               no line of its own feeds it
+    interface: serial: address of MLPerf Tiny's interface board, through which the board is spoken to for
+               energy, so that no line of its own feeds it
     meters:    names of `meters` that see this board's supply
-    emulated:  counts instructions; has no time and no energy
+    emulated:  counts instructions; has no time and no energy. What is `virtual` always is
     name:      of its table; not written by the user
     """
 
@@ -102,7 +102,8 @@ def load_boards(path: Path | None = None) -> Boards:
     found = decode_toml(path, Boards) if path.exists() else Boards()
     if wrong := next(_wrong(found), None):
         raise BadConfig(f"{path}: {wrong}")
-    boards = {name: msgspec.structs.replace(board, name=name)
+    boards = {name: msgspec.structs.replace(board, name=name,
+                                            emulated=board.emulated or board.transport == "virtual")
               for name, board in {**VIRTUAL, **found.boards}.items()}
     meters = {name: msgspec.structs.replace(meter, name=name) for name, meter in found.meters.items()}
     return Boards(boards, meters)
