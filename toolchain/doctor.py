@@ -1,5 +1,6 @@
 """What is installed and what is missing, with the command that gets it."""
 
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 import shutil
 
@@ -49,8 +50,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 def findings() -> list[Finding]:
     """Everything that the toolchain can use, present or not."""
-    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _counting(), _tensorflow(),
-            _machines()]
+    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _counting(), _tensorflow(), _machines(),
+            *_android_targets(), *_phones()]
 
 
 def _counting() -> Finding:
@@ -76,6 +77,52 @@ def _machines() -> Finding:
     found = find_image()
     remedy = "pi-virt and android-virt start from it; made at their first start, or by: make setup-devices"
     return Finding("emulated devices", found is not None, False, str(found.folder) if found else remedy)
+
+
+def _android_targets() -> Iterator[Finding]:
+    """The ways in which models would run on any phone of a kind, as far as this computer goes."""
+    from toolchain.device.android import ISA_ABI, NDK_LEVEL, Facts
+    from toolchain.device.boards import Board
+    from toolchain.profile import load_target, target_names
+
+    for profile in map(load_target, target_names()):
+        if profile.family == "android":
+            any_phone = Facts((ISA_ABI[profile.isa],), NDK_LEVEL, "", False)
+            board = Board(target=profile.name, transport="adb")
+            yield from _routes(profile.name, any_phone, board, profile.isa)
+
+
+def _phones() -> Iterator[Finding]:
+    """The ways that the phones have which adb lists; by the board's name or the maker's, not by serial."""
+    from toolchain.device.boards import Board, load_boards
+    from toolchain.device.transports.adb import STATES, devices
+    from toolchain.errors import BadConfig, DeviceUnavailable
+
+    try:
+        boards = {board.address: board for board in load_boards().boards.values() if board.transport == "adb"}
+        found = devices()
+    except BadConfig as error:
+        yield Finding("boards.toml", False, False, str(error))
+        return
+    except DeviceUnavailable:
+        return  # adb itself is among the tools
+    for device in found:
+        board = boards.get(device.serial, Board(target="", transport="adb"))
+        name = board.name or (device.facts.model if device.facts else "") or "a phone"
+        if device.facts is None or device.facts.isa is None:
+            remedy = STATES[device.state][1] if device.state in STATES else "it answers as no Android does"
+            yield Finding(name, False, False, remedy)
+        else:
+            yield from _routes(name, device.facts, board, device.facts.isa)
+
+
+def _routes(name: str, facts, board, isa: str) -> Iterator[Finding]:
+    """One for each way, the preferred first."""
+    from toolchain.device.android import routes
+
+    for route in routes(facts, board, isa):
+        yield Finding(name, route.applies, False,
+                      f"{route.way.fmt} by {route.name}: {route.obstacle or route.way.note}")
 
 
 def _tool(name: str) -> Finding:
