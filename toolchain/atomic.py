@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and the user's own folders."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,17 @@ from pathlib import Path
 import tempfile
 
 from toolchain.errors import BadInput
+
+
+def user_folder(variable: str, *usual: str) -> Path:
+    """Where XDG's variable says, else a folder at home. Raises BadInput for a user who has no home."""
+    if chosen := os.environ.get(variable):
+        return Path(chosen).absolute()
+    try:
+        return Path.home().joinpath(*usual)
+    except RuntimeError:
+        raise BadInput(f"this user has no home folder: HOME is not set and the system knows none; set HOME "
+                       f"or {variable}") from None
 
 
 def require_place(path: Path) -> None:

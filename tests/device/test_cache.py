@@ -9,7 +9,10 @@ import sys
 
 import pytest
 
+from toolchain.device.boards import boards_file
 from toolchain.device.cache import cache_folder, kept, locked
+from toolchain.errors import BadInput
+from toolchain.ledger.store import default_url
 
 
 def test_the_users_word_comes_first(monkeypatch, tmp_path):
@@ -21,6 +24,19 @@ def test_the_users_word_comes_first(monkeypatch, tmp_path):
     monkeypatch.delenv("EDGE_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "edge"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    for name in ("EDGE_CACHE", "EDGE_BOARDS", "EDGE_LEDGER", *(f"XDG_{kind}_HOME" for kind in
+                                                               ("CACHE", "CONFIG", "DATA"))):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(BadInput, match="no home folder: .* set HOME or XDG_CACHE_HOME"):
+        cache_folder()
+    with pytest.raises(BadInput, match="set HOME or XDG_DATA_HOME"):
+        default_url()
+    assert boards_file() == Path("boards.toml")
 
 
 def test_made_once_by_many(tmp_path):

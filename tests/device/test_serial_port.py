@@ -202,4 +202,4 @@ def test_addresses_of_no_known_form(address):
 def test_links_by_serial_number_are_not_shown(monkeypatch):
     monkeypatch.setattr(os.path, "realpath", lambda path: "/dev/ttyACM3")
     assert shown("/dev/serial/by-id/usb-STMicroelectronics_066DFF48-if02") == "/dev/ttyACM3"
-    assert shown("/dev/ttyUSB0") == "/dev/ttyUSB0" and shown("socket://pi:2000") == "socket://pi:2000"
+    assert shown("/dev/ttyUSB0") == "/dev/ttyUSB0" and shown("socket://pi:2000") == "socket"

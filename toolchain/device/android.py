@@ -189,7 +189,7 @@ def ndk_compiler(isa: str, sdk: int) -> str:
 def user_file(named: str) -> bytes:
     """Raises BadInput."""
     try:
-        path = Path(named).expanduser()
+        path = Path(os.path.expanduser(named))
         if path.stat().st_size > MOST_BYTES:
             raise BadInput(f"{named}: {path.stat().st_size:,} bytes; {MOST_BYTES:,} at most")
         return path.read_bytes()

@@ -92,7 +92,7 @@ def boards_file() -> Path:
     """EDGE_BOARDS, ./boards.toml or ~/.config/edge/boards.toml: the first there is, else ./boards.toml."""
     if chosen := os.environ.get("EDGE_BOARDS"):
         return Path(chosen)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "edge" / FILE
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")) / "edge" / FILE
     return next((path for path in (Path(FILE), home) if path.exists()), Path(FILE))
 
 

@@ -9,12 +9,14 @@ import re
 import shutil
 import tempfile
 
+from toolchain.atomic import user_folder
+
 
 def cache_folder() -> Path:
-    """EDGE_CACHE, else `edge` in XDG_CACHE_HOME, else ~/.cache/edge. Not made here."""
+    """EDGE_CACHE, else `edge` in XDG_CACHE_HOME, else ~/.cache/edge. Not made here. Raises BadInput."""
     if chosen := os.environ.get("EDGE_CACHE"):
         return Path(chosen).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "edge"
+    return user_folder("XDG_CACHE_HOME", ".cache") / "edge"
 
 
 @contextmanager

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
+import os
 import platform
+import re
 
 import msgspec
 
@@ -17,6 +20,7 @@ from toolchain.device.ways import BARE, LINUX, NATIVE, Way
 from toolchain.errors import DeviceUnavailable
 from toolchain.profile import TargetProfile, load_target
 
+DEVICE_FILE = re.compile(r"/dev/(tty\w+|pts/\d+)", re.ASCII)
 FACTS_S = 120.0
 """For one of the questions that tell what an Android device is."""
 
@@ -62,8 +66,10 @@ def resources(profile: TargetProfile, device: str | None) -> list[str]:
         return board_resources(board)
     if profile.emulated:
         return []
+    if not profile.has_firmware:
+        return [f"device:{HOST}"]
     port = profile.port if device in (None, profile.name) else device
-    return [f"device:{(port or profile.name) if profile.has_firmware else HOST}"]
+    return [_line(port) if port else f"device:{profile.name}"]
 
 
 def board_resources(board: Board) -> list[str]:
@@ -71,7 +77,15 @@ def board_resources(board: Board) -> list[str]:
     if board.emulated:
         return []
     names = dict.fromkeys((HOST, board.name) if board.transport == "local" else (board.name,))
-    return [*(f"device:{name}" for name in names), *(f"meter:{meter}" for meter in board.meters)]
+    lines = [_line(board.address)] if board.transport == "serial" else []
+    return [*(f"device:{name}" for name in names), *lines, *(f"meter:{meter}" for meter in board.meters)]
+
+
+def _line(port: str) -> str:
+    """A serial line, the same whether a board of boards.toml or a port was named. The ledger keeps it: names
+    in /dev/serial/by-id hold serial numbers, URLs addresses."""
+    path = os.path.realpath(port)
+    return f"line:{path if DEVICE_FILE.fullmatch(path) else sha256(port.encode()).hexdigest()[:12]}"
 
 
 @contextmanager
@@ -101,7 +115,7 @@ def open_place(profile: TargetProfile, device: str | None) -> Iterator[Place]:
 
 def _board(profile: TargetProfile, device: str | None) -> Board | None:
     """The entry that is meant; None where `device` names none."""
-    if device is None or device in (HOST, profile.name) or device not in load_boards().boards:
+    if device in (None, HOST) or device not in load_boards().boards:
         return None
     board = find_board(device)
     if profile.name not in (HOST, load_target(board.target).name):

@@ -88,7 +88,10 @@ def connect(address: str, baud: int, name: str) -> SerialLine:
 
 
 def shown(address: str) -> str:
-    """An address for reports: links by a device's serial number are followed to where they lead."""
+    """An address for reports: links by a device's serial number are followed to where they lead; a host is
+    not named."""
+    if "://" in address:
+        return address.partition("://")[0]
     return os.path.realpath(address) if address.startswith("/dev/serial/") else address
 
 

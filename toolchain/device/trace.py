@@ -8,7 +8,6 @@ from collections import Counter
 from functools import cache
 from hashlib import sha256
 import io
-import os
 from pathlib import Path
 import re
 import shutil
@@ -16,6 +15,7 @@ import subprocess
 import tempfile
 
 from toolchain.atomic import replacing
+from toolchain.device.cache import cache_folder
 from toolchain.device.qemu import machine_of, qemu_version, running
 from toolchain.errors import BadInput, DeviceUnavailable, InvalidMeasurement
 from toolchain.profile import TargetProfile
@@ -81,8 +81,7 @@ def compiled_plugin(emulator: str) -> Path:
     if not compiler:
         raise DeviceUnavailable("no C compiler on this host for QEMU's plugin; apt-get install gcc")
     key = sha256(" ".join((*FLAGS, defined)).encode() + SOURCE.read_bytes()).hexdigest()[:16]
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    place = Path(user_cache, "edge", f"address_counter-{key}.so")
+    place = cache_folder() / f"address_counter-{key}.so"
     if not place.is_file():
         with replacing(place) as unfinished:
             _compile([compiler, *FLAGS, defined, "-o", str(unfinished), str(SOURCE)])

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from toolchain.atomic import user_folder
 from toolchain.errors import LedgerError
 
 BUSY_S = 30.0
@@ -32,11 +33,10 @@ def database_clock(connection: Connection) -> float:
 
 
 def default_url() -> str:
-    """EDGE_LEDGER, else ~/.local/share/edge/ledger.db (XDG_DATA_HOME)."""
+    """EDGE_LEDGER, else ~/.local/share/edge/ledger.db (XDG_DATA_HOME). Raises BadInput."""
     if chosen := os.environ.get("EDGE_LEDGER"):
         return chosen
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return str(Path(home, "edge", "ledger.db"))
+    return str(user_folder("XDG_DATA_HOME", ".local", "share") / "edge" / "ledger.db")
 
 
 class Store:
@@ -120,7 +120,7 @@ def connect(url: str, clock: Clock = database_clock) -> Store:
     parsed = _parsed(url)
     if parsed.drivername.startswith("postgresql"):
         return Store(_postgresql(parsed), parsed.render_as_string(hide_password=True), clock)
-    path = Path(parsed.database or "").expanduser()
+    path = Path(os.path.expanduser(parsed.database or ""))
     _make_folder(path)
     engine = _sqlite(path)
     with reported(str(path)):
