@@ -4,10 +4,10 @@ Exit codes: 0 ok, 1 a bug, 2 usage or bad input, 3 gate failed or does not fit, 
 5 device unavailable, 6 measurement invalid, 130 interrupted.
 """
 
-from toolchain.cli import artifacts, machine, models, runs
+from toolchain.cli import artifacts, machine, mlperf, models, runs
 from toolchain.cli.app import app
 
-VERBS = (machine, models, artifacts, runs)
+VERBS = (machine, models, artifacts, mlperf, runs)
 """Modules whose verbs `app` has, by importing them."""
 
 

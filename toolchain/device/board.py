@@ -6,7 +6,8 @@ import re
 import time
 
 from toolchain.artifact import Artifact
-from toolchain.device.protocol import Dut
+from toolchain.device.clock import raw_clock_s
+from toolchain.device.protocol import Dut, Window
 from toolchain.device.serial_port import open_line, shown
 from toolchain.device.session import FirmwareSession
 from toolchain.errors import DeviceUnavailable
@@ -42,6 +43,15 @@ class BoardSession(FirmwareSession):
             samples_us.append((inference.ticks - inference.empty_ticks) * 1e6 / self.model.hz)
             stack_bytes = max(stack_bytes, inference.stack_bytes)
         return samples_us, stack_bytes
+
+    def window(self, inferences: int) -> tuple[Window, float, float]:
+        """So many inferences of the same input, and when the host asked for them and was answered (s)."""
+        def ask() -> tuple[Window, float, float]:
+            self._dut.load_codes(inputs)
+            begin_s = raw_clock_s()
+            return self._dut.infer(inferences), begin_s, raw_clock_s()
+        inputs = self.bench_inputs()
+        return self.persist(ask)
 
 
 @contextmanager

@@ -119,18 +119,24 @@ def _infer(dut: Dut, data: bytes, inferences: int, warmups: int) -> Window:
     return persistently(ask, dut.greet)
 
 
-def _between_pulses(dut: Dut, meter: Meter, data: bytes, inferences: int) -> metered.Window:
-    """What the meter saw of so many inferences; none of an attempt that was spoilt.
+def between_pulses(meter: Meter, begin_s: float, end_s: float) -> metered.Window:
+    """What the meter saw between the last two pulses of the board's pin from begin_s to end_s.
 
     However late the host hears of it, pulses and samples are of one clock: the meter's.
+    Raises InvalidMeasurement where there are no two.
     """
+    window = between_pins(meter.window(begin_s, end_s + LATE_S))
+    return replace(window, facts=replace(window.facts, lag_s=0.0))
+
+
+def _between_pulses(dut: Dut, meter: Meter, data: bytes, inferences: int) -> metered.Window:
+    """Of so many inferences; none of an attempt that was spoilt."""
     def ask() -> tuple[float, float]:
         dut.load(data)
         begin_s = raw_clock_s()
         dut.infer(inferences, WARMUPS, INFER_S)
-        return begin_s, raw_clock_s() + LATE_S
-    window = between_pins(meter.window(*persistently(ask, dut.greet)))
-    return replace(window, facts=replace(window.facts, lag_s=0.0))
+        return begin_s, raw_clock_s()
+    return between_pulses(meter, *persistently(ask, dut.greet))
 
 
 def _lasting(dut: Dut, meter: Meter, data: bytes, window_s: float) -> int:
