@@ -19,6 +19,7 @@ from toolchain import deploy
 from toolchain.artifact import Artifact
 from toolchain.data import Samples, load_samples
 from toolchain.errors import DoesNotFit
+from toolchain.examination import answers
 from toolchain.load import load
 from toolchain.measurement import Evaluation, Measurement, Row
 from toolchain.metric import score
@@ -118,7 +119,7 @@ def figures(job: Job, artifact: Artifact, profile: TargetProfile, fmt: str, test
 def outputs_of(artifact: Artifact, fmt: str, samples: Samples) -> np.ndarray:
     """What the artefact answers where its target runs."""
     with deploy.deployed(artifact, None, fmt) as session:
-        return deploy.answers(artifact, fmt, session, samples)
+        return answers(artifact, fmt, session, samples)
 
 
 def main() -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from toolchain.artifact import Artifact, Manifest, Port, convert, read_artifact
+from toolchain.artifact import Artifact, Manifest, Port, read_artifact
 from toolchain.atomic import replacing
-from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.board import open_board
 from toolchain.device.boards import HOST
 from toolchain.device.local import RUNTIME, Session, format_of, open_session
@@ -18,18 +17,18 @@ from toolchain.device.place import Place, open_place, resources
 from toolchain.device.programs import ProgramSession
 from toolchain.device.qemu import open_device
 from toolchain.device.ways import BENCHMARK_MODEL, FIRMWARE, Way, chosen
-from toolchain.errors import BadInput, BadSamples, RuntimeMissing, about
-from toolchain.ir.graph import Graph, Tensor
+from toolchain.errors import BadInput, BadModel, BadSamples, RuntimeMissing, Unsupported, about
+from toolchain.examination import Exam, sit
 from toolchain.ledger.leases import Lease
 from toolchain.ledger.ledger import Ledger
 from toolchain.measurement import Evaluation, Measurement
-from toolchain.metric import METRIC, score
 from toolchain.npz import read_npz
-from toolchain.preprocess import frame_samples
 from toolchain.profile import Format, TargetProfile, load_target
 from toolchain.runtime.apart import apart
 from toolchain.runtime.feeds import sample_count
 
+LEFT_OUT = (RuntimeMissing, BadModel, Unsupported)
+"""What keeps one way of several from being measured, and no other."""
 WAIT_S = 600.0
 """For a device that another process measures on."""
 
@@ -96,19 +95,35 @@ def deployed(artifact: Artifact, device: str | None = None, fmt: str | None = No
     Raises DeviceUnavailable and its kinds, Unsupported, BadInput.
     """
     with open_place(own_profile(artifact), device) as place:
-        way = ways_of(artifact, place, chosen_format(artifact, fmt))[0]
+        with loaded(artifact, place, _best(artifact, place, fmt)) as session:
+            yield session
+
+
+def _best(artifact: Artifact, place: Place, fmt: str | None) -> Way:
+    """Of those that give outputs."""
+    ways = ways_of(artifact, place, chosen_format(artifact, fmt))
+    if found := [way for way in ways if way.runner != BENCHMARK_MODEL]:
+        return found[0]
+    raise Unsupported(f"{place.name} runs this file in benchmark_model only, which gives no outputs; "
+                      f"`edge bench` measures it")
+
+
+@contextmanager
+def loaded(artifact: Artifact, place: Place, way: Way) -> Iterator[Session]:
+    """A file on a device, for its answers; those of this host's own runtimes come from this process."""
+    if place.name == HOST and way.fmt in RUNTIME:
+        yield open_session(way.fmt, artifact.model(way.fmt))
+    else:
         with session_of(artifact, place, way) as session:
             yield session
 
 
 @contextmanager
 def session_of(artifact: Artifact, place: Place, way: Way, threads: int = 1) -> Iterator[Session]:
-    """A file on a device, in one way; on this host, in this process."""
+    """A file on a device, in this way and no other."""
     if way.runner == FIRMWARE:
         with open_firmware(artifact, place) as session:
             yield session
-    elif place.name == HOST and way.fmt in RUNTIME:
-        yield open_session(way.fmt, artifact.model(way.fmt), threads)
     else:
         yield ProgramSession(place, artifact, way, threads)
 
@@ -147,51 +162,6 @@ def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
     return {port.name: arrays[port.name] for port in ports}
 
 
-@dataclass(frozen=True)
-class Exam:
-    """Labelled samples, and the key of METRIC that answers are scored by. data, split: where they are from"""
-
-    samples: Samples
-    metric: str
-    data: str
-    split: str
-
-
-def set_exam(artifact: Artifact, data: str, metric: str | None = None, split: str = "test",
-             limit: int | None = None) -> Exam:
-    """limit: at most so many samples; metric: the manifest's where none is given
-
-    Raises BadSamples where there are no labels, BadInput for a metric that does not compare with them.
-    """
-    metric = metric or artifact.manifest.metric
-    if metric not in METRIC or metric == "agreement":
-        raise BadInput(f"metric '{metric}' does not compare answers with labels; give --metric "
-                       f"{' or '.join(sorted(set(METRIC) - {'agreement'}))}")
-    if split not in SPLITS:
-        raise BadInput(f"no split is called '{split}'; give --split {', '.join(SPLITS)}")
-    samples = load_samples(data).split(split)
-    if samples.y is None:
-        raise BadSamples(f"{data}: no labels, so {metric} cannot be told; give a set with labels")
-    return Exam(samples.take(limit or len(samples)), metric, data, split)
-
-
-def sit(artifact: Artifact, place: Place, way: Way, exam: Exam) -> Evaluation:
-    """The score of the answers that an artefact gives on a device. Raises BadSamples, what devices raise."""
-    with session_of(artifact, place, way) as session:
-        outputs = answers(artifact, way.fmt, session, exam.samples)
-        runtime = session.runtime
-    with about(exam.data):
-        found = score(exam.metric, outputs, exam.samples.y)
-    return Evaluation(metric=exam.metric, value=found.value, n=found.n, standard_error=found.standard_error,
-                      data=exam.data, split=exam.split, device=place.name, runtime=runtime)
-
-
-def evaluate(artifact: Artifact, device: str | None, fmt: str | None, exam: Exam) -> Evaluation:
-    """The score of one of the artefact's files on a device."""
-    with open_place(own_profile(artifact), device) as place:
-        return sit(artifact, place, ways_of(artifact, place, chosen_format(artifact, fmt))[0], exam)
-
-
 @contextmanager
 def held(ledger: Ledger, artifact: Artifact, device: str | None) -> Iterator[Lease | None]:
     """The device and its meters, for us alone, as long as this lasts. Raises DeviceBusy after WAIT_S."""
@@ -204,8 +174,8 @@ def held(ledger: Ledger, artifact: Artifact, device: str | None) -> Iterator[Lea
 class Outcome:
     """What came of one way to run an artefact.
 
-    where:   device, runtime and runner, of a board that has several ways
-    missing: why there is nothing, where a runtime is not there
+    where:   device, runtime and runner, where it is one of several ways; "" for the artefact's own device
+    missing: why there is nothing: the device has not the runtime, or that does not take the model
     """
 
     way: Way
@@ -213,6 +183,11 @@ class Outcome:
     measurement: Measurement | None = None
     evaluation: Evaluation | None = None
     missing: str = ""
+
+    @property
+    def records(self) -> tuple[Measurement | Evaluation, ...]:
+        """What there is to keep."""
+        return tuple(filter(None, (self.measurement, self.evaluation)))
 
 
 @dataclass(frozen=True)
@@ -236,60 +211,43 @@ class Wish:
 def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterator[Outcome]:
     """Deploy and measure an artefact in the ways that are wished for, as each is done.
 
-    Where every way is asked for, a runtime that the device does not have is told and left out.
+    Where every way is asked for, those that do not apply there are told and left out, unless none is left.
     Raises DeviceUnavailable and its kinds, InvalidMeasurement.
     """
     with open_place(own_profile(artifact), device) as place:
-        ways = ways_of(artifact, place, wish.fmt, wish.runtime, wish.runner)
+        ways, failures = ways_of(artifact, place, wish.fmt, wish.runtime, wish.runner), []
         for way in ways if wish.every else ways[:1]:
-            yield _outcome(artifact, place, way, wish)
+            try:
+                yield _outcome(artifact, place, way, wish)
+            except LEFT_OUT as error:
+                failures.append(error)
+                if len(failures) == len(ways) or not wish.every:
+                    raise
+                yield Outcome(way, missing=str(error))
 
 
 def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
-    try:
-        measurement = measure(artifact, place, way, threads=wish.threads, seconds=wish.seconds)
-    except RuntimeMissing as error:
-        if not wish.every:
-            raise
-        return Outcome(way, missing=str(error))
+    measurement = measure(artifact, place, way, threads=wish.threads, seconds=wish.seconds)
+    evaluation = None
+    if wish.exam and way.runner != BENCHMARK_MODEL:
+        with session_of(artifact, place, way, wish.threads) as session:
+            evaluation = sit(artifact, way.fmt, session, place.name, wish.exam)
     own = place.board is None and not wish.every
-    examined = wish.exam and way.runner != BENCHMARK_MODEL
-    return Outcome(way, "" if own else f"{place.name}.{way.runtime}.{way.runner}", measurement,
-                   sit(artifact, place, way, wish.exam) if examined else None)
+    return Outcome(way, "" if own else _where(place, way), measurement, evaluation)
 
 
-def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
-    """The first output for every sample, as reals (N, ...). Samples as sample_feeds takes them."""
-    out = artifact.manifest.outputs[fmt][0]
-    return np.concatenate([convert(session.run(feeds)[out.name], out, Port(out.name, out.shape, "float32"))
-                           for feeds in sample_feeds(artifact, fmt, samples, session.at_once)])
+def _where(place: Place, way: Way) -> str:
+    """Part of a file's name."""
+    return f"{place.name}.{way.runtime}.{way.runner}"
 
 
-def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
-                 at_once: int) -> Iterator[dict[str, np.ndarray]]:
-    """Every input of so many samples at once, in the file's own layout and dtype.
+def evaluate(artifact: Artifact, device: str | None, fmt: str | None, exam: Exam) -> Outcome:
+    """The score of one of the artefact's files on a device, in the best way that gives outputs.
 
-    Samples are reals, but for int8 samples without preprocessing where the model takes int8: those are codes;
-    and raw frames for an artefact that takes those.
+    Raises DeviceUnavailable and its kinds, BadSamples.
     """
-    ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
-    if artifact.manifest.takes_frames:
-        samples = frame_samples(samples, artifact.manifest.frames[ports[0].name])
-    fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
-    have = [port if _holds_codes(fitted, port) else
-            Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
-    for feeds in fitted.batches(at_once):
-        yield {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
-               for port, want in zip(have, artifact.manifest.inputs[fmt])}
-
-
-def _holds_codes(samples: Samples, port: Port) -> bool:
-    stored = samples.x[port.name].dtype.name
-    return stored == port.dtype == "int8" and samples.preprocessing == Preprocessing()
-
-
-def _as_graph(name: str, ports: tuple[Port, ...]) -> Graph:
-    """Only inputs: what samples are fitted to."""
-    return Graph(name, {p.name: Tensor(p.name, p.shape) for p in ports}, (), tuple(p.name for p in ports), (),
-                 {p.name: p.permutation for p in ports if p.permutation})
-
+    with open_place(own_profile(artifact), device) as place:
+        way = _best(artifact, place, fmt)
+        with loaded(artifact, place, way) as session:
+            evaluation = sit(artifact, way.fmt, session, place.name, exam)
+        return Outcome(way, "" if place.board is None else _where(place, way), None, evaluation)

@@ -8,6 +8,7 @@ from toolchain.artifact import Artifact, read_artifact
 from toolchain.campaign.plan import Job
 from toolchain.device.cache import cache_folder, kept
 from toolchain.errors import BadInput
+from toolchain.examination import set_exam
 from toolchain.ledger.records import Record
 from toolchain.pipeline import build_model
 
@@ -38,7 +39,7 @@ def measure(job: Job, artifact: Artifact) -> list[Record]:
     """
     asked, exam = job.measure, None
     if asked.evaluate:
-        exam = deploy.set_exam(artifact, job.source.data, None, asked.evaluate, asked.samples)
+        exam = set_exam(artifact, job.source.data, None, asked.evaluate, asked.samples)
     wish = deploy.Wish(fmt=asked.format, threads=asked.threads, seconds=asked.seconds, exam=exam)
     outcomes = deploy.bench(artifact, job.device if job.board else None, wish)
-    return [record for outcome in outcomes for record in (outcome.measurement, outcome.evaluation) if record]
+    return [record for outcome in outcomes for record in outcome.records]

@@ -41,6 +41,8 @@ def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = 
           every: Annotated[bool, typer.Option("--all", help="In every way that the device has.")] = False,
           threads: Annotated[int, typer.Option(min=1)] = 1,
           seconds: Annotated[float, typer.Option(min=0.0, help="How long to take latency samples.")] = 1.0,
+          minutes: Annotated[float, typer.Option(
+              min=0.0, max=1440.0, help="Instead of --seconds; from 2 on, how speed lasts.")] = 0.0,
           data: Annotated[str | None, typer.Option(help="A labelled set: accuracy there, too.")] = None,
           limit: Limit = None, ledger: LedgerOption = None,
           accept_invalid: Annotated[bool, typer.Option(
@@ -53,10 +55,11 @@ def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = 
     board, a page: bench.c.html. Exit code 6 where conditions broke and figures cannot be trusted.
     """
     from toolchain import deploy
+    from toolchain.examination import set_exam
 
     opened = deploy.open_artifact(artifact)
-    exam = deploy.set_exam(opened, data, limit=limit) if data else None
-    wish = deploy.Wish(format, runtime, runner, every, threads, seconds, exam)
+    exam = set_exam(opened, data, limit=limit) if data else None
+    wish = deploy.Wish(format, runtime, runner, every, threads, 60 * minutes or seconds, exam)
     outcomes = list(_kept(artifact, opened, device, wish, ledger, speaker(quiet)))
     _show_outcomes(artifact, opened, outcomes, json)
     problems = [line for found in outcomes if found.measurement for line in found.measurement.problems]
@@ -73,11 +76,10 @@ def _kept(folder: Path, artifact, device: str | None, wish, ledger: str | None, 
     with Ledger.open(ledger) as kept, deploy.held(kept, artifact, device) as lease:
         for outcome in deploy.bench(artifact, device, wish):
             say(f"{outcome.way}: {outcome.missing or 'measured'}")
-            found = [one for one in (outcome.measurement, outcome.evaluation) if one is not None]
-            if found:
-                kept.record(*found, lease=lease)
-            for one in found:
-                save(folder, outcome.way.fmt, one, outcome.where)
+            if outcome.records:
+                kept.record(*outcome.records, lease=lease)
+            for record in outcome.records:
+                save(folder, outcome.way.fmt, record, outcome.where)
             yield outcome
 
 
@@ -90,11 +92,12 @@ def _show_outcomes(folder: Path, artifact, outcomes, as_json: bool) -> None:
         show(as_json, {"outcomes": outcomes}, ways_terminal(
             [(str(one.way), one.measurement, one.evaluation, one.missing) for one in outcomes]))
         return
-    measurement = outcomes[0].measurement
+    measurement, quality = outcomes[0].measurement, outcomes[0].evaluation
     arena = arena_of(artifact) if measurement.runner == "firmware" and measurement.emulated else None
     if arena is not None:
         save_page(folder, measurement, arena)
-    show(as_json, measurement, bench_terminal(measurement, arena, outcomes[0].evaluation))
+    whole = {"measurement": measurement, "evaluation": quality} if quality else measurement
+    show(as_json, whole, bench_terminal(measurement, arena, quality))
 
 
 @verb
@@ -105,16 +108,20 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
          limit: Limit = None, ledger: LedgerOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Measure how good an artefact's answers are on a labelled set."""
     from toolchain import deploy
+    from toolchain.examination import set_exam
     from toolchain.ledger.ledger import Ledger
+    from toolchain.ledger.records import Subject
     from toolchain.report.records import save
     from toolchain.report.tables import quality_text
 
     opened = deploy.open_artifact(artifact)
-    exam = deploy.set_exam(opened, data, metric, split, limit)
+    exam = set_exam(opened, data, metric, split, limit)
+    subject = Subject(opened.manifest.name, opened.digest, opened.manifest.target)
     with Ledger.open(ledger) as kept, deploy.held(kept, opened, device) as lease:
-        found = deploy.evaluate(opened, device, format, exam)
-        kept.record(found, lease=lease)
-    save(artifact, deploy.chosen_format(opened, format), found)
+        outcome = deploy.evaluate(opened, device, format, exam)
+        kept.record(*outcome.records, subject=subject, lease=lease)
+    found = outcome.evaluation
+    save(artifact, outcome.way.fmt, found, outcome.where)
     show(json, found,
          f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}")
 

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from toolchain.artifact import Artifact
+from toolchain.device.measure_benchmark import benchmark_figures
 from toolchain.device.measure_firmware import board_figures, emulator_figures
-from toolchain.device.measure_programs import benchmark_figures, program_figures
+from toolchain.device.measure_programs import program_figures
 from toolchain.device.place import Place
 from toolchain.device.ways import BENCHMARK_MODEL, FIRMWARE, Way
 from toolchain.measurement import Measurement
@@ -29,4 +30,4 @@ def measure(artifact: Artifact, place: Place, way: Way, *, threads: int = 1,
         figures = board_figures(artifact, place, seconds)
     return Measurement(artifact=artifact.manifest.name, artifact_digest=artifact.digest,
                        target=artifact.manifest.target, device=place.name, emulated=place.emulated,
-                       started_at=started.isoformat(timespec="seconds"), **{"runner": way.runner, **figures})
+                       started_at=started.isoformat(timespec="seconds"), runner=way.runner, **figures)

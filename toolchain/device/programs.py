@@ -24,6 +24,8 @@ INPUT = "input.bin"
 PATIENCE_S, EMULATED_PATIENCE_S = 120.0, 1800.0
 """Beside the seconds that inferences are asked to take: starting, loading, what samples need."""
 CLOCK_S = 20.0
+MOST_TOLD = 1_000_000
+"""Inferences of a run that are told."""
 KILLED = 137
 """128 + SIGKILL: what a kernel without memory does to the process that takes most."""
 REFUSALS = {3: BadModel, 4: DeviceExhausted, 5: RuntimeMissing, KILLED: DeviceExhausted}
@@ -57,15 +59,22 @@ class ProgramSession:
             return unpack(self.outputs, self.transport.read(output), count)
 
     def time(self, feeds: Mapping[str, np.ndarray], seconds: float, least: int,
-             watch: Sequence[str] = ()) -> Record:
+             watch: Sequence[str] = (), every: int = 1) -> Record:
         """Inferences one after another, on the samples in turn, each timed.
 
         watch: files of the device that are read between inferences
+        every: the first of so many in a row is told; all of them count
         """
-        return self._start("time", feeds, watch, seconds=float(seconds), least=least)
+        return self._start("time", feeds, watch, seconds=float(seconds), least=least, every=every,
+                           most=every * MOST_TOLD)
 
     def profile(self, feeds: Mapping[str, np.ndarray], seconds: float) -> Record:
-        """Ops, timed by the runtime's own profiler. Raises BadReply where it has none."""
+        """Ops, timed by the runtime's own profiler, or layers of generated C.
+
+        Raises BadReply where the runtime has none (Way.profiles).
+        """
+        if self.way.fmt == "c":
+            return self._start("profile", feeds, program=self._layered_runner(), seconds=float(seconds))
         with self._temporary() as scratch:
             return self._start("profile", feeds, seconds=float(seconds), scratch=scratch)
 
@@ -98,6 +107,11 @@ class ProgramSession:
         own = next(iter(model.values()), files.get(RUNNER, b""))
         return program, next((paths[name] for name in model), "-"), len(own)
 
+    def _layered_runner(self) -> list[str]:
+        """One with the network's C in it that tells the time of each layer, and is slower for it."""
+        program = build_runner(self.place.isa, "c", self._artifact.files, layers=True)
+        return [self.transport.push({RUNNER: program}, executable=[RUNNER])[RUNNER]]
+
     def _native_files(self) -> dict[str, bytes]:
         """Our runner, with the network's C in it, or the runtime's library and what that needs beside it."""
         isa, runtime = self.place.isa, self.way.runtime
@@ -117,10 +131,11 @@ class ProgramSession:
         return named or (sys.executable if self.place.here else "python3")
 
     def _start(self, mode: str, feeds: Mapping[str, np.ndarray], watch: Sequence[str] = (),
-               **keys: str | int | float) -> Record:
+               program: Sequence[str] = (), **keys: str | int | float) -> Record:
+        """program: instead of the usual one"""
         samples = self.transport.push({INPUT: pack(self.inputs, feeds)})[INPUT]
-        argv = command(self._program, self.way.runtime, mode, self._model, watch=watch, input=samples,
-                       **self._keys, **keys)
+        argv = command(program or self._program, self.way.runtime, mode, self._model, watch=watch,
+                       input=samples, **self._keys, **keys)
         patience = EMULATED_PATIENCE_S if self.place.emulated else PATIENCE_S
         done = self.transport.start(argv, seconds=keys.get("seconds", 0) + patience, most_bytes=MOST_BYTES)
         if done.code:

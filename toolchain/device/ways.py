@@ -8,6 +8,8 @@ from toolchain.profile import Format
 
 NATIVE, PYTHON, BENCHMARK_MODEL, FIRMWARE = "native", "python", "benchmark_model", "firmware"
 GLIBC, BIONIC = "pushed glibc", "own library"
+EMULATED = {"time": "emulated: none", "energy": "emulated: none"}
+"""Conditions of every emulated device."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class Way:
     runner: str
     libc: str = ""
     note: str = field(default="", compare=False)
+
+    @property
+    def profiles(self) -> bool:
+        """Whether the runtime tells how long each op takes. In Python, LiteRT does not."""
+        return self.runner == NATIVE or (self.runner == PYTHON and self.runtime == "onnxruntime")
 
     def __str__(self) -> str:
         return f"{self.fmt} in {self.runtime}, {self.runner} runner{self.libc and ', ' + self.libc}"

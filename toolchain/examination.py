@@ -1,0 +1,93 @@
+"""Labelled samples put to an artefact, wherever it runs, and its answers scored."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolchain.artifact import Artifact, Port, convert
+from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
+from toolchain.device.local import Session
+from toolchain.errors import BadInput, BadSamples, about
+from toolchain.ir.graph import Graph, Tensor
+from toolchain.measurement import Evaluation
+from toolchain.metric import METRIC, score
+from toolchain.preprocess import frame_samples
+from toolchain.profile import Format
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Labelled samples, and the key of METRIC that answers are scored by. data, split: where they are from"""
+
+    samples: Samples
+    metric: str
+    data: str
+    split: str
+
+
+def set_exam(artifact: Artifact, data: str, metric: str | None = None, split: str = "test",
+             limit: int | None = None) -> Exam:
+    """limit: at most so many samples; metric: the manifest's where none is given
+
+    Raises BadSamples where there are no labels, BadInput for a metric that does not compare with them.
+    """
+    metric = metric or artifact.manifest.metric
+    if metric not in METRIC or metric == "agreement":
+        raise BadInput(f"metric '{metric}' does not compare answers with labels; give --metric "
+                       f"{' or '.join(sorted(set(METRIC) - {'agreement'}))}")
+    if split not in SPLITS:
+        raise BadInput(f"no split is called '{split}'; give --split {', '.join(SPLITS)}")
+    samples = load_samples(data).split(split)
+    if samples.y is None:
+        raise BadSamples(f"{data}: no labels, so {metric} cannot be told; give a set with labels")
+    return Exam(samples.take(limit or len(samples)), metric, data, split)
+
+
+def sit(artifact: Artifact, fmt: Format, session: Session, device: str, exam: Exam) -> Evaluation:
+    """The score of the answers that one of an artefact's files gives.
+
+    Raises BadSamples, and what devices raise.
+    """
+    outputs = answers(artifact, fmt, session, exam.samples)
+    with about(exam.data):
+        found = score(exam.metric, outputs, exam.samples.y)
+    return Evaluation(metric=exam.metric, value=found.value, n=found.n, standard_error=found.standard_error,
+                      data=exam.data, split=exam.split, device=device, runtime=session.runtime)
+
+
+def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
+    """The first output for every sample, as reals (N, ...). Samples as sample_feeds takes them."""
+    out = artifact.manifest.outputs[fmt][0]
+    return np.concatenate([convert(session.run(feeds)[out.name], out, Port(out.name, out.shape, "float32"))
+                           for feeds in sample_feeds(artifact, fmt, samples, session.at_once)])
+
+
+def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
+                 at_once: int) -> Iterator[dict[str, np.ndarray]]:
+    """Every input of so many samples at once, in the file's own layout and dtype.
+
+    Samples are reals, but for int8 samples without preprocessing where the model takes int8: those are codes;
+    and raw frames for an artefact that takes those.
+    """
+    ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
+    if artifact.manifest.takes_frames:
+        samples = frame_samples(samples, artifact.manifest.frames[ports[0].name])
+    fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
+    have = [port if _holds_codes(fitted, port) else
+            Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
+    for feeds in fitted.batches(at_once):
+        yield {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
+               for port, want in zip(have, artifact.manifest.inputs[fmt])}
+
+
+def _holds_codes(samples: Samples, port: Port) -> bool:
+    stored = samples.x[port.name].dtype.name
+    return stored == port.dtype == "int8" and samples.preprocessing == Preprocessing()
+
+
+def _as_graph(name: str, ports: tuple[Port, ...]) -> Graph:
+    """Only inputs: what samples are fitted to."""
+    return Graph(name, {p.name: Tensor(p.name, p.shape) for p in ports}, (), tuple(p.name for p in ports), (),
+                 {p.name: p.permutation for p in ports if p.permutation})
+
