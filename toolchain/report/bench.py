@@ -53,13 +53,14 @@ def ways_terminal(found: Sequence[tuple[str, Measurement | None, Evaluation | No
     from rich.text import Text
 
     table = _table("run as", "speed", "cold start", "peak memory", "parity", "quality", "energy")
-    for way, m, quality, missing in found:
-        table.add_row(*map(Text, (way, missing) if m is None else _way_cells(way, m, quality)))
+    for way, m, quality, _ in found:
+        table.add_row(*map(Text, (way,) if m is None else _way_cells(way, m, quality)))
     measured = [m for _, m, _, _ in found if m is not None]
     titles = {f"{m.artifact} on {m.device}{' (emulated)' if m.emulated else ''}": None for m in measured}
     broken = [f"INVALID, {way}: {'; '.join(m.problems)}" for way, m, _, _ in found if m and m.problems]
     notes = dict.fromkeys(note for m in measured for note in notes_of(m))
-    return Group(Text(", ".join(titles)), table, Text("\n".join((*broken, *notes))))
+    left_out = [f"not run, {way}: {missing}" for way, _, _, missing in found if missing]
+    return Group(Text(", ".join(titles)), table, Text("\n".join((*broken, *left_out, *notes))))
 
 
 def _way_cells(way: str, m: Measurement, quality: Evaluation | None) -> tuple[str, ...]:

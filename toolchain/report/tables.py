@@ -5,13 +5,15 @@ import re
 
 import msgspec
 
-from toolchain.measurement import Energy, Evaluation, Measurement, Row
+from toolchain.measurement import Energy, Evaluation, Measurement, Row, Sustained
 from toolchain.names import printable
 
 COLUMNS = ("model", "target", "file", "size", "flash", "RAM", "quality", "speed", "parity", "measured on")
 EMULATED = "An emulated device counts instructions: it has no milliseconds and no energy."
 NOT_THERE = ("Artefacts for phones and Raspberry Pis are built here and run on this host: "
              "their latency is the host's.")
+HOST = "host"
+"""The device that is this computer."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -27,7 +29,7 @@ def make_report(rows: Sequence[Row]) -> Report:
     """Rows in a stable order, with the notes that their devices call for."""
     measured = [row.measurement for row in rows if row.measurement]
     notes = [EMULATED] if any(m.emulated for m in measured) else []
-    notes += [NOT_THERE] if any(not m.emulated and m.target != m.device for m in measured) else []
+    notes += [NOT_THERE] if any(m.device == HOST != m.target for m in measured) else []
     order = sorted(rows, key=lambda row: (row.model, row.scheme != "float32", row.target, row.format))
     return Report(tuple(order), tuple(notes))
 
@@ -146,7 +148,21 @@ def _more(m: Measurement) -> str:
     if m.cold_us:
         parts.append(f"cold: loaded in {m.cold_us.load / 1000:.3g} ms, first inference "
                      f"{m.cold_us.first / 1000:.3g} ms")
+    if m.latency_us and m.instructions is not None:
+        cycles = "" if m.cycles is None else f", {m.cycles:,} cycles"
+        parts.append(f"{m.instructions:,} instructions{cycles} an inference")
+    if m.sustained:
+        parts.append(sustained_text(m.sustained))
     return "".join(f"\n{part}" for part in parts)
+
+
+def sustained_text(s: Sustained) -> str:
+    """How speed lasted over the run."""
+    seconds = len(s.medians_us) * s.window_s
+    since = "" if s.slower_after_s is None else f", slower for good after {s.slower_after_s:.0f} s"
+    throttled = "" if s.throttled_after_s is None else f", throttled after {s.throttled_after_s:.0f} s"
+    return (f"over {seconds:.0f} s: inferences took {100 * s.slowdown:+.1f} % in the last minute against the "
+            f"first{since}{throttled}")
 
 
 def notes_of(m: Measurement) -> tuple[str, ...]:
