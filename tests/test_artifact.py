@@ -5,15 +5,26 @@ import json
 import numpy as np
 import pytest
 
-from toolchain.artifact import MANIFEST, VECTORS, Artifact, Manifest, Port, convert, read_artifact
+from toolchain.artifact import (
+    MANIFEST,
+    VECTORS,
+    Artifact,
+    Manifest,
+    Port,
+    convert,
+    read_artifact,
+    read_manifest,
+)
 from toolchain.errors import BadInput
 
-PORTS = {"tflite": (Port("x", (1, 2), "int8", 0.5, 3),)}
+PORT = Port("x", (1, 2), "int8", 0.5, 3)
+PORTS = {"tflite": (PORT,), "graph": (PORT,)}
 
 
 def made(model=b"model"):
     manifest = Manifest(name="net", target="host", formats=("tflite",), inputs=PORTS, outputs=PORTS)
-    return Artifact(manifest, {"model.tflite": model}, {"input/x": np.arange(6, dtype=np.int8).reshape(3, 2)})
+    codes = np.arange(6, dtype=np.int8).reshape(3, 2)
+    return Artifact(manifest, {"model.tflite": model}, {"input/x": codes, "output/x": codes})
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -85,6 +96,37 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
     (folder / MANIFEST).write_text(text)
     with pytest.raises(BadInput, match="points outside the folder"):
         read_artifact(folder)
+
+
+@pytest.mark.parametrize("fmt", ["tflite", "graph"])
+@pytest.mark.parametrize("direction", ["inputs", "outputs"])
+@pytest.mark.parametrize(("key", "value"), [
+    ("shape", [1, -1]), ("shape", [1, 0]), ("shape", [10**12, 2]), ("shape", [2**20, 2**20]), ("shape", []),
+    ("dtype", "object"), ("dtype", "S8"), ("scale", 0.0), ("scale", -1.0), ("scale", None), ("scale", 1e300),
+    ("zero_point", 2**40), ("permutation", [5, 6]), ("permutation", [0, 0]), ("permutation", [0])])
+def test_a_port_that_is_none_is_refused(tmp_path, direction, fmt, key, value):
+    folder = made().write(tmp_path / "out")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest[direction][fmt][0][key] = value
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(BadInput, match="manifest.json: .*; build it again"):
+        read_artifact(folder)
+
+
+@pytest.mark.parametrize(("array", "values"), [
+    ("output/x", None), ("input/x", np.zeros((3, 3), np.int8)), ("input/x", np.zeros((3, 2))),
+    ("output/x", np.zeros((2, 2), np.int8)), ("more", np.int8(1)),
+    ("input/x", np.zeros((0, 2), np.int8))])
+def test_vectors_that_are_not_the_graphs_are_refused(tmp_path, array, values):
+    vectors = {**made().vectors, array: values}
+    there = {name: found for name, found in vectors.items() if found is not None}
+    folder = Artifact(made().manifest, made().files, there).write(tmp_path / "out")
+    with pytest.raises(BadInput, match="test_vectors.npz: .*; build it again"):
+        read_artifact(folder)
+
+
+def test_a_manifest_tells_the_artefacts_digest(tmp_path):
+    assert read_manifest(made().write(tmp_path / "out")).digest == made().digest != made(b"new").digest
 
 
 def test_ports_convert_layout_and_codes():

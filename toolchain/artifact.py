@@ -1,13 +1,15 @@
 """Artifact: named bytes, what goes in and out, and where they came from. A value, written to disk whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 import hashlib
 import io
+import math
 import os
 from pathlib import Path
 import shutil
 import tempfile
+from typing import Annotated, Literal
 import zipfile
 
 import msgspec
@@ -28,19 +30,38 @@ LINKED = {"flash", "code_flash", "static", "arena", "ram"}
 MODEL_FILE: Mapping[str, str] = {"tflite": "model.tflite", "onnx": "model.onnx", "c": "model.c"}
 
 
+Dtype = Literal["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16",
+                "float32", "float64"]
+Size = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+
+
 class Port(msgspec.Struct, frozen=True):
     """One input or output of a file or session, in the file's own layout.
+
+    What its types do not allow is refused where a manifest is read.
 
     scale, zero_point: real = scale * (code - zero_point); None for plain numbers
     permutation:       source layout = this layout transposed by it; None where they agree
     """
 
     name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float | None = None
-    zero_point: int | None = None
+    shape: tuple[Size, ...]
+    dtype: Dtype
+    scale: Annotated[float, msgspec.Meta(gt=0, lt=1e38)] | None = None
+    zero_point: Annotated[int, msgspec.Meta(ge=-2**31, lt=2**31)] | None = None
     permutation: tuple[int, ...] | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether its parts fit each other."""
+        axes = range(len(self.shape))
+        return ((self.scale is None) == (self.zero_point is None) and math.prod(self.shape) < 2**31
+                and (self.permutation is None or sorted(self.permutation) == list(axes)))
+
+    @property
+    def source_shape(self) -> tuple[int, ...]:
+        """In the source's layout."""
+        return tuple(self.shape[axis] for axis in self.permutation or range(len(self.shape)))
 
     @property
     def quant(self) -> QuantParams:
@@ -107,6 +128,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = "edge.artifact"
     schema_version: int = 1
 
+    @property
+    def digest(self) -> str:
+        """Of the artefact that was written with it."""
+        return _digest({name: record.sha256 for name, record in self.files.items() if name != VECTORS})
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    """Of files' names and sha256."""
+    return hashlib.sha256("\n".join(f"{name} {files[name]}" for name in sorted(files)).encode()).hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
@@ -123,8 +154,7 @@ class Artifact:
     @property
     def digest(self) -> str:
         """sha256 over the files' names and contents."""
-        lines = [f"{name} {hashlib.sha256(data).hexdigest()}" for name, data in sorted(self.files.items())]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return _digest({name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()})
 
     def model(self, fmt: Format) -> bytes:
         """The model file of one of the artefact's formats."""
@@ -203,6 +233,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadInput(f"{folder / MANIFEST}: {error}; build it again") from None
     if missing := _missing(manifest):
         raise BadInput(f"{folder / MANIFEST}: {missing} is missing; build it again")
+    if wrong := next(_wrong_ports(manifest), None):
+        raise BadInput(f"{folder / MANIFEST}: {wrong}; build it again")
     return manifest
 
 
@@ -213,11 +245,36 @@ def _missing(manifest: Manifest) -> str | None:
             return f"files: '{MODEL_FILE[fmt]}'"
         if not (manifest.inputs.get(fmt) and manifest.outputs.get(fmt)):
             return f"inputs or outputs: '{fmt}'"
+    if VECTORS in manifest.files and not (manifest.inputs.get("graph") and manifest.outputs.get("graph")):
+        return "inputs or outputs: 'graph'"
     if "c" in manifest.formats and not manifest.profile:
         return "profile"
     if manifest.profile and "c" in manifest.profile.formats and not manifest.static_bytes.keys() >= LINKED:
         return f"one of static_bytes: {', '.join(sorted(LINKED))}"
     return None if manifest.formats else "formats: at least one"
+
+
+def _wrong_ports(manifest: Manifest) -> Iterator[str]:
+    """Ports that are none, or are not those of the same network as others."""
+    for direction, ports in (("inputs", manifest.inputs), ("outputs", manifest.outputs)):
+        for fmt, found in ports.items():
+            if unsound := [port.name for port in (*found, *ports.get("graph", ())) if not port.sound]:
+                yield f"{direction}: '{unsound[0]}' of '{fmt}' contradicts itself"
+            same = [port.source_shape for port in ports.get("graph", found)]
+            if len({port.name for port in found}) < len(found) or same != [p.source_shape for p in found]:
+                yield f"{direction}: those of '{fmt}' are not those of the graph"
+
+
+def _wrong_vectors(manifest: Manifest, vectors: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """Vectors that are there and are not the graph's."""
+    counts = {len(values) if values.ndim else 0 for values in vectors.values()}
+    if vectors and (len(counts) > 1 or 0 in counts):
+        yield "its arrays are of different numbers of samples, or of none"
+    for kind, ports in (("input", manifest.inputs), ("output", manifest.outputs)):
+        for port in ports.get("graph", ()) if vectors else ():
+            found = vectors.get(f"{kind}/{port.name}")
+            if found is None or (found.shape[1:], found.dtype.name) != (port.shape[1:], port.dtype):
+                yield f"'{kind}/{port.name}' is missing, or is not what the manifest says"
 
 
 def read_artifact(folder: Path) -> Artifact:
@@ -226,6 +283,8 @@ def read_artifact(folder: Path) -> Artifact:
     files = {name: _checked(folder, name, record) for name, record in manifest.files.items()}
     packed = files.pop(VECTORS, None)
     vectors = read_npz(io.BytesIO(packed), str(folder / VECTORS)) if packed else {}
+    if wrong := next(_wrong_vectors(manifest, vectors), None):
+        raise BadInput(f"{folder / VECTORS}: {wrong}; build it again")
     return Artifact(manifest, files, vectors)
 
 
