@@ -24,7 +24,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.s
 KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "artifact",
                     "runtime"},
          "ledger": {"errors", "names", "atomic", "measurement"},
-         "report": {"errors", "names", "profile", "measurement", "artifact"}}
+         "report": {"errors", "names", "atomic", "profile", "measurement", "artifact"}}
 
 # Where a foreign package may be imported: rooms, or single modules.
 HOME = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -53,7 +54,8 @@ def sit(artifact: Artifact, fmt: Format, session: Session, device: str, exam: Ex
     with about(exam.data):
         found = score(exam.metric, outputs, exam.samples.y)
     return Evaluation(metric=exam.metric, value=found.value, n=found.n, standard_error=found.standard_error,
-                      data=exam.data, split=exam.split, device=device, runtime=session.runtime)
+                      data=Path(exam.data).name, split=exam.split, device=device, runtime=session.runtime,
+                      artifact_digest=artifact.digest)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from toolchain.artifact import Artifact
 from toolchain.atomic import replacing
 from toolchain.deploy import chosen_format, own_profile
+from toolchain.device.boards import load_boards
 from toolchain.device.measure_firmware import linked_sizes
 from toolchain.device.mlperf import sent_bytes, task_of
 from toolchain.device.mlperf_board import (
@@ -34,6 +36,7 @@ from toolchain.errors import BadInput, Unsupported, about
 from toolchain.examination import Exam, sample_feeds
 from toolchain.measurement import Evaluation, Latency, Measurement
 from toolchain.metric import score
+from toolchain.profile import TargetProfile, load_target
 
 Mode = Literal["performance", "accuracy", "energy"]
 MODES: tuple[Mode, ...] = ("performance", "accuracy", "energy")
@@ -95,7 +98,8 @@ def accuracy(artifact: Artifact, place: Place, exam: Exam) -> Evaluation:
     with about(exam.data):
         found = score(exam.metric, results, exam.samples.y)
     return Evaluation(metric=found.metric, value=found.value, n=found.n, standard_error=found.standard_error,
-                      data=exam.data, split=exam.split, device=place.name, runtime=board.session.runtime)
+                      data=Path(exam.data).name, split=exam.split, device=place.name,
+                      runtime=board.session.runtime, artifact_digest=artifact.digest)
 
 
 def energy(artifact: Artifact, place: Place) -> Measurement:
@@ -120,16 +124,24 @@ def inputs_of(artifact: Artifact) -> list[bytes]:
     return [sent_bytes(artifact.manifest, sample.astype(port.dtype)) for sample in codes[:WINDOWS]]
 
 
-def write_energy_firmware(artifact: Artifact, folder: Path) -> Path:
+def write_energy_firmware(artifact: Artifact, folder: Path, device: str | None) -> Path:
     """The image for energy mode, beside the artefact; made where it is not there yet.
 
-    Raises DoesNotFit, DeviceUnavailable where the compiler is missing.
+    Raises DoesNotFit, Unsupported for a target whose sources are not known, DeviceUnavailable where the
+    compiler is missing.
     """
-    path = folder / ENERGY_FILE
+    path, profile = folder / ENERGY_FILE, own_profile(artifact)
     if not path.exists():
+        known = msgspec.structs.replace(profile, folder=_sources(profile, device))
         with replacing(path) as unfinished:
-            unfinished.write_bytes(energy_firmware(artifact, own_profile(artifact)))
+            unfinished.write_bytes(energy_firmware(artifact, known))
     return path
+
+
+def _sources(profile: TargetProfile, device: str | None) -> str:
+    """The folder of a target, which a manifest does not tell: the board's entry may, or its name."""
+    board = load_boards().boards.get(device or "")
+    return profile.folder or load_target(board.target if board else profile.name).folder
 
 
 def _sent(artifact: Artifact, exam: Exam) -> Iterator[bytes]:

@@ -71,8 +71,9 @@ def _kept(folder: Path, artifact, device: str | None, wish, ledger: str | None, 
     """Outcomes, each in the ledger and beside the artefact as soon as it is there."""
     from toolchain import deploy
     from toolchain.ledger.ledger import Ledger
-    from toolchain.report.records import save
+    from toolchain.report.records import require_place_for_records, save
 
+    require_place_for_records(folder)
     with Ledger.open(ledger) as kept, deploy.held(kept, artifact, device) as lease:
         for outcome in deploy.bench(artifact, device, wish):
             say(f"{outcome.way}: {outcome.missing or 'measured'}")
@@ -111,9 +112,10 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
     from toolchain.examination import set_exam
     from toolchain.ledger.ledger import Ledger
     from toolchain.ledger.records import Subject
-    from toolchain.report.records import save
+    from toolchain.report.records import require_place_for_records, save
     from toolchain.report.tables import quality_text
 
+    require_place_for_records(artifact)
     opened = deploy.open_artifact(artifact)
     exam = set_exam(opened, data, metric, split, limit)
     subject = Subject(opened.manifest.name, opened.digest, opened.manifest.target)

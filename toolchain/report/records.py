@@ -6,13 +6,21 @@ from pathlib import Path
 import msgspec
 
 from toolchain.artifact import ARENA_FILE, MANIFEST, Artifact, Manifest, read_manifest
+from toolchain.atomic import replacing, require_place
 from toolchain.errors import BadInput
 from toolchain.measurement import ArenaMap, Evaluation, Measurement, Row
 from toolchain.profile import Format
 from toolchain.report.bench import bench_page
 
 PAGE = "bench.c.html"
+STALE = "measured before it was built anew; measure again"
 RECORD = {Measurement: "measurement", Evaluation: "evaluation"}
+
+
+def require_place_for_records(folder: Path) -> None:
+    """Before anything is measured. Raises BadInput where they could not be kept beside the artefact."""
+    if folder.is_dir():
+        require_place(folder / PAGE)
 
 
 def save(folder: Path, fmt: Format, record: Measurement | Evaluation, where: str = "") -> None:
@@ -22,9 +30,8 @@ def save(folder: Path, fmt: Format, record: Measurement | Evaluation, where: str
     """
     if folder.is_dir():
         path = folder / ".".join(filter(None, (RECORD[type(record)], fmt, where, "json")))
-        unfinished = path.with_name(f".{path.name}")
-        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
 
 
 def arena_of(artifact: Artifact) -> ArenaMap | None:
@@ -40,9 +47,8 @@ def arena_of(artifact: Artifact) -> ArenaMap | None:
 def save_page(folder: Path, measurement: Measurement, arena: ArenaMap | None) -> None:
     """The measurement of generated C on an emulated board as a page beside the artefact."""
     if folder.is_dir():
-        unfinished = folder / f".{PAGE}"
-        unfinished.write_bytes(bench_page(measurement, arena))
-        unfinished.replace(folder / PAGE)
+        with replacing(folder / PAGE) as unfinished:
+            unfinished.write_bytes(bench_page(measurement, arena))
 
 
 def collect(folders: Iterable[Path]) -> list[Row]:
@@ -59,8 +65,16 @@ def rows_of(folder: Path) -> Iterator[Row]:
     manifest = read_manifest(folder)
     for fmt in manifest.formats:
         for where in _places(folder, fmt) or [f"{fmt}.json"]:
-            measurement, evaluation = (_read(folder / f"{RECORD[kind]}.{where}", kind) for kind in RECORD)
-            yield make_row(manifest, fmt, measurement, (evaluation,) if evaluation else ())
+            there = [_read(folder / f"{RECORD[kind]}.{where}", kind) for kind in RECORD]
+            measurement, evaluation = (record if _is_of(record, manifest) else None for record in there)
+            row = make_row(manifest, fmt, measurement, (evaluation,) if evaluation else ())
+            stale = [measurement, evaluation] != there
+            yield msgspec.structs.replace(row, note=STALE) if stale and not measurement else row
+
+
+def _is_of(record: Measurement | Evaluation | None, manifest: Manifest) -> bool:
+    """Whether it is of this artefact, not of one that was here before. Evaluations once did not say so."""
+    return record is not None and record.artifact_digest in ("", manifest.digest)
 
 
 def _places(folder: Path, fmt: Format) -> list[str]:
