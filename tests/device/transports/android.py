@@ -16,7 +16,7 @@ from toolchain.device.boards import Board
 from toolchain.device.cache import cache_folder
 from toolchain.profile import TARGETS
 
-ADBD = TARGETS / "machines/android_virt/adbd.py"
+ADBD = TARGETS / "machines/android_virt/adbd"
 GETPROP = """#!{shell}
 echo '[ro.product.cpu.abilist]: [arm64-v8a,armeabi-v7a,armeabi]'
 echo '[ro.build.version.sdk]: [35]'
@@ -48,7 +48,7 @@ class Phone:
         path.chmod(0o755)
 
     def broken(self, plan: dict) -> None:
-        """From now on; see Faults in adbd.py."""
+        """From now on; see faults.py of adbd."""
         unfinished = self.faults.with_suffix(".new")
         unfinished.write_text(json.dumps(plan))
         unfinished.rename(self.faults)

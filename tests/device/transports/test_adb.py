@@ -38,7 +38,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def make_phone(tmp_path, monkeypatch):
-    """make_phone(options of adbd.py) -> a device; its folder of ours is tmp_path/edge."""
+    """make_phone(options of adbd) -> a device; its folder of ours is tmp_path/edge."""
     monkeypatch.setattr(adb_module, "FOLDER", str(tmp_path / "edge"))
     monkeypatch.setattr(adb_module, "GIVEN", str(tmp_path / "edge-stdin"))
     monkeypatch.setattr(adb_module, "SAID", str(tmp_path / "edge-stderr"))
