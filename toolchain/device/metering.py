@@ -1,6 +1,7 @@
 """The meter of a board around one run: idle before, the run between its own timestamps, idle after."""
 
 from collections.abc import Callable
+from math import ceil
 import time
 
 import numpy as np
@@ -14,7 +15,7 @@ from toolchain.device.meters.place import Host, Remote
 from toolchain.device.meters.watched import readings_of
 from toolchain.device.programs import ProgramSession
 from toolchain.device.runner.record import Record
-from toolchain.errors import InvalidMeasurement
+from toolchain.errors import InvalidMeasurement, TooShort
 from toolchain.measurement import Energy
 
 IDLE_S, IDLE_PERIODS = 3.0, 30
@@ -74,8 +75,16 @@ class Metering:
         except InvalidMeasurement as error:
             if not kept:
                 raise
-            self.problems = (str(error),)
+            self.problems = (f"{error}{_longer(error, kept[0])}",)
         return kept[0]
+
+
+def _longer(error: InvalidMeasurement, record: Record) -> str:
+    """How to have as many inferences as a run is short of."""
+    needed = error.inferences if isinstance(error, TooShort) else None
+    if needed is None:
+        return ""
+    return f": --seconds {ceil(needed / record.inferences * (record.ended_ns - record.began_ns) / 1e9)}"
 
 
 def _watched(meter: Watched, measured: Callable[[], Record]) -> Energy:
@@ -102,8 +111,13 @@ def _beside(meter: Meter, session: ProgramSession, measured: Callable[[], Record
                           cycles_s=_cycles_s(record, clock))
 
 
-def _cycles_s(record: Record, clock: ClockMap | None = None) -> np.ndarray:
-    """When each inference began and the last one ended; of the host's clock where a map to it is given."""
+def _cycles_s(record: Record, clock: ClockMap | None = None) -> np.ndarray | None:
+    """When each inference began and the last one ended; of the host's clock where a map to it is given.
+
+    None where not every inference is told.
+    """
+    if record.every > 1:
+        return None
     starts = [record.began_ns + sample.start_ns for sample in record.samples]
     times = np.array([*starts, record.ended_ns]) / 1e9
     return times if clock is None else np.array([clock.to_host(moment) for moment in times])
