@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.device.meters.loads import held, square_load
-from toolchain.device.energy import between_pins, inferences_needed, measure_energy
+from toolchain.device.energy import between_pins, measure_energy
 from toolchain.device.integral import energy_mj, missing_s
 from toolchain.device.meters.meter import Facts, Series, Window
-from toolchain.device.uncertainty import amount_of, student, unevenness
+from toolchain.device.uncertainty import amount_of, unevenness
 from toolchain.errors import InvalidMeasurement, TooShort
 
 IDEAL = Facts(kind="ideal", tier="external meter", rails=("supply",), reads="instant", rate_hz=1000.0,
@@ -202,22 +202,6 @@ def test_the_number_that_a_short_run_names_suffices_for_another_run(seed):
     assert energy.uncertainty <= 0.05
 
 
-def test_before_a_run_the_estimate_suffices_too():
-    for seed in range(20):
-        facts = coarse(square_load(np.random.default_rng(0), seconds=1, inference_s=0.02), 0).facts
-        count = inferences_needed(facts, 0.02, 2300.0, 900.0)
-        load = square_load(np.random.default_rng(seed), seconds=count * 0.02, inference_s=0.02)
-        assert measure_energy(coarse(load, seed), len(load.starts_s) - 1,
-                              cycles_s=load.starts_s).uncertainty <= 0.05
-        assert 20 < count < 5000
-
-
-def test_no_number_of_inferences_makes_up_for_a_bad_meter():
-    with pytest.raises(TooShort, match="gain 11.5%.*calibrate") as caught:
-        inferences_needed(replace(IDEAL, gain_error=0.1), 0.01, 1000.0, 100.0)
-    assert caught.value.inferences is None
-
-
 def test_a_pin_gates_the_window():
     window = window_of("mean", np.arange(0, 10, 0.001), np.full(10000, 50.0), 0.5, 9.5)
     window = replace(window, series=replace(window.series, pins_s=np.array([0.2, 2.0, 7.0])))
@@ -240,8 +224,3 @@ def test_a_late_window_is_within_its_stated_limits():
 def test_series_keep_two_readings_on_either_side():
     series = Series.of(np.arange(10.0), np.arange(10.0), [1.0, 5.0], dropped=3).around(4.5, 5.5)
     assert list(series.times_s) == [3, 4, 5, 6, 7] and list(series.pins_s) == [5.0] and series.dropped == 3
-
-
-@pytest.mark.parametrize("degrees, exact", [(1, 12.706), (4, 2.776), (5, 2.571), (10, 2.228), (100, 1.984)])
-def test_students_t(degrees, exact):
-    assert student(degrees) == pytest.approx(exact, rel=0.01)

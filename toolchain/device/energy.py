@@ -24,8 +24,6 @@ MARGIN = 1.1
 """More inferences than the budget asks for."""
 SCATTER = 1.4
 """Noise and phases of another run may be so much worse."""
-SWING = 0.25
-"""Before a run: by how much of what it adds to idle an inference's power is taken to vary."""
 SHRINKS = {"edges": 1.0, "noise": 0.5, "phase": 0.5}
 """Part of the budget -> power of the window's length that its share of the energy falls by."""
 
@@ -100,38 +98,6 @@ def between_pins(window: Window) -> Window:
         raise InvalidMeasurement(f"{window.facts.kind}: its logic input saw {len(pins)} edges where two mark "
                                  f"the window; is the board's timestamp pin wired to it?")
     return replace(window, begin_s=float(pins[-2]), end_s=float(pins[-1]))
-
-
-def inferences_needed(facts: Facts, inference_s: float, active_mw: float, idle_mw: float, *,
-                      edge_s: float = 0.0) -> int:
-    """How many inferences this meter needs for 5 %, before a run, from its facts and a guess at the load.
-
-    active_mw: while inferences run; idle_mw: power at the window's other side. Raises TooShort where none do.
-    """
-    seconds = max(1.0, 10 * facts.period_s)
-    inferences = seconds / inference_s
-    amount = _predicted(facts, seconds, active_mw, idle_mw, edge_s)
-    if (factor := _stretch(facts, amount)) == inf:
-        raise TooShort(_complaint(facts, amount, "a run of any length", None), None)
-    return ceil(max(inferences * factor * MARGIN, 2 * facts.period_s / inference_s, 1))
-
-
-def _predicted(facts: Facts, seconds: float, active_mw: float, idle_mw: float, edge_s: float) -> Amount:
-    """The budget of a window that is not measured yet, as uncertainty.amount_of would draw it up."""
-    mj, step_mw = active_mw * seconds, abs(active_mw - idle_mw)
-    late = hypot(edge_s, facts.jitter_s, facts.lag_s) * active_mw
-    unknown = facts.period_s * step_mw * (0.5 if facts.reads == "instant" else 0.25)
-    step = facts.resolution
-    parts = {"gain": mj * facts.gain_error * RECTANGULAR,
-             "clock rate": mj * facts.clock_ppm * 1e-6 * RECTANGULAR,
-             "offset": facts.offset_mw * seconds * RECTANGULAR,
-             "resolution": step / sqrt(6) if facts.reads == "counter" else step * seconds * RECTANGULAR,
-             "edges": hypot(late, unknown) * sqrt(2) * RECTANGULAR}
-    if facts.reads == "instant":
-        readings = seconds * facts.rate_hz
-        parts["phase"] = 1.25 / sqrt(readings) * SWING * step_mw * seconds * RECTANGULAR
-        parts["noise"] = SWING * step_mw / sqrt(12 * readings) * seconds
-    return Amount(mj, seconds, parts)
 
 
 def _check(facts: Facts, gross: Amount, inferences: int) -> None:

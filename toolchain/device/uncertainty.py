@@ -11,15 +11,18 @@ from math import hypot, sqrt
 import numpy as np
 
 from toolchain.device.integral import Curve, covering_curve, missing_s
+from toolchain.device.latency.student import quantile as student
 from toolchain.device.meters.meter import Window
 
 RECTANGULAR = 1 / sqrt(3)
+CONFIDENCE, NORMAL = 0.95, 1.96
+"""Of k = 2, and the normal distribution's quantile for it."""
+MOST_DEGREES = 200
+"""Of freedom: with more, Student's t is wider than the normal distribution by less than 1 %."""
 WITH_ENERGY = ("gain", "clock rate")
 """Parts that are a share of the energy, the same in every window of a meter."""
 WITH_TIME = ("offset",)
 """Parts that are as large in an idle window, so that energy net of idle is without them."""
-STUDENT = (12.706, 4.303, 3.182, 2.776)
-"""97.5 % quantiles of Student's t for 1 to 4 degrees of freedom."""
 LOCKED = 8
 """So many readings cannot all fall on one half of an inference by chance."""
 NEAR = 3
@@ -112,15 +115,7 @@ def _noise_mw(powers_mw: np.ndarray) -> float:
     if n < 2:
         return float(abs(powers_mw[0]))
     deviation = sqrt(float(np.mean(np.diff(powers_mw) ** 2)) / 2)
-    return deviation / sqrt(n) * student(n - 1) / 1.96
-
-
-def student(degrees: int) -> float:
-    """97.5 % quantile of Student's t, to 1 %. Above the table, Abramowitz and Stegun 26.7.5."""
-    if degrees <= len(STUDENT):
-        return STUDENT[degrees - 1]
-    z, v = 1.959964, degrees
-    return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+    return deviation / sqrt(n) * student(CONFIDENCE, min(n - 1, MOST_DEGREES)) / NORMAL
 
 
 def _edges_mj(window: Window, curve: Curve, edge_s: float, other_mw: float | None) -> float:
