@@ -22,6 +22,7 @@ from toolchain.device import qemu
 from toolchain.device.firmware import build_firmware
 from toolchain.ir.graph import Graph
 from toolchain.measurement import Evaluation, Measurement
+from toolchain.runtime import reference
 
 SIZES = {kind: 64 for kind in ("flash", "code_flash", "static", "stack", "arena", "ram")}
 DATA = np.random.default_rng(3).integers(-128, 128, (12, 40)).astype(np.int8)
@@ -63,7 +64,9 @@ def plugged(tmp_path, monkeypatch) -> Plugged:
 
 
 def folder_of(made: Artifact, path: Path, **changes) -> Path:
-    manifest = msgspec.structs.replace(made.manifest, profile=PROFILE, **changes)
+    """As read again: a manifest does not tell where the target's sources are."""
+    profile = msgspec.structs.replace(PROFILE, folder="")
+    manifest = msgspec.structs.replace(made.manifest, profile=profile, **changes)
     Artifact(manifest, made.files, made.vectors).write(path)
     return path
 
@@ -259,9 +262,12 @@ def keyword_spotter(graph, tmp_path_factory) -> Path:
     """Built for the emulated Cortex-M4, firmware and sizes as of a build."""
     plain = artifact(graph)
     firmware = build_firmware(plain, PROFILE)
-    made = Artifact(plain.manifest, {**plain.files, "firmware.elf": firmware.elf},
-                    {"input/x": np.stack([random_codes(graph, seed) for seed in range(6)])})
-    return folder_of(made, tmp_path_factory.mktemp("built") / "kws", static_bytes=firmware.sizes)
+    codes = np.stack([random_codes(graph, seed) for seed in range(6)])
+    said = {f"output/{name}": values for name, values in reference.run(graph, {"x": codes}).items()}
+    made = Artifact(plain.manifest, {**plain.files, "firmware.elf": firmware.elf}, {"input/x": codes, **said})
+    ports = {key: {"c": found["c"], "graph": found["c"]} for key, found in
+             (("inputs", plain.manifest.inputs), ("outputs", plain.manifest.outputs))}
+    return folder_of(made, tmp_path_factory.mktemp("built") / "kws", static_bytes=firmware.sizes, **ports)
 
 
 @pytest.mark.emulated

@@ -110,8 +110,10 @@ def energy(artifact: Artifact, place: Place) -> Measurement:
     with open_powered(artifact, place) as (board, meter):
         require_pulses(board.dut, inputs[0])
         energies = run_energy(board.dut, meter, inputs, window_s=WINDOW_S, idle_s=IDLE_S)
+    gross_uj = [one.gross_uj for one in energies]
     conditions = {**board.conditions, "mode": "energy", "windows": len(energies),
-                  "windows_gross_uj": " ".join(f"{one.gross_uj:.6g}" for one in energies),
+                  "windows_gross_uj": " ".join(f"{one:.6g}" for one in gross_uj),
+                  "note": f"median of {len(energies)} windows, {min(gross_uj):.4g} to {max(gross_uj):.4g} uJ",
                   "interface": "interface board" if place.board.interface else "its own serial line"}
     return _measurement(artifact, place, started, runtime=board.session.runtime, conditions=conditions,
                         energy=median_energy(energies))

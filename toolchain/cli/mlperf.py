@@ -20,9 +20,13 @@ def mlperf(artifact: ArtifactPath, device: Device = None,
            quiet: Quiet = False) -> None:
     """Measure firmware on a microcontroller board by MLPerf Tiny's rules.
 
-    performance: inferences a second, the median of five windows of ten seconds; accuracy: top1 over a
-    labelled set; energy: by a meter of boards.toml between pulses of the board's pin, the median of five
-    windows. Figures go into the ledger and beside the artefact. An emulated board has no time and no energy.
+    performance: inferences a second, the median of five windows of ten seconds.
+
+    accuracy: top1 over a labelled set.
+
+    energy: by a meter of boards.toml between two pulses of the board's pin, the median of five windows.
+
+    Figures go into the ledger and beside the artefact. An emulated board has no time and no energy.
     """
     from toolchain import deploy
     from toolchain.examination import set_exam
@@ -37,7 +41,7 @@ def mlperf(artifact: ArtifactPath, device: Device = None,
         raise BadInput("--data, a labelled set, goes with --mode accuracy, which needs it")
     exam = set_exam(opened, data, "top1", split, limit) if data else None
     if mode == "energy":
-        say(f"{write_energy_firmware(opened, artifact)} {HOW_TO_FLASH}")
+        say(f"{write_energy_firmware(opened, artifact, device)} {HOW_TO_FLASH}")
     of = Subject(opened.manifest.name, opened.digest, opened.manifest.target)
     with Ledger.open(ledger) as kept, deploy.held(kept, opened, device) as lease:
         found = run_mode(opened, device, mode, exam)
