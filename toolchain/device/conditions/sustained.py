@@ -19,11 +19,13 @@ def sustained(starts_ns: Sequence[int], samples_us: Sequence[float], seen: Histo
               began_ns: int = 0, warm_up: int = 0) -> Sustained:
     """starts_ns: of every inference, since the run began;  samples_us: its wall time
     seen:      the run's conditions, for the onset of throttling;  began_ns: the run's beginning on that clock
-    warm_up:   samples before the steady state (steady.py), left out
+    warm_up:   samples before the steady state (steady.py), left out if they began in the first WINDOW_S: what
+               slows down after minutes is steady at its slowest
     Raises InvalidMeasurement for less than two minutes.
     """
-    starts_s = np.asarray(starts_ns[warm_up:], dtype=np.float64) / 1e9
-    times = np.asarray(samples_us[warm_up:], dtype=np.float64)
+    starts_s, times = np.asarray(starts_ns, np.float64) / 1e9, np.asarray(samples_us, np.float64)
+    left_out = min(warm_up, int(np.searchsorted(starts_s, WINDOW_S)))
+    starts_s, times = starts_s[left_out:], times[left_out:]
     if not len(times) or starts_s[-1] - starts_s[0] < 2 * MINUTE_S - WINDOW_S:
         lasted = starts_s[-1] - starts_s[0] if len(times) else 0.0
         raise InvalidMeasurement(f"{lasted:.0f} s of inferences after the warm-up; two minutes are needed to "
