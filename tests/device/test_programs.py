@@ -9,6 +9,7 @@ import pytest
 
 from tests.device.artifacts import residual, vectors
 from toolchain.artifact import Artifact
+from toolchain.device import programs
 from toolchain.device.boards import Board
 from toolchain.device.local import open_session
 from toolchain.device.measure_programs import bench_feeds
@@ -89,6 +90,25 @@ def test_nothing_stays_in_the_folder_of_runs(session):
     assert list((Path(session.transport.folder) / "runs").iterdir()) == []
 
 
+@pytest.mark.parametrize("way", [LITERT, Way("c", "c", NATIVE)], ids=names)
+def test_many_samples_go_in_parts_and_do_not_stay(place, monkeypatch, way):
+    """Three at a time, as large ones would; the same answers as of all at once."""
+    feeds = {name: np.concatenate([values] * 2)
+             for name, values in bench_feeds(residual(), way.fmt).items()}
+    whole = ProgramSession(place, residual(), way)
+    expected, before = whole.run(feeds)["probability"], samples_there(place)
+    monkeypatch.setattr(programs, "BATCH_BYTES", 3 * sum(value[0].nbytes for value in feeds.values()))
+    monkeypatch.setattr(programs, "KEPT_BYTES", 0)
+    session = ProgramSession(place, residual(), way)
+    assert whole.at_once > 1000 and session.at_once == 3
+    np.testing.assert_array_equal(session.run(feeds)["probability"], expected)
+    assert samples_there(place) == before
+
+
+def samples_there(place: Place) -> set[Path]:
+    return set(Path(place.transport.folder).glob(f"files/*/{INPUT}"))
+
+
 def test_a_feed_of_another_shape_is_refused_before_it_is_sent(session):
     sent = session.transport.sent_bytes
     with pytest.raises(BadSamples):
@@ -136,7 +156,7 @@ class Scripted:
         self.pushed |= files
         return {name: f"{self.folder}/files/0/{name}" for name in files}
 
-    def start(self, argv, *, seconds, environment=None, most_bytes=0) -> Finished:
+    def start(self, argv, *, seconds, most_bytes=0) -> Finished:
         self.started.append((argv, seconds, most_bytes))
         return Finished(0, b"", b"") if argv[0] == "rm" else self.end()
 

@@ -1,7 +1,7 @@
 """A model on a device that runs programs: a Linux board, a phone, this host. Each call is a process there."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import secrets
 import sys
 
@@ -14,16 +14,19 @@ from toolchain.device.place import Place
 from toolchain.device.runner.command import command, complaint
 from toolchain.device.runner.native import PYTHON_RUNNER, RUNNER, build_runner, python_runner
 from toolchain.device.runner.record import MOST_BYTES, Record, parse
-from toolchain.device.runner.samples import pack, unpack
+from toolchain.device.runner.samples import pack, port_bytes, unpack
 from toolchain.device.runner.wheels import runtime_library
 from toolchain.device.ways import BIONIC, GLIBC, NATIVE, PYTHON, Way
-from toolchain.errors import BadModel, BadReply, DeviceExhausted, RuntimeMissing
+from toolchain.errors import BadModel, BadReply, DeviceExhausted, DeviceUnavailable, RuntimeMissing
 from toolchain.runtime.feeds import sample_count
 
 INPUT = "input.bin"
 PATIENCE_S, EMULATED_PATIENCE_S = 120.0, 1800.0
 """Beside the seconds that inferences are asked to take: starting, loading, what samples need."""
-CLOCK_S = 20.0
+CLOCK_S, CLEAR_S = 20.0, 60.0
+BATCH_BYTES = 32 * 2**20
+KEPT_BYTES = 2**20
+"""Samples of more than this do not stay on the device."""
 MOST_TOLD = 1_000_000
 """Inferences of a run that are told."""
 KILLED = 137
@@ -37,10 +40,8 @@ class ProgramSession:
 
     runtime:    with its version, as the runner tells it
     file_bytes: of what was pushed for it and no other model needs: the model file, or the program with its C
-    at_once:    samples that one process is given
+    at_once:    samples that one process is given: BATCH_BYTES of them, of inputs or of outputs
     """
-
-    at_once = 4096
 
     def __init__(self, place: Place, artifact: Artifact, way: Way, threads: int = 1):
         self.place, self.way, self.runtime = place, way, way.runtime
@@ -48,15 +49,22 @@ class ProgramSession:
         self.outputs: tuple[Port, ...] = artifact.manifest.outputs[way.fmt]
         self._artifact, self.transport = artifact, place.transport
         self._keys: dict[str, str | int] = {"threads": threads}
+        self.at_once = max(1, BATCH_BYTES // max(map(_sample_bytes, (self.inputs, self.outputs))))
         self._library = ""
         self._program, self._model, self.file_bytes = self._push()
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Every output for N samples, stacked. Raises BadSamples, and what a transport raises."""
-        count = sample_count(self.inputs, feeds)
+        firsts = range(0, sample_count(self.inputs, feeds), self.at_once)
+        parts = [self._run({name: values[first:first + self.at_once] for name, values in feeds.items()})
+                 for first in firsts]
+        return {port.name: np.concatenate([part[port.name] for part in parts]) for port in self.outputs}
+
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """In one process."""
         with self._temporary() as output:
             self._start("run", feeds, output=output)
-            return unpack(self.outputs, self.transport.read(output), count)
+            return unpack(self.outputs, self.transport.read(output), sample_count(self.inputs, feeds))
 
     def time(self, feeds: Mapping[str, np.ndarray], seconds: float, least: int,
              watch: Sequence[str] = (), every: int = 1) -> Record:
@@ -133,11 +141,17 @@ class ProgramSession:
     def _start(self, mode: str, feeds: Mapping[str, np.ndarray], watch: Sequence[str] = (),
                program: Sequence[str] = (), **keys: str | int | float) -> Record:
         """program: instead of the usual one"""
-        samples = self.transport.push({INPUT: pack(self.inputs, feeds)})[INPUT]
+        content = pack(self.inputs, feeds)
+        samples = self.transport.push({INPUT: content})[INPUT]
         argv = command(program or self._program, self.way.runtime, mode, self._model, watch=watch,
                        input=samples, **self._keys, **keys)
         patience = EMULATED_PATIENCE_S if self.place.emulated else PATIENCE_S
-        done = self.transport.start(argv, seconds=keys.get("seconds", 0) + patience, most_bytes=MOST_BYTES)
+        seconds = keys.get("seconds", 0) + patience
+        try:
+            done = self.transport.start(argv, seconds=seconds, most_bytes=MOST_BYTES)
+        finally:
+            if len(content) > KEPT_BYTES:
+                self._remove(samples)
         if done.code:
             raise self._refused(done.code, done.stderr)
         record = parse(done.stdout, mode)
@@ -162,4 +176,13 @@ class ProgramSession:
         try:
             yield path
         finally:
-            self.transport.start(["rm", "-f", path], seconds=60)
+            self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        """A device that is gone keeps it, and the error that there was."""
+        with suppress(DeviceUnavailable):
+            self.transport.start(["rm", "-f", path], seconds=CLEAR_S)
+
+
+def _sample_bytes(ports: Sequence[Port]) -> int:
+    return sum(map(port_bytes, ports))
