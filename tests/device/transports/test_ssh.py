@@ -18,7 +18,7 @@ from toolchain.device.transports import folder as folder_module
 from toolchain.device.transports import ssh as ssh_module
 from toolchain.device.transports.ssh import open_ssh
 from toolchain.device.transports.transport import WORD
-from toolchain.device.transports.watched import WATCHED
+from toolchain.device.transports.watchdog import WATCHDOGS
 from toolchain.errors import (
     BadConfig,
     BadReply,
@@ -80,9 +80,9 @@ def test_the_second_push_sends_nothing_and_all_go_through_one_connection(server)
 def test_every_command_line_is_a_script_of_ours_or_plain_words(server):
     with open_ssh(server.board()) as device:
         device.push({"a+b.c-d_e": b"x"}, executable=["a+b.c-d_e"])
-        device.start(["echo", "a=b:c,d@e%f"], seconds=5, environment={"A": "b=c"})
+        device.start(["echo", "a=b:c,d@e%f"], seconds=5)
     scripts = (folder_module.OPEN, folder_module.STATE, folder_module.FREE, folder_module.APPEND,
-               folder_module.PLACE, WATCHED)
+               folder_module.PLACE, WATCHDOGS)
     for words in map(shlex.split, server.commands):
         plain = words[:2] + words[3:] if words[:2] == ["sh", "-c"] and words[2] in scripts else words
         assert all(WORD.fullmatch(word) for word in plain if word)

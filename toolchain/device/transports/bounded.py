@@ -99,7 +99,7 @@ async def _feed(writer, stdin: bytes | None) -> None:
 
 
 async def _end(process) -> str:
-    """End its input, upon which `watched` ends the program; then see whether it did, and say so."""
+    """End its input, upon which watchdog.py ends the program; then see whether it did, and say so."""
     try:
         async with asyncio.timeout(ENDING_SECONDS):
             process.stdin.write_eof()

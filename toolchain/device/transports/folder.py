@@ -16,7 +16,7 @@ import re
 from typing import Protocol
 
 from toolchain.device.transports.transport import MOST_BYTES, Finished, safe_name, safe_words
-from toolchain.device.transports.watched import watched
+from toolchain.device.transports.watchdog import under_watchdogs
 from toolchain.errors import BadInput, BadReply, DeviceExhausted, DeviceRefused, DeviceUnavailable
 
 PIECE_BYTES = 2 * 2**20
@@ -77,7 +77,7 @@ class Wire(Protocol):
         """Run a command line to its end; `shlex.join` makes it one for a shell.
 
         stdin: what it reads, to its end; None: nothing, and the end comes when the time is over or more than
-               `most_bytes` are written to stdout and stderr together, upon which `watched` ends the program
+               `most_bytes` are written to stdout and stderr together, upon which watchdog.py ends the program
         Raises DeviceTimeout when the time is over, BadReply where more is written than allowed, DeviceLost
         where the connection breaks.
         """
@@ -142,10 +142,9 @@ class DeviceFolder:
             self._do("chmod", "700", *(paths[name] for name in executable))
         return paths
 
-    def start(self, argv: Sequence[str], *, seconds: float, environment: Mapping[str, str] = {},
-              most_bytes: int = MOST_BYTES) -> Finished:
+    def start(self, argv: Sequence[str], *, seconds: float, most_bytes: int = MOST_BYTES) -> Finished:
         """As Transport."""
-        return self._wire.run(watched(argv, seconds, environment), seconds=seconds, most_bytes=most_bytes)
+        return self._wire.run(under_watchdogs(argv, seconds), seconds=seconds, most_bytes=most_bytes)
 
     def read(self, path: str, most_bytes: int = MOST_BYTES) -> bytes:
         """As Transport. Raises BadInput for a path elsewhere, DeviceRefused where there is no such file."""

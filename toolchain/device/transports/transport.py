@@ -48,8 +48,7 @@ class Transport(Protocol):
         this returns; half a file is never at its final path.
         """
 
-    def start(self, argv: Sequence[str], *, seconds: float, environment: Mapping[str, str] = {},
-              most_bytes: int = MOST_BYTES) -> Finished:
+    def start(self, argv: Sequence[str], *, seconds: float, most_bytes: int = MOST_BYTES) -> Finished:
         """Run a program to its end, at most so many seconds; then it is killed, on the device too."""
 
     def read(self, path: str, most_bytes: int = MOST_BYTES) -> bytes:
