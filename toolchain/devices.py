@@ -1,24 +1,33 @@
-"""What is on this bench: boards with a name, emulated machines, and what is plugged in without a name."""
+"""What is on this bench: boards, meters, emulated machines, and what is plugged in without a name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+import os
 import socket
 
 import msgspec
 
-from toolchain.device.boards import Board, boards_file, find_board, load_boards
+from toolchain.device.boards import HERE, HOST, Board, MeterConfig, boards_file, find_board, load_boards
 from toolchain.device.machines.image import find_image
-from toolchain.device.place import reached
+from toolchain.device.place import board_resources, reached
 from toolchain.device.transports.adb import AdbDevice
 from toolchain.device.transports.adb import devices as adb_devices
 from toolchain.device.usb import Plugged, plugged_in
 from toolchain.errors import BadInput, DeviceUnavailable
+from toolchain.ledger.ledger import Ledger
 
 PROBE_S = 1.0
 """For a network port to answer."""
+SSH_PORT = 22
+ISA_TARGET = {"aarch64": "android_arm64", "armv7-a": "android_armv7"}
+"""Instruction set of a phone -> what to build for."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """name: "" for what boards.toml does not name yet; state: in words, what is known without logging in"""
+    """name:      "" for what boards.toml does not name yet
+    transport: how it is reached; "meter" for what measures others
+    state:     in words, what is known without logging in
+    meters:    names of those that see its supply
+    """
 
     name: str
     target: str
@@ -29,12 +38,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def devices() -> list[Device]:
-    """Boards with a name, then what else is plugged in. Raises BadConfig for a boards.toml that is wrong."""
-    boards = load_boards().boards.values()
-    phones, plugged = _phones(), plugged_in()
-    named = {board.address for board in boards}
-    return [*(_named(board, phones, plugged) for board in boards),
-            *_unnamed_phones(phones, named), *_unnamed_ports(plugged, named)]
+    """What has a name, then what else is plugged in. Raises BadConfig for a boards.toml that is wrong."""
+    known, phones, plugged = load_boards(), _phones(), plugged_in()
+    found = [_board(board, phones, plugged) for board in known.boards.values()]
+    found += [_meter(meter, plugged) for meter in known.meters.values()]
+    named = {os.path.realpath(device.address) for device in found if device.address}
+    named |= {device.address for device in found}
+    return [*found, *_unnamed_phones(phones, named), *_unnamed_ports(plugged, named)]
 
 
 def _phones() -> list[AdbDevice]:
@@ -45,65 +55,84 @@ def _phones() -> list[AdbDevice]:
         return []
 
 
-def _named(board: Board, phones: list[AdbDevice], plugged: list[Plugged]) -> Device:
-    states = {"ssh": _ssh_state, "virtual": _virtual_state}
+def _board(board: Board, phones: Sequence[AdbDevice], plugged: Sequence[Plugged]) -> Device:
+    address = board.address
+    if board.transport == "adb" and not address and len(phones) == 1:
+        address = phones[0].serial
+    return Device(name=board.name, target=board.target, transport=board.transport, address=address,
+                  state=_state(board, address, phones, plugged), meters=board.meters)
+
+
+def _state(board: Board, address: str, phones: Sequence[AdbDevice], plugged: Sequence[Plugged]) -> str:
+    if board.transport == "ssh":
+        return _ssh_state(board)
     if board.transport == "adb":
-        state = next((phone.state for phone in phones if phone.serial == board.address), "not listed by adb")
-    elif board.transport == "serial":
-        state = _serial_state(board, plugged)
-    else:
-        state = states.get(board.transport, lambda board: "here")(board)
-    return Device(name=board.name, target=board.target, transport=board.transport, address=board.address,
-                  state=state, meters=board.meters)
+        return next((phone.state for phone in phones if phone.serial == address), "not listed by adb")
+    if board.transport == "serial":
+        return _line_state(address, plugged)
+    if board.transport == "virtual":
+        return f"emulated; {'starts when it is used' if find_image() else 'built at its first use, minutes'}"
+    return "here"
 
 
 def _ssh_state(board: Board) -> str:
     """Whether its port answers; a Host of ~/.ssh/config is looked up only when it is logged in to."""
-    host = board.address.rpartition("@")[2]
+    host, port = board.address.rpartition("@")[2], board.port or SSH_PORT
     try:
-        with socket.create_connection((host, board.port or 22), timeout=PROBE_S):
+        with socket.create_connection((host, port), timeout=PROBE_S):
             return "answers"
-    except OSError as error:
-        return f"no answer as {host}:{board.port or 22} ({error.strerror or error})"
+    except (OSError, UnicodeError) as error:
+        return f"no answer as {host}:{port} ({getattr(error, 'strerror', None) or error})"
 
 
-def _virtual_state(_: Board) -> str:
-    return "emulated; starts when it is used" if find_image() else "emulated; built at its first use, minutes"
-
-
-def _serial_state(board: Board, plugged: list[Plugged]) -> str:
-    if "://" in board.address:
+def _line_state(address: str, plugged: Sequence[Plugged]) -> str:
+    """Of a serial line, by any of its names."""
+    if "://" in address:
         return "over the network"
-    return next((port.name for port in plugged if port.address == board.address), "not plugged in")
+    path = os.path.realpath(address)
+    return next((port.name for port in plugged if port.address == path),
+                "there" if os.path.exists(path) else "not plugged in")
 
 
-def _unnamed_phones(phones: list[AdbDevice], named: set[str]) -> Iterator[Device]:
+def _meter(meter: MeterConfig, plugged: Sequence[Plugged]) -> Device:
+    on_line = meter.address.startswith("/dev/")
+    state = _line_state(meter.address, plugged) if on_line else "looked for when it is used"
+    return Device(name=meter.name, target="", transport="meter", address=meter.address,
+                  state=f"{meter.kind}: {state}")
+
+
+def _unnamed_phones(phones: Sequence[AdbDevice], named: set[str]) -> Iterator[Device]:
     for phone in phones:
         if phone.serial not in named:
             about = phone.state if phone.facts is None else f"{phone.state}: {phone.facts.model}"
-            isa = phone.facts.isa if phone.facts else None
-            target = {"aarch64": "android_arm64", "armv7-a": "android_armv7"}.get(isa, "")
+            target = ISA_TARGET.get(phone.facts.isa or "", "") if phone.facts else ""
             yield Device(name="", target=target, transport="adb", address=phone.serial, state=about)
 
 
-def _unnamed_ports(plugged: list[Plugged], named: set[str]) -> Iterator[Device]:
+def _unnamed_ports(plugged: Sequence[Plugged], named: set[str]) -> Iterator[Device]:
     for port in plugged:
-        if port.address not in named:
+        if not port.address or port.address not in named:
             yield Device(name="", target="", transport="serial" if port.address else "usb",
                          address=port.address, state=f"{port.role}: {port.name}")
 
 
-def clean(name: str) -> str:
-    """Take our folder off a board; its path there. Raises DeviceUnavailable and its kinds, BadInput."""
-    board = find_board(name)
+def clean(ledger: Ledger, name: str) -> str:
+    """Take our folder off a board, or off this computer ("host"); its path there.
+
+    Raises DeviceBusy where somebody measures on it, DeviceUnavailable and its kinds, BadInput for a device
+    that keeps nothing of ours.
+    """
+    board = HERE if name == HOST else find_board(name)
     if board.transport == "serial":
         raise BadInput(f"'{name}' is at a serial line: it holds firmware and no files")
-    with reached(board) as transport:
+    if board.transport == "virtual":
+        raise BadInput(f"'{name}' is an emulated machine: what is put on it goes when it is ended")
+    with ledger.lease(board_resources(board)), reached(board) as transport:
         transport.remove()
         return transport.folder
 
 
-def as_text(found: list[Device]) -> str:
+def as_text(found: Sequence[Device]) -> str:
     """A line each, for people at the bench."""
     lines = [f"{device.name or '-':16} {device.target or '-':18} {device.transport:8} {device.address:28} "
              f"{device.state}{', meters ' + ', '.join(device.meters) if device.meters else ''}"

@@ -8,6 +8,7 @@ import typer
 from toolchain.cli.app import (
     Checkpoint,
     Json,
+    LedgerOption,
     Quiet,
     ShapeOption,
     app,
@@ -41,12 +42,14 @@ def devices(json: Json = False, quiet: Quiet = False) -> None:
 
 
 @verb
-def clean(device: Annotated[str, typer.Option(help="A board of boards.toml.")], json: Json = False,
-          quiet: Quiet = False) -> None:
+def clean(device: Annotated[str, typer.Option(help="A board of boards.toml, or host.")],
+          ledger: LedgerOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Take away everything that we put on a device: the one folder of ours."""
     from toolchain.devices import clean as taken_off
+    from toolchain.ledger.ledger import Ledger
 
-    folder = taken_off(device)
+    with Ledger.open(ledger) as opened:
+        folder = taken_off(opened, device)
     show(json, {"device": device, "removed": folder}, as_it_is(f"{device}: {folder} is removed"))
 
 
