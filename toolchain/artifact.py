@@ -47,7 +47,7 @@ class Port(msgspec.Struct, frozen=True):
     name: str
     shape: tuple[Size, ...]
     dtype: Dtype
-    scale: Annotated[float, msgspec.Meta(gt=0, lt=1e38)] | None = None
+    scale: Annotated[float, msgspec.Meta(ge=1.5e-45, lt=1e38)] | None = None
     zero_point: Annotated[int, msgspec.Meta(ge=-2**31, lt=2**31)] | None = None
     permutation: tuple[int, ...] | None = None
 

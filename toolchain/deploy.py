@@ -112,10 +112,21 @@ def _best(artifact: Artifact, place: Place, fmt: str | None) -> Way:
 def loaded(artifact: Artifact, place: Place, way: Way) -> Iterator[Session]:
     """A file on a device, for its answers; those of this host's own runtimes come from this process."""
     if place.name == HOST and way.fmt in RUNTIME:
-        yield open_session(way.fmt, artifact.model(way.fmt))
+        session = open_session(way.fmt, artifact.model(way.fmt))
+        _require_same(artifact, way.fmt, session)
+        yield session
     else:
         with session_of(artifact, place, way) as session:
             yield session
+
+
+def _require_same(artifact: Artifact, fmt: Format, session: Session) -> None:
+    """Raises BadInput for a model file that is not what the manifest says."""
+    manifest = artifact.manifest
+    for said, found in ((manifest.inputs[fmt], session.inputs), (manifest.outputs[fmt], session.outputs)):
+        if (names := [port.name for port in said]) != [port.name for port in found]:
+            raise BadInput(f"{manifest.name}: its manifest has {', '.join(names)}, the .{fmt} file "
+                           f"{', '.join(port.name for port in found)}; build it again")
 
 
 @contextmanager

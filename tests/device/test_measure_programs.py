@@ -1,5 +1,7 @@
 """Figures of a model on a device that runs programs: this computer, and a board whose runner is scripted."""
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tests.device.artifacts import residual
 from tests.device.scripted import answering, far
 from toolchain.artifact import Artifact, Port
+from toolchain.device import programs
 from toolchain.device.measure import measure
 from toolchain.device.measure_programs import LEAST, MOST_TOLD, bench_feeds
 from toolchain.device.metering import NO_METER
@@ -73,6 +76,12 @@ def test_wrong_answers_break_a_measurement():
     problem, = found.problems
     assert problem.startswith("output 'probability' is off by up to ") and found.parity.mismatched > 0
     assert found.latency_us is not None
+
+
+@pytest.fixture(autouse=True)
+def hours_in_a_moment(monkeypatch):
+    """A script tells of time that did not pass."""
+    monkeypatch.setattr(programs, "CLOCK_STEP_S", math.inf)
 
 
 def test_what_is_not_steady_breaks_a_measurement():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -209,3 +210,17 @@ def test_time_and_size_of_a_run_are_bounded():
         assert argv[:5] == ["python3", "/home/pi/.edge/files/0/edge_runner.pyz", "tflite-runtime", "time",
                             "/home/pi/.edge/files/0/model.tflite"]
         assert session.transport.pushed[INPUT] == residual().vectors["input/x"].tobytes()
+
+
+def test_more_time_than_passed_is_not_believed(place, monkeypatch):
+    session = ProgramSession(place, residual(), LITERT)
+    feeds = bench_feeds(residual(), "tflite")
+    slow = programs.parse
+
+    def boastful(stdout: bytes, mode: str):
+        record = slow(stdout, mode)
+        return msgspec.structs.replace(record, ended_ns=record.began_ns + 3_600_000_000_000)
+
+    monkeypatch.setattr(programs, "parse", boastful)
+    with pytest.raises(BadReply, match=r"host: its runner tells of 3600 s within 0\.\d+ s of this host's"):
+        session.time(feeds, 0.01, 20)

@@ -9,6 +9,7 @@ import numpy as np
 
 from toolchain.artifact import MODEL_FILE, Artifact, Port
 from toolchain.device.android import NDK_LEVEL, ndk_compiler, own_library
+from toolchain.device.clock import raw_clock_s
 from toolchain.device.glibc import LOADER, glibc_files, through_loader
 from toolchain.device.place import Place
 from toolchain.device.runner.command import command, complaint
@@ -21,6 +22,8 @@ from toolchain.errors import BadModel, BadReply, DeviceExhausted, DeviceUnavaila
 from toolchain.runtime.feeds import sample_count
 
 INPUT = "input.bin"
+FASTEST, CLOCK_STEP_S = 1.01, 0.02
+"""A device's clock against ours, generously: a crystal is right to 0.05 %; and the coarsest step of one."""
 PATIENCE_S, EMULATED_PATIENCE_S = 120.0, 1800.0
 """Beside the seconds that inferences are asked to take: starting, loading, what samples need."""
 CLOCK_S, CLEAR_S = 20.0, 60.0
@@ -147,6 +150,7 @@ class ProgramSession:
                        input=samples, **self._keys, **keys)
         patience = EMULATED_PATIENCE_S if self.place.emulated else PATIENCE_S
         seconds = keys.get("seconds", 0) + patience
+        began_s = raw_clock_s()
         try:
             done = self.transport.start(argv, seconds=seconds, most_bytes=MOST_BYTES)
         finally:
@@ -155,8 +159,17 @@ class ProgramSession:
         if done.code:
             raise self._refused(done.code, done.stderr)
         record = parse(done.stdout, mode)
+        if not self.place.emulated:
+            self._require_possible(record, raw_clock_s() - began_s)
         self.runtime = record.runtime
         return record
+
+    def _require_possible(self, record: Record, waited_s: float) -> None:
+        """Raises BadReply for more time than has passed here, whatever the device's clock is."""
+        told_s = ((record.load_ns or 0) + (record.ended_ns or 0) - (record.began_ns or 0)) / 1e9
+        if told_s > FASTEST * waited_s + CLOCK_STEP_S:
+            raise BadReply(f"{self.place.name}: its runner tells of {told_s:.4g} s within {waited_s:.4g} s "
+                           f"of this host's clock; the device's clock is wrong, or its record is")
 
     def _refused(self, code: int, said: bytes) -> Exception:
         """What an exit code means, in the runner's words."""

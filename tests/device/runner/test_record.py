@@ -116,6 +116,7 @@ def test_lines_that_no_runner_writes(line, said):
 
 @pytest.mark.parametrize("old, new, said", [
     (b"inferences 2", b"inferences 3", "2 samples of 3 inferences"),
+    (b"inferences 2", b"inferences 0", "one at least"),
     (b"ended_ns 46694224003193", b"ended_ns 46694223561354", "ends after the run"),
     (b"sample 306758", b"sample 100000", "while another ran"),
     (b"began_ns 46694223561354\n", b"", "without a beginning"),

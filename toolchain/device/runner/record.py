@@ -173,6 +173,12 @@ def _number(word: str) -> int:
     return int(word)
 
 
+def _count(word: str) -> int:
+    if not (count := _number(word)):
+        raise ValueError("one at least")
+    return count
+
+
 def _pair(first: str, second: str) -> tuple[int, int]:
     return _number(first), _number(second)
 
@@ -227,13 +233,13 @@ def _sha256(count: int, index: str, digest: str) -> str:
 
 
 ONCE: dict[str, Callable] = {
-    "runtime": _runtime, "faults": _pair, "switches": _pair,
-    **dict.fromkeys(("load_ns", "first_ns", "began_ns", "ended_ns", "inferences", "every", "instructions",
+    "runtime": _runtime, "faults": _pair, "switches": _pair, "inferences": _count, "every": _count,
+    **dict.fromkeys(("load_ns", "first_ns", "began_ns", "ended_ns", "instructions",
                      "cycles", "vm_hwm_kb", "clock"), _number)}
 """Key of a line of which there is at most one -> what reads its words; the field has the same name."""
 MANY: dict[str, tuple[str, int, Callable]] = {
     "input": ("inputs", MOST_PORTS, _port), "output": ("outputs", MOST_PORTS, _port),
-    "sample": ("samples", 10_000_000, _sample), "watch": ("watched", 1_000_000, _watched),
+    "sample": ("samples", 1_000_000, _sample), "watch": ("watched", 1_000_000, _watched),
     "block": ("blocks", 20_000, _block), "op": ("ops", MOST_OPS, _op), "sha256": ("sha256", 4096, _sha256)}
 """Key -> field, most lines, and what reads one: how many there were, its words."""
 
@@ -244,7 +250,7 @@ def _check_times(record: Record) -> None:
         raise BadReply("the runner's record has samples of a run without a beginning or an end")
     if not record.samples:
         return
-    if not record.every or len(record.samples) != -(-record.inferences // record.every):
+    if len(record.samples) != -(-record.inferences // record.every):
         raise BadReply(f"the runner's record has {len(record.samples)} samples of {record.inferences} "
                        f"inferences, one of {record.every} each")
     last = 0
