@@ -12,12 +12,12 @@ from tests.device.standins.pty_server import PtyServer
 from tests.device.test_mlperf import PROFILE
 from tests.device.test_mlperf_modes import Bench
 from toolchain.artifact import Artifact, Manifest, Port
-from toolchain.device import board_meter, measure_firmware
+from toolchain.device import board_meter, measure_firmware, metering
 from toolchain.device.board_meter import open_meter
 from toolchain.device.boards import Board, Boards, MeterConfig
 from toolchain.device.measure import measure
 from toolchain.device.place import Place
-from toolchain.device.protocol import Window as Inferences
+from toolchain.device.protocol import InferenceRun
 from toolchain.device.ways import FIRMWARE, Way
 from toolchain.errors import BadConfig, InvalidMeasurement
 from toolchain.measurement import Measurement
@@ -33,8 +33,8 @@ INFER_S = 0.005
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(board_meter, "RUN_S", 3.0)
-    monkeypatch.setattr(board_meter, "IDLE_S", 0.3)
+    monkeypatch.setattr(metering, "RUN_S", 3.0)
+    monkeypatch.setattr(metering, "IDLE_S", 0.3)
 
 
 class Powered:
@@ -110,8 +110,8 @@ def test_no_meter_and_an_emulated_board(monkeypatch):
 
 def test_a_board_whose_clock_is_fast():
     with pytest.raises(InvalidMeasurement, match="inferences took 3.10 s, by the host's all of it 3.00 s"):
-        board_meter._slack_s(Inferences(100, 3_100_000, ()), 3.0)
-    assert board_meter._slack_s(Inferences(100, 2_900_000, ()), 3.0) == pytest.approx(0.1)
+        board_meter._slack_s(InferenceRun(100, 3_100_000, ()), 3.0)
+    assert board_meter._slack_s(InferenceRun(100, 2_900_000, ()), 3.0) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("kind", ["rapl", "pmic", "odpm", "power_supply", "charge_counter", "hwmon"])

@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from toolchain.device import protocol
-from toolchain.device.protocol import Dut, Inference, Model, Window
+from toolchain.device.protocol import Dut, Inference, InferenceRun, Model
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 
 
@@ -113,12 +113,12 @@ def test_a_counted_inference():
 def test_a_window_of_inferences():
     lines = ["m-warmup-start-2", "m-warmup-done", "m-infer-start-10", "m-lap-us-5000000000",
              "m-lap-us-5000012345", "m-infer-done", "m-results-[0.004,-0.250,1.000]"]
-    assert dut({"infer 10 2": lines}).infer(10, 2) == Window(10, 12_345, (0.004, -0.25, 1.0))
+    assert dut({"infer 10 2": lines}).infer(10, 2) == InferenceRun(10, 12_345, (0.004, -0.25, 1.0))
 
 
 def test_a_window_without_laps_is_of_firmware_for_energy():
     lines = ["m-warmup-start-0", "m-warmup-done", "m-infer-start-1", "m-infer-done", "m-results-[1.000]"]
-    assert dut({"infer 1 0": lines}).infer() == Window(1, None, (1.0,))
+    assert dut({"infer 1 0": lines}).infer() == InferenceRun(1, None, (1.0,))
 
 
 @pytest.mark.parametrize("lines", [["m-lap-us-5", "m-results-[0.1]"], ["m-lap-us-5", "m-lap-us-6"]])

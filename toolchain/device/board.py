@@ -7,7 +7,7 @@ import time
 
 from toolchain.artifact import Artifact
 from toolchain.device.clock import raw_clock_s
-from toolchain.device.protocol import Dut, Window
+from toolchain.device.protocol import Dut, InferenceRun
 from toolchain.device.serial_port import open_line, shown
 from toolchain.device.session import FirmwareSession
 from toolchain.errors import DeviceUnavailable
@@ -44,9 +44,9 @@ class BoardSession(FirmwareSession):
             stack_bytes = max(stack_bytes, inference.stack_bytes)
         return samples_us, stack_bytes
 
-    def window(self, inferences: int) -> tuple[Window, float, float]:
+    def window(self, inferences: int) -> tuple[InferenceRun, float, float]:
         """So many inferences of the same input, and when the host asked for them and was answered (s)."""
-        def ask() -> tuple[Window, float, float]:
+        def ask() -> tuple[InferenceRun, float, float]:
             self._dut.load_codes(inputs)
             begin_s = raw_clock_s()
             return self._dut.infer(inferences), begin_s, raw_clock_s()

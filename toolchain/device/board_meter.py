@@ -6,19 +6,16 @@ MLPerf Tiny's energy mode is device/mlperf_modes.py's.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-import time
 
 from toolchain.device.board import BoardSession
 from toolchain.device.boards import Board, MeterConfig
-from toolchain.device.clock import raw_clock_s
 from toolchain.device.energy import measure_energy
-from toolchain.device.metering import IDLE_PERIODS, IDLE_S, RUN_PERIODS, RUN_S
+from toolchain.device.metering import idle_s, run_s
 from toolchain.device.meters.kinds import METER, ON_HOST, meter_for
-from toolchain.device.meters.meter import Meter, Window
-from toolchain.device.meters.place import Host
+from toolchain.device.meters.meter import Meter, idle_window
+from toolchain.device.meters.system import Host
 from toolchain.device.mlperf_modes import MOST_INFERENCES, between_pulses
-from toolchain.device.protocol import INFER_S
-from toolchain.device.protocol import Window as Inferences
+from toolchain.device.protocol import INFER_S, InferenceRun
 from toolchain.errors import BadConfig, InvalidMeasurement
 from toolchain.measurement import Energy
 
@@ -57,10 +54,10 @@ def bench_energy(session: BoardSession, meter: Meter, inference_us: float, secon
     facts = meter.facts
     if inference_us <= 0:
         raise InvalidMeasurement("no energy: the board's clock is too coarse for one inference")
-    seconds = min(max(seconds, RUN_S, RUN_PERIODS * facts.period_s), INFER_S / 2)
-    before = _idle(meter)
+    seconds = min(run_s(facts, seconds), INFER_S / 2)
+    before = idle_window(meter, idle_s(facts))
     run, begin_s, end_s = session.window(min(ceil(seconds * 1e6 / inference_us), MOST_INFERENCES))
-    after = _idle(meter)
+    after = idle_window(meter, idle_s(facts))
     if run.microseconds is None:
         return measure_energy(between_pulses(meter, begin_s, end_s), run.inferences, (before, after))
     slack_s = _slack_s(run, end_s - begin_s)
@@ -68,7 +65,7 @@ def bench_energy(session: BoardSession, meter: Meter, inference_us: float, secon
     return measure_energy(window, run.inferences, (before, after), edge_s=max(slack_s / 2, LINE_S))
 
 
-def _slack_s(run: Inferences, asked_s: float) -> float:
+def _slack_s(run: InferenceRun, asked_s: float) -> float:
     """What was no inference of the time between question and answer. Raises InvalidMeasurement."""
     slack_s = asked_s - run.microseconds / 1e6
     if slack_s < 0:
@@ -76,10 +73,3 @@ def _slack_s(run: Inferences, asked_s: float) -> float:
                                  f"{run.microseconds / 1e6:.2f} s, by the host's all of it {asked_s:.2f} s; "
                                  f"is board_hz in its board.c right?")
     return slack_s
-
-
-def _idle(meter: Meter) -> Window:
-    """The board waits for a command meanwhile."""
-    begin_s = raw_clock_s()
-    time.sleep(max(IDLE_S, IDLE_PERIODS * meter.facts.period_s))
-    return meter.window(begin_s, raw_clock_s())

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from math import ceil
-import time
 
 import numpy as np
 
 from toolchain.device.boards import load_boards
-from toolchain.device.clock import ClockMap, ask_clock, map_clock, raw_clock_s
+from toolchain.device.clock import ClockMap, ask_clock, map_clock
 from toolchain.device.energy import measure_energy
+from toolchain.device.meters.counter import readings_of
 from toolchain.device.meters.kinds import meter_for
-from toolchain.device.meters.meter import Facts, Meter, Watched, Window
-from toolchain.device.meters.place import Host, Remote
-from toolchain.device.meters.watched import readings_of
+from toolchain.device.meters.meter import Facts, FileMeter, Meter, idle_window
+from toolchain.device.meters.system import Host, Remote
 from toolchain.device.programs import ProgramSession
 from toolchain.device.runner.record import Record
 from toolchain.errors import InvalidMeasurement, TooShort
@@ -43,7 +42,7 @@ class Metering:
     def __enter__(self) -> "Metering":
         if self._meter is not None:
             self._meter.open()
-            self.files = self._meter.files if isinstance(self._meter, Watched) else ()
+            self.files = self._meter.files if isinstance(self._meter, FileMeter) else ()
         return self
 
     def __exit__(self, *_) -> None:
@@ -57,7 +56,7 @@ class Metering:
 
     def seconds(self, asked: float) -> float:
         """How long the run is to be."""
-        return asked if self._meter is None else max(asked, RUN_S, RUN_PERIODS * self._meter.facts.period_s)
+        return asked if self._meter is None else run_s(self._meter.facts, asked)
 
     def run(self, measured: Callable[[], Record]) -> Record:
         """The record of a run, its energy found. Raises what `measured` and the lines to the meter raise."""
@@ -87,9 +86,9 @@ def _longer(error: InvalidMeasurement, record: Record) -> str:
     return f": --seconds {ceil(needed / record.inferences * (record.ended_ns - record.began_ns) / 1e9)}"
 
 
-def _watched(meter: Watched, measured: Callable[[], Record]) -> Energy:
+def _watched(meter: FileMeter, measured: Callable[[], Record]) -> Energy:
     """By files that the runner reads, in the device's time."""
-    seconds = _idle_s(meter.facts)
+    seconds = idle_s(meter.facts)
     before = meter.idle(seconds)
     record = measured()
     after = meter.idle(seconds)
@@ -101,11 +100,11 @@ def _watched(meter: Watched, measured: Callable[[], Record]) -> Energy:
 
 def _beside(meter: Meter, session: ProgramSession, measured: Callable[[], Record]) -> Energy:
     """By a meter that this host reads: the run's timestamps are mapped to this host's clock."""
-    before = _idle(meter)
+    before = idle_window(meter, idle_s(meter.facts))
     first = ask_clock(session.clock_s)
     record = measured()
     clock = map_clock(first, ask_clock(session.clock_s))
-    after = _idle(meter)
+    after = idle_window(meter, idle_s(meter.facts))
     window = meter.window(clock.to_host(record.began_ns / 1e9), clock.to_host(record.ended_ns / 1e9))
     return measure_energy(window, record.inferences, (before, after), edge_s=clock.limits_s,
                           cycles_s=_cycles_s(record, clock))
@@ -123,20 +122,19 @@ def _cycles_s(record: Record, clock: ClockMap | None = None) -> np.ndarray | Non
     return times if clock is None else np.array([clock.to_host(moment) for moment in times])
 
 
-def _meter(session: ProgramSession) -> Meter | Watched | None:
+def _meter(session: ProgramSession) -> Meter | FileMeter | None:
     board = session.place.board
     if board is None or not board.meters:
         return None
-    place = Host() if session.place.here else Remote(session.transport)
-    return meter_for(board, load_boards().meters[board.meters[0]], place)
+    system = Host() if session.place.here else Remote(session.transport)
+    return meter_for(board, load_boards().meters[board.meters[0]], system)
 
 
-def _idle(meter: Meter) -> Window:
-    """The board waits meanwhile: nothing of ours runs there."""
-    began = raw_clock_s()
-    time.sleep(_idle_s(meter.facts))
-    return meter.window(began, raw_clock_s())
-
-
-def _idle_s(facts: Facts) -> float:
+def idle_s(facts: Facts) -> float:
+    """How long the board is to wait before a run, and after it."""
     return max(IDLE_S, IDLE_PERIODS * facts.period_s)
+
+
+def run_s(facts: Facts, asked: float) -> float:
+    """How long a run is to be, for which so many seconds were asked."""
+    return max(asked, RUN_S, RUN_PERIODS * facts.period_s)

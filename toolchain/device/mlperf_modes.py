@@ -9,15 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median
-import time
 
 import numpy as np
 
 from toolchain.device.clock import raw_clock_s
 from toolchain.device.energy import between_pins, measure_energy
-from toolchain.device.meters import meter as metered
-from toolchain.device.meters.meter import Meter
-from toolchain.device.protocol import INFER_S, Dut, Window
+from toolchain.device.meters.meter import Meter, Window, idle_window
+from toolchain.device.protocol import INFER_S, Dut, InferenceRun
 from toolchain.device.session import persistently
 from toolchain.errors import BadReply, InvalidMeasurement
 from toolchain.measurement import Energy
@@ -43,7 +41,7 @@ class Performance:
     emulated: microseconds count instructions; there is no throughput
     """
 
-    windows: tuple[Window, ...]
+    windows: tuple[InferenceRun, ...]
     emulated: bool
 
     @property
@@ -100,9 +98,9 @@ def run_energy(dut: Dut, meter: Meter, inputs: Sequence[bytes], *, window_s: flo
     Raises InvalidMeasurement where pulses are missing, or the uncertainty is above 5 %.
     """
     inferences = _lasting(dut, meter, inputs[0], window_s)
-    idle = [_idle(meter, idle_s)]
+    idle = [idle_window(meter, idle_s)]
     windows = [_between_pulses(dut, meter, inputs[i % len(inputs)], inferences) for i in range(WINDOWS)]
-    idle.append(_idle(meter, idle_s))
+    idle.append(idle_window(meter, idle_s))
     return [measure_energy(window, inferences, idle) for window in windows]
 
 
@@ -111,15 +109,15 @@ def median_energy(energies: Sequence[Energy]) -> Energy:
     return sorted(energies, key=lambda energy: energy.gross_uj)[len(energies) // 2]
 
 
-def _infer(dut: Dut, data: bytes, inferences: int, warmups: int) -> Window:
+def _infer(dut: Dut, data: bytes, inferences: int, warmups: int) -> InferenceRun:
     """Load and infer; both again where the line or a reset spoilt it."""
-    def ask() -> Window:
+    def ask() -> InferenceRun:
         dut.load(data)
         return dut.infer(inferences, warmups, INFER_S)
     return persistently(ask, dut.greet)
 
 
-def between_pulses(meter: Meter, begin_s: float, end_s: float) -> metered.Window:
+def between_pulses(meter: Meter, begin_s: float, end_s: float) -> Window:
     """What the meter saw between the last two pulses of the board's pin from begin_s to end_s.
 
     However late the host hears of it, pulses and samples are of one clock: the meter's.
@@ -129,7 +127,7 @@ def between_pulses(meter: Meter, begin_s: float, end_s: float) -> metered.Window
     return replace(window, facts=replace(window.facts, lag_s=0.0))
 
 
-def _between_pulses(dut: Dut, meter: Meter, data: bytes, inferences: int) -> metered.Window:
+def _between_pulses(dut: Dut, meter: Meter, data: bytes, inferences: int) -> Window:
     """Of so many inferences; none of an attempt that was spoilt."""
     def ask() -> tuple[float, float]:
         dut.load(data)
@@ -150,20 +148,14 @@ def _lasting(dut: Dut, meter: Meter, data: bytes, window_s: float) -> int:
     return _capped(MARGIN * window_s * inferences / trial.seconds)
 
 
-def _idle(meter: Meter, seconds: float) -> metered.Window:
-    begin_s = raw_clock_s()
-    time.sleep(seconds)
-    return meter.window(begin_s, raw_clock_s())
-
-
-def _microseconds(window: Window) -> int:
+def _microseconds(window: InferenceRun) -> int:
     if window.microseconds is None:
         raise InvalidMeasurement("the firmware pulses a pin where it should tell the time: it was built for "
                                  "energy (-DTK_ENERGY); build it without for performance")
     return window.microseconds
 
 
-def _enough(window: Window) -> int:
+def _enough(window: InferenceRun) -> int:
     """Inferences that last ten seconds."""
     return _capped(MARGIN * WINDOW_S * 1e6 * window.inferences / max(_microseconds(window), 1))
 

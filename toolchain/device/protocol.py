@@ -55,7 +55,7 @@ class Inference:
 
 
 @dataclass(frozen=True)
-class Window:
+class InferenceRun:
     """Inferences between two timestamps.
 
     microseconds: between them; None where the firmware was built for energy and pulses a pin instead
@@ -174,7 +174,7 @@ class Dut:
                            f"{found:08x}, not {zlib.crc32(data):08x}")
         self._loaded = data
 
-    def infer(self, times: int = 1, warmups: int = 0, seconds: float = INFER_S) -> Window:
+    def infer(self, times: int = 1, warmups: int = 0, seconds: float = INFER_S) -> InferenceRun:
         """Warm-ups, then inferences between two timestamps, all of what is loaded."""
         command = f"infer {times} {warmups}"
         lines = self.command(command, seconds)
@@ -182,7 +182,7 @@ class Dut:
         results = self._values(lines, "results", r"\[(.*)\]")
         if len(results) != 1 or len(laps) not in (0, 2) or laps != sorted(laps):
             raise self._unexpected(command, lines)
-        return Window(times, laps[1] - laps[0] if laps else None, self._reals(results[0]))
+        return InferenceRun(times, laps[1] - laps[0] if laps else None, self._reals(results[0]))
 
     def results(self) -> tuple[float, ...]:
         """The last inference's."""

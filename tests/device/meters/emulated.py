@@ -15,6 +15,7 @@ from tests.device.meters.loads import Load, Replay, held, square_load
 from toolchain.device.boards import MeterConfig
 from toolchain.device.clock import ask_clock, map_clock
 from toolchain.device.energy import measure_energy
+from toolchain.device.meters.counter import FileCounter
 from toolchain.device.meters.hwmon import survey_hwmon
 from toolchain.device.meters.joulescope import Joulescope
 from toolchain.device.meters.meter import Reading
@@ -23,7 +24,6 @@ from toolchain.device.meters.pmic import survey_pmic
 from toolchain.device.meters.polled import Polled
 from toolchain.device.meters.power_supply import survey_charge_counter, survey_power_supply
 from toolchain.device.meters.rapl import survey_rapl
-from toolchain.device.meters.watched import WatchedCounter
 from toolchain.measurement import Energy
 
 GUARD_S = 2.0
@@ -111,7 +111,7 @@ def polled_outcome(rng, load: Load, replay: Replay, survey) -> Outcome:
 
 def watched_outcome(rng, load: Load, replay: Replay, survey, *, watch_s: float = 0.25) -> Outcome:
     """The host reads at idle; the runner reads at its beginning, between inferences, and at its end."""
-    meter = WatchedCounter(replay, survey, now=replay.now, sleep=replay.sleep)
+    meter = FileCounter(replay, survey, now=replay.now, sleep=replay.sleep)
     meter.open()
     idle = [meter.idle(load.begin_s - GUARD_S - replay.now())]
     device = Device(rng)
@@ -202,7 +202,7 @@ def charge_counter(rng: np.random.Generator, perfect: bool, seconds: float = 900
                     (0.005, 0.04))
     replay.files[f"{root}/charge_counter"] = left
     config = MeterConfig(kind="charge_counter", gain_error=0.02, name="battery")
-    return watched_outcome(rng, load, replay, lambda place: survey_charge_counter(config, place))
+    return watched_outcome(rng, load, replay, lambda system: survey_charge_counter(config, system))
 
 
 def rapl(rng: np.random.Generator, perfect: bool, seconds: float = 10.0) -> Outcome:
@@ -220,7 +220,7 @@ def rapl(rng: np.random.Generator, perfect: bool, seconds: float = 10.0) -> Outc
     replay = Replay(rng, {f"{root}/name": lambda _: "package-0", f"{root}/energy_uj": energy_uj,
                           f"{root}/max_energy_range_uj": lambda _: str(limit)})
     config = MeterConfig(kind="rapl", gain_error=0.03, name="package")
-    return watched_outcome(rng, load, replay, lambda place: survey_rapl(config, place))
+    return watched_outcome(rng, load, replay, lambda system: survey_rapl(config, system))
 
 
 def odpm(rng: np.random.Generator, perfect: bool, seconds: float = 40.0) -> Outcome:
@@ -241,7 +241,7 @@ def odpm(rng: np.random.Generator, perfect: bool, seconds: float = 40.0) -> Outc
     replay = Replay(rng, {f"{root}/{name}/energy_value": partial(energy_value, shares)
                           for name, shares in rails.items()})
     config = MeterConfig(kind="odpm", gain_error=0.03, name="rails")
-    return watched_outcome(rng, load, replay, lambda place: survey_odpm(config, place))
+    return watched_outcome(rng, load, replay, lambda system: survey_odpm(config, system))
 
 
 class FakeJoulescope:

@@ -72,7 +72,7 @@ def square_load(rng: np.random.Generator, *, seconds: float, inference_s: float,
 
 
 class Replay:
-    """Time that passes when it is slept or waited away, and a Place whose files tell of it.
+    """Time that passes when it is slept or waited away, and a System whose files tell of it.
 
     files:   path -> its text at a time; None: not there
     latency: seconds until an answer, drawn for each question; it is read at a random moment in between

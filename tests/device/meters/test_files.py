@@ -10,16 +10,16 @@ import pytest
 from toolchain.device.boards import Board, MeterConfig
 from toolchain.device.clock import raw_clock_s
 from toolchain.device.energy import measure_energy
+from toolchain.device.meters.counter import FileCounter, readings_of, unwrapped
 from toolchain.device.meters.hwmon import survey_hwmon
 from toolchain.device.meters.kinds import METER, meter_for
 from toolchain.device.meters.meter import Reading
 from toolchain.device.meters.odpm import rails_of, survey_odpm
-from toolchain.device.meters.place import Host, Remote
 from toolchain.device.meters.pmic import powers_mw, survey_pmic
 from toolchain.device.meters.polled import Polled
 from toolchain.device.meters.power_supply import survey_charge_counter, survey_power_supply
 from toolchain.device.meters.rapl import survey_rapl
-from toolchain.device.meters.watched import WatchedCounter, readings_of, unwrapped
+from toolchain.device.meters.system import Host, Remote
 from toolchain.device.runner.record import Watched
 from toolchain.device.transports.transport import Finished
 from toolchain.errors import (
@@ -44,7 +44,7 @@ def config(kind: str, address: str = "", **more) -> MeterConfig:
     return MeterConfig(kind=kind, address=address, name="mine", **more)
 
 
-class ForbiddenPlace(Host):
+class ForbiddenSystem(Host):
     """One that root's eyes alone may read."""
 
     def read(self, path: str) -> str:
@@ -54,7 +54,7 @@ class ForbiddenPlace(Host):
 
 
 class Shell:
-    """A Transport's start(), as far as a Remote place uses it."""
+    """A Transport's start(), as far as a Remote system uses it."""
 
     def __init__(self, answers: dict[tuple[str, ...], Finished]):
         self.answers = answers
@@ -65,14 +65,15 @@ class Shell:
 
 
 def test_a_place_on_a_device_reads_by_cat_and_ls():
-    place = Remote(Shell({("cat", "/sys/a"): Finished(0, b"12\n", b""),
+    system = Remote(Shell({("cat", "/sys/a"): Finished(0, b"12\n", b""),
                           ("ls", "/sys"): Finished(0, b"b\na\n", b""),
                           ("cat", "/sys/b"): Finished(1, b"", b"cat: /sys/b: Permission denied")}))
-    assert place.read("/sys/a") == "12" and place.names("/sys") == ["a", "b"] and place.names("/proc") == []
+    assert system.read("/sys/a") == "12"
+    assert system.names("/sys") == ["a", "b"] and system.names("/proc") == []
     with pytest.raises(DeviceUnavailable, match="/sys/b: permission denied"):
-        place.read("/sys/b")
+        system.read("/sys/b")
     with pytest.raises(DeviceUnavailable, match="/sys/c: no such file"):
-        place.read("/sys/c")
+        system.read("/sys/c")
 
 
 def test_what_is_not_text_is_a_bad_reply(tmp_path):
@@ -187,7 +188,7 @@ def package(tmp_path, **files) -> str:
 
 def test_rapl_counts_across_the_end_of_its_range(tmp_path):
     folder = package(tmp_path, max_energy_range_uj=1_000_000)
-    meter = WatchedCounter(Host(), lambda place: survey_rapl(config("rapl", folder, gain_error=0.02), place))
+    meter = FileCounter(Host(), lambda system: survey_rapl(config("rapl", folder, gain_error=0.02), system))
     meter.open()
     (path,) = meter.files
     texts = ["900000", "950000", "10000", "60000", "20000"]
@@ -198,7 +199,7 @@ def test_rapl_counts_across_the_end_of_its_range(tmp_path):
 
 def test_rapl_is_for_root_only_unless_allowed(tmp_path):
     with pytest.raises(DeviceRefused, match="CVE-2020-8694.*sudo chmod o\\+r .*energy_uj"):
-        survey_rapl(config("rapl", package(tmp_path), gain_error=0.02), ForbiddenPlace())
+        survey_rapl(config("rapl", package(tmp_path), gain_error=0.02), ForbiddenSystem())
 
 
 def test_a_machine_without_rapl_and_a_user_without_a_calibration(tmp_path):
@@ -209,8 +210,8 @@ def test_a_machine_without_rapl_and_a_user_without_a_calibration(tmp_path):
 
 
 def test_readings_that_failed_are_dropped_and_readings_apart_refused(tmp_path):
-    meter = WatchedCounter(Host(), lambda place: survey_rapl(
-        config("rapl", package(tmp_path), gain_error=0.02), place))
+    meter = FileCounter(Host(), lambda system: survey_rapl(
+        config("rapl", package(tmp_path), gain_error=0.02), system))
     meter.open()
     (path,) = meter.files
     with pytest.raises(InvalidMeasurement, match="brought no readings"):
@@ -239,8 +240,8 @@ def test_idle_reads_twice_on_the_hosts_clock(tmp_path):
         tree(Path(folder), energy_uj=5_000_000 + 3_000_000)
         time.sleep(seconds)
 
-    meter = WatchedCounter(Host(), lambda place: survey_rapl(
-        config("rapl", folder, gain_error=0.02), place), sleep=work)
+    meter = FileCounter(Host(), lambda system: survey_rapl(
+        config("rapl", folder, gain_error=0.02), system), sleep=work)
     meter.open()
     window = meter.idle(0.05)
     assert window.facts.clock == "host" and list(np.diff(window.series.values)) == [3000.0]
@@ -261,7 +262,7 @@ def test_odpm_adds_the_rails_of_all_its_chips(tmp_path, monkeypatch):
     for chip in ("iio:device0", "iio:device1"):
         tree(tmp_path / chip, energy_value=ENERGY_VALUE.format(t=100, a=4000, b=6000))
     tree(tmp_path / "iio:device2", name="accelerometer")
-    meter = WatchedCounter(Host(), lambda place: survey_odpm(config("odpm", gain_error=0.02), place))
+    meter = FileCounter(Host(), lambda system: survey_odpm(config("odpm", gain_error=0.02), system))
     meter.open()
     assert len(meter.files) == 2 and meter.facts.rails == ("S10M_VDD_TPU", "VSYS_PWR_MODEM") * 2
     assert meter.idle(0.001).series.values[0] == pytest.approx(20.0)
@@ -291,8 +292,8 @@ PMIC = (" 3V7_WL_SW_A current(0)=0.10000000A\n  VDD_CORE_A current(7)=2.00000000
 
 def test_rails_with_current_and_voltage_are_summed_and_the_5_volt_rail_is_left_out():
     assert powers_mw(PMIC) == pytest.approx({"3V7_WL_SW": 370.0, "VDD_CORE": 1600.0})
-    place = Remote(Shell({("vcgencmd", "pmic_read_adc"): Finished(0, PMIC.encode(), b"")}))
-    source = survey_pmic(config("pmic", gain_error=0.02), place)
+    system = Remote(Shell({("vcgencmd", "pmic_read_adc"): Finished(0, PMIC.encode(), b"")}))
+    source = survey_pmic(config("pmic", gain_error=0.02), system)
     assert source.read() == pytest.approx(1970.0) and "5 V rail" in source.facts.note
     assert source.facts.rails == ("3V7_WL_SW", "VDD_CORE") and source.facts.tier == "rail monitor"
 
@@ -306,9 +307,9 @@ def test_lines_that_vcgencmd_does_not_write(line):
 
 
 def test_an_earlier_raspberry_pi_is_told_apart():
-    place = Remote(Shell({("vcgencmd", "pmic_read_adc"): Finished(255, b"", b"")}))
+    system = Remote(Shell({("vcgencmd", "pmic_read_adc"): Finished(255, b"", b"")}))
     with pytest.raises(DeviceUnavailable, match="Raspberry Pi 5"):
-        survey_pmic(config("pmic", gain_error=0.02), place)
+        survey_pmic(config("pmic", gain_error=0.02), system)
 
 
 # Fuel gauges
@@ -356,7 +357,7 @@ def test_the_battery_is_found_among_chargers(tmp_path, monkeypatch):
         survey_power_supply(config("power_supply", gain_error=0.02), Host())
 
 
-def taken(meter: WatchedCounter, column: list[str], rows: int) -> None:
+def taken(meter: FileCounter, column: list[str], rows: int) -> None:
     """Readings a second apart: `column` of the first file, Discharging, 4 V."""
     others = {"status": "Discharging", "voltage_now": "4000000"}
     texts = {path: [others.get(Path(path).name, text) for text in column[:rows]] for path in meter.files}
@@ -365,8 +366,8 @@ def taken(meter: WatchedCounter, column: list[str], rows: int) -> None:
 
 def test_charge_times_voltage_and_its_step_and_age_as_they_show(tmp_path):
     folder = battery(tmp_path, charge_counter=2_000_000)
-    meter = WatchedCounter(Host(), lambda place: survey_charge_counter(
-        config("charge_counter", folder, gain_error=0.02), place))
+    meter = FileCounter(Host(), lambda system: survey_charge_counter(
+        config("charge_counter", folder, gain_error=0.02), system))
     meter.open()
     taken(meter, ["2000000", "2000000", "1999900", "1999900", "1999900", "1999700"], 6)
     window = meter.window(0.5, 4.5)
@@ -377,8 +378,8 @@ def test_charge_times_voltage_and_its_step_and_age_as_they_show(tmp_path):
 
 def test_energy_now_is_taken_where_there_is_one_and_charging_refused(tmp_path):
     folder = battery(tmp_path, charge_counter=2_000_000, energy_now=9_000_000)
-    meter = WatchedCounter(Host(), lambda place: survey_charge_counter(
-        config("charge_counter", folder, gain_error=0.02), place))
+    meter = FileCounter(Host(), lambda system: survey_charge_counter(
+        config("charge_counter", folder, gain_error=0.02), system))
     meter.open()
     taken(meter, ["9000000", "8999000", "8998000"], 3)
     assert list(np.diff(meter.window(0, 2).series.values)) == pytest.approx([3600, 3600])
@@ -407,7 +408,7 @@ def test_every_kind_is_made_without_touching_a_device(kind):
     board = Board(target="raspberry_pi_5", transport="ssh", name="pi")
     meter = meter_for(board, config(kind, "host:/sys/class/hwmon/hwmon9", supply_mv=3300), Host())
     assert all(callable(getattr(meter, name)) for name in ("open", "window", "close"))
-    assert isinstance(meter, WatchedCounter) == (kind in ("rapl", "odpm", "charge_counter"))
+    assert isinstance(meter, FileCounter) == (kind in ("rapl", "odpm", "charge_counter"))
 
 
 def test_a_kind_that_is_not_there():

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from toolchain.device.boards import MeterConfig
 from toolchain.device.meters.meter import Facts
-from toolchain.device.meters.place import Place, number_of
 from toolchain.device.meters.polled import Source
+from toolchain.device.meters.system import System, number_of
 from toolchain.errors import BadConfig, DeviceUnavailable
 from toolchain.measurement import Tier
 
@@ -47,19 +47,19 @@ CHIP = {
     "ina260": Chip(0.0025, 10 * 2.0, 2 * 1.21e-3, "TI SBOS656C, 7.5", offset_ma=5.0, shunt_uohm=2000)}
 
 
-def survey_hwmon(config: MeterConfig, place: Place, tier: Tier) -> Source:
+def survey_hwmon(config: MeterConfig, system: System, tier: Tier) -> Source:
     """Find the chip; config.address names its folder, or is empty where there is one only.
 
     config.shunt_uohm: the shunt as the user measured it, where the kernel was told another
     Raises DeviceUnavailable, BadConfig.
     """
-    folder = config.address or _only_folder(place)
-    name = place.read(f"{folder}/name")
+    folder = config.address or _only_folder(system)
+    name = system.read(f"{folder}/name")
     if name not in CHIP:
         raise BadConfig(f"meter '{config.name}': {folder} is a '{name}'; known: {', '.join(CHIP)}")
-    chip, shunt = CHIP[name], _shunt(config, place, folder, CHIP[name])
-    millivolts = number_of(f"{folder}/in1_input", place.read(f"{folder}/in1_input"))
-    interval_s = _interval(place, folder, chip)
+    chip, shunt = CHIP[name], _shunt(config, system, folder, CHIP[name])
+    millivolts = number_of(f"{folder}/in1_input", system.read(f"{folder}/in1_input"))
+    interval_s = _interval(system, folder, chip)
     known = chip.gain_error + (0 if config.shunt_uohm or chip.shunt_uohm else SHUNT_ERROR)
     offset_ma = abs(config.offset_ma) or chip.offset_ma or chip.offset_uv / shunt.true_uohm * 1000
     outside = tier == "external meter"
@@ -69,7 +69,7 @@ def survey_hwmon(config: MeterConfig, place: Place, tier: Tier) -> Source:
                   gain_error=config.gain_error or known, offset_mw=offset_ma * millivolts / 1000,
                   source=f"{name}: {chip.source}",
                   note="the shunt's own loss" if outside else "other rails than the chip's")
-    return Source(facts, _reader(place, f"{folder}/power1_input", shunt.scale))
+    return Source(facts, _reader(system, f"{folder}/power1_input", shunt.scale))
 
 
 @dataclass(frozen=True)
@@ -84,32 +84,32 @@ class _Shunt:
         return self.set_uohm / self.true_uohm
 
 
-def _shunt(config: MeterConfig, place: Place, folder: str, chip: Chip) -> _Shunt:
+def _shunt(config: MeterConfig, system: System, folder: str, chip: Chip) -> _Shunt:
     if chip.shunt_uohm:
         return _Shunt(chip.shunt_uohm, chip.shunt_uohm)
     path = f"{folder}/shunt_resistor"
-    value = number_of(path, place.read(path))
+    value = number_of(path, system.read(path))
     if value <= 0:
         raise BadConfig(f"{path} is {value} uOhm; write the shunt's value into it")
     return _Shunt(value, config.shunt_uohm or value)
 
 
-def _interval(place: Place, folder: str, chip: Chip) -> float:
+def _interval(system: System, folder: str, chip: Chip) -> float:
     """Seconds between two results: averaging times conversion. An INA219 has no such file; it averages 1."""
     path = f"{folder}/update_interval"
     try:
-        return max(number_of(path, place.read(path)) / 1000, chip.conversion_s)
+        return max(number_of(path, system.read(path)) / 1000, chip.conversion_s)
     except DeviceUnavailable:
         return chip.conversion_s
 
 
-def _reader(place: Place, path: str, scale: float) -> Callable[[], float]:
-    return lambda: number_of(path, place.read(path)) * scale / 1000
+def _reader(system: System, path: str, scale: float) -> Callable[[], float]:
+    return lambda: number_of(path, system.read(path)) * scale / 1000
 
 
-def _only_folder(place: Place) -> str:
-    folders = [f"{FOLDER}/{name}" for name in place.names(FOLDER)]
-    found = [folder for folder in folders if _name_of(place, folder) in CHIP]
+def _only_folder(system: System) -> str:
+    folders = [f"{FOLDER}/{name}" for name in system.names(FOLDER)]
+    found = [folder for folder in folders if _name_of(system, folder) in CHIP]
     if len(found) == 1:
         return found[0]
     raise DeviceUnavailable(
@@ -118,8 +118,8 @@ def _only_folder(place: Place) -> str:
            "load the driver: modprobe ina2xx, echo ina226 0x40 > /sys/bus/i2c/devices/i2c-1/new_device"))
 
 
-def _name_of(place: Place, folder: str) -> str:
+def _name_of(system: System, folder: str) -> str:
     try:
-        return place.read(f"{folder}/name")
+        return system.read(f"{folder}/name")
     except DeviceUnavailable:
         return ""

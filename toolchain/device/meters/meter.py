@@ -3,15 +3,17 @@
 Two sorts of meters share it. Those that the host reads (an instrument on USB or a serial port, a command sent
 to the device) measure in the background from open() to close(); their timestamps are the host's. Those that
 are files of the device are read there by the runner, between inferences, so that nothing else wakes it: they
-name the files (`Watched.files`), are handed what the runner read (`take`), and speak in the device's time.
+name the files (`FileMeter.files`), are handed what the runner read (`take`), and speak in the device's time.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+import time
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from toolchain.device.clock import raw_clock_s
 from toolchain.measurement import Tier
 
 Reads = Literal["instant", "mean", "counter"]
@@ -128,6 +130,13 @@ class Meter(Protocol):
         """Stop, and let go of the meter. A second time does nothing."""
 
 
+def idle_window(meter: Meter, seconds: float) -> Window:
+    """Of so many seconds from now on, in which the board waits: nothing of ours runs there."""
+    begin_s = raw_clock_s()
+    time.sleep(seconds)
+    return meter.window(begin_s, raw_clock_s())
+
+
 @dataclass(frozen=True)
 class Reading:
     """A file of the device as the runner read it.
@@ -141,7 +150,7 @@ class Reading:
 
 
 @runtime_checkable
-class Watched(Protocol):
+class FileMeter(Protocol):
     """A meter that is files of the device: a Meter whose window() comes after take().
 
     isinstance() tells it from others once it is open.

@@ -11,9 +11,9 @@ import re
 
 from toolchain.device.boards import MeterConfig
 from toolchain.device.meters.calibration import stated_gain
+from toolchain.device.meters.counter import Counter
 from toolchain.device.meters.meter import Facts
-from toolchain.device.meters.place import Place
-from toolchain.device.meters.watched import Counter
+from toolchain.device.meters.system import System
 from toolchain.errors import BadReply, DeviceUnavailable
 
 FOLDER = "/sys/bus/iio/devices"
@@ -22,17 +22,17 @@ RATE_HZ = 8.0
 """The slowest the chips are set to sample the rails at; Android sets 125 or more."""
 
 
-def survey_odpm(config: MeterConfig, place: Place) -> Counter:
+def survey_odpm(config: MeterConfig, system: System) -> Counter:
     """config.address: one iio:deviceN's folder; every one that has energy_value where it is empty.
 
     Raises DeviceUnavailable, BadReply, BadConfig without a calibration.
     """
     gain = stated_gain(config, "Google")
-    folders = [config.address] if config.address else [f"{FOLDER}/{name}" for name in place.names(FOLDER)]
-    files = tuple(f"{folder}/energy_value" for folder in folders if "energy_value" in place.names(folder))
+    folders = [config.address] if config.address else [f"{FOLDER}/{name}" for name in system.names(FOLDER)]
+    files = tuple(f"{folder}/energy_value" for folder in folders if "energy_value" in system.names(folder))
     if not files:
         raise DeviceUnavailable(f"{config.address or FOLDER}: no energy_value; Pixel 6 and later have it")
-    rails = tuple(name for path in files for name, _ in rails_of(path, place.read(path)))
+    rails = tuple(name for path in files for name, _ in rails_of(path, system.read(path)))
 
     def energy_mj(texts: Sequence[str]) -> float:
         found = [rail for path, text in zip(files, texts) for rail in rails_of(path, text)]

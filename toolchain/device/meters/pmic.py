@@ -12,8 +12,8 @@ import re
 from toolchain.device.boards import MeterConfig
 from toolchain.device.meters.calibration import stated_gain
 from toolchain.device.meters.meter import Facts
-from toolchain.device.meters.place import Place
 from toolchain.device.meters.polled import Source
+from toolchain.device.meters.system import System
 from toolchain.errors import BadReply, DeviceUnavailable
 
 COMMAND = ("vcgencmd", "pmic_read_adc")
@@ -24,10 +24,10 @@ RATE_HZ = 4.0
 LAG_S = 0.01
 
 
-def survey_pmic(config: MeterConfig, place: Place) -> Source:
+def survey_pmic(config: MeterConfig, system: System) -> Source:
     """Raises DeviceUnavailable where there is no such command or chip, BadReply, BadConfig."""
     gain = stated_gain(config, "Raspberry Pi")
-    powers = _read(place)
+    powers = _read(system)
     if not powers:
         raise DeviceUnavailable("vcgencmd pmic_read_adc: no rail with current and voltage; only a Raspberry "
                                 "Pi 5 has them")
@@ -37,13 +37,13 @@ def survey_pmic(config: MeterConfig, place: Place) -> Source:
                   source="vcgencmd of Raspberry Pi OS; accuracy: the user's calibration")
 
     def read() -> float:
-        return sum(_read(place).values())
+        return sum(_read(system).values())
 
     return Source(facts, read)
 
 
-def _read(place: Place) -> dict[str, float]:
-    done = place.run(COMMAND)
+def _read(system: System) -> dict[str, float]:
+    done = system.run(COMMAND)
     if done.code:
         raise DeviceUnavailable(f"vcgencmd pmic_read_adc ended with {done.code}; is this a Raspberry Pi 5, "
                                 f"and the user in the group 'video'?")

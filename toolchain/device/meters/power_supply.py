@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from toolchain.device.boards import MeterConfig
 from toolchain.device.meters.calibration import stated_gain
+from toolchain.device.meters.counter import Counter
 from toolchain.device.meters.meter import Facts
-from toolchain.device.meters.place import Place, number_of
 from toolchain.device.meters.polled import Source
-from toolchain.device.meters.watched import Counter
+from toolchain.device.meters.system import System, number_of
 from toolchain.errors import BadReply, DeviceUnavailable, InvalidMeasurement
 
 FOLDER = "/sys/class/power_supply"
@@ -28,38 +28,38 @@ CHARGES = ("charge_counter", "charge_now")
 NOTE = "the battery's own loss; the gauge's readings are means over an unknown time"
 
 
-def survey_power_supply(config: MeterConfig, place: Place) -> Source:
+def survey_power_supply(config: MeterConfig, system: System) -> Source:
     """current_now times voltage_now. config.address: the battery's folder; the only one's where it is empty.
 
     Raises DeviceUnavailable, InvalidMeasurement where it charges or its unit cannot be told, BadConfig.
     """
-    folder, gain = _battery(config, place), stated_gain(config, "the phone's maker")
-    volt_step = _volt_step(_number(place, folder, "voltage_now"))
-    current = _number(place, folder, "current_now")
-    ampere_step = _ampere_step(current, _number(place, folder, "voltage_now") * volt_step)
+    folder, gain = _battery(config, system), stated_gain(config, "the phone's maker")
+    volt_step = _volt_step(_number(system, folder, "voltage_now"))
+    current = _number(system, folder, "current_now")
+    ampere_step = _ampere_step(current, _number(system, folder, "voltage_now") * volt_step)
     falls = current < 0
 
     def read() -> float:
-        _check_discharging(place, folder)
-        now = _number(place, folder, "current_now")
+        _check_discharging(system, folder)
+        now = _number(system, folder, "current_now")
         if (now < 0) != falls and now:
             raise InvalidMeasurement(f"{folder}/current_now changed its sign; was it plugged in?")
-        return abs(now) * ampere_step * _number(place, folder, "voltage_now") * volt_step / 1000
+        return abs(now) * ampere_step * _number(system, folder, "voltage_now") * volt_step / 1000
 
     facts = Facts(kind="power_supply", tier="fuel gauge", rails=("supply",), reads="instant", rate_hz=RATE_HZ,
-                  resolution=ampere_step * _number(place, folder, "voltage_now") * volt_step / 1000,
+                  resolution=ampere_step * _number(system, folder, "voltage_now") * volt_step / 1000,
                   gain_error=gain, offset_mw=0.0, lag_s=LAG_S, note=NOTE,
                   source="sysfs-class-power; accuracy: the user's calibration")
     return Source(facts, read)
 
 
-def survey_charge_counter(config: MeterConfig, place: Place) -> Counter:
+def survey_charge_counter(config: MeterConfig, system: System) -> Counter:
     """energy_now where there is one, else charge_counter or charge_now with voltage_now.
 
     Raises as survey_power_supply.
     """
-    folder, gain = _battery(config, place), stated_gain(config, "the phone's maker")
-    there = place.names(folder)
+    folder, gain = _battery(config, system), stated_gain(config, "the phone's maker")
+    there = system.names(folder)
     charge = next((name for name in CHARGES if name in there), None)
     if "energy_now" not in there and charge is None:
         raise DeviceUnavailable(f"{folder}: neither energy_now nor {' nor '.join(CHARGES)}")
@@ -91,25 +91,25 @@ def _charge_mj(left_uah: list[int], millivolts: list[float]) -> list[float]:
     return total
 
 
-def _battery(config: MeterConfig, place: Place) -> str:
+def _battery(config: MeterConfig, system: System) -> str:
     folders = [config.address] if config.address else [
-        folder for name in place.names(FOLDER) if _is_battery(place, folder := f"{FOLDER}/{name}")]
+        folder for name in system.names(FOLDER) if _is_battery(system, folder := f"{FOLDER}/{name}")]
     if len(folders) != 1:
         raise DeviceUnavailable(f"{FOLDER}: {len(folders)} batteries {', '.join(folders)}; name one of them "
                                 f"as the meter's address")
-    _check_discharging(place, folders[0])
+    _check_discharging(system, folders[0])
     return folders[0]
 
 
-def _is_battery(place: Place, folder: str) -> bool:
+def _is_battery(system: System, folder: str) -> bool:
     try:
-        return place.read(f"{folder}/type") == "Battery"
+        return system.read(f"{folder}/type") == "Battery"
     except DeviceUnavailable:
         return False
 
 
-def _check_discharging(place: Place, folder: str) -> None:
-    _refuse_unless_discharging(folder, place.read(f"{folder}/status"))
+def _check_discharging(system: System, folder: str) -> None:
+    _refuse_unless_discharging(folder, system.read(f"{folder}/status"))
 
 
 def _refuse_unless_discharging(folder: str, status: str) -> None:
@@ -118,8 +118,8 @@ def _refuse_unless_discharging(folder: str, status: str) -> None:
                                  f"while it runs from its battery: unplug it, and reach it over Wi-Fi")
 
 
-def _number(place: Place, folder: str, name: str) -> int:
-    return number_of(f"{folder}/{name}", place.read(f"{folder}/{name}"))
+def _number(system: System, folder: str, name: str) -> int:
+    return number_of(f"{folder}/{name}", system.read(f"{folder}/{name}"))
 
 
 def _volt_step(value: int) -> float:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from toolchain.device.boards import MeterConfig
 from toolchain.device.meters.calibration import stated_gain
+from toolchain.device.meters.counter import Counter
 from toolchain.device.meters.meter import Facts
-from toolchain.device.meters.place import Place, number_of
-from toolchain.device.meters.watched import Counter
+from toolchain.device.meters.system import System, number_of
 from toolchain.errors import DeviceRefused, DeviceUnavailable
 
 FOLDER = "/sys/class/powercap/intel-rapl:0"
@@ -19,7 +19,7 @@ UNIT_MJ = 2 ** -14 * 1000
 """One step of the processor's counter where it does not say: 61 uJ; the kernel shows it in microjoules."""
 
 
-def survey_rapl(config: MeterConfig, place: Place) -> Counter:
+def survey_rapl(config: MeterConfig, system: System) -> Counter:
     """config.address: a zone's folder, the first package's where it is empty.
 
     Raises DeviceUnavailable, DeviceRefused where only root may read it, BadConfig without a calibration.
@@ -27,10 +27,10 @@ def survey_rapl(config: MeterConfig, place: Place) -> Counter:
     folder = config.address or FOLDER
     path = f"{folder}/energy_uj"
     gain = stated_gain(config, "Intel (or AMD)")
-    name = _read(place, f"{folder}/name", folder)
+    name = _read(system, f"{folder}/name", folder)
     limit = f"{folder}/max_energy_range_uj"
-    range_uj = number_of(limit, _read(place, limit, folder))
-    _read(place, path, folder)
+    range_uj = number_of(limit, _read(system, limit, folder))
+    _read(system, path, folder)
     facts = Facts(kind="rapl", tier="rail monitor", rails=(name,), reads="counter", rate_hz=1 / UPDATE_S,
                   resolution=UNIT_MJ, gain_error=gain, offset_mw=0.0, lag_s=2 * UPDATE_S, clock="device",
                   note="the processor's package only: no memory, disk, board or supply losses",
@@ -42,14 +42,14 @@ def survey_rapl(config: MeterConfig, place: Place) -> Counter:
     return Counter(facts, (path,), decode, wraps_mj=range_uj / 1000)
 
 
-def _read(place: Place, path: str, folder: str) -> str:
+def _read(system: System, path: str, folder: str) -> str:
     try:
-        return place.read(path)
+        return system.read(path)
     except DeviceUnavailable as error:
         if "permission denied" in str(error):
             raise DeviceRefused(f"{path}: for root only, since energy leaks secrets (CVE-2020-8694); on a "
                                 f"bench of your own: sudo chmod o+r {path}") from None
-        if place.names(folder):
+        if system.names(folder):
             raise
         raise DeviceUnavailable(f"{folder}: no such zone; virtual machines and other processors than x86 "
                                 f"have no RAPL, a kernel may need modprobe intel_rapl_msr") from None

@@ -12,7 +12,7 @@ import numpy as np
 
 from toolchain.device.clock import raw_clock_s
 from toolchain.device.meters.meter import Facts, Reading, Series, Window
-from toolchain.device.meters.place import Place
+from toolchain.device.meters.system import System
 from toolchain.device.runner.record import Watched
 from toolchain.errors import BadReply, InvalidMeasurement
 
@@ -35,19 +35,19 @@ class Counter:
     held: bool = False
 
 
-class WatchedCounter:
-    """A meter.Watched. survey: looks at the files and says what they are; raises DeviceUnavailable."""
+class FileCounter:
+    """A meter.FileMeter. survey: looks at the files and says what they are; raises DeviceUnavailable."""
 
     facts: Facts
     files: tuple[str, ...]
 
-    def __init__(self, place: Place, survey: Callable[[Place], Counter],
+    def __init__(self, system: System, survey: Callable[[System], Counter],
                  now: Callable[[], float] = raw_clock_s, sleep: Callable[[float], None] = time.sleep):
-        self._place, self._survey, self._now, self._sleep = place, survey, now, sleep
+        self._system, self._survey, self._now, self._sleep = system, survey, now, sleep
         self._series: Series | None = None
 
     def open(self) -> None:
-        self._counter = self._survey(self._place)
+        self._counter = self._survey(self._system)
         self.facts, self.files = self._counter.facts, self._counter.files
 
     def take(self, readings: Mapping[str, Sequence[Reading]]) -> None:
@@ -93,7 +93,7 @@ class WatchedCounter:
     def _read(self) -> tuple[float, list[str], float]:
         """(host's time half way, texts, half of how long it took)."""
         began = self._now()
-        texts = [self._place.read(path) for path in self.files]
+        texts = [self._system.read(path) for path in self.files]
         ended = self._now()
         return (began + ended) / 2, texts, (ended - began) / 2
 

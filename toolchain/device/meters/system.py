@@ -1,4 +1,4 @@
-"""Where a meter's files and commands are: this host, or the device at the other end of a Transport."""
+"""The system that has a meter's files and commands: this host's, or that at a Transport's other end."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +13,8 @@ MOST_BYTES = 65536
 SECONDS = 10.0
 
 
-class Place(Protocol):
-    """Reads files and runs commands."""
+class System(Protocol):
+    """Its files are read, its commands run."""
 
     def run(self, argv: Sequence[str]) -> Finished:
         """A command, to its end. Raises DeviceUnavailable where it cannot be started."""
