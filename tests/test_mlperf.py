@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 
 from tests.device.mlperf_runner import InterfaceBoard
 from tests.device.standins.dut import ScriptedDut
+from tests.device.standins.ppk2 import Ppk2StandIn
 from tests.device.standins.pty_server import PtyServer
 from tests.device.test_mlperf import ENERGY, PROFILE, answer, artifact, classifier, random_codes
 from tests.device.test_mlperf_modes import Bench, PinsOfTrace
 from toolchain import mlperf
 from toolchain.artifact import Artifact, Manifest, Port
 from toolchain.cli import app
-from toolchain.device import qemu
+from toolchain.device import mlperf_modes, qemu
 from toolchain.device.firmware import build_firmware
 from toolchain.ir.graph import Graph
 from toolchain.measurement import Evaluation, Measurement
@@ -156,7 +157,7 @@ def on_the_bench(plugged: Plugged, bench: Bench, wire: str, meter: str = "lpm01a
     with (InterfaceBoard(wire) as interface,
           PtyServer(lambda data: bench.meter.answer(data, 0.0), bench.tick) as server):
         plugged.write({"bench": {"address": wire, "interface": interface.device, "meters": [meter]}},
-                      {meter: {"kind": meter, "address": server.path, "supply_mv": 1800}})
+                      {meter: {"kind": meter, "address": server.path, "supply_mv": 1800, "gain_error": 0.02}})
         yield
 
 
@@ -164,6 +165,7 @@ def on_the_bench(plugged: Plugged, bench: Bench, wire: str, meter: str = "lpm01a
 def short_windows(monkeypatch):
     monkeypatch.setattr(mlperf, "WINDOW_S", 0.4)
     monkeypatch.setattr(mlperf, "IDLE_S", 0.3)
+    monkeypatch.setattr(mlperf_modes, "LATE_S", 0.2)
 
 
 def require_known(bench: Bench, found: Measurement) -> None:
@@ -178,17 +180,33 @@ def require_known(bench: Bench, found: Measurement) -> None:
     assert abs(energy.gross_uj / truth[middle] - 1) <= energy.uncertainty < 0.05
 
 
-def test_energy(plugged, tmp_path, short_windows):
-    folder, bench = scripted_artifact(tmp_path / "net"), Bench()
+class KitBench(Bench):
+    """With a Power Profiler Kit II that feeds the board, its D0 at the pin."""
+
+    def __init__(self):
+        super().__init__()
+        self.meter = Ppk2StandIn(self, 1e6, millivolts=1800)
+        self.meter.edges_s = self.edges
+
+    def mw(self, times_s: np.ndarray) -> np.ndarray:
+        """Power then."""
+        with self._changed:
+            between = np.searchsorted(np.array(self.edges), times_s) % 2
+        return np.where(between, self.ACTIVE_MW, self.IDLE_MW)
+
+
+@pytest.mark.parametrize(("meter", "bench_of"), [("lpm01a", Bench), ("ppk2", KitBench)])
+def test_energy(plugged, tmp_path, short_windows, meter, bench_of):
+    folder, bench = scripted_artifact(tmp_path / "net"), bench_of()
     with PtyServer(ScriptedDut(infer_s=0.002, pulse=bench.pulse).answer) as board:
-        with on_the_bench(plugged, bench, board.path):
+        with on_the_bench(plugged, bench, board.path, meter):
             code, out, err = edge(folder, "--device", "bench", "--mode", "energy", "--json")
     assert code == 0, err
     found = msgspec.json.decode(out, type=Measurement)
     require_known(bench, found)
     assert f"edge: {folder}/firmware_energy.elf is the firmware for energy" in err
     assert (found.conditions["mode"], found.conditions["interface"]) == ("energy", "interface board")
-    assert (found.energy.tier, found.energy.meter) == ("external meter", "lpm01a")
+    assert (found.energy.tier, found.energy.meter) == ("external meter", meter)
     assert found.latency_us is None and found.energy.net_uj < found.energy.gross_uj
     assert (folder / "measurement.c.bench.mlperf-energy.json").is_file()
 
