@@ -9,7 +9,7 @@ end with its one measurement, and every error on the way must have the type that
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import json
 import os
 from pathlib import Path
@@ -20,7 +20,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 
 import pytest
 from sqlalchemy import select
@@ -55,11 +54,15 @@ EMULATED = "cortex_m4_qemu"
 
 @dataclass
 class Bench:
-    """A device that can be spoilt. folder: of the campaign; place: its own folder on the device"""
+    """A device that can be spoilt.
+
+    folder: of the campaign;  place: its own folder on the device;  over: set when faults strike no more
+    """
 
     folder: Path
     device: str
     place: Path = Path()
+    over: threading.Event = field(default_factory=threading.Event)
 
     def board(self, **facts) -> None:
         """What boards.toml says of it, from now on."""
@@ -68,20 +71,20 @@ class Bench:
 
     def strike(self, fault: str, rng: random.Random) -> None:
         """From somewhen soon on."""
+        self.over = threading.Event()
         getattr(self, f"strike_{fault}")(rng)
 
     def heal(self) -> None:
         """No fault any more."""
 
+    def later(self, rng: random.Random, most_s: float, does: Callable[[], object]) -> None:
+        """Unless the fault is over by then."""
+        over, wait_s = self.over, rng.uniform(0, most_s)
+        threading.Thread(target=lambda: over.wait(wait_s) or does(), daemon=True).start()
+
     def emptied(self) -> None:
         """Nothing lies on the device: files are sent again."""
         shutil.rmtree(self.place, ignore_errors=True)
-
-
-def later(rng: random.Random, most_s: float, does: Callable[[], object]) -> None:
-    timer = threading.Timer(rng.uniform(0, most_s), does)
-    timer.daemon = True
-    timer.start()
 
 
 class SshBench(Bench):
@@ -105,7 +108,7 @@ class SshBench(Bench):
             self.emptied()
             self.server.drop_after = self.server.received + rng.randrange(200_000)
         else:
-            later(rng, 1.0, self.server.drop)
+            self.later(rng, 1.0, self.server.drop)
 
     def strike_out_of_memory(self, rng: random.Random) -> None:
         """As the kernel does it: the process that takes most is killed."""
@@ -115,20 +118,19 @@ class SshBench(Bench):
         self._signalled(rng, signal.SIGSTOP)
 
     def _signalled(self, rng: random.Random, kind: signal.Signals) -> None:
-        words, count = f"{self.place}/files/", rng.randint(1, 3)
+        words, count, over = f"{self.place}/files/", rng.randint(1, 3), self.over
 
         def strike() -> None:
-            end, seen = time.monotonic() + 10, set()
-            while time.monotonic() < end:
+            seen = set()
+            while not over.wait(0.005):
                 for process in set(running(words)) - seen:
                     if os.readlink(f"/proc/{process}/exe").endswith("/edge-runner"):
                         seen.add(process)
                         if len(seen) == count:
                             os.kill(process, kind)
                             return
-                time.sleep(0.005)
 
-        later(rng, 0.0, lambda: quietly(strike))
+        self.later(rng, 0.0, lambda: quietly(strike))
 
 
 def quietly(does: Callable[[], object]) -> None:
@@ -208,7 +210,7 @@ class SerialBench(Bench):
         self.board(target=EMULATED, transport="serial", address=self.server.path, emulated=True)
 
     def strike_cable_pulled(self, rng: random.Random) -> None:
-        later(rng, 1.0, self.server.pull)
+        self.later(rng, 1.0, self.server.pull)
 
     def strike_board_reset(self, rng: random.Random) -> None:
         def reset(data: bytes) -> bytes:
@@ -284,6 +286,7 @@ def one_fault(bench: Bench, fault: str, trial: int) -> tuple[list[str], list[str
         try:
             return work.measure(job, built)
         finally:
+            bench.over.set()
             bench.heal()
 
     def run(ledger: Ledger, again: bool = False):

@@ -21,6 +21,7 @@ from toolchain.device.boards import Board
 from toolchain.device.transports.bounded import run_here
 from toolchain.device.transports.folder import (
     CONTROL_SECONDS,
+    FULL,
     REPLY_BYTES,
     DeviceFolder,
     excerpt,
@@ -210,6 +211,8 @@ class AdbWire:
         done = self._call(words, seconds, stdin, most_bytes + len(end) + 2 * len(token))
         end = re.compile(b"(?P<stdout>.*)" + end.replace(b"%b", token.encode()), re.DOTALL)
         if not (found := end.fullmatch(done.stdout)):
+            if FULL.search(done.stderr.decode(errors="replace")):  # it ended while adb still sent
+                return Finished(1, b"", done.stderr)
             raise self._broken(done)
         said = found.groupdict()
         return Finished(int(said["code"]), said["stdout"], said.get("stderr", done.stderr))
