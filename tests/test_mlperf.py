@@ -43,6 +43,12 @@ def record(kind: type, *arguments):
     return msgspec.json.decode(out, type=kind)
 
 
+def kept_runs() -> list[dict]:
+    """What the ledger has."""
+    result = CliRunner().invoke(app, ["runs", "list", "--json"])
+    return json.loads(result.stdout)["runs"]
+
+
 class Plugged:
     """A boards.toml that EDGE_BOARDS names."""
 
@@ -60,6 +66,7 @@ class Plugged:
 
 @pytest.fixture
 def plugged(tmp_path, monkeypatch) -> Plugged:
+    monkeypatch.setenv("EDGE_LEDGER", str(tmp_path / "ledger.db"))
     monkeypatch.setenv("EDGE_BOARDS", str(tmp_path / "boards.toml"))
     return Plugged(tmp_path / "boards.toml")
 
@@ -123,6 +130,8 @@ def test_performance(plugged, tmp_path):
     assert code == 0 and "81.3 inferences a second" in out and "median of 5 windows of 10.5 s" in out
     kept = json.loads((folder / "measurement.c.bench.mlperf-performance.json").read_bytes())
     assert kept["conditions"]["mode"] == "performance"
+    assert [(run["kind"], run["device"], run["valid"]) for run in kept_runs()] == [
+        ("measurement", "bench", True)] * 2
 
 
 def test_an_emulated_board_has_no_throughput(plugged, tmp_path):
@@ -149,6 +158,10 @@ def test_accuracy(plugged, tmp_path, limit, wrong):
     assert (found.metric, found.n, found.value) == ("top1", n, pytest.approx((n - wrong) / n))
     assert (found.device, found.runtime, found.split) == ("bench", "generated C", "test")
     assert (folder / "evaluation.c.bench.mlperf-accuracy.json").is_file()
+    run, = kept_runs()
+    assert (run["kind"], run["artifact"], run["target"]) == ("evaluation", "scripted", PROFILE.name)
+    assert run["artifact_digest"] == json.loads((folder / "evaluation.c.bench.mlperf-accuracy.json")
+                                                .read_bytes())["artifact_digest"] != ""
 
 
 @contextmanager
@@ -216,7 +229,7 @@ def test_firmware_that_tells_the_time_has_no_pulses(plugged, tmp_path, short_win
     with PtyServer(ScriptedDut(infer_s=0.001).answer) as board, on_the_bench(plugged, bench, board.path):
         code, _, err = edge(folder, "--device", "bench", "--mode", "energy", "--quiet")
     assert code == 6 and "tells the time instead of pulsing a pin; put the one for energy on it" in err
-    assert not list(folder.glob("measurement.*"))
+    assert not list(folder.glob("measurement.*")) and not kept_runs()
 
 
 def test_another_model_on_the_board(plugged, tmp_path):
