@@ -33,8 +33,8 @@ def words(runner):
     ("nonsense", "nonsense: not key=value"), ("seconds=", "seconds=: not key=value"),
     ("speed=3", "speed=3: unknown key"), ("threads=0", "threads=0: a number from 1 to 64 is asked for"),
     ("threads=65", "threads=65: a number from 1 to 64 is asked for"),
-    ("most=-1", "most=-1: a number from 1 to 10000000 is asked for"),
-    ("most=99999999999999999999", "most=99999999999999999999: a number from 1 to 10000000 is asked for"),
+    ("most=-1", "most=-1: a number from 1 to 10000000000 is asked for"),
+    ("most=99999999999999999999", "most=99999999999999999999: a number from 1 to 10000000000 is asked for"),
     ("first=2", "first=2: a number from 0 to 1 is asked for")])
 def test_words(runner, words, word, said):
     assert runner.refusal(*words, word) == (2, said)
@@ -148,7 +148,7 @@ def test_no_memory_is_said(native):
     done = subprocess.run([*native.program, "litert", "time", model, f"input={source}", "most=10000000",
                            f"library={native.libraries['litert']}"], preexec_fn=little, capture_output=True)
     assert done.returncode == 4 and done.stderr.splitlines()[-1] == (
-        b"edge-runner: no memory for a log of 240000000 bytes; lower most=")
+        b"edge-runner: no memory for a log of 240000024 bytes; lower most=")
 
 
 # --- libraries ----------------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def _build(compiler: str, options: Sequence[str], fast: Sequence[str], sources: 
         (folder / name).write_bytes(data)
     kernels = [name for name in model if name.endswith(".c")]
     others = sorted(name for name in sources if name.endswith(".c") and name not in kernels)
-    for level, units in (((SMALL,), others), (fast, kernels)):
+    for level, units in ((fast, kernels), ((SMALL,), others)):
         if units:
             _run(compiler, [*options, *level, "-c", *units], folder)
     objects = sorted(path.name for path in folder.glob("*.o"))
