@@ -84,8 +84,8 @@ def assert_only_emulated(found: Benched) -> None:
     """No time and no energy in records, ledger or what was printed, and all of it labelled."""
     kept = [run["record"] for run in found.ledger if run["kind"] == "measurement"]
     beside = [msgspec.to_builtins(one) for one in found.measurements.values()]
-    assert len(kept) == len(beside) > 0 and all(run["emulated"] for run in found.ledger
-                                                if run["kind"] == "measurement")
+    assert len(kept) == len(beside) > 0 and all(run["emulated"] for run in found.ledger)
+    assert all(one.emulated for one in found.evaluations.values())
     for record in (*kept, *beside):
         assert record["emulated"] and not [name for name in NOT_THERE if record.get(name)]
         assert {record["conditions"][name] for name in ("time", "energy")} == {"emulated: none"}

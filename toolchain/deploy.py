@@ -242,7 +242,7 @@ def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
     evaluation = None
     if wish.exam and way.runner != BENCHMARK_MODEL:
         with session_of(artifact, place, way, wish.threads) as session:
-            evaluation = sit(artifact, way.fmt, session, place.name, wish.exam)
+            evaluation = sit(artifact, way.fmt, session, place, wish.exam)
     own = place.board is None and not wish.every
     return Outcome(way, "" if own else _where(place, way), measurement, evaluation)
 
@@ -260,5 +260,5 @@ def evaluate(artifact: Artifact, device: str | None, fmt: str | None, exam: Exam
     with open_place(own_profile(artifact), device) as place:
         way = _best(artifact, place, fmt)
         with loaded(artifact, place, way) as session:
-            evaluation = sit(artifact, way.fmt, session, place.name, exam)
+            evaluation = sit(artifact, way.fmt, session, place, exam)
         return Outcome(way, "" if place.board is None else _where(place, way), None, evaluation)

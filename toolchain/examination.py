@@ -9,6 +9,7 @@ import numpy as np
 from toolchain.artifact import Artifact, Port, convert
 from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.local import Session
+from toolchain.device.place import Place
 from toolchain.errors import BadInput, BadSamples, about
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.measurement import Evaluation
@@ -45,7 +46,7 @@ def set_exam(artifact: Artifact, data: str, metric: str | None = None, split: st
     return Exam(samples.take(limit or len(samples)), metric, data, split)
 
 
-def sit(artifact: Artifact, fmt: Format, session: Session, device: str, exam: Exam) -> Evaluation:
+def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: Exam) -> Evaluation:
     """The score of the answers that one of an artefact's files gives.
 
     Raises BadSamples, and what devices raise.
@@ -54,8 +55,8 @@ def sit(artifact: Artifact, fmt: Format, session: Session, device: str, exam: Ex
     with about(exam.data):
         found = score(exam.metric, outputs, exam.samples.y)
     return Evaluation(metric=exam.metric, value=found.value, n=found.n, standard_error=found.standard_error,
-                      data=Path(exam.data).name, split=exam.split, device=device, runtime=session.runtime,
-                      artifact_digest=artifact.digest)
+                      data=Path(exam.data).name, split=exam.split, device=place.name,
+                      emulated=place.emulated, runtime=session.runtime, artifact_digest=artifact.digest)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:

@@ -238,6 +238,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
     value:          mean over n samples; a share in [0, 1] for top1 and agreement
     standard_error: of that mean, None for a single sample
+    emulated:       as a Measurement's
     data:           the set's name; of a file or folder the last part, for a path names people
     """
 
@@ -248,6 +249,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     data: str = ""
     split: str = ""
     device: str = ""
+    emulated: bool = False
     runtime: str = ""
     artifact_digest: str = ""
     schema: str = "edge.evaluation"

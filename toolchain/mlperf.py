@@ -99,7 +99,7 @@ def accuracy(artifact: Artifact, place: Place, exam: Exam) -> Evaluation:
         found = score(exam.metric, results, exam.samples.y)
     return Evaluation(metric=found.metric, value=found.value, n=found.n, standard_error=found.standard_error,
                       data=Path(exam.data).name, split=exam.split, device=place.name,
-                      runtime=board.session.runtime, artifact_digest=artifact.digest)
+                      emulated=place.emulated, runtime=board.session.runtime, artifact_digest=artifact.digest)
 
 
 def energy(artifact: Artifact, place: Place) -> Measurement:

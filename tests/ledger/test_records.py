@@ -62,6 +62,11 @@ def test_an_evaluation_is_of_its_subject():
     assert row["valid"] and not row["emulated"]
 
 
+def test_what_is_of_an_emulated_device_is_marked():
+    for record in (a_measurement(emulated=True), an_evaluation(emulated=True)):
+        assert run_row(record, Subject(), 5.0)["emulated"]
+
+
 def test_problems_make_a_run_invalid():
     row = run_row(a_measurement(problems=("throttled", "governor changed")), Subject(), 5.0)
     assert not row["valid"] and row["problems"] == "throttled\ngovernor changed"

@@ -6,9 +6,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from toolchain.measurement import ArenaMap, ArenaSpan, Function, Layer, Measurement, Parity
+from toolchain.measurement import ArenaMap, ArenaSpan, Evaluation, Function, Layer, Measurement, Parity
 from toolchain.report.arena import HEIGHT, WIDTH, boxes, byte_ticks, text_map
 from toolchain.report.bench import bench_page, bench_terminal
+from toolchain.report.tables import evaluation_text
 
 ARENA = ArenaMap(1000, ("conv", "pool", "outputs are read"), (
     ArenaSpan("x", "x", 0, 400, 0, 0), ArenaSpan("conv", "conv", 400, 600, 0, 1),
@@ -94,6 +95,13 @@ def test_the_text_map_shows_who_lies_where():
     top, bottom = columns[0], columns[-1]
     letter = {line.split()[-1]: line.split()[0] for line in lines[17:]}
     assert top == letter["conv"] * 2 + " " and bottom == letter["conv.scratch"] + letter["<y>&[/b]"] * 2
+
+
+def test_accuracy_on_an_emulated_device_says_so():
+    found = Evaluation(metric="top1", value=0.884, n=500, standard_error=0.0143, data="kws.npz", split="test",
+                       device="pi-virt", emulated=True, runtime="LiteRT 2.3.0")
+    assert evaluation_text(found) == ("top1 88.4 ± 1.4 % (n=500), kws.npz test, on pi-virt (emulated), "
+                                      "LiteRT 2.3.0")
 
 
 def test_an_arena_of_nothing():

@@ -113,7 +113,7 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
     from toolchain.ledger.ledger import Ledger
     from toolchain.ledger.records import Subject
     from toolchain.report.records import require_place_for_records, save
-    from toolchain.report.tables import quality_text
+    from toolchain.report.tables import evaluation_text
 
     require_place_for_records(artifact)
     opened = deploy.open_artifact(artifact)
@@ -124,8 +124,7 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
         kept.record(*outcome.records, subject=subject, lease=lease)
     found = outcome.evaluation
     save(artifact, outcome.way.fmt, found, outcome.where)
-    show(json, found,
-         f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}")
+    show(json, found, evaluation_text(found))
 
 
 @verb

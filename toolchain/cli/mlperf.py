@@ -52,9 +52,9 @@ def mlperf(artifact: ArtifactPath, device: Device = None,
 
 def _text(found) -> str:
     from toolchain.measurement import Evaluation
-    from toolchain.report.tables import bench_text, quality_text
+    from toolchain.report.tables import bench_text, evaluation_text
 
     if isinstance(found, Evaluation):
-        return f"{quality_text(found)}, {found.data} {found.split}, on {found.device}, {found.runtime}"
+        return evaluation_text(found)
     each = found.conditions.get("inferences_per_s")
     return bench_text(found) if each is None else f"{each:,.1f} inferences a second\n{bench_text(found)}"

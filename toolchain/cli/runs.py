@@ -33,9 +33,13 @@ def list(device: DeviceFilter = None, artifact: ArtifactFilter = None, campaign:
     with Ledger.open(ledger) as opened:
         found = opened.runs(Filter(device=device, artifact=artifact, campaign=campaign, since=since,
                                    valid=valid, last=last))
-    lines = [f"{run.id:>6}  {run.started}  {run.kind:11}  {run.device:16}  {run.artifact} "
+    lines = [f"{run.id:>6}  {run.started}  {run.kind:11}  {_where(run):23}  {run.artifact} "
              f"{run.artifact_digest[:12]}  {run.runtime}{'' if run.valid else '  INVALID'}" for run in found]
     told(json, {"runs": found}, as_it_is("\n".join(lines) or "no runs"))
+
+
+def _where(run) -> str:
+    return f"{run.device} (emulated)" if run.emulated else run.device
 
 
 @functools.partial(verb, within=runs)
@@ -46,7 +50,7 @@ def show(run: Annotated[int, typer.Argument(help="Its number: see `edge runs lis
 
     from toolchain.ledger.ledger import Ledger
     from toolchain.report.bench import bench_terminal
-    from toolchain.report.tables import quality_text
+    from toolchain.report.tables import evaluation_text
 
     with Ledger.open(ledger) as opened:
         found = opened.run(run)
@@ -55,7 +59,7 @@ def show(run: Annotated[int, typer.Argument(help="Its number: see `edge runs lis
     of = f", campaign {found.campaign}" if found.campaign else ""
     told(json, found, Group(
         as_it_is(f"run {found.id} of {found.started}{of}: {tools}"),
-        bench_terminal(found.record, None) if measured else quality_text(found.record)))
+        bench_terminal(found.record, None) if measured else as_it_is(evaluation_text(found.record))))
 
 
 @functools.partial(verb, within=runs)

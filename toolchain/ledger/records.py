@@ -51,7 +51,7 @@ def run_row(record: Record, subject: Subject, now: float) -> dict:
     problems = record.problems if measured else ()
     return {"kind": kind_of(record), "started": (_seconds(record.started_at) if measured else None) or now,
             "recorded": now, "device": record.device, "target": of.target, "artifact": of.artifact,
-            "digest": of.artifact_digest, "runtime": record.runtime, "emulated": measured and record.emulated,
+            "digest": of.artifact_digest, "runtime": record.runtime, "emulated": record.emulated,
             "valid": not problems, "problems": "\n".join(problems), "record": _json(record)}
 
 

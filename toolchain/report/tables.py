@@ -94,6 +94,12 @@ def parity_text(m: Measurement | None) -> str:
     return f"{p.mismatched:,} of {p.checked:,} off, worst {p.worst:.3g}"
 
 
+def evaluation_text(found: Evaluation) -> str:
+    """One evaluation in full."""
+    return (f"{quality_text(found)}, {found.data} {found.split}, on {found.device}"
+            f"{' (emulated)' if found.emulated else ''}, {found.runtime}")
+
+
 def _device(m: Measurement | None) -> str:
     if m is None:
         return "-"
