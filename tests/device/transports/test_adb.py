@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import pytest
 
 from tests.device.transports.android import Phone, adb, adb_server
+from tests.device.transports.metering import RUN_S, read_beside_a_program
 from tests.device.transports.places import gone
 from toolchain.device.android import Facts
 from toolchain.device.boards import Board
@@ -348,3 +349,9 @@ def test_a_listing_names_a_serial_and_a_state_or_nothing(line):
 
 def test_the_program_is_found_once(phone):
     assert Adb("phone").state(phone.serial) == "missing"
+
+
+def test_a_meter_is_read_while_a_program_runs(phone, tmp_path):
+    with open_adb(phone.board) as device:
+        times = read_beside_a_program(device, tmp_path)
+    assert len(times) > 3 * RUN_S and times[0] < 0.5 and times[-1] > RUN_S - 0.5

@@ -1,0 +1,36 @@
+"""What transports that a meter is read over have in common: it is read while a program runs."""
+
+from pathlib import Path
+
+import numpy as np
+
+from toolchain.device.boards import MeterConfig
+from toolchain.device.clock import raw_clock_s
+from toolchain.device.meters.hwmon import survey_hwmon
+from toolchain.device.meters.polled import Polled
+from toolchain.device.meters.system import Remote
+from toolchain.device.transports.transport import Transport
+
+RUN_S = 1.5
+
+
+def read_beside_a_program(device: Transport, folder: Path) -> np.ndarray:
+    """Times of a power monitor's readings, seconds since a program of RUN_S began, while it ran."""
+    chip = {"name": "ina226", "shunt_resistor": 10_000, "update_interval": 2, "in1_input": 5000,
+            "power1_input": 1_500_000}
+    (folder / "hwmon0").mkdir()
+    for name, value in chip.items():
+        (folder / "hwmon0" / name).write_text(f"{value}\n")
+    config = MeterConfig(kind="hwmon", address=str(folder / "hwmon0"), name="mine")
+    meter = Polled(lambda: survey_hwmon(config, Remote(device), "rail monitor"))
+    meter.open()
+    try:
+        began = raw_clock_s()
+        assert device.start(["sleep", str(RUN_S)], seconds=30).code == 0
+        ended = raw_clock_s()
+        series = meter.window(began, ended).series
+    finally:
+        meter.close()
+    assert set(series.values) == {1500.0}
+    times = series.times_s
+    return times[(began < times) & (times < ended)] - began
