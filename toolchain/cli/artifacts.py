@@ -40,7 +40,8 @@ def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = 
           runtime: Runtime = None, runner: Runner = None,
           every: Annotated[bool, typer.Option("--all", help="In every way that the device has.")] = False,
           threads: Annotated[int, typer.Option(min=1)] = 1,
-          seconds: Annotated[float, typer.Option(min=0.0, help="How long to take latency samples.")] = 1.0,
+          seconds: Annotated[float, typer.Option(
+              min=0.0, max=86400.0, help="How long to take latency samples.")] = 1.0,
           minutes: Annotated[float, typer.Option(
               min=0.0, max=1440.0, help="Instead of --seconds; from 2 on, how speed lasts.")] = 0.0,
           data: Annotated[str | None, typer.Option(help="A labelled set: accuracy there, too.")] = None,
