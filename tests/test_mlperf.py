@@ -23,6 +23,7 @@ from toolchain.device import mlperf_modes, qemu
 from toolchain.device.firmware import build_firmware
 from toolchain.ir.graph import Graph
 from toolchain.measurement import Evaluation, Measurement
+from toolchain.profile import load_target
 from toolchain.runtime import reference
 
 SIZES = {kind: 64 for kind in ("flash", "code_flash", "static", "stack", "arena", "ram")}
@@ -74,7 +75,7 @@ def plugged(tmp_path, monkeypatch) -> Plugged:
 def folder_of(made: Artifact, path: Path, **changes) -> Path:
     """As read again: a manifest does not tell where the target's sources are."""
     profile = msgspec.structs.replace(PROFILE, folder="")
-    manifest = msgspec.structs.replace(made.manifest, profile=profile, **changes)
+    manifest = msgspec.structs.replace(made.manifest, **{"profile": profile, **changes})
     Artifact(manifest, made.files, made.vectors).write(path)
     return path
 
@@ -281,6 +282,22 @@ def test_a_file_that_is_no_firmware(tmp_path):
     (folder / "manifest.json").write_text(json.dumps(manifest))
     code, _, err = edge(folder)
     assert code == 4 and "cortex_m4_qemu runs no firmware of ours" in err
+
+
+@pytest.mark.parametrize(("device", "exit_code", "words"), [
+    ("mine", 2, "mine has no meter with a logic input"), (None, 4, "made from nucleo_l4r5zi's folder, which the")])
+def test_sources_of_a_target_of_ones_own(plugged, tmp_path, monkeypatch, device, exit_code, words):
+    """A manifest has the target's name only; the board's entry says where it lies."""
+    own = load_target("docs/examples/nucleo_l4r5zi")
+    folder = scripted_artifact(tmp_path / "net", target=own.name,
+                               profile=msgspec.structs.replace(own, folder=""))
+    image = folder / mlperf.ENERGY_FILE
+    image.unlink()
+    monkeypatch.setattr(mlperf, "energy_firmware", lambda _, profile: profile.folder.encode())
+    plugged.write({"mine": {"target": "docs/examples/nucleo_l4r5zi", "address": "/dev/null"}})
+    code, _, err = edge(folder, "--mode", "energy", *(("--device", device) if device else ()))
+    assert code == exit_code and words in err
+    assert image.read_bytes() == own.folder.encode() if device else not image.exists()
 
 
 @pytest.fixture(scope="module")

@@ -142,8 +142,13 @@ def write_energy_firmware(artifact: Artifact, folder: Path, device: str | None) 
 
 def _sources(profile: TargetProfile, device: str | None) -> str:
     """The folder of a target, which a manifest does not tell: the board's entry may, or its name."""
-    board = load_boards().boards.get(device or "")
-    return profile.folder or load_target(board.target if board else profile.name).folder
+    if board := load_boards().boards.get(device or ""):
+        return load_target(board.target).folder
+    try:
+        return profile.folder or load_target(profile.name).folder
+    except Unsupported:
+        raise Unsupported(f"firmware for energy is made from {profile.name}'s folder, which the artefact does "
+                          f"not tell; give --device with a board of boards.toml, whose `target` does") from None
 
 
 def _sent(artifact: Artifact, exam: Exam) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """A microcontroller board in MLPerf Tiny's modes: the firmware that each takes, its line, its meter."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -15,10 +15,10 @@ from toolchain.device.firmware import build_firmware
 from toolchain.device.interface_board import InterfacedDut
 from toolchain.device.meters.meter import Meter
 from toolchain.device.place import Place
-from toolchain.device.protocol import Dut
+from toolchain.device.protocol import Dut, InferenceRun
 from toolchain.device.qemu import QemuSession, running
 from toolchain.device.serial_port import open_line, shown
-from toolchain.device.session import FirmwareSession
+from toolchain.device.session import FirmwareSession, persistently
 from toolchain.errors import BadConfig, DeviceUnavailable, InvalidMeasurement, Unsupported
 from toolchain.profile import TargetProfile
 
@@ -100,13 +100,16 @@ def _meter_with_pin(place: Place) -> MeterConfig:
 
 def require_pulses(dut: Dut, data: bytes) -> None:
     """Raises InvalidMeasurement for firmware that tells the time. data: an input"""
-    dut.load(data)
-    if dut.infer(1, 0).microseconds is not None:
+    def ask() -> InferenceRun:
+        dut.load(data)
+        return dut.infer(1, 0)
+    if persistently(ask, dut.greet).microseconds is not None:
         raise InvalidMeasurement(f"the board's firmware tells the time instead of pulsing a pin; put the one "
                                  f"for energy on it (built with {PULSES})")
 
 
-def _for_energy(artifact: Artifact, profile: TargetProfile, place: Place):
+def _for_energy(artifact: Artifact, profile: TargetProfile,
+                place: Place) -> AbstractContextManager[Contender]:
     if place.board.interface:
         return _spoken_to(artifact, profile, InterfacedDut, place.board.interface, interface_board.BAUD)
     return _spoken_to(artifact, profile, Dut, profile.port, firmware_baud(profile))
