@@ -1,8 +1,11 @@
 """edge: one verb per stage. Each parses, calls and prints; results on stdout, progress on stderr.
 
 Exit codes: 0 ok, 1 a bug, 2 usage or bad input, 3 gate failed or does not fit, 4 unsupported op or target,
-5 device unavailable, 6 measurement invalid, 130 interrupted.
+5 device unavailable, 6 measurement invalid, 130 interrupted, 143 terminated.
 """
+
+import signal
+import sys
 
 from toolchain.cli import artifacts, machine, mlperf, models, runs
 from toolchain.cli.app import app
@@ -11,6 +14,10 @@ VERBS = (machine, models, artifacts, mlperf, runs)
 """Modules whose verbs `app` has, by importing them."""
 
 
+TERMINATED = 128 + signal.SIGTERM
+
+
 def main() -> None:
-    """Entry point of the `edge` command."""
+    """Entry point of the `edge` command. SIGTERM ends it as Control-C does: what it holds is let go of."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     app()
