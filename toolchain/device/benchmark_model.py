@@ -77,15 +77,14 @@ class BenchmarkRun:
 
 
 def run_benchmark_model(transport: Transport, program: bytes, model: bytes, *, threads: int = 1,
-                        seconds: float = 1.0, least: int = 50, profile: bool = False,
-                        patience_s: float = PATIENCE_S) -> BenchmarkRun:
+                        seconds: float = 1.0, least: int = 50, profile: bool = False) -> BenchmarkRun:
     """Push both, run, read. profile: times each op, which costs time itself.
 
     Raises BadReply, DeviceUnavailable where the device does not run the program, and what the transport does.
     """
     paths = transport.push({PROGRAM: program, MODEL: model}, executable=[PROGRAM])
     done = transport.start(command(paths[PROGRAM], paths[MODEL], threads, seconds, least, profile),
-                           seconds=WARM_UP_S + seconds + patience_s, most_bytes=MOST_BYTES)
+                           seconds=WARM_UP_S + seconds + PATIENCE_S, most_bytes=MOST_BYTES)
     if done.code in (126, 127):
         raise DeviceUnavailable(f"{transport.name}: benchmark_model does not start there: "
                                 f"{excerpt(done.stderr)}; is it for this device's processor and Android?")

@@ -16,7 +16,7 @@ FILE = "boards.toml"
 HOST = "host"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
 """Of a board or a meter: part of the names of files."""
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+TcpPort = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,7 +43,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     target: str
     transport: Literal["ssh", "adb", "serial", "local", "virtual"]
     address: str = ""
-    port: Port | None = None
+    port: TcpPort | None = None
     host_key: str = ""
     identity: str = ""
     python: str = ""

@@ -27,14 +27,14 @@ class Session(Protocol):
         """Feeds of N samples each, in the file's own layout and dtype -> every output, stacked."""
 
 
-def open_session(fmt: Format, model: bytes, threads: int = 1) -> Session:
+def open_session(fmt: Format, model: bytes) -> Session:
     """Load a model file into the host's runtime for its format. Raises BadModel, Unsupported."""
     if fmt == "tflite":
         from toolchain.runtime.litert import LiteRT
-        return LiteRT(model, threads=threads)
+        return LiteRT(model)
     if fmt == "onnx":
         from toolchain.runtime.onnxruntime import OnnxRuntime
-        return OnnxRuntime(model, threads=threads)
+        return OnnxRuntime(model)
     raise Unsupported(f"format '{fmt}' has no runtime on this host; run it on its own device with --device")
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from toolchain.artifact import Artifact, Port, convert
+from toolchain.artifact import Artifact, Port
 from toolchain.device.boards import HOST
 from toolchain.device.conditions.history import History, history
 from toolchain.device.conditions.judge import Judgement, judge
@@ -14,7 +14,7 @@ from toolchain.device.conditions.look import Look, look, watch_paths
 from toolchain.device.conditions.sustained import MINUTE_S, sustained
 from toolchain.device.latency.figures import latency_figures
 from toolchain.device.metering import Metering
-from toolchain.device.parity import parity
+from toolchain.device.parity import parity, vector_feeds
 from toolchain.device.place import Place
 from toolchain.device.programs import ProgramSession
 from toolchain.device.runner.record import MOST_WATCHED, Record
@@ -56,12 +56,10 @@ def _elsewhere(artifact: Artifact, place: Place) -> str:
 
 def bench_feeds(artifact: Artifact, fmt: Format) -> dict[str, np.ndarray]:
     """Inputs of the test vectors as the file takes them; seeded noise for a file without any."""
-    ports = artifact.manifest.inputs
     if artifact.vectors:
-        return {want.name: convert(artifact.vectors[f"input/{have.name}"], have, want)
-                for have, want in zip(ports["graph"], ports[fmt], strict=True)}
+        return vector_feeds(artifact, fmt)
     random = np.random.default_rng(0)
-    return {port.name: _noise(random, port) for port in ports[fmt]}
+    return {port.name: _noise(random, port) for port in artifact.manifest.inputs[fmt]}
 
 
 def _noise(random: np.random.Generator, port: Port) -> np.ndarray:

@@ -67,16 +67,20 @@ def parity(artifact: Artifact, fmt: Format, session: Session) -> tuple[Parity | 
     """
     if not artifact.vectors:
         return None, ()
-    ports, vectors = artifact.manifest.inputs, artifact.vectors
-    feeds = {want.name: convert(vectors[f"input/{have.name}"], have, want)
-             for have, want in zip(ports["graph"], ports[fmt], strict=True)}
-    got = session.run(feeds)
+    got, vectors = session.run(vector_feeds(artifact, fmt)), artifact.vectors
     scheme, outputs = artifact.manifest.scheme, artifact.manifest.outputs
     pairs = [(want, convert(got[have.name], have, want).astype(np.float64), vectors[f"output/{want.name}"])
              for have, want in zip(outputs[fmt], outputs["graph"], strict=True)]
     problems = tuple(line for port, ours, reference in pairs
                      for line in _beyond(port, ours, reference, tolerance(fmt, scheme, port)))
     return _summary(pairs), problems
+
+
+def vector_feeds(artifact: Artifact, fmt: Format) -> dict[str, np.ndarray]:
+    """Inputs of the test vectors, as one of the artefact's files takes them."""
+    ports = artifact.manifest.inputs
+    return {want.name: convert(artifact.vectors[f"input/{have.name}"], have, want)
+            for have, want in zip(ports["graph"], ports[fmt], strict=True)}
 
 
 def _summary(pairs) -> Parity:

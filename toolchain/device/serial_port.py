@@ -84,7 +84,8 @@ def connect(address: str, baud: int, name: str) -> SerialLine:
     try:
         return SerialLine(serial.serial_for_url(address, baud, timeout=POLL_S, **options), name)
     except (OSError, ValueError) as error:
-        raise (_unreachable if remote else _unopened)(address, baud, name, error) from None
+        raise (_unreachable(address, name, error) if remote else
+               _unopened(address, baud, name, error)) from None
 
 
 def shown(address: str) -> str:
@@ -123,7 +124,7 @@ def _how_to_be_let_in(address: str) -> str:
             f"{group.gr_name} $USER")
 
 
-def _unreachable(address: str, baud: int, name: str, error: Exception) -> DeviceUnavailable:
+def _unreachable(address: str, name: str, error: Exception) -> DeviceUnavailable:
     cause = error.__context__ or error
     if isinstance(cause, ConnectionRefusedError):
         reason = "nobody listens there; is ser2net or the like running?"

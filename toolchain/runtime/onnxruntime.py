@@ -33,8 +33,8 @@ class OnnxRuntime:
 
     at_once = 32
 
-    def __init__(self, model: bytes, *, threads: int = 1):
-        self._session = _session(model, threads)
+    def __init__(self, model: bytes):
+        self._session = _session(model)
         self.runtime = f"{DISTRIBUTION} {version(DISTRIBUTION)}"
         self.inputs = tuple(map(_port, self._session.get_inputs()))
         self.outputs = tuple(map(_port, self._session.get_outputs()))
@@ -58,11 +58,11 @@ class OnnxRuntime:
             raise BadModel(f"ONNX Runtime cannot run this model: {_one_line(error)}") from None
 
 
-def _session(model: bytes, threads: int):
+def _session(model: bytes):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # it takes 5 % more memory in calibration and speeds nothing up
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # S8S8, the form for Arm, gets integer kernels on x86 too: a file is judged here as it runs there

@@ -37,10 +37,9 @@ def test_without_the_file_its_program_tells_of_throttling(tmp_path):
     assert found.values["throttled"] == {"": 0x50000}
 
 
-def test_clocks_of_other_cpus_and_what_is_no_core_are_not_watched(tmp_path):
-    root = plant(tmp_path, PC)
-    paths = " ".join(watch_paths(look(Device(), "host", root), cpus=(1,)))
-    assert "policy1/scaling_cur_freq" in paths and "policy0" not in paths
+def test_clocks_and_the_processor_s_heat_are_watched_and_no_other_heat(tmp_path):
+    paths = " ".join(watch_paths(look(Device(), "host", plant(tmp_path, PC))))
+    assert "policy0/scaling_cur_freq" in paths and "policy1/scaling_cur_freq" in paths
     assert "thermal_zone1/temp" in paths and "thermal_zone0" not in paths
 
 

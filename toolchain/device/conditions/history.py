@@ -7,9 +7,9 @@ from toolchain.device.conditions.look import UNKNOWN, Look, read_value
 from toolchain.device.conditions.probes import Value
 from toolchain.errors import BadReply
 
-Watched = tuple[int, int, str | None]
-"""Of a runner's record: index of the watched file, time in ns, its text; None where it could not be read."""
-Series = dict[str, dict[str, list[tuple[int, Value]]]]
+Told = tuple[int, int, str | None]
+"""By a runner: index of the watched file, time in ns, its text; None where it could not be read."""
+Timeline = dict[str, dict[str, list[tuple[int, Value]]]]
 """Key -> place -> (time in ns, value), in order."""
 
 
@@ -19,7 +19,7 @@ class History:
 
     before: Look
     after: Look
-    during: Series
+    during: Timeline
     own_cpu_s: float | None = None
 
     def first(self, key: str) -> Value | None:
@@ -55,18 +55,18 @@ class History:
         return replace(self, before=look, after=look, during={})
 
 
-def history(before: Look, paths: Sequence[str], watched: Iterable[Watched], after: Look) -> History:
+def history(before: Look, paths: Sequence[str], watched: Iterable[Told], after: Look) -> History:
     """paths: the runner's watched files: `watch_paths` of the look before, and others that are no conditions.
 
     Raises BadReply for a record of a file that was not asked for, or what that file never holds.
     """
-    during: Series = {}
+    during: Timeline = {}
     for index, time_ns, text in watched:
         if not 0 <= index < len(paths):
             raise BadReply(f"the runner tells of watched file {index}; it was given {len(paths)}")
-        place = before.files.get(paths[index])
-        if place is None or text is None or text.strip() in UNKNOWN:
+        file = before.files.get(paths[index])
+        if file is None or text is None or text.strip() in UNKNOWN:
             continue
-        seen = during.setdefault(place.probe.key, {}).setdefault(place.name, [])
-        seen.append((time_ns, read_value(place, text)))
+        seen = during.setdefault(file.probe.key, {}).setdefault(file.place, [])
+        seen.append((time_ns, read_value(file, text)))
     return History(before, after, during)

@@ -1,12 +1,13 @@
 """A look at a device: its small files and what its own programs say, in a few commands."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 import re
 
 from toolchain.device.conditions.commands import COMMANDS, Values
 from toolchain.device.conditions.probes import Probe, Value, probes
+from toolchain.device.runner.record import MOST_WATCHED
 from toolchain.device.transports.transport import WORD, Transport
 from toolchain.errors import BadReply
 
@@ -14,19 +15,17 @@ SECONDS = 20.0
 MOST_BYTES = 4 * 2**20
 """/proc/cpuinfo takes 1.5 kB for each CPU of a server's."""
 MOST_FILES = 400
-WATCHES = 16
-"""That a runner takes."""
 MISSING_PROGRAM = (126, 127)
 UNKNOWN = ("<unknown>", "<unsupported>")
 """cpufreq's own words for what a driver cannot tell."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a value was read: its probe and what stands for the pattern's `*` ("policy0"; "" without one)."""
+class ProbedFile:
+    """A file that a value is read from. place: what stands for the pattern's `*` ("policy0"), or ""."""
 
     probe: Probe
-    name: str
+    place: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Look:
     """
 
     values: Values
-    files: Mapping[str, Place] = field(default_factory=dict)
+    files: Mapping[str, ProbedFile] = field(default_factory=dict)
 
 
 def look(transport: Transport, family: str, root: str = "") -> Look:
@@ -45,13 +44,13 @@ def look(transport: Transport, family: str, root: str = "") -> Look:
     root: where /sys and /proc lie, for a tree that stands in
     Raises BadReply where an answer is not what its source says, DeviceUnavailable.
     """
-    places = {path: Place(probe, name) for probe in probes(family)
-              for path, name in _expand(transport, probe.pattern, root)}
+    known = {path: ProbedFile(probe, place) for probe in probes(family)
+             for path, place in _expand(transport, probe.pattern, root)}
     values: Values = {}
     files = {}
-    for path, text in _read(transport, list(places)).items():
-        place = files[path] = places[path]
-        values.setdefault(place.probe.key, {})[place.name] = read_value(place, text)
+    for path, text in _read(transport, list(known)).items():
+        file = files[path] = known[path]
+        values.setdefault(file.probe.key, {})[file.place] = read_value(file, text)
     for argv, parse in COMMANDS.get(family, {}).items():
         answer = transport.start(argv, seconds=SECONDS, most_bytes=MOST_BYTES)
         if answer.code == 0:
@@ -65,30 +64,26 @@ def _merge(values: Values, found: Values) -> None:
         values.setdefault(key, at)
 
 
-def read_value(place: Place, text: str) -> Value:
+def read_value(file: ProbedFile, text: str) -> Value:
     """Raises BadReply, naming the file."""
     try:
-        return place.probe.read(text)
+        return file.probe.read(text)
     except BadReply as error:
-        raise BadReply(f"{place.probe.pattern}: {error}") from None
+        raise BadReply(f"{file.probe.pattern}: {error}") from None
 
 
-def watch_paths(found: Look, cpus: Collection[int] = ()) -> tuple[str, ...]:
-    """The files to read while inferences run, most telling first, as many as a runner takes.
-
-    cpus: those that the inferences run on; clocks of others are left out. Empty: any
-    """
-    watched = [path for path, place in found.files.items()
-               if place.probe.watched and _telling(found, place, cpus)]
+def watch_paths(found: Look) -> tuple[str, ...]:
+    """The files to read while inferences run, most telling first, as many as a runner takes."""
+    watched = [path for path, file in found.files.items()
+               if file.probe.watched and _telling(found, file)]
     rounds = sorted(watched, key=lambda path: _rank(found, found.files[path]))
-    return tuple(path for path in rounds if WORD.fullmatch(path))[:WATCHES]
+    return tuple(path for path in rounds if WORD.fullmatch(path))[:MOST_WATCHED]
 
 
-def _telling(found: Look, place: Place, cpus: Collection[int]) -> bool:
-    if place.probe.key == "temperature_celsius":
-        return is_core(str(found.values.get("zone", {}).get(place.name, "")))
-    policy = str(found.values.get("cpus", {}).get(place.name, ""))
-    return not cpus or not policy or bool({int(cpu) for cpu in policy.split() if cpu.isdigit()} & set(cpus))
+def _telling(found: Look, file: ProbedFile) -> bool:
+    """All but temperatures of what is no processor."""
+    zone = str(found.values.get("zone", {}).get(file.place, ""))
+    return file.probe.key != "temperature_celsius" or is_core(zone)
 
 
 CORE = re.compile(r"cpu.*|mtktscpu|x86_pkg_temp|soc[-_0-9].*|big.*|mid|little.*|cluster.*|ap", re.IGNORECASE)
@@ -101,11 +96,11 @@ def is_core(zone: str) -> bool:
     return bool(CORE.fullmatch(zone))
 
 
-def _rank(found: Look, place: Place) -> tuple[int, int]:
+def _rank(found: Look, file: ProbedFile) -> tuple[int, int]:
     """Flags of throttling, then each policy's clock with its limit, the warmest zones, governors."""
     order = ("throttled", "frequency_khz", "limit_khz", "temperature_celsius", "governor")
-    key = place.probe.key
-    value = found.values[key][place.name]
+    key = file.probe.key
+    value = found.values[key][file.place]
     warm = -round(value) if key == "temperature_celsius" and not isinstance(value, str) else 0
     return order.index(key), warm
 

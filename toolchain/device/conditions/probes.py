@@ -97,7 +97,6 @@ LINUX = (
     Probe("limit_khz", f"{POLICY}/scaling_max_freq", whole, watched=True),
     Probe("governor", f"{POLICY}/scaling_governor", word, watched=True),
     Probe("highest_khz", f"{POLICY}/cpuinfo_max_freq", whole),
-    Probe("cpus", f"{POLICY}/affected_cpus", words),
     Probe("boost", "/sys/devices/system/cpu/cpufreq/boost", whole),
     Probe("no_turbo", "/sys/devices/system/cpu/intel_pstate/no_turbo", whole),
     Probe("temperature_celsius", f"{ZONE}/temp", millicelsius, watched=True),
