@@ -21,6 +21,8 @@ from toolchain.errors import DeviceUnavailable
 from toolchain.profile import TargetProfile, load_target
 
 DEVICE_FILE = re.compile(r"/dev/(tty\w+|pts/\d+)", re.ASCII)
+PATIENT = {"connect_seconds": 180.0, "keepalive_seconds": 30.0}
+"""Of a connection to an emulated device, which shares a processor with who knows what."""
 FACTS_S = 120.0
 """For one of the questions that tell what an Android device is."""
 
@@ -179,7 +181,7 @@ def _booted(board: Board, machine: Machine) -> Board:
 def _open(board: Board):
     if board.transport == "ssh":
         from toolchain.device.transports.ssh import open_ssh
-        return open_ssh(board)
+        return open_ssh(board, **PATIENT) if board.emulated else open_ssh(board)
     if board.transport == "adb":
         from toolchain.device.transports.adb import open_adb
         return open_adb(board)

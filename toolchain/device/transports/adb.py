@@ -43,8 +43,8 @@ GIVEN, SAID = f"{FOLDER}-stdin", f"{FOLDER}-stderr"
 """Files for a command's stdin and stderr, on devices whose shell protocol does not keep them apart."""
 ADB_SECONDS = 20.0
 """For adb itself to answer: its server, not a program on the device."""
-SETTLE_SECONDS = 5.0
-"""For a device to let this computer in."""
+SETTLE_SECONDS, EMULATED_SETTLE_SECONDS = 5.0, 60.0
+"""For a device to let this computer in; an emulated one shares a processor with who knows what."""
 SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}|\[[0-9A-Fa-f:]+(%[A-Za-z0-9]+)?\]:\d{1,5}")
 OVER_TCP = re.compile(r"(\[[^\]]+\]|[A-Za-z0-9.-]+):\d{1,5}")
 LISTED = re.compile(r"(\S+)\s+(no permissions|[a-z]+)\b")
@@ -99,7 +99,7 @@ def open_adb(board: Board) -> Iterator[DeviceFolder]:
         raise BadConfig(f"board '{board.name}': address = {serial!r} is no serial; `adb devices` lists them")
     connected = bool(OVER_TCP.fullmatch(serial)) and adb.connect(serial)
     try:
-        adb.require(serial)
+        adb.require(serial, EMULATED_SETTLE_SECONDS if board.emulated else SETTLE_SECONDS)
         yield open_folder(AdbWire(adb, board.name, serial), FOLDER)
     finally:
         if connected:
@@ -167,9 +167,9 @@ class Adb:
     def state(self, serial: str) -> str:
         return self.listed().get(serial, "missing")
 
-    def require(self, serial: str) -> None:
+    def require(self, serial: str, seconds: float) -> None:
         """Wait for the device to let us in. Raises DeviceUnavailable, DeviceRefused."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + seconds
         while (state := self.state(serial)) in UNSETTLED and time.monotonic() < deadline:
             time.sleep(0.1)
         if state != "device":
