@@ -285,7 +285,7 @@ def test_a_file_that_is_no_firmware(tmp_path):
 
 
 @pytest.mark.parametrize(("device", "exit_code", "words"), [
-    ("mine", 2, "mine has no meter with a logic input"), (None, 4, "made from nucleo_l4r5zi's folder, which the")])
+    ("mine", 2, "mine has no meter with a logic input"), (None, 4, "made from nucleo_l4r5zi's folder, ")])
 def test_sources_of_a_target_of_ones_own(plugged, tmp_path, monkeypatch, device, exit_code, words):
     """A manifest has the target's name only; the board's entry says where it lies."""
     own = load_target("docs/examples/nucleo_l4r5zi")

@@ -147,8 +147,8 @@ def _sources(profile: TargetProfile, device: str | None) -> str:
     try:
         return profile.folder or load_target(profile.name).folder
     except Unsupported:
-        raise Unsupported(f"firmware for energy is made from {profile.name}'s folder, which the artefact does "
-                          f"not tell; give --device with a board of boards.toml, whose `target` does") from None
+        raise Unsupported(f"energy firmware is made from {profile.name}'s folder, which the artefact does "
+                          f"not tell; name a board with --device: its entry in boards.toml does") from None
 
 
 def _sent(artifact: Artifact, exam: Exam) -> Iterator[bytes]:
