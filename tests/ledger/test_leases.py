@@ -9,11 +9,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 import pytest
+from sqlalchemy import select
 
 from tests.ledger.measured import a_measurement
 from toolchain.errors import DeviceBusy, LeaseLost
 from toolchain.ledger.leases import Lease, give_back, renew, take
 from toolchain.ledger.ledger import Ledger
+from toolchain.ledger.schema import leases
 
 
 class Clock:
@@ -49,6 +51,14 @@ def test_a_held_device_names_its_holder(clocked):
                                          r"2023-11-14T22:13:20\+00:00, until 2023-11-14T22:13:50\+00:00 "
                                          r"\(20 s from now\) unless it goes on; wait, or end that process"):
         take(ledger.store, ["device:pi", "meter:ppk2"], 30)
+
+
+def test_nothing_tells_who_had_a_device(clocked):
+    ledger, _ = clocked
+    give_back(ledger.store, take(ledger.store, ["device:pi"], 30))
+    with ledger.store.read() as connection:
+        row, = connection.execute(select(leases)).all()
+    assert (row.owner, row.host, row.pid, row.token) == ("", "", 0, 1)
 
 
 def test_all_or_none(clocked):

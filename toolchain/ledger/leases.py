@@ -106,6 +106,7 @@ def renew(store: Store, lease: Lease) -> None:
 
 
 def give_back(store: Store, lease: Lease) -> None:
-    """What of it is still ours is anybody's."""
+    """What of it is still ours is anybody's, and nothing tells who had it."""
     with store.write() as connection:
-        connection.execute(KEEP, {"holder": lease.owner, "owner": "", "expires": store.now(connection)})
+        connection.execute(KEEP, {"holder": lease.owner, "owner": "", "host": "", "pid": 0,
+                                  "expires": store.now(connection)})
