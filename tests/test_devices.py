@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from toolchain import devices as module
-from toolchain.device.android import Facts
+from toolchain.device.android import AndroidFacts
 from toolchain.device.boards import HOST, find_board
 from toolchain.device.place import reached
 from toolchain.device.transports.adb import AdbDevice
@@ -16,7 +16,7 @@ from toolchain.errors import BadConfig, BadInput, DeviceBusy, DeviceRefused, Dev
 from toolchain.ledger import locks
 from toolchain.ledger.ledger import Ledger
 
-PHONE = AdbDevice("0A1B2C", "device", Facts(("arm64-v8a",), 35, "Pixel 8", True))
+PHONE = AdbDevice("0A1B2C", "device", AndroidFacts(("arm64-v8a",), 35, "Pixel 8", True))
 STRANGER = AdbDevice("9Z9Z", "unauthorized", None)
 
 

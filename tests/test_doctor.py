@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from toolchain import doctor
-from toolchain.device.android import Facts
+from toolchain.device.android import AndroidFacts
 from toolchain.device.transports import adb
 from toolchain.errors import DeviceUnavailable
 from toolchain.quantize import counting
@@ -31,7 +31,7 @@ def test_without_it_what_it_is_for_and_how_to_get_it_is_said(monkeypatch):
 FAKE = Path(__file__).parent / "device/fake_benchmark_model.sh"
 ROUTES = ["tflite by benchmark_model", "tflite by own library", "c by generated C", "tflite by glibc loader",
           "onnx by glibc loader"]
-PIXEL = Facts(("arm64-v8a", "armeabi-v7a"), 35, "Pixel 8", True)
+PIXEL = AndroidFacts(("arm64-v8a", "armeabi-v7a"), 35, "Pixel 8", True)
 
 
 @pytest.fixture

@@ -81,13 +81,13 @@ def _machines() -> Finding:
 
 def _android_targets() -> Iterator[Finding]:
     """The ways in which models would run on any phone of a kind, as far as this computer goes."""
-    from toolchain.device.android import ISA_ABI, NDK_LEVEL, Facts
+    from toolchain.device.android import ISA_ABI, NDK_LEVEL, AndroidFacts
     from toolchain.device.boards import Board
     from toolchain.profile import load_target, target_names
 
     for profile in map(load_target, target_names()):
         if profile.family == "android":
-            any_phone = Facts((ISA_ABI[profile.isa],), NDK_LEVEL, "", False)
+            any_phone = AndroidFacts((ISA_ABI[profile.isa],), NDK_LEVEL, "", False)
             board = Board(target=profile.name, transport="adb")
             yield from _routes(profile.name, any_phone, board, profile.isa)
 

@@ -10,7 +10,7 @@ from toolchain.device.android import (
     NDK_LEVEL,
     NDK_TRIPLE,
     NOTES,
-    Facts,
+    AndroidFacts,
     benchmark_program,
     ndk_compiler,
     own_library,
@@ -25,7 +25,7 @@ from toolchain.device.runner.native import build_runner
 from toolchain.device.transports.transport import Finished, safe_words
 from toolchain.errors import BadInput, BadReply, DeviceUnavailable, Unsupported
 
-PHONE = Facts(("arm64-v8a", "armeabi-v7a", "armeabi"), 35, "Phone", True)
+PHONE = AndroidFacts(("arm64-v8a", "armeabi-v7a", "armeabi"), 35, "Phone", True)
 ARM64 = b"\x7fELF\2\1\1" + bytes(9) + b"\3\0\xb7\0" + bytes(40)
 ARM = b"\x7fELF\1\1\1" + bytes(9) + b"\3\0\x28\0" + bytes(40)
 GETPROP = b"""[ro.build.version.sdk]: [34]
@@ -54,7 +54,7 @@ def answering(answers: dict[str, Finished]):
 def test_facts_of_a_phone():
     heat = Finished(0, b"IsStatusOverride: false\nThermalEventListeners:\nThermal Status: 0\n", b"")
     found = read_facts(answering({"getprop": Finished(0, GETPROP, b""), "dumpsys": heat}))
-    assert found == Facts(("arm64-v8a", "armeabi-v7a"), 34, "Pixel 8", True)
+    assert found == AndroidFacts(("arm64-v8a", "armeabi-v7a"), 34, "Pixel 8", True)
     assert found.isa == "aarch64"
     assert "0A1B2C" not in repr(found)
 
@@ -62,7 +62,7 @@ def test_facts_of_a_phone():
 def test_an_old_phone_has_one_abi_and_no_thermal_service():
     old = b"[ro.product.cpu.abi]: [armeabi-v7a]\r\n[ro.build.version.sdk]: [19]\r\n"
     refused = Finished(20, b"Can't find service: thermalservice\n", b"")
-    assert read_facts(answering({"getprop": Finished(0, old, b""), "dumpsys": refused})) == Facts(
+    assert read_facts(answering({"getprop": Finished(0, old, b""), "dumpsys": refused})) == AndroidFacts(
         ("armeabi-v7a",), 19, "", False)
 
 
@@ -85,7 +85,7 @@ def test_getprop_is_read_back(told):
     assert properties(text.encode()) == told
 
 
-def obstacles(facts: Facts, of: Board, isa: str) -> dict[str, str]:
+def obstacles(facts: AndroidFacts, of: Board, isa: str) -> dict[str, str]:
     return {route.name: route.obstacle for route in routes(facts, of, isa)}
 
 
@@ -97,13 +97,13 @@ def test_every_route_says_why_it_does_not_apply_or_does():
 
 
 def test_a_32_bit_phone_has_no_litert_for_glibc():
-    found = obstacles(Facts(("armeabi-v7a",), 28, "", False), board(), "armv7-a")
+    found = obstacles(AndroidFacts(("armeabi-v7a",), 28, "", False), board(), "armv7-a")
     assert found["generated C"] == ""
     assert found["glibc loader"] == "no library of LiteRT is published for armv7-a, so none is loaded there"
 
 
 def test_a_phone_that_is_another_target():
-    found = obstacles(Facts(("armeabi-v7a",), 28, "", False), board(), "aarch64")
+    found = obstacles(AndroidFacts(("armeabi-v7a",), 28, "", False), board(), "aarch64")
     assert set(found.values()) == {
         "the device runs armeabi-v7a, not aarch64; build for the target that it is"}
 

@@ -9,7 +9,7 @@ import pytest
 from tests.device.runner.running import random_feeds
 from tests.device.transports.android import adb_server
 from tests.lower.c.nets import residual_net
-from toolchain.device.android import Facts, read_facts, routes
+from toolchain.device.android import AndroidFacts, read_facts, routes
 from toolchain.device.benchmark_model import run_benchmark_model
 from toolchain.device.boards import Board
 from toolchain.device.glibc import LOADER, glibc_files, through_loader
@@ -58,14 +58,14 @@ def run(phone: Transport, argv: list[str], mode: str) -> Record:
     return parse(done.stdout, mode)
 
 
-def applying(facts: Facts, isa: str) -> set[str]:
+def applying(facts: AndroidFacts, isa: str) -> set[str]:
     board = Board(target="android_arm64", transport="adb")
     return {route.name for route in routes(facts, board, isa) if route.applies}
 
 
 def test_what_it_is(phone):
     facts = read_facts(lambda argv: phone.start(argv, seconds=60))
-    assert facts == Facts(("arm64-v8a", "armeabi-v7a", "armeabi"), 35, "android-virt", False)
+    assert facts == AndroidFacts(("arm64-v8a", "armeabi-v7a", "armeabi"), 35, "android-virt", False)
     assert [device.facts for device in devices()] == [facts]
     assert applying(facts, "aarch64") == {"generated C", "glibc loader"}
     assert applying(facts, "armv7-a") == {"generated C"}

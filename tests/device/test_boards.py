@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from toolchain.device.boards import boards_file, find_board, load_boards
@@ -28,7 +29,6 @@ def test_the_example_names_targets_that_are_there(name, monkeypatch):
 
 
 def test_the_key_of_the_example_is_one():
-    asyncssh = pytest.importorskip("asyncssh")
     key = asyncssh.import_public_key(find_board("kitchen-pi", EXAMPLE).host_key)
     assert key.get_algorithm() == "ssh-ed25519"
 

@@ -33,7 +33,7 @@ PROPERTY_LINES = 20_000
 
 
 @dataclass(frozen=True)
-class Facts:
+class AndroidFacts:
     """abis:    instruction sets that it runs, the preferred first
     sdk:     API level: 35 is Android 15
     model:   as the maker names it; not its serial number
@@ -51,7 +51,7 @@ class Facts:
         return next((ABI_ISA[abi] for abi in self.abis if abi in ABI_ISA), None)
 
 
-def read_facts(run: Callable[[Sequence[str]], Finished]) -> Facts:
+def read_facts(run: Callable[[Sequence[str]], Finished]) -> AndroidFacts:
     """run: runs a command line on the device. Raises BadReply where it is no Android."""
     found = properties(run(["getprop"]).stdout)
     abis = found.get("ro.product.cpu.abilist") or found.get("ro.product.cpu.abi", "")
@@ -59,7 +59,7 @@ def read_facts(run: Callable[[Sequence[str]], Finished]) -> Facts:
     if not abis or not re.fullmatch(r"\d{1,3}", sdk):
         raise BadReply("getprop names no ABI or no SDK version: is this Android?")
     heat = run(["dumpsys", "thermalservice"])
-    return Facts(tuple(abis.split(",")), int(sdk), found.get("ro.product.model", ""),
+    return AndroidFacts(tuple(abis.split(",")), int(sdk), found.get("ro.product.model", ""),
                  heat.code == 0 and b"Thermal Status" in heat.stdout)
 
 
@@ -97,7 +97,7 @@ NOTES = {
 """Route -> what is known of it."""
 
 
-def routes(facts: Facts, board: Board, isa: str) -> tuple[Route, ...]:
+def routes(facts: AndroidFacts, board: Board, isa: str) -> tuple[Route, ...]:
     """In the order in which they are preferred. isa: of the target's profile."""
     loaded = (lambda: glibc_files(isa), lambda: compiler_for(isa, "litert"))
     needs: tuple[tuple[str, Way, tuple[Callable[[], object], ...]], ...] = (
@@ -114,7 +114,7 @@ def routes(facts: Facts, board: Board, isa: str) -> tuple[Route, ...]:
                  for name, way, parts in needs)
 
 
-def _foreign(facts: Facts, isa: str) -> str:
+def _foreign(facts: AndroidFacts, isa: str) -> str:
     """A device whose system does not run such programs."""
     if isa in {ABI_ISA.get(abi) for abi in facts.abis}:
         return ""

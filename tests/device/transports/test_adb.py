@@ -12,7 +12,7 @@ import pytest
 from tests.device.transports.android import Phone, adb, adb_server
 from tests.device.transports.metering import RUN_S, read_beside_a_program
 from tests.device.transports.places import gone
-from toolchain.device.android import Facts
+from toolchain.device.android import AndroidFacts
 from toolchain.device.boards import Board
 from toolchain.device.transports import adb as adb_module
 from toolchain.device.transports import bounded
@@ -279,7 +279,8 @@ def test_what_devices_lists(make_phone, monkeypatch):
     adb("connect", phone.serial), adb("connect", stranger.serial)
     found = {device.serial: device for device in devices()}
     assert found[phone.serial].state == "device"
-    assert found[phone.serial].facts == Facts(("arm64-v8a", "armeabi-v7a", "armeabi"), 35, "StandIn", False)
+    abis = ("arm64-v8a", "armeabi-v7a", "armeabi")
+    assert found[phone.serial].facts == AndroidFacts(abis, 35, "StandIn", False)
     assert (found[stranger.serial].state, found[stranger.serial].facts) == ("unauthorized", None)
 
 

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-from toolchain.device.android import Facts, read_facts
+from toolchain.device.android import AndroidFacts, read_facts
 from toolchain.device.boards import Board
 from toolchain.device.transports.bounded import run_here
 from toolchain.device.transports.folder import (
@@ -70,7 +70,7 @@ class AdbDevice:
 
     serial: str
     state: str
-    facts: Facts | None
+    facts: AndroidFacts | None
 
 
 def devices() -> list[AdbDevice]:
@@ -80,7 +80,7 @@ def devices() -> list[AdbDevice]:
             for serial, state in adb.listed().items()]
 
 
-def _facts(adb: "Adb", serial: str) -> Facts | None:
+def _facts(adb: "Adb", serial: str) -> AndroidFacts | None:
     with suppress(DeviceUnavailable, BadReply):
         wire = AdbWire(adb, serial, serial)
         return read_facts(lambda argv: wire.run(argv, seconds=ADB_SECONDS, most_bytes=MOST_BYTES))
