@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import errno
 import os
 from pathlib import Path
 import tempfile
@@ -42,7 +43,19 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     require_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    with (tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder,
+          full_disk_named(path)):
         unfinished = Path(folder, f"unfinished{path.suffix}")
         yield unfinished
         unfinished.replace(path)
+
+
+@contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """An OSError of a full disk says what was written: of a file that is open the system does not tell."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            error.filename = str(path)
+        raise

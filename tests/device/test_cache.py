@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from toolchain.atomic import replacing
 from toolchain.device.boards import boards_file
 from toolchain.device.cache import cache_folder, kept, locked
 from toolchain.errors import BadInput
@@ -37,6 +38,18 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
     with pytest.raises(BadInput, match="set HOME or XDG_DATA_HOME"):
         default_url()
     assert boards_file() == Path("boards.toml")
+
+
+def test_a_full_disk_is_told_by_name(tmp_path):
+    def fill(_: Path) -> None:
+        with open("/dev/full", "w") as full:
+            full.write("x" * 10**6)
+
+    with pytest.raises(OSError, match="No space left on device: '.*/cache'"):
+        kept(tmp_path / "cache", fill)
+    with pytest.raises(OSError, match="No space left on device: '.*/file'"), replacing(tmp_path / "file"):
+        fill(tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.name != ".cache.lock"]
 
 
 def test_made_once_by_many(tmp_path):

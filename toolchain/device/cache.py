@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 
-from toolchain.atomic import user_folder
+from toolchain.atomic import full_disk_named, user_folder
 
 
 def cache_folder() -> Path:
@@ -55,7 +55,8 @@ def _clear(place: Path) -> None:
 def _make(place: Path, make: Callable[[Path], None]) -> None:
     unfinished = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     try:
-        make(unfinished)
+        with full_disk_named(place):
+            make(unfinished)
         unfinished.rename(place)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

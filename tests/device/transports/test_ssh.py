@@ -264,6 +264,12 @@ def test_an_identity_that_is_not_there(server):
         pass
 
 
+def test_an_identity_of_nobodys(server):
+    with pytest.raises(BadConfig, match="board 'pi': its identity or .* cannot be used: "), \
+            open_ssh(server.board(identity="~nobody-of-that-name/id")):
+        pytest.fail("connected without a key")
+
+
 def test_an_ssh_config_that_cannot_be_read(server):
     configure("Port many\n")
     with pytest.raises(BadConfig, match="~/.ssh/config cannot be used"), open_ssh(server.board(port=None)):

@@ -246,7 +246,7 @@ async def _trust(board: Board, stated: dict) -> _Trust:
 
     try:
         found = await asyncssh.SSHClientConnectionOptions.construct(config=(), **stated)
-    except (OSError, ValueError, asyncssh.Error) as error:
+    except (OSError, RuntimeError, ValueError, asyncssh.Error) as error:
         raise BadConfig(f"board '{board.name}': its identity or ~/.ssh/config cannot be used: "
                         f"{excerpt(str(error).encode())}") from None
     files = [] if found.known_hosts is None else found.known_hosts or [Path.home() / ".ssh" / "known_hosts"]
