@@ -10,6 +10,7 @@ from toolchain.artifact import Artifact, Manifest, Port
 from toolchain.errors import BadInput
 from toolchain.measurement import Evaluation, Latency, Measurement
 from toolchain.report.records import STALE, collect, require_place_for_records, save
+from toolchain.report.tables import cells
 
 PORTS = {fmt: (Port("x", (1, 2), "int8", 0.5, 3),) for fmt in ("tflite", "graph")}
 MANIFEST = Manifest(name="net", target="host", formats=("tflite",), inputs=PORTS, outputs=PORTS)
@@ -55,6 +56,13 @@ def test_figures_of_an_artefact_that_was_here_before_are_not(folder, tmp_path):
     save(anew, "tflite", measured(artifact(b"new")))
     row, = collect([anew])
     assert row.measurement and row.quality == () and not row.note
+
+
+def test_a_score_alone_says_where_it_is_from(folder):
+    (folder / "measurement.tflite.json").unlink()
+    there = msgspec.structs.replace(scored(artifact(b"old")), device="kitchen", runtime="LiteRT 2")
+    save(folder, "tflite", there)
+    assert cells(*collect([folder]))[-1] == "kitchen, LiteRT 2"
 
 
 def test_an_evaluation_that_does_not_say_of_what_it_is_stays(folder):

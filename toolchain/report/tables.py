@@ -40,7 +40,15 @@ def cells(row: Row) -> tuple[str, ...]:
     quality = "; ".join(map(quality_text, row.quality)) or "-"
     sizes = map(bytes_text, (row.size_bytes, row.flash_bytes, row.ram_bytes))
     return (row.model, row.target, f"{row.format} {scheme_text(row.scheme)}".strip(), *sizes, quality,
-            row.note or speed_text(m), parity_text(m), _device(m))
+            row.note or speed_text(m), parity_text(m), _measured_on(row))
+
+
+def _measured_on(row: Row) -> str:
+    """No figure stands without its device and runtime: a score alone has its own."""
+    if row.measurement is not None:
+        return _device(row.measurement)
+    told = (", ".join(filter(None, (e.device, e.runtime))) for e in row.quality)
+    return "; ".join(dict.fromkeys(filter(None, told))) or "-"
 
 
 def scheme_text(scheme: str) -> str:
