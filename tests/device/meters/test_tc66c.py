@@ -54,18 +54,19 @@ def test_the_uncertainty_covers_the_truth(monkeypatch):
 
 
 def test_it_runs_in_the_background(monkeypatch):
-    """At fifty times its pace, in real time."""
+    """At ten times its pace, in real time, on a host that may be busy."""
     made = Tc66cStandIn(LOAD)
     connected(monkeypatch, tc66c, made)
-    monkeypatch.setattr(tc66c, "FACTS", tc66c.replace(tc66c.FACTS, rate_hz=100.0))
+    monkeypatch.setattr(tc66c, "FACTS", tc66c.replace(tc66c.FACTS, rate_hz=20.0))
     meter = Tc66c(config("tc66c"))
     meter.open()
     begin_s = raw_clock_s()
     time.sleep(0.1)
-    window = meter.window(begin_s, begin_s + 0.2)
+    window = meter.window(begin_s, begin_s + 0.5)
     meter.close()
     meter.close()
-    assert 15 < len(window.series.values) < 30 and window.series.values == pytest.approx(1200.0)
+    series = window.series
+    assert 6 <= len(series.values) + series.dropped < 20 and series.values == pytest.approx(1200.0)
 
 
 @given(st.integers(0, 300_000), st.integers(0, 600_000))

@@ -55,6 +55,47 @@ class Background:
                 self._changed.notify_all()
 
 
+class SendingMeter:
+    """What meters on serial lines share that send samples by themselves from open() to close().
+
+    Each has _connect(); _begin(), upon which samples come; _take(), which takes some of them; _any(), whether
+    some came; and _stop(), which has it silent and lets go of the board.
+
+    answer_s: within which samples are to come
+    """
+
+    def __init__(self, name: str, answer_s: float):
+        self._name, self._answer_s, self._changed = f"meter '{name}'", answer_s, threading.Condition()
+        self._background: Background | None = None
+
+    def open(self) -> None:
+        """Feed the board, where it does that, and begin to measure."""
+        self._line = self._connect()
+        try:
+            self._begin()
+            self._background = Background(self._take, self._changed)
+            self._background.wait(self._any, self._answer_s, f"{self._name}: samples")
+        except BaseException:
+            self._let_go()
+            raise
+
+    def close(self) -> None:
+        """Stop, take the board's supply away, and let go of the meter. A second time does nothing."""
+        if self._background is None:
+            return
+        self._background.end()
+        try:
+            self._stop()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._background is not None:
+            self._background.end()
+            self._background = None
+        self._line.close()
+
+
 class SampleClock:
     """The host's time of samples that a meter takes at its own clock's rate and sends in pieces.
 

@@ -7,7 +7,6 @@ it; "TimeStamp: SSSs MMMms, buff NN%" once a second of its clock, by which lost 
 
 from dataclasses import replace
 import re
-import threading
 import time
 
 import numpy as np
@@ -15,9 +14,9 @@ import numpy as np
 from toolchain.device.boards import MeterConfig
 from toolchain.device.clock import raw_clock_s
 from toolchain.device.lines import Lines, printable
-from toolchain.device.meters.background import Background, SampleClock
+from toolchain.device.meters.background import SampleClock, SendingMeter
 from toolchain.device.meters.meter import Facts, Series, Window
-from toolchain.device.serial_port import connect
+from toolchain.device.serial_port import SerialLine, connect
 from toolchain.errors import BadConfig, BadReply, DeviceTimeout, InvalidMeasurement
 
 BAUD = 3_686_400
@@ -91,7 +90,7 @@ class EnergyStream:
         self._stamp = (stamp_s, self.next)
 
 
-class Lpm01a:
+class Lpm01a(SendingMeter):
     """A Meter. It feeds the board from open() to close(), so that the board starts within open()."""
 
     def __init__(self, config: MeterConfig):
@@ -99,26 +98,10 @@ class Lpm01a:
         if not SUPPLY_MV[0] <= supply_mv <= SUPPLY_MV[1]:
             raise BadConfig(f"meter '{config.name}': supply_mv is {supply_mv}; an LPM01A feeds the board: "
                             f"say with how many, {SUPPLY_MV[0]} to {SUPPLY_MV[1]}")
-        self._name, self._address, self._supply_mv = f"meter '{config.name}'", config.address, supply_mv
+        super().__init__(config.name, ANSWER_S)
+        self._address, self._supply_mv = config.address, supply_mv
         self.facts = replace(FACTS, gain_error=config.gain_error or FACTS.gain_error,
                              offset_mw=(abs(config.offset_ma) or OFFSET_MA) * supply_mv / 1000)
-        self._changed = threading.Condition()
-        self._background: Background | None = None
-
-    def open(self) -> None:
-        """Feed the board and begin to measure."""
-        self._line = connect(self._address, BAUD, self._name)
-        self._lines, self._stream = Lines(self._line, self._name), EnergyStream()
-        self._clock = SampleClock(RATE_HZ)
-        try:
-            self._stop()
-            for command in (*SETUP, f"volt {self._supply_mv}m", "pwr on nostatus", "start"):
-                self._command(command)
-            self._background = Background(self._take, self._changed)
-            self._background.wait(lambda: bool(self._stream.numbers), ANSWER_S, f"{self._name}: samples")
-        except BaseException:
-            self._let_go()
-            raise
 
     def window(self, begin_s: float, end_s: float) -> Window:
         """The samples of that time, in mW; pins_s: edges on D7, each at the end of the sample before it."""
@@ -135,26 +118,26 @@ class Lpm01a:
                                      f"window does; open it earlier")
         return Window(replace(self.facts, resolution=step_mw), begin_s, end_s, series.around(begin_s, end_s))
 
-    def close(self) -> None:
-        """Stop, take the board's supply away, and let go of the meter."""
-        if self._background is None:
-            return
-        self._background.end()
-        try:
-            self._stop()
-            for command in ("pwr off", "hrc"):
-                self._command(command)
-        finally:
-            self._let_go()
+    def _connect(self) -> SerialLine:
+        return connect(self._address, BAUD, self._name)
 
-    def _let_go(self) -> None:
-        if self._background is not None:
-            self._background.end()
-            self._background = None
-        self._line.close()
+    def _begin(self) -> None:
+        self._lines, self._stream = Lines(self._line, self._name), EnergyStream()
+        self._clock = SampleClock(RATE_HZ)
+        self._silence()
+        for command in (*SETUP, f"volt {self._supply_mv}m", "pwr on nostatus", "start"):
+            self._command(command)
 
     def _stop(self) -> None:
-        """And read until it is silent: what an earlier run left, too."""
+        self._silence()
+        for command in ("pwr off", "hrc"):
+            self._command(command)
+
+    def _any(self) -> bool:
+        return bool(self._stream.numbers)
+
+    def _silence(self) -> None:
+        """Stop it, and read until it is silent: what an earlier run left, too."""
         self._line.write(b"stop\r\n")
         deadline = time.monotonic() + ANSWER_S
         while self._line.read(QUIET_S) and time.monotonic() < deadline:

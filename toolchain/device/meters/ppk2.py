@@ -6,7 +6,6 @@ the board ("ppk2"), or stands in the way of another supply ("ppk2-ampere"), whos
 """
 
 from dataclasses import replace
-import threading
 import time
 
 import numpy as np
@@ -14,9 +13,9 @@ import numpy as np
 from toolchain.device.boards import MeterConfig
 from toolchain.device.clock import raw_clock_s
 from toolchain.device.meters import ppk2_samples as samples
-from toolchain.device.meters.background import Background, SampleClock
+from toolchain.device.meters.background import SampleClock, SendingMeter
 from toolchain.device.meters.meter import Facts, Series, Window
-from toolchain.device.serial_port import connect
+from toolchain.device.serial_port import SerialLine, connect
 from toolchain.errors import BadConfig, BadReply, DeviceTimeout, InvalidMeasurement
 
 BAUD = 115_200
@@ -31,7 +30,7 @@ FACTS = Facts(kind="ppk2", tier="external meter", rails=("supply",), reads="mean
               lag_s=0.005, source="Nordic, Power Profiler Kit II, measurement ranges and accuracy (typical)")
 
 
-class Ppk2:
+class Ppk2(SendingMeter):
     """A Meter. As "ppk2" it feeds the board from open() to close(): the board starts within open()."""
 
     def __init__(self, config: MeterConfig):
@@ -39,31 +38,13 @@ class Ppk2:
         if not SUPPLY_MV[0] <= supply_mv <= SUPPLY_MV[1]:
             raise BadConfig(f"meter '{config.name}': supply_mv is {supply_mv}; say how many the board is fed "
                             f"with, {SUPPLY_MV[0]} to {SUPPLY_MV[1]}: a PPK2 sees its current only")
-        self._name, self._config, self._supply_mv = f"meter '{config.name}'", config, supply_mv
+        super().__init__(config.name, ANSWER_S)
+        self._config, self._supply_mv = config, supply_mv
         self._feeds = config.kind == FACTS.kind
         note = "" if self._feeds else f"the current only; the supply is taken as {supply_mv} mV"
         self.facts = replace(FACTS, kind=config.kind, note=note,
                              offset_mw=abs(config.offset_ma) * supply_mv / 1000,
                              gain_error=config.gain_error or FACTS.gain_error)
-        self._changed = threading.Condition()
-        self._background: Background | None = None
-
-    def open(self) -> None:
-        """Feed the board, or let it be fed, and begin to measure."""
-        self._line = connect(self._config.address, BAUD, self._name)
-        self._stream, self._clock = samples.SampleStream(), SampleClock(samples.RATE_HZ)
-        try:
-            self._stop()
-            self._calibration = samples.Calibration.of(self._metadata())
-            self._line.write(bytes([MODE, SOURCE if self._feeds else AMPERE]))
-            if self._feeds:
-                self._line.write(bytes([REGULATOR, *self._supply_mv.to_bytes(2, "big")]))
-            self._line.write(bytes([POWER, 1, START]))
-            self._background = Background(self._take, self._changed)
-            self._background.wait(lambda: self._stream.next > 0, ANSWER_S, f"{self._name}: samples")
-        except BaseException:
-            self._let_go()
-            raise
 
     def window(self, begin_s: float, end_s: float) -> Window:
         """The samples of that time, in mW; pins_s: when D0 fell."""
@@ -83,20 +64,23 @@ class Ppk2:
         series = Series.of(times, mw, times[samples.falling_edges(words)], dropped)
         return Window(self._facts_of(mw, ranges), begin_s, end_s, series.around(begin_s, end_s))
 
-    def close(self) -> None:
-        """Stop, take the board's supply away, and let go of the meter."""
-        if self._background is None:
-            return
-        try:
-            self._line.write(bytes([STOP, POWER, 0]))
-        finally:
-            self._let_go()
+    def _connect(self) -> SerialLine:
+        return connect(self._config.address, BAUD, self._name)
 
-    def _let_go(self) -> None:
-        if self._background is not None:
-            self._background.end()
-            self._background = None
-        self._line.close()
+    def _begin(self) -> None:
+        self._stream, self._clock = samples.SampleStream(), SampleClock(samples.RATE_HZ)
+        self._silence()
+        self._calibration = samples.Calibration.of(self._metadata())
+        self._line.write(bytes([MODE, SOURCE if self._feeds else AMPERE]))
+        if self._feeds:
+            self._line.write(bytes([REGULATOR, *self._supply_mv.to_bytes(2, "big")]))
+        self._line.write(bytes([POWER, 1, START]))
+
+    def _stop(self) -> None:
+        self._line.write(bytes([STOP, POWER, 0]))
+
+    def _any(self) -> bool:
+        return self._stream.next > 0
 
     def _facts_of(self, mw: np.ndarray, ranges: np.ndarray) -> Facts:
         """Limits by the ranges that the samples were taken in."""
@@ -104,8 +88,8 @@ class Ppk2:
         typical = float(np.average(samples.GAIN_ERROR[ranges], weights=np.abs(mw) + 1e-12))
         return replace(self.facts, resolution=step_mw, gain_error=self._config.gain_error or typical)
 
-    def _stop(self) -> None:
-        """And read until it is silent: what an earlier run left, too."""
+    def _silence(self) -> None:
+        """Stop it, and read until it is silent: what an earlier run left, too."""
         self._line.write(bytes([STOP]))
         deadline = time.monotonic() + ANSWER_S
         while self._line.read(QUIET_S):
