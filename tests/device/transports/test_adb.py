@@ -310,6 +310,18 @@ def test_a_device_on_usb_that_is_not_ready(tmp_path, monkeypatch, state, kind, w
     assert type(raised.value) is kind and "0A1B2C" not in str(raised.value)
 
 
+def test_addresses_that_adb_lost_are_no_devices(tmp_path, monkeypatch):
+    """adb 29.0.6 lists an emulated phone whose process was killed as offline, for minutes."""
+    listing = tmp_path / "listing"
+    listing.write_text("List of devices attached\n127.0.0.1:38331\toffline\n0A1B2C\tunauthorized\n\n")
+    fake_adb(tmp_path, monkeypatch, f"case $1 in devices) cat {listing};; esac")
+    assert [device.serial for device in devices()] == ["0A1B2C"]
+    monkeypatch.setattr(adb_module, "SETTLE_SECONDS", 0.2)
+    with pytest.raises(DeviceRefused, match="accept the key"), \
+            open_adb(Board(target="android_arm64", transport="adb", name="phone")):
+        pass
+
+
 def test_there_is_no_adb(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DeviceUnavailable, match="there is no adb; install it .apt-get install adb"):

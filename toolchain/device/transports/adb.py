@@ -77,7 +77,7 @@ def devices() -> list[AdbDevice]:
     """What is plugged in or connected. Raises DeviceUnavailable where adb is missing or does not answer."""
     adb = Adb("adb")
     return [AdbDevice(serial, state, _facts(adb, serial) if state == "device" else None)
-            for serial, state in adb.listed().items()]
+            for serial, state in adb.there().items()]
 
 
 def _facts(adb: "Adb", serial: str) -> AndroidFacts | None:
@@ -143,9 +143,15 @@ class Adb:
         lines = self.ask("devices").stdout.decode("utf-8", "replace").splitlines()
         return {found[1]: found[2] for line in lines if (found := LISTED.match(line)) and "\t" in line}
 
+    def there(self) -> dict[str, str]:
+        """Those listed but for what has gone: adb keeps addresses that it lost, as of an emulated phone whose
+        process was killed."""
+        return {serial: state for serial, state in self.listed().items()
+                if state != "offline" or not OVER_TCP.fullmatch(serial)}
+
     def only(self) -> str:
         """The serial of the one device that there is. Raises DeviceUnavailable."""
-        listed = self.listed()
+        listed = self.there()
         if len(listed) > 1:
             raise DeviceUnavailable(f"{self.name}: adb lists {len(listed)} devices; name one as the board's "
                                     f"`address` in boards.toml, by its serial in `adb devices`")
