@@ -11,7 +11,7 @@ from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.local import Session
 from toolchain.device.place import Place
 from toolchain.errors import BadInput, BadSamples, about
-from toolchain.ir.graph import Graph, Tensor
+from toolchain.ir.graph import Frames, Graph, Tensor
 from toolchain.measurement import Evaluation
 from toolchain.metric import METRIC, score
 from toolchain.preprocess import frame_samples
@@ -66,6 +66,13 @@ def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples)
                            for feeds in sample_feeds(artifact, fmt, samples, session.at_once)])
 
 
+def _frames(artifact: Artifact, name: str) -> Frames:
+    """Raises BadInput where the manifest does not say what an input's pixels stand for."""
+    if name not in artifact.manifest.frames:
+        raise BadInput(f"{artifact.manifest.name}: its manifest has no frames of '{name}'; build it again")
+    return artifact.manifest.frames[name]
+
+
 def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
                  at_once: int) -> Iterator[dict[str, np.ndarray]]:
     """Every input of so many samples at once, in the file's own layout and dtype.
@@ -75,7 +82,7 @@ def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
     """
     ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
     if artifact.manifest.takes_frames:
-        samples = frame_samples(samples, artifact.manifest.frames[ports[0].name])
+        samples = frame_samples(samples, _frames(artifact, ports[0].name))
     fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
     have = [port if _holds_codes(fitted, port) else
             Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
