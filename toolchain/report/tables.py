@@ -47,7 +47,8 @@ def _measured_on(row: Row) -> str:
     """No figure stands without its device and runtime: a score alone has its own."""
     if row.measurement is not None:
         return _device(row.measurement)
-    told = (", ".join(filter(None, (e.device, e.runtime))) for e in row.quality)
+    told = (", ".join(filter(None, (f"{e.device}{' (emulated)' if e.emulated else ''}", e.runtime)))
+            for e in row.quality)
     return "; ".join(dict.fromkeys(filter(None, told))) or "-"
 
 
