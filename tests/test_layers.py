@@ -14,8 +14,8 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme",
           "profile recipe data metric paired measurement",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",
-          "accuracy_control fitting", "post_training", "device ledger", "examination package", "diagnose", "report",
-          "suitability",
+          "accuracy_control fitting", "post_training", "device ledger", "examination package", "diagnose",
+          "report", "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices",
           "diagnosis campaign comparing mlperf", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
