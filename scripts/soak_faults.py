@@ -242,7 +242,8 @@ class SerialBench(Bench):
 UNAVAILABLE = {"DeviceLost", "DeviceTimeout", "DeviceUnavailable", "BadReply", "InvalidMeasurement"}
 FAULTS: Mapping[str, tuple[type[Bench], set[str]]] = {
     "ssh_drop": (SshBench, {"DeviceLost"}), "out_of_memory": (SshBench, {"DeviceExhausted"}),
-    "hang": (SshBench, {"DeviceTimeout"}), "adb_offline": (AdbBench, {"DeviceLost", "DeviceUnavailable"}),
+    "hang": (SshBench, {"DeviceTimeout"}),
+    "adb_offline": (AdbBench, {"DeviceLost", "DeviceTimeout", "DeviceUnavailable"}),
     "adb_unauthorized": (AdbBench, {"DeviceRefused"}),
     "disk_full": (AdbBench, {"DeviceExhausted"}),
     "cable_pulled": (SerialBench, {"DeviceLost", "DeviceUnavailable"}),
