@@ -66,7 +66,7 @@ def rows_of(job: Job) -> Iterator[Row]:
     test = samples.split("test")
     untouched = Recipe(metric=recipe.metric, quantize=QuantSpec(scheme="float32"))
     baseline = build(prepare(graph, untouched, None), load_target("host"), samples)
-    truth = test.y if job.metric == "top1" else outputs_of(baseline, "onnx", load_target("host"), test)
+    truth = test.y if job.metric == "top1" else outputs_of(baseline, "onnx", test)
     yield from measured(job, baseline, load_target("host"), test, truth, OUT / job.name / "float32")
     prepared: dict[tuple, Prepared] = {}
     for profile in map(load_target, target_names()):
