@@ -38,7 +38,7 @@ from toolchain.campaign import work
 from toolchain.campaign.plan import load_campaign
 from toolchain.campaign.run import run_campaign
 from toolchain.errors import DeviceBusy
-from toolchain.ledger import renewal, schema
+from toolchain.ledger import locks, renewal, schema
 from toolchain.ledger.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -227,6 +227,7 @@ def prepare(folder: Path, number: int) -> list[str]:
     (folder / "campaign.toml").write_text(FILE.format(devices=", ".join(map(json.dumps, devices))))
     (folder / "boards.toml").write_text("".join(BOARD.format(name=name) for name in own))
     os.environ["EDGE_BOARDS"] = str(folder / "boards.toml")
+    locks.PLACES = (str(folder),)  # not the machine's, where files of so many names would be left
     return [f"device:{name}" for name in own]
 
 
