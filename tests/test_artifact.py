@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from toolchain.artifact import (
     read_manifest,
 )
 from toolchain.errors import BadInput
+from toolchain.profile import load_target, target_names
 
 PORT = Port("x", (1, 2), "int8", 0.5, 3)
 PORTS = {"tflite": (PORT,), "graph": (PORT,)}
@@ -139,3 +141,26 @@ def test_ports_convert_layout_and_codes():
     np.testing.assert_array_equal(convert(real, file, inner), codes)
     shifted = convert(codes, inner, Port("x", (1, 2, 2, 3), "uint8", 0.25, 123, (0, 3, 1, 2)))
     np.testing.assert_array_equal(shifted, (codes.astype(int) + 128).astype(np.uint8))
+
+
+def with_compiler(folder, compiler: str, *cflags: str):
+    profile = msgspec.to_builtins(load_target("cortex_m4_qemu"))
+    edited(folder, "profile", {**profile, "formats": ["tflite"], "compiler": compiler, "cflags": cflags})
+
+
+@pytest.mark.parametrize(("compiler", "flag"), [
+    ("/bin/sh", ""), ("sh", ""), ("../gcc", ""), ("gcc", "-fplugin=./x.so"), ("gcc", "-specs=/tmp/x.specs"),
+    ("gcc", "-B/tmp"), ("gcc", "-wrapper"), ("gcc", "@options"), ("gcc", "-Wl,-plugin,x.so"), ("gcc", "x.c"),
+    ("clang", "-load=x.so")])
+def test_an_artefact_names_no_program_to_run(tmp_path, compiler, flag):
+    folder = made().write(tmp_path / "out")
+    with_compiler(folder, compiler, *filter(None, [flag]))
+    with pytest.raises(BadInput, match="may run other programs than a C compiler"):
+        read_artifact(folder)
+
+
+@pytest.mark.parametrize("target", target_names())
+def test_what_targets_compile_with_is_taken(tmp_path, target):
+    profile, folder = load_target(target), made().write(tmp_path / "out")
+    with_compiler(folder, profile.compiler, *profile.cflags, "-Iinclude/board", "-DBOARD_MHZ=80", "-lm")
+    assert read_manifest(folder).profile.cflags[:1] == (profile.cflags or ("-Iinclude/board",))[:1]

@@ -7,6 +7,7 @@ import io
 import math
 import os
 from pathlib import Path
+import re
 import shutil
 import tempfile
 from typing import Annotated, Literal
@@ -27,6 +28,11 @@ ARENA_FILE = "arena.json"
 """Of generated C: an ArenaMap."""
 LINKED = {"flash", "code_flash", "static", "arena", "ram"}
 """Sizes that a linked image settles."""
+COMPILER = re.compile(r"([\w.+-]+-)?(gcc|g\+\+|clang|cc)(-\d+(\.\d+)*)?", re.ASCII)
+COMPILER_FLAG = re.compile(r"-(O[0-3sgz]?|g[0-9]?|std=[\w+]+|[mWf][\w.,=+-]+|[DU]\w+(=[\w.\"+-]*)?|"
+                           r"[IL][\w./-]+|l\w+|-specs=(picolibc|nano|nosys|rdimon)\.specs)", re.ASCII)
+"""What is taken of an artefact's profile: warnings, machines, code generation, names, folders, the C
+libraries' own specs. No other specs, no -B, no -wrapper, no files of options, no plug-ins."""
 MODEL_FILE: Mapping[str, str] = {"tflite": "model.tflite", "onnx": "model.onnx", "c": "model.c"}
 
 
@@ -235,7 +241,20 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadInput(f"{folder / MANIFEST}: {missing} is missing; build it again")
     if wrong := next(_wrong_ports(manifest), None):
         raise BadInput(f"{folder / MANIFEST}: {wrong}; build it again")
+    if unsafe := _unsafe_word(manifest.profile):
+        raise BadInput(f"{folder / MANIFEST}: profile: {unsafe!r} may run other programs than a C compiler, "
+                       f"so it is not taken from an artefact; build it anew from its target")
     return manifest
+
+
+def _unsafe_word(profile: TargetProfile | None) -> str | None:
+    """A compiler or option that could run a program of the artefact's choice: a manifest may be anybody's."""
+    if profile is None:
+        return None
+    if profile.compiler and not COMPILER.fullmatch(profile.compiler):
+        return profile.compiler
+    unknown = (flag for flag in profile.cflags if not COMPILER_FLAG.fullmatch(flag) or "plugin" in flag)
+    return next(unknown, None)
 
 
 def _missing(manifest: Manifest) -> str | None:

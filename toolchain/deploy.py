@@ -80,9 +80,12 @@ def own_profile(artifact: Artifact) -> TargetProfile:
 
 def ways_of(artifact: Artifact, place: Place, fmt: str | None = None, runtime: str | None = None,
             runner: str | None = None) -> list[Way]:
-    """In which ways the device runs the artefact's files, best first. Raises Unsupported, BadInput."""
+    """In which ways the device runs the artefact's files, best first. Raises Unsupported, BadInput.
+
+    An artefact's C is a program: on this host it runs only where that format is asked for.
+    """
     wanted = chosen_format(artifact, fmt) if fmt else None
-    formats = artifact.manifest.formats
+    formats = [one for one in artifact.manifest.formats if one != "c" or not place.here or wanted == "c"]
     there = sorted((way for way in place.ways if way.fmt in formats), key=lambda way: formats.index(way.fmt))
     return chosen(there, wanted, runtime, runner)
 

@@ -31,7 +31,7 @@ def test_float_models(kit, tmp_path, name):
     """Both files compute what the reference does; loaded again they have one transpose an end at most."""
     artifact = built(kit, name, "host")
     for fmt in ("tflite", "onnx"):
-        found = parity(artifact, fmt, open_session(fmt, artifact.model(fmt)))
+        found, _ = parity(artifact, fmt, open_session(fmt, artifact.model(fmt)))
         spread = np.ptp(artifact.vectors[f"output/{artifact.manifest.outputs['graph'][0].name}"])
         assert found.worst <= 1e-4 * spread, fmt
         path = tmp_path / f"again.{fmt}"
@@ -46,9 +46,9 @@ def test_int8_models(kit, name):
     rounding becomes behind it; in ONNX Runtime a code here and there differs, and softmax on noise makes more
     of it."""
     artifact = built(kit, name, "host")
-    exact = parity(artifact, "tflite", LiteRT(artifact.model("tflite"), reference_kernels=True))
+    exact, _ = parity(artifact, "tflite", LiteRT(artifact.model("tflite"), reference_kernels=True))
     assert exact.worst <= 2
-    found = parity(artifact, "onnx", open_session("onnx", artifact.model("onnx")))
+    found, _ = parity(artifact, "onnx", open_session("onnx", artifact.model("onnx")))
     agreeing = 1 - found.mismatched / found.checked
     assert found.worst <= 40 and agreeing >= 0.5, found
 

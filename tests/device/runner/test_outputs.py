@@ -77,7 +77,7 @@ def every_type() -> bytes:
 
 
 def assert_same(runner: Runner, runtime: str, model: bytes, ours, threads: int = 1) -> None:
-    session = ours(model, threads=threads)
+    session = ours(model)
     feeds = random_feeds(session.inputs, COUNT)
     got, record = runner.outputs(runtime, model, session.inputs, session.outputs, feeds, threads=threads)
     for name, value in session.run(feeds).items():
