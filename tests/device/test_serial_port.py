@@ -133,7 +133,9 @@ def test_a_port_is_free_again():
     with PtyServer(ScriptedDut().answer) as server:
         for _ in range(2):
             with open_line(server.path, 115200, "board") as line:
-                Dut(line, "board").greet()
+                dut = Dut(line, "board")
+                dut.greet()
+                assert dut.vendor()
 
 
 def test_a_port_that_is_not_there():

@@ -130,7 +130,6 @@ def test_a_folder_is_no_ledger(tmp_path):
 
 
 def test_a_password_is_in_no_message():
-    pytest.importorskip("psycopg")
     with pytest.raises(LedgerError) as caught:
         Ledger.open("postgresql://edge:hunter2@127.0.0.1:9/none")
     assert "hunter2" not in str(caught.value) and "127.0.0.1" in str(caught.value)
