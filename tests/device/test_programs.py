@@ -1,6 +1,7 @@
 """A model on a device that runs programs: here by the local transport, and by one that does as it is told."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 import sys
 
@@ -36,10 +37,11 @@ LITERT = Way("tflite", "litert", NATIVE)
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    """This computer."""
-    with open_place(load_target("host"), None) as found:
-        yield found
+def place(tmp_path_factory) -> Iterator[Place]:
+    """This computer, in a folder of these tests' own: others run beside them."""
+    folder = tmp_path_factory.mktemp("device")
+    with open_place(load_target("host"), None) as found, open_local(folder / "local") as transport:
+        yield replace(found, transport=transport)
 
 
 def names(way: Way) -> str:
