@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme",
-          "profile recipe data metric paired measurement",
+FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section",
+          "training_sections", "profile recipe data metric paired measurement cost_table",
           "artifact preprocess", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",
           "accuracy_control fitting", "post_training", "device ledger", "examination package", "diagnose",
@@ -35,7 +35,8 @@ HOME = {
     "onnxruntime": {"runtime/onnxruntime.py"},
     "tflite_micro": {"runtime/tflm.py", "runtime/tflm_arena.py"},
     "torch": {"load/torch.py", "load/torch_graph.py", "load/torch_program.py", "load/torch_archive.py",
-              "load/torch_weights.py", "runtime/torch_module.py", "runtime/torch_forward.py", "prune",
+              "load/torch_weights.py", "runtime/torch_module.py", "runtime/torch_forward.py", "runtime/additions.py",
+              "prune",
               "quantize", "train"},
     "tensorflow": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},
     "h5py": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},

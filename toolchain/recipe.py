@@ -9,50 +9,13 @@ import msgspec
 
 from toolchain.errors import BadConfig, about
 from toolchain.scheme import scheme_of
+from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
+from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
 
-Fraction = Annotated[float, msgspec.Meta(ge=0, lt=1)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Positive = Annotated[int, msgspec.Meta(gt=0)]
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
 PerChannel = Offset | tuple[Offset, ...]
 PositivePerChannel = PositiveFloat | tuple[PositiveFloat, ...]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of a recipe."""
-
-
-class PruneConfig(Section):
-    """Structured pruning by one global ranking of channel groups.
-
-    ratio:                  share of the prunable channels to remove, before rounding
-    importance:             a key of prune.importance.IMPORTANCE
-    channel_multiple:       keep multiples of this, overriding the target's profile
-    reestimate_batch_norm:  recompute running statistics on calibration samples afterwards
-    """
-
-    ratio: Fraction
-    importance: Literal["l1", "l2"] = "l2"
-    channel_multiple: Positive | None = None
-    reestimate_batch_norm: bool = True
-
-
-class TrainConfig(Section):
-    """Fine-tuning of the float graph, distilled from the unpruned model.
-
-    epochs:        passes over the training samples
-    batch_size, learning_rate
-    alpha:         share of the distillation loss; 1 - alpha goes to the labels (without labels, it gets all)
-    temperature:   of the soft labels (Hinton et al. 2015)
-    """
-
-    epochs: Positive
-    batch_size: Positive = 64
-    learning_rate: PositiveFloat = 1e-3
-    alpha: Share = 0.5
-    temperature: PositiveFloat = 4.0
 
 
 class CalibrateConfig(Section):
@@ -195,6 +158,7 @@ class Recipe(Section):
     metric: Literal["top1", "mse", "agreement"] = "top1"
     seed: int = 0
     prune: PruneConfig | None = None
+    sparsify: SparsifyConfig | None = None
     train: TrainConfig | None = None
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()

@@ -15,8 +15,9 @@ from toolchain.ir.build import Builder
 from toolchain.ir.check import check
 from toolchain.ir.layout import channels_last
 from toolchain.load.torch import load_torch
-from toolchain.prune.cut import kept_elements, masked, sliced
+from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.groups import channel_groups
+from toolchain.prune.masks import scales_of, with_masks
 from toolchain.prune.prune import prune
 from toolchain.recipe import PruneConfig
 from toolchain.runtime import reference
@@ -38,7 +39,8 @@ def test_sliced_equals_masked(seed, blocks, share):
     cuts = [(g, np.flatnonzero(rng.random(g.channels)[: g.channels - 1] < share)) for g in groups]
     kept = kept_elements(graph, cuts)
     smaller = check(sliced(graph, kept), "FLOAT")
-    got, expected = ran(smaller), ran(masked(graph, kept))
+    scales = scales_of(groups, {number: channels for number, (_, channels) in enumerate(cuts)})
+    got, expected = ran(smaller), ran(with_masks(graph, groups).at(scales))
     assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
     gone = sum(len(channels) for _, channels in cuts)
     assert (smaller.parameters < graph.parameters) == (gone > 0)

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.ir.elements import links_of
-from toolchain.ir.graph import Graph, Op, Tensor, constant
-from toolchain.ir.ops import make, output_shape
+from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.ops import output_shape
 from toolchain.prune.groups import Group
 
 Kept = Mapping[tuple[str, int], np.ndarray]
@@ -66,39 +65,3 @@ def _resized_slice(op: Op, kept: Kept) -> Op:
             for values in bounds.values():
                 values[axis] = int(stays[:values[axis]].sum())
     return replace(op, attrs={**op.attrs, **{name: tuple(values) for name, values in bounds.items()}})
-
-
-def masked(graph: Graph, kept: Kept) -> Graph:
-    """The graph in full size, but an op that ends a channel reads zeros where that channel would be cut.
-
-    This is what the sliced graph must compute.
-    """
-    ops, tensors = [], {}
-    for op in graph.ops:
-        inputs = list(op.inputs)
-        for position, name in enumerate(op.inputs):
-            axes = [axis for axis in _ending_axes(graph, op, name) if (name, axis) in kept]
-            for axis in axes:
-                inputs[position] = f"{name}:masked{axis}"
-                if inputs[position] not in tensors:
-                    ops.append(_mask(graph.tensors[name], axis, kept[name, axis], tensors))
-        ops.append(replace(op, inputs=tuple(inputs)))
-    return graph.with_tensors(*tensors.values()).with_ops(ops)
-
-
-def _ending_axes(graph: Graph, op: Op, name: str) -> list[int]:
-    """Axes of an activation whose channels do not go on into the op's output."""
-    if graph.tensors[name].is_constant:
-        return []
-    ends = [link for link in links_of(graph, op) if not any(slot.tensor in op.outputs for slot in link)]
-    return [slot.axis for link in ends for slot in link if slot.tensor == name]
-
-
-def _mask(tensor: Tensor, axis: int, stays: np.ndarray, tensors: dict[str, Tensor]) -> Op:
-    """tensor * mask, its parts added to `tensors`."""
-    name = f"{tensor.name}:masked{axis}"
-    shape = [1] * len(tensor.shape)
-    shape[axis] = -1
-    tensors[f"{name}:mask"] = constant(f"{name}:mask", stays.astype(np.float32).reshape(shape))
-    tensors[name] = replace(tensor, name=name)
-    return make("mul", (tensor.name, f"{name}:mask"), name)

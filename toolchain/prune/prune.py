@@ -10,9 +10,10 @@ from toolchain.errors import BadInput, SelfCheckFailed
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
-from toolchain.prune.cut import kept_elements, masked, sliced
+from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.groups import Group, Grouping, channel_groups
 from toolchain.prune.importance import importance
+from toolchain.prune.masks import scales_of, with_masks
 from toolchain.recipe import PruneConfig
 from toolchain.runtime import reference
 
@@ -77,7 +78,8 @@ def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int]) -> Pr
     grouping, steps, cuts = _cuts(graph, config, multiples)
     kept = kept_elements(graph, cuts)
     smaller = check(sliced(graph, kept), "FLOAT")
-    _self_check(masked(graph, kept), smaller)
+    gone = {number: channels for number, (_, channels) in enumerate(cuts)}
+    _self_check(with_masks(graph, grouping.groups).at(scales_of(grouping.groups, gone)), smaller)
     groups = tuple(GroupCut(group.name, group.channels, group.channels - len(gone), step)
                    for (group, gone), step in zip(cuts, steps))
     narrow = {cut.name: f"has {cut.channels} channels, not more than the multiple {cut.multiple}"
@@ -120,7 +122,8 @@ def select(graph: Graph, groups: Sequence[Group], steps: Sequence[int],
     """The channels to remove of each group: the least important bundles, as near the ratio as they come."""
     bundles = []
     for number, (group, step) in enumerate(zip(groups, steps)):
-        bundles += _bundles(number, importance(graph, group, config.importance), step)
+        measure = "l2" if config.importance == "auto" else config.importance
+        bundles += _bundles(number, importance(graph, group, measure), step)
     bundles.sort(key=lambda bundle: bundle.importance)  # stable: ties stay in the order of the graph
     sizes = np.array([len(bundle.channels) for bundle in bundles], np.int64)
     target = config.ratio * sum(group.channels for group, step in zip(groups, steps) if group.channels > step)

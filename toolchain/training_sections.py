@@ -1,0 +1,137 @@
+"""Sections of a recipe that make the float network smaller, and train it again."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+
+from toolchain.errors import BadConfig
+from toolchain.section import Amount, Fraction, Positive, PositiveFloat, Section, Share
+
+Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient", "taylor", "hessian",
+                     "fisher", "perturbation", "geometric_median", "lamp", "random"]
+BUDGETS = ("ratio", "macs", "parameters", "flash", "ram", "latency_us", "instructions")
+"""What a pruned network may take: keys of [prune]."""
+BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
+
+
+class PruneConfig(Section):
+    """Structured pruning: whole channels go, and shapes shrink.
+
+    Exactly one budget is given. Below 1 it is a share of what the unpruned network takes, else an amount:
+    ratio:         share of the prunable channels that go
+    macs, parameters
+    flash, ram:    bytes, or text such as "256kB"; of the INT8 network as C, where the target takes C, else of
+                   its file
+    latency_us, instructions: on the target, from its measured table
+    importance:    a key of prune.importance.IMPORTANCE; "auto" = "taylor" with samples, "l2" without
+    scope:         "global" = one ranking of all groups; "layer" = the same share of each group;
+                   "sensitivity" = of each group as much as a scan says it can spare
+    schedule:      "one_shot"; "iterative" = in equal steps, tuned after each; "gradual" = in steps that get
+                   smaller (Zhu & Gupta 2017); "batch_norm_l1" = after tuning with an L1 penalty on the
+                   scales of batch norms (Liu et al. 2017); "gates" = what gates that are learned leave
+                   (Louizos et al. 2018)
+    steps:         of the iterative and the gradual schedule
+    blocks:        whole residual branches may go too
+    keep:          ops whose channels all stay: names or patterns such as "head.*"
+    channel_multiple: keep multiples of this; by default, what the target's measured table favours; 1 = no
+                   rounding
+    reestimate_batch_norm: recompute running statistics on calibration samples after each step
+    """
+
+    ratio: Fraction | None = None
+    macs: Amount | None = None
+    parameters: Amount | None = None
+    flash: Amount | str | None = None
+    ram: Amount | str | None = None
+    latency_us: Amount | None = None
+    instructions: Amount | None = None
+    importance: Importance | Literal["auto"] = "auto"
+    scope: Literal["global", "layer", "sensitivity"] = "global"
+    schedule: Literal["one_shot", "iterative", "gradual", "batch_norm_l1", "gates"] = "one_shot"
+    steps: Positive = 5
+    blocks: bool = False
+    keep: tuple[str, ...] = ()
+    channel_multiple: Positive | None = None
+    reestimate_batch_norm: bool = True
+
+    def __post_init__(self):
+        given = [name for name in BUDGETS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise BadConfig(f"[prune] has {' and '.join(given) or 'no budget'}; give exactly one of "
+                            f"{', '.join(BUDGETS)}")
+
+    @property
+    def budget(self) -> tuple[str, float]:
+        """(one of BUDGETS, how much): below 1 a share, else an amount. Of a ratio, the share that goes."""
+        name = next(name for name in BUDGETS if getattr(self, name) is not None)
+        limit = getattr(self, name)
+        return name, _bytes_of(name, limit) if isinstance(limit, str) else limit
+
+
+def _bytes_of(name: str, text: str) -> float:
+    """ "256kB" -> 256000. Raises BadConfig."""
+    number, unit = text.rstrip("BKMGikmg"), text.lstrip("0123456789. ")
+    if unit not in BYTES or not number.strip().replace(".", "", 1).isdecimal():
+        raise BadConfig(f'[prune] {name} = "{text}": give bytes as "256kB", "0.5MiB" or a number; units: '
+                        f'{", ".join(BYTES)}')
+    return float(number) * BYTES[unit]
+
+
+class SparsifyConfig(Section):
+    """Unstructured pruning: single weights become zero, and shapes stay.
+
+    Exactly one of these says which:
+    sparsity:  share of the weights that become zero
+    threshold: weights of less than this magnitude become zero
+    pattern:   "2:4" = two of four neighbours along a row; "1x4", "4x1", ... = whole blocks of rows x columns,
+               with `sparsity`
+    scope:     "tensor" = the same share of each tensor; "global" = one threshold for all
+    schedule:  "one_shot"; "gradual" (Zhu & Gupta 2017) and "movement" (Sanh et al. 2020) while [train] tunes
+    keep:      ops whose weights all stay: names or patterns
+    """
+
+    sparsity: Fraction | None = None
+    threshold: PositiveFloat | None = None
+    pattern: str = ""
+    scope: Literal["tensor", "global"] = "global"
+    schedule: Literal["one_shot", "gradual", "movement"] = "one_shot"
+    keep: tuple[str, ...] = ()
+
+
+class TrainConfig(Section):
+    """Fine-tuning of the float graph, distilled from the unpruned model.
+
+    epochs:        passes over the training samples
+    batch_size
+    learning_rate: the highest one; it falls along a cosine
+    warm_up:       share of the steps in which it rises to there first
+    optimizer:     "adamw" (Loshchilov & Hutter 2019) or "sgd" with Nesterov's momentum
+    momentum:      of sgd
+    weight_decay:  of weights, not of biases and norms
+    alpha:         share of the distillation loss; 1 - alpha goes to the labels (without labels, it gets all)
+    temperature:   of the soft labels (Hinton et al. 2015)
+    label_smoothing: share of a label that all classes get
+    average:       decay of an exponential moving average of the weights, kept in their place; 0: none
+    patience:      epochs without a better score on selection samples after which it stops, with the best
+                   weights; 0: all epochs, with the last
+    loss:          file.py:function of the user's own: (outputs by name, y) -> (n,) losses, instead of the
+                   labels' loss
+    loader:        file.py:function of the user's own: (epoch, seed) -> batches (feeds by name, y or None),
+                   instead of batches of the training samples; the teacher sees what it gives
+    """
+
+    epochs: Positive
+    batch_size: Positive = 64
+    learning_rate: PositiveFloat = 1e-3
+    warm_up: Fraction = 0.0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: Fraction = 0.9
+    weight_decay: Share = 0.0
+    alpha: Share = 0.5
+    temperature: PositiveFloat = 4.0
+    label_smoothing: Fraction = 0.0
+    average: Fraction = 0.0
+    patience: Annotated[int, msgspec.Meta(ge=0)] = 0
+    loss: str = ""
+    loader: str = ""
