@@ -158,7 +158,7 @@ def _tuned(graph: Graph, teacher: Graph, recipe: Recipe, samples: Samples | None
     say(f"fine-tuning for {recipe.train.epochs} epochs")
     train = samples.split("train").fit_to(graph)
     graph = fit(graph, recipe.train, train, teacher, recipe.seed, recipe.metric,
-                lambda epoch, loss: say(f"epoch {epoch}: loss {loss:.4f}"))
+                lambda epoch: say(f"epoch {epoch.number} of {epoch.epochs}: loss {epoch.loss:.4f}"))
     return check(graph, "FLOAT")
 
 

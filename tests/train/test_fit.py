@@ -60,7 +60,7 @@ def test_learns_from_labels(softmax):
     graph, data = network(softmax), samples()
     losses = []
     tuned = fit(graph, TrainConfig(epochs=8, batch_size=32, learning_rate=0.05), data,
-                progress=lambda epoch, loss: losses.append((epoch, loss)))
+                progress=lambda epoch: losses.append((epoch.number, epoch.loss)))
     assert accuracy(graph, data) < 0.7 and accuracy(tuned, data) > 0.95
     assert [epoch for epoch, _ in losses] == list(range(1, 9)) and losses[-1][1] < losses[0][1] / 2
     assert tuned.ops == graph.ops and tuned.outputs == graph.outputs

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 class Addition:
     """Does nothing; each kind overrides what it needs. A run calls begin once, then for each batch
-    before_batch, penalty, after_backward and after_step, in this order."""
+    before_batch, penalty, after_backward and after_step, in this order. What it draws comes from torch's own
+    generator, which a run seeds, and which a checkpoint holds."""
+
+    def key(self) -> str:
+        """Its settings: a checkpoint of a run with others is not gone on with."""
+        return ""
 
     def begin(self, module: "GraphModule", steps: int) -> Iterable["torch.nn.Parameter"]:
         """Look at what is trained, for so many steps; parameters that are to be trained too."""
@@ -29,6 +34,14 @@ class Addition:
 
     def after_step(self, module: "GraphModule", step: int) -> None:
         """Weights have moved."""
+
+    def before_score(self, module: "GraphModule") -> None:
+        """Selection samples are about to be scored, with the weights as they would be kept; what is changed
+        here besides weights lasts until the next before_batch."""
+
+    def settled(self) -> bool:
+        """Whether weights as they are now may be the best of a run: not while a schedule is under way."""
+        return True
 
     def end(self, module: "GraphModule") -> None:
         """Before the module's constants are written back."""

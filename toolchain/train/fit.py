@@ -1,8 +1,9 @@
 """Fine-tune a float graph: Adam with a cosine schedule, on labels, on a teacher's outputs, or on both."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,12 +12,28 @@ from torch.nn import functional
 from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.graph import Graph
-from toolchain.recipe import TrainConfig
+from toolchain.runtime.additions import Addition
 from toolchain.runtime.torch_module import GraphModule
 from toolchain.train.distill import label_loss, mix, soft_loss
+from toolchain.training_sections import TrainConfig
 
-Progress = Callable[[int, float], None]
-"""Called with the epoch, from 1, and its mean loss."""
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch that is over: the `number`th, from 1, of `epochs`.
+
+    loss:  mean over its batches
+    score: by the metric on selection samples, None without them
+    """
+
+    number: int
+    epochs: int
+    loss: float
+    score: float | None = None
+
+
+Progress = Callable[[Epoch], None]
+"""Called after every epoch."""
 BATCH = 64
 """Samples at a time where nothing is learned: the teacher's outputs, batch-norm statistics."""
 
@@ -38,7 +55,8 @@ def _fixed_threads() -> Iterator[None]:
 
 @_fixed_threads()
 def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None = None, seed: int = 0,
-        metric: str = "top1", progress: Progress | None = None) -> Graph:
+        metric: str = "top1", progress: Progress | None = None, *, selection: Samples | None = None,
+        additions: Sequence[Addition] = (), checkpoint: Path | None = None) -> Graph:
     """The graph with trained weights, biases and batch norms.
 
     samples:  fit to the graph; without labels all of the loss is the teacher's
@@ -52,30 +70,41 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     student, teacher = (_before_softmax(g) if g and classes else g for g in (graph, teacher))
     task = _Task(classes, config, samples, None if teacher is None else _outputs(teacher, samples))
     module = GraphModule(student).train()
-    _train(module, task, seed, progress)
+    _train(module, task, seed, progress, additions)
     return replace(module.to_graph(), outputs=graph.outputs)
 
 
-def _train(module: GraphModule, task: "_Task", seed: int, progress: Progress | None) -> None:
+def _train(module: GraphModule, task: "_Task", seed: int, progress: Progress | None,
+           additions: Sequence[Addition]) -> None:
     config, count = task.config, len(task.samples)
     batches = _batch_count(count, config.batch_size)
-    optimizer = torch.optim.Adam(module.parameters(), config.learning_rate)
+    extra = [p for addition in additions for p in addition.begin(module, config.epochs * batches)]
+    optimizer = torch.optim.AdamW([*module.parameters(), *extra], config.learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs * batches)
-    rng = np.random.default_rng(seed)
+    rng, step = np.random.default_rng(seed), 0
     for epoch in range(config.epochs):
         total = 0.0
         for index in np.array_split(rng.permutation(count), batches):
-            loss = task.loss(module, index)
+            for addition in additions:
+                addition.before_batch(module, step)
+            penalties = [addition.penalty(module) for addition in additions]
+            loss = task.loss(module, index) + sum(p for p in penalties if p is not None)
             if not torch.isfinite(loss):
                 raise BadInput(f"{module.graph.name}: the loss became {loss.item()} in epoch {epoch + 1}; "
                                f"lower [train] learning_rate ({config.learning_rate:g})")
             optimizer.zero_grad()
             loss.backward()
+            for addition in additions:
+                addition.after_backward(module)
             optimizer.step()
             schedule.step()
-            total += loss.item() / batches
+            for addition in additions:
+                addition.after_step(module, step)
+            total, step = total + loss.item() / batches, step + 1
         if progress:
-            progress(epoch + 1, total)
+            progress(Epoch(epoch + 1, config.epochs, total))
+    for addition in additions:
+        addition.end(module)
 
 
 @_fixed_threads()
