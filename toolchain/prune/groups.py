@@ -6,7 +6,8 @@ it: rows of the weights that make it, columns of those that read it, batch norm,
 concatenation.
 
 A component may be cut if every op that touches one of its elements links that element, and none of them is in
-an input or output of the graph. Components that lie on the same set of (tensor, axis) make a Group.
+an input or output of the graph. Components that lie on the same set of (tensor, axis), with as many elements
+on each, make a Group: how many channels go says how much smaller every tensor becomes.
 """
 
 from collections.abc import Mapping
@@ -74,11 +75,11 @@ def _groups(graph: Graph, elements: Elements, labels: np.ndarray, free: np.ndarr
     """Components that may be cut, gathered by the axes that they lie on."""
     element = np.flatnonzero(free)
     axis = elements.axis_id(element)
-    pairs = np.unique(np.stack([labels[element], axis]), axis=1)
+    pairs, counts = np.unique(np.stack([labels[element], axis]), axis=1, return_counts=True)
     roots, first = np.unique(pairs[0], return_index=True)
     by_signature: dict[bytes, list[int]] = {}
-    for root, axes in zip(roots.tolist(), np.split(pairs[1], first[1:])):
-        by_signature.setdefault(axes.tobytes(), []).append(root)
+    for root, lies in zip(roots.tolist(), np.split(np.stack([pairs[1], counts], axis=1), first[1:])):
+        by_signature.setdefault(lies.tobytes(), []).append(root)
     order = np.argsort(labels[element], kind="stable")
     element, axis, label = element[order], axis[order], labels[element][order]
     groups = []
