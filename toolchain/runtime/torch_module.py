@@ -4,7 +4,8 @@ Activations are in the Graph's layout. A channels-last tensor seen through a per
 the channels_last memory format, so image ops get a view and no data moves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from toolchain.errors import Unsupported
-from toolchain.ir.graph import Graph
+from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import OPS
 from toolchain.runtime.reference import keeps_batch
 from toolchain.runtime.torch_forward import FORWARD
@@ -21,6 +22,21 @@ TRAINED = frozenset({"weight", "bias", "gamma", "beta", "alpha"})
 """Roles of the op table whose float constants are parameters; all other constants are buffers."""
 TRAINED_OPERANDS = frozenset({("batch_matmul", "a"), ("batch_matmul", "b"), ("gather", "x")})
 """(kind, role) of operands whose float constants are parameters too: matrices and tables of embeddings."""
+
+THREADS = 1
+"""Gradients and statistics are sums whose order follows the number of threads. Small networks gain little
+from more of them, and lose much where another process wants the core."""
+
+
+@contextmanager
+def fixed_threads() -> Iterator[None]:
+    """The same bits whatever number of cores the process sees; its own setting is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class GraphModule(nn.Module):
@@ -55,10 +71,15 @@ class GraphModule(nn.Module):
         named = isinstance(inputs[0], Mapping)
         values = dict(inputs[0]) if named else dict(zip(self.graph.inputs, inputs, strict=True))
         self.batches += self.training
-        for op in self.graph.ops:
+        self.compute(values, self.graph.ops)
+        return {name: values[name] for name in self.graph.outputs}
+
+    def compute(self, values: dict[str, torch.Tensor], ops: Iterable[Op]) -> None:
+        """Put what these ops give into `values`, tensor name -> (N, ...), which has what they read but for
+        constants."""
+        for op in ops:
             parts = [values[n] if n in values else self.constant(n) for n in op.inputs]
             values[op.name] = FORWARD[op.kind](self, op, parts)
-        return {name: values[name] for name in self.graph.outputs}
 
     def to_graph(self) -> Graph:
         """The graph with the constants as they are now."""

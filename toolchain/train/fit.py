@@ -1,7 +1,6 @@
 """Fine-tune a float graph: Adam with a cosine schedule, on labels, on a teacher's outputs, or on both."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.runtime.additions import Addition
-from toolchain.runtime.torch_module import GraphModule
+from toolchain.runtime.torch_module import GraphModule, fixed_threads
 from toolchain.train.distill import label_loss, mix, soft_loss
 from toolchain.training_sections import TrainConfig
 
@@ -37,23 +36,8 @@ Progress = Callable[[Epoch], None]
 BATCH = 64
 """Samples at a time where nothing is learned: the teacher's outputs, batch-norm statistics."""
 
-THREADS = 1
-"""Gradients and statistics are sums whose order follows the number of threads. Small networks gain little
-from more of them, and lose much where another process wants the core."""
 
-
-@contextmanager
-def _fixed_threads() -> Iterator[None]:
-    """The same bits whatever number of cores the process sees; its own setting is put back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@_fixed_threads()
+@fixed_threads()
 def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None = None, seed: int = 0,
         metric: str = "top1", progress: Progress | None = None, *, selection: Samples | None = None,
         additions: Sequence[Addition] = (), checkpoint: Path | None = None) -> Graph:
@@ -107,7 +91,7 @@ def _train(module: GraphModule, task: "_Task", seed: int, progress: Progress | N
         addition.end(module)
 
 
-@_fixed_threads()
+@fixed_threads()
 def reestimate_batch_norm(graph: Graph, samples: Samples, seed: int = 0) -> Graph:
     """The graph with running means and variances averaged over batches of these samples, weights untouched.
 
