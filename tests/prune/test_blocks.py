@@ -46,7 +46,7 @@ def built(*blocks, seed=0):
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), blocks=st.integers(1, 7), share=st.floats(0, 1))
 def test_removed_is_masked_at_zero(seed, blocks, share):
-    """Any branches together (nested, chained, projected, gated, broadcast), exactly; and the graph is legal."""
+    """Any branches together: nested, chained, projected, gated, broadcast. The graph is legal."""
     graph = check(ResidualNet(seed).graph(blocks), "FLOAT")
     branches = residual_branches(graph)
     gone = np.flatnonzero(np.random.default_rng(seed).random(len(branches)) < share).tolist()
