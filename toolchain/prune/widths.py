@@ -60,17 +60,18 @@ class Price:
     def at(self, kept: Sequence[int]) -> float:
         """Of the whole graph."""
         graph = self.widths.graph
-        ops = sum(self._op(position, kept) for position in range(len(graph.ops)))
+        ops = sum(self.of_op(position, kept) for position in range(len(graph.ops)))
         constants = sum(self._constant(tensor.name, kept) for tensor in graph.constants)
         return self.cost.fixed + ops + constants + self.cost.of_channel * sum(kept)
 
     def of_group(self, group: int, kept: Sequence[int]) -> float:
         """Of the ops, constants and channels of one group: all that changes when only its count does."""
-        ops = sum(self._op(position, kept) for position in self.widths.touched[group])
+        ops = sum(self.of_op(position, kept) for position in self.widths.touched[group])
         constants = sum(self._constant(name, kept) for name in self.widths.read[group])
         return ops + constants + self.cost.of_channel * kept[group]
 
-    def _op(self, position: int, kept: Sequence[int]) -> float:
+    def of_op(self, position: int, kept: Sequence[int]) -> float:
+        """Of one op of the graph, by its position."""
         widths, op = self.widths, self.widths.graph.ops[position]
         key = position, *(kept[group] for group in widths.on[position])
         if key not in self._known:
