@@ -21,6 +21,13 @@ def user_folder(variable: str, *usual: str) -> Path:
                        f"or {variable}") from None
 
 
+def cache_folder() -> Path:
+    """EDGE_CACHE, else `edge` in XDG_CACHE_HOME, else ~/.cache/edge. Not made here. Raises BadInput."""
+    if chosen := os.environ.get("EDGE_CACHE"):
+        return Path(chosen).absolute()
+    return user_folder("XDG_CACHE_HOME", ".cache") / "edge"
+
+
 def require_place(path: Path) -> None:
     """A look whether a file may be written there, before the work that it is to hold.
 

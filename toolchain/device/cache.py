@@ -3,20 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import fcntl
-import os
 from pathlib import Path
 import re
 import shutil
 import tempfile
 
-from toolchain.atomic import full_disk_named, user_folder
+from toolchain.atomic import cache_folder, full_disk_named
 
-
-def cache_folder() -> Path:
-    """EDGE_CACHE, else `edge` in XDG_CACHE_HOME, else ~/.cache/edge. Not made here. Raises BadInput."""
-    if chosen := os.environ.get("EDGE_CACHE"):
-        return Path(chosen).absolute()
-    return user_folder("XDG_CACHE_HOME", ".cache") / "edge"
+__all__ = ["cache_folder", "kept", "locked"]
 
 
 @contextmanager
