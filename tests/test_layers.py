@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section",
-          "training_sections", "profile recipe data metric paired measurement",
-          "artifact preprocess cost_cell cost_table", "runtime", "load", "prune quantize", "train", "lower",
+          "training_sections", "profile recipe data metric paired measurement cost_cell",
+          "artifact preprocess cost_table", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",
           "accuracy_control fitting", "post_training", "device ledger", "examination package", "diagnose",
           "report", "suitability",

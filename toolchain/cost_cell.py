@@ -60,7 +60,8 @@ def _conv2d(op: Op, inputs: Sequence[Shape], output: Shape) -> Cell:
 def _depthwise(op: Op, inputs: Sequence[Shape], output: Shape) -> Cell:
     """weight: [1, kh, kw, channels * multiplier]. Of one channel it is a convolution, as back ends have it."""
     taps = inputs[1][1] * inputs[1][2]
-    return _window(op, "conv2d" if inputs[0][3] == 1 < output[-1] else "depthwise_conv2d", taps, output, 1)
+    kind = "conv2d" if inputs[0][3] == 1 < output[-1] else "depthwise_conv2d"
+    return _window(op, kind, taps, output, 1)
 
 
 def _transpose_conv2d(op: Op, inputs: Sequence[Shape], output: Shape) -> Cell:
