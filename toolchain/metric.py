@@ -65,7 +65,7 @@ def score(metric: str, outputs: np.ndarray, expected: np.ndarray) -> Score:
         raise BadSamples(f"{metric} compares outputs of shape {outputs.shape} with {row.expected} of shape "
                          f"{shape}, got {expected.shape}")
     if row.expected == "labels":
-        _check_labels(expected, int(np.prod(outputs.shape[1:])))
+        require_labels(expected, int(np.prod(outputs.shape[1:])))
     values = row.per_sample(outputs, expected)
     error = standard_error(values) if len(values) > 1 else None
     return Score(metric, float(values.mean()), len(values), error)
@@ -76,7 +76,8 @@ def standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
-def _check_labels(labels: np.ndarray, classes: int) -> None:
+def require_labels(labels: np.ndarray, classes: int) -> None:
+    """Raise BadSamples where (N,) labels are no indices of classes."""
     wrong = (labels < 0) | (labels >= classes) | (labels != np.floor(labels))
     if wrong.any():
         raise BadSamples(f"label {labels[wrong][0]} of sample {np.argmax(wrong)}: labels must be whole "

@@ -53,6 +53,7 @@ class GraphModule(nn.Module):
         self.graph, self.momentum = graph, momentum
         self.keys: dict[str, str] = {}
         self.batches = 0
+        self._last_read = _last_read(graph)
         trained = trained_constants(graph)
         for index, tensor in enumerate(graph.constants):
             self.keys[tensor.name] = f"constant{index}"  # torch allows no "." in a name
@@ -71,7 +72,10 @@ class GraphModule(nn.Module):
         named = isinstance(inputs[0], Mapping)
         values = dict(inputs[0]) if named else dict(zip(self.graph.inputs, inputs, strict=True))
         self.batches += self.training
-        self.compute(values, self.graph.ops)
+        for op, last in zip(self.graph.ops, self._last_read):
+            self.compute(values, (op,))
+            for name in last:
+                del values[name]
         return {name: values[name] for name in self.graph.outputs}
 
     def compute(self, values: dict[str, torch.Tensor], ops: Iterable[Op]) -> None:
@@ -89,6 +93,16 @@ class GraphModule(nn.Module):
             if value.tobytes() != tensor.data.tobytes():
                 changed.append(replace(tensor, data=value.copy()))
         return self.graph.with_tensors(*changed)
+
+
+def _last_read(graph: Graph) -> list[list[str]]:
+    """Per op, the activations that nothing reads after it."""
+    needed, found = set(graph.outputs), []
+    for op in reversed(graph.ops):
+        found.append([name for name in dict.fromkeys(op.inputs)
+                      if name not in needed and not graph.tensors[name].is_constant])
+        needed.update(op.inputs)
+    return found[::-1]
 
 
 def _check(graph: Graph) -> None:

@@ -1,40 +1,25 @@
-"""Fine-tune a float graph: Adam with a cosine schedule, on labels, on a teacher's outputs, or on both."""
+"""Fine-tune a float graph on labels, on a teacher's outputs, or on both; and settle its batch norms."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from toolchain.data import Samples
-from toolchain.errors import BadInput, BadSamples
-from toolchain.ir.graph import Graph
+from toolchain.errors import BadSamples
+from toolchain.ir.graph import Graph, live_ops
 from toolchain.runtime.additions import Addition
 from toolchain.runtime.torch_module import GraphModule, fixed_threads
-from toolchain.train.distill import label_loss, mix, soft_loss
+from toolchain.train.batches import Batches, LoadedBatches, SampleBatches, batch_count, own_function
+from toolchain.train.checkpoint import Checkpoint, identity_of
+from toolchain.train.distill import BATCH, Teacher, tensors
+from toolchain.train.loop import Progress, Run
+from toolchain.train.objective import Objective
+from toolchain.train.scoring import Judge
+from toolchain.train.tasks import before_softmax, is_classes, targets_of
 from toolchain.training_sections import TrainConfig
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """An epoch that is over: the `number`th, from 1, of `epochs`.
-
-    loss:  mean over its batches
-    score: by the metric on selection samples, None without them
-    """
-
-    number: int
-    epochs: int
-    loss: float
-    score: float | None = None
-
-
-Progress = Callable[[Epoch], None]
-"""Called after every epoch."""
-BATCH = 64
-"""Samples at a time where nothing is learned: the teacher's outputs, batch-norm statistics."""
 
 
 @fixed_threads()
@@ -43,52 +28,70 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
         additions: Sequence[Addition] = (), checkpoint: Path | None = None) -> Graph:
     """The graph with trained weights, biases and batch norms.
 
-    samples:  fit to the graph; without labels all of the loss is the teacher's
-    teacher:  a float graph of the same inputs and outputs, usually the unpruned one; None: labels only
-    metric:   "mse" compares outputs as numbers, anything else as logits of classes
+    samples:    fit to the graph; without labels all of the loss is the teacher's
+    teacher:    a float graph of the same inputs and outputs, usually the unpruned one; None: labels only
+    metric:     "mse" compares outputs as numbers, anything else as logits of classes
+    selection:  fit to the graph, disjoint from the samples: what patience judges by, by the metric; without
+                labels against the teacher
+    additions:  what is done besides, see `runtime.additions`
+    checkpoint: file that is written while it goes on, every few seconds, and removed at the end. Where it is
+                there, a run of the same arguments goes on from it and ends as if it had not been stopped
+
     The same seed on the same kind of processor gives the same digest.
-    Raises BadSamples where there is nothing to learn from, BadInput where the loss diverges.
+    Raises BadSamples where there is nothing to learn from or labels do not fit, BadInput where the loss
+    diverges, the user's own code is at fault, or the checkpoint is damaged or another run's.
     """
-    _check(graph, samples, teacher)
-    classes = metric != "mse"
-    student, teacher = (_before_softmax(g) if g and classes else g for g in (graph, teacher))
-    task = _Task(classes, config, samples, None if teacher is None else _outputs(teacher, samples))
-    module = GraphModule(student).train()
-    _train(module, task, seed, progress, additions)
-    return replace(module.to_graph(), outputs=graph.outputs)
+    _check(graph, config, samples, teacher, selection)
+    student, logits = _student(graph, config, metric)
+    asked = None if teacher is None else Teacher(before_softmax(teacher) if is_classes(metric) else teacher)
+    with torch.random.fork_rng(devices=[]), own_function(config.loss) as loss, own_function(
+            config.loader) as loader:
+        torch.manual_seed(seed)
+        batches = _batches(logits, config, samples, asked, seed, metric, loader)
+        judge = Judge.of(metric, logits.outputs[0], selection, asked) if selection else None
+        objective = Objective(config, metric, logits.outputs, asked, loss)
+        run = Run(GraphModule(student), objective, batches, additions, judge)
+        kept = None
+        if checkpoint:
+            identity = identity_of(graph, config, samples, teacher, seed, metric, selection, additions)
+            kept = Checkpoint(checkpoint, identity)
+            if state := kept.load():
+                run.resume(state)
+        run.train(progress, kept)
+    if kept:
+        kept.remove()
+    return replace(run.module.to_graph(), outputs=graph.outputs)
 
 
-def _train(module: GraphModule, task: "_Task", seed: int, progress: Progress | None,
-           additions: Sequence[Addition]) -> None:
-    config, count = task.config, len(task.samples)
-    batches = _batch_count(count, config.batch_size)
-    extra = [p for addition in additions for p in addition.begin(module, config.epochs * batches)]
-    optimizer = torch.optim.AdamW([*module.parameters(), *extra], config.learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs * batches)
-    rng, step = np.random.default_rng(seed), 0
-    for epoch in range(config.epochs):
-        total = 0.0
-        for index in np.array_split(rng.permutation(count), batches):
-            for addition in additions:
-                addition.before_batch(module, step)
-            penalties = [addition.penalty(module) for addition in additions]
-            loss = task.loss(module, index) + sum(p for p in penalties if p is not None)
-            if not torch.isfinite(loss):
-                raise BadInput(f"{module.graph.name}: the loss became {loss.item()} in epoch {epoch + 1}; "
-                               f"lower [train] learning_rate ({config.learning_rate:g})")
-            optimizer.zero_grad()
-            loss.backward()
-            for addition in additions:
-                addition.after_backward(module)
-            optimizer.step()
-            schedule.step()
-            for addition in additions:
-                addition.after_step(module, step)
-            total, step = total + loss.item() / batches, step + 1
-        if progress:
-            progress(Epoch(epoch + 1, config.epochs, total))
-    for addition in additions:
-        addition.end(module)
+def _check(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None,
+           selection: Samples | None) -> None:
+    if samples.y is None and teacher is None and not config.loader and not config.loss:
+        raise BadSamples(f"{samples.name}: neither labels nor a teacher to learn from; give labelled samples")
+    if len(samples) < 2 and not config.loader:
+        raise BadSamples(f"{samples.name}: {len(samples)} sample to fine-tune on; at least 2 are needed")
+    if config.patience and selection is None:
+        raise BadSamples(f"{samples.name}: [train] patience = {config.patience} judges by selection samples; "
+                         f"give some, or leave out patience")
+
+
+def _student(graph: Graph, config: TrainConfig, metric: str) -> tuple[Graph, Graph]:
+    """What is trained, and it with logits alone for outputs; the user's loss sees the graph's own too."""
+    logits = before_softmax(graph) if is_classes(metric) else graph
+    names = (*logits.outputs, *(graph.outputs if config.loss else ()))
+    return replace(graph, outputs=tuple(dict.fromkeys(names))), logits
+
+
+def _batches(logits: Graph, config: TrainConfig, samples: Samples, teacher: Teacher | None, seed: int,
+             metric: str, loader: Callable | None) -> Batches:
+    def targets(name: str, y: np.ndarray) -> torch.Tensor:
+        """y as the loss takes it; the user's own takes it as it is."""
+        return torch.from_numpy(y) if config.loss else targets_of(logits, name, y, metric)
+
+    if loader:
+        return LoadedBatches(config.loader, loader, seed, logits, lambda y: targets(config.loader, y))
+    y = None if samples.y is None else targets(samples.name, np.asarray(samples.y))
+    soft = teacher.all_outputs(samples) if teacher else None
+    return SampleBatches(samples, config.batch_size, seed, y, soft)
 
 
 @fixed_threads()
@@ -98,82 +101,23 @@ def reestimate_batch_norm(graph: Graph, samples: Samples, seed: int = 0) -> Grap
     After pruning the old ones belong to activations that are no longer there (Li et al. 2020, "EagleEye").
     Raises BadSamples where a batch has a single value per channel.
     """
-    if not any(op.kind == "batch_norm" for op in graph.ops):
+    norms = [op for op in graph.ops if op.kind == "batch_norm"]
+    if not norms:
         return graph
-    module = GraphModule(graph, momentum=None).train()
+    module = GraphModule(_as_far_as(graph, {op.name for op in norms}), momentum=None).train()
     order = np.random.default_rng(seed).permutation(len(samples))  # files are often sorted by class
     try:
         with torch.no_grad():
-            for index in np.array_split(order, _batch_count(len(samples), BATCH)):
-                module(_tensors(samples.feeds(index)))
+            for index in np.array_split(order, batch_count(len(samples), BATCH)):
+                module(tensors(samples.feeds(index)))
     except ValueError as error:
         raise BadSamples(f"{samples.name}: {len(samples)} samples give no statistics: {error}") from None
-    return module.to_graph()
+    statistics = {name for op in norms for name in op.inputs[3:]}
+    return graph.with_tensors(*(t for t in module.to_graph().constants if t.name in statistics))
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What is learned.
-
-    classes: outputs are logits of classes, else plain numbers
-    soft:    the teacher's outputs for every sample, None without a teacher
-    """
-
-    classes: bool
-    config: TrainConfig
-    samples: Samples
-    soft: list[torch.Tensor] | None
-
-    def loss(self, module: GraphModule, index: np.ndarray) -> torch.Tensor:
-        """Of the samples at `index`."""
-        outputs = list(module(_tensors(self.samples.feeds(index))).values())
-        labels = soft = None
-        if self.samples.y is not None:
-            labels = self.from_labels(outputs[0], torch.from_numpy(self.samples.y[index]))
-        if self.soft is not None:
-            soft = sum(self.from_teacher(*pair) for pair in zip(outputs, (part[index] for part in self.soft)))
-        return mix(labels, soft, self.config.alpha)
-
-    def from_labels(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        if self.classes:
-            return label_loss(output, y.long())
-        return functional.mse_loss(output, y.to(output.dtype))
-
-    def from_teacher(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if self.classes:
-            return soft_loss(output, target, self.config.temperature)
-        return functional.mse_loss(output, target)
-
-
-def _check(graph: Graph, samples: Samples, teacher: Graph | None) -> None:
-    if samples.y is None and teacher is None:
-        raise BadSamples(f"{samples.name}: neither labels nor a teacher to learn from; give labelled samples")
-    if len(samples) < 2:
-        raise BadSamples(f"{samples.name}: {len(samples)} sample to fine-tune on; at least 2 are needed")
-    if samples.y is not None and len(graph.outputs) > 1:
-        raise BadSamples(f"{samples.name}: one set of labels for the {len(graph.outputs)} outputs of "
-                         f"{graph.name}; leave the labels out to learn from the teacher alone")
-
-
-def _before_softmax(graph: Graph) -> Graph:
-    """The graph with logits for outputs where it ends in a softmax."""
-    makers = [graph.producers[name] for name in graph.outputs]
-    plain = [op.kind == "softmax" and op.attrs["beta"] == 1 for op in makers]
-    return replace(graph, outputs=tuple(op.inputs[0] if p else op.name for op, p in zip(makers, plain)))
-
-
-def _batch_count(samples: int, size: int) -> int:
-    """How many batches of about `size`, none of a single sample unless there is only one."""
-    return max(1, min(-(-samples // size), samples // 2))
-
-
-def _tensors(feeds: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(x) for name, x in feeds.items()}
-
-
-def _outputs(graph: Graph, samples: Samples) -> list[torch.Tensor]:
-    """What the graph gives for every sample, output by output."""
-    module = GraphModule(graph).eval()
-    with torch.no_grad():
-        parts = [list(module(_tensors(feeds)).values()) for feeds in samples.batches(BATCH)]
-    return [torch.cat(output) for output in zip(*parts)]
+def _as_far_as(graph: Graph, names: set[str]) -> Graph:
+    """The ops that those tensors depend on; outputs are those that none of them reads."""
+    ops = live_ops(graph.ops, names)
+    read = {name for op in ops for name in op.inputs}
+    return replace(graph, outputs=tuple(sorted(names - read))).with_ops(ops)

@@ -1,0 +1,111 @@
+"""What outputs should become: losses of each sample, by the metric that a network is judged with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from toolchain.data import Samples
+from toolchain.errors import BadSamples
+from toolchain.ir.graph import Graph
+from toolchain.metric import require_labels
+from toolchain.prune.evidence import Evidence
+from toolchain.runtime.torch_module import fixed_threads
+from toolchain.train.distill import BATCH, Teacher, tensors
+
+SampleLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(an output (n, ...), what it should be) -> (n,)."""
+
+
+def is_classes(metric: str) -> bool:
+    """Whether outputs are judged as logits of classes, else as plain numbers. metric: a key of METRIC"""
+    return metric != "mse"
+
+
+def class_losses(output: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """Cross-entropy of logits (n, ..., classes) with class indices (n, ...), (n,): mean over the positions.
+
+    smoothing: share of a label that all classes get (Szegedy et al. 2016, section 7)
+    """
+    logits = output.reshape(-1, output.shape[-1])
+    losses = functional.cross_entropy(logits, y.reshape(-1), reduction="none", label_smoothing=smoothing)
+    return losses.reshape(len(output), -1).mean(1)
+
+
+def number_losses(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Squared difference of (n, ...) and (n, ...), (n,): mean over a sample's numbers."""
+    return (output - y).square().reshape(len(output), -1).mean(1)
+
+
+def targets_of(graph: Graph, name: str, y: np.ndarray, metric: str) -> torch.Tensor:
+    """What comes with the samples `name`, as the losses of the graph's only output take it.
+
+    Raises BadSamples where it does not fit the output's shape or its classes.
+    """
+    if len(graph.outputs) > 1:
+        raise BadSamples(f"{name}: one set of labels for the {len(graph.outputs)} outputs of {graph.name}; "
+                         f"leave the labels out to learn from the teacher alone")
+    output = graph.tensors[graph.outputs[0]]
+    one = output.shape[1:-1] if is_classes(metric) else output.shape[1:]
+    if np.prod(y.shape[1:], dtype=int) != np.prod(one, dtype=int):
+        what = "a class for each of" if is_classes(metric) else "numbers of shape"
+        raise BadSamples(f"{name}: each sample's labels have shape {y.shape[1:]}; output {output.name} of "
+                         f"{graph.name} takes {what} {one}")
+    if not np.isfinite(y).all():
+        raise BadSamples(f"{name}: labels hold NaN or Inf; repair them or drop those samples")
+    if not is_classes(metric):
+        return torch.from_numpy(np.asarray(y, np.float32).reshape(len(y), *one))
+    require_labels(y.reshape(-1), output.shape[-1])
+    return torch.from_numpy(y.reshape(len(y), *one).astype(np.int64))
+
+
+def before_softmax(graph: Graph) -> Graph:
+    """The graph with logits for outputs where it ends in a softmax."""
+    makers = [graph.producers.get(name) for name in graph.outputs]
+    plain = [op is not None and op.kind == "softmax" and op.attrs["beta"] == 1 for op in makers]
+    return replace(graph, outputs=tuple(op.inputs[0] if p else name
+                                        for op, name, p in zip(makers, graph.outputs, plain)))
+
+
+@fixed_threads()
+def task_loss(graph: Graph, samples: Samples, metric: str, teacher: Graph | None = None) -> Evidence:
+    """What importance criteria may look at: the samples, and the loss of each as the graph's task has it.
+
+    Targets are the samples' labels; without labels what the teacher gives, or the graph itself where there is
+    no teacher: the most likely classes, of "mse" the numbers. Numbers of the very graph leave no loss and no
+    gradient, only what a change makes.
+    samples: fit to the graph
+    metric:  a key of METRIC
+    Raises BadSamples where labels do not fit.
+    """
+    logits = before_softmax(graph) if is_classes(metric) else graph
+    if samples.y is not None:
+        targets = [targets_of(logits, samples.name, samples.y, metric)]
+    else:
+        targets = _own_targets(before_softmax(teacher or graph) if is_classes(metric) else teacher or graph,
+                               samples, metric)
+    return Evidence(samples, logits.outputs, _Loss(logits.outputs, targets, metric))
+
+
+def _own_targets(graph: Graph, samples: Samples, metric: str) -> list[torch.Tensor]:
+    """What the graph itself makes of every sample, output by output."""
+    asked, found = Teacher(graph), []
+    for feeds in samples.batches(BATCH):
+        outputs = asked.outputs(tensors(feeds))
+        found.append([x.argmax(-1) if is_classes(metric) else x for x in outputs])
+    return [torch.cat(parts) for parts in zip(*found)]
+
+
+class _Loss:
+    """Of each sample, summed over the outputs."""
+
+    def __init__(self, outputs: Sequence[str], targets: Sequence[torch.Tensor], metric: str):
+        self.outputs, self.targets = tuple(outputs), targets
+        self.one: SampleLoss = class_losses if is_classes(metric) else number_losses
+
+    def __call__(self, values: Mapping[str, torch.Tensor], positions: np.ndarray) -> torch.Tensor:
+        index = torch.from_numpy(np.asarray(positions, np.int64))
+        losses = [self.one(values[name], y[index]) for name, y in zip(self.outputs, self.targets)]
+        return torch.stack(losses).sum(0)
