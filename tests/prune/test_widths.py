@@ -15,10 +15,10 @@ from toolchain.prune.widths import Price, Widths
 NETS = {"seed": st.integers(0, 2**32 - 1), "blocks": st.integers(0, 7)}
 
 
-def random_cut(groups, seed):
-    """(what each group keeps, the channels that go); at least one stays."""
+def random_cut(groups, seed, least=1):
+    """(what each group keeps, the channels that go)."""
     rng = np.random.default_rng(seed)
-    counts = [int(rng.integers(1, group.channels + 1)) for group in groups]
+    counts = [int(rng.integers(min(least, group.channels), group.channels + 1)) for group in groups]
     gone = [rng.permutation(group.channels)[kept:] for group, kept in zip(groups, counts)]
     return counts, gone
 

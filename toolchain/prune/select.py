@@ -117,9 +117,9 @@ class _Plan:
         whole = sum(len(group.ends) == 1 for group in self.groups)
         return BadInput(
             f"{widths.graph.name}: {limit:,.6g} {cost.unit} cannot be reached: with as few channels as may "
-            f"be, {self.cost:,.6g} of {self.price.at(widths.full):,.6g} stay, {cost.fixed + rigid:,.6g} of them "
-            f"where no channel can go; {whole} of {len(self.groups)} groups are too narrow for what their "
-            f"channels are a multiple of. Raise the limit, or lower [prune] channel_multiple")
+            f"be, {self.cost:,.6g} of {self.price.at(widths.full):,.6g} stay, {cost.fixed + rigid:,.6g} of "
+            f"them where no channel can go; {whole} of {len(self.groups)} groups are too narrow for what "
+            f"their channels are a multiple of. Raise the limit, or lower [prune] channel_multiple")
 
 
 def _greedy(plan: _Plan, limit: float) -> list[int]:
