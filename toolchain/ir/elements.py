@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from toolchain.ir.channels import Link
-from toolchain.ir.graph import Graph, Op
+from toolchain.ir.channels import CHOICES, Choice, Link
+from toolchain.ir.graph import Graph, Op, Shape
 from toolchain.ir.ops import OPS
 
 Links = Mapping[str, Sequence[Link]]
@@ -50,8 +50,18 @@ class Elements:
 
 def links_of(graph: Graph, op: Op) -> list[Link]:
     """The op table's links for this op, with the graph's shapes."""
-    names = (*op.inputs, *op.outputs)
-    return OPS[op.kind].channels(op, {name: graph.tensors[name].shape for name in names})
+    return OPS[op.kind].channels(op, _shapes(graph, op))
+
+
+def choices_of(graph: Graph, op: Op) -> list[Choice]:
+    """All ways to read the op: of each choice one reading holds; the first ones make `links_of`."""
+    if op.kind in CHOICES:
+        return CHOICES[op.kind](op, _shapes(graph, op))
+    return [[links_of(graph, op)]]
+
+
+def _shapes(graph: Graph, op: Op) -> Mapping[str, Shape]:
+    return {name: graph.tensors[name].shape for name in (*op.inputs, *op.outputs)}
 
 
 def edges(elements: Elements, links: Links) -> tuple[np.ndarray, np.ndarray]:
@@ -104,11 +114,15 @@ def obstacles(graph: Graph, elements: Elements, links: Links) -> tuple[np.ndarra
     return found, reasons
 
 
-def joined(graph: Graph, elements: Elements, links: Links) -> tuple[np.ndarray, np.ndarray, list[Reason]]:
+def joined(graph: Graph, elements: Elements, links: Links,
+           linked: Links | None = None) -> tuple[np.ndarray, np.ndarray, list[Reason]]:
     """Of each element its channel's label, and the number of the first reason why that channel must stay, or
-    FREE; and the reasons."""
+    FREE; and the reasons.
+
+    linked: what is no obstacle, where that is more than `links` join
+    """
     labels = components(elements.count, *edges(elements, links))
-    found, reasons = obstacles(graph, elements, links)
+    found, reasons = obstacles(graph, elements, linked or links)
     first = np.full(elements.count, FREE)
     np.minimum.at(first, labels, found)
     return labels, first[labels], reasons

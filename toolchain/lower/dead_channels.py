@@ -16,10 +16,13 @@ from toolchain.ir.ops import OPS, graph_macs
 from toolchain.ir.quant import clamp_range, requantize
 from toolchain.prune.cut import Kept, kept_elements, sliced
 from toolchain.prune.groups import Group, channel_groups
+from toolchain.prune.masks import ending_axes
 from toolchain.runtime import reference
 from toolchain.runtime.multipliers import weighted
 
 CODES = (-128, 127)
+PASSING = (channels.aligned, channels.window, channels.reduction, channels.total)
+"""Rules of kinds whose last axis knows only itself, where it is not reduced."""
 READERS = ("conv2d", "fully_connected")
 """Kinds whose sums a channel may end in."""
 
@@ -85,7 +88,7 @@ def _known(graph: Graph, op: Op, of_inputs: Sequence[Known], inputs: Sequence[st
         return None
     if op.kind == "reshape":
         return _known_reshaped(graph, op, of_inputs[0])
-    if OPS[op.kind].channels in (channels.aligned, channels.reduction):
+    if OPS[op.kind].channels in PASSING:
         return _known_moved(graph, op, dict(zip(inputs, of_inputs, strict=True)))
     return None
 
@@ -132,8 +135,8 @@ def _known_reshaped(graph: Graph, op: Op, of_x: Known) -> Known:
 
 def _known_moved(graph: Graph, op: Op, known: Mapping[str, Known]) -> Known | None:
     """Of ops whose output channel knows only the same channel of what they read: by trying it."""
-    y = graph.tensors[op.name].shape
-    if any(graph.tensors[name].shape[-1] != y[-1] for name in known):
+    y, rank = graph.tensors[op.name].shape, len(graph.of(op)[0].shape)
+    if rank - 1 in op.attrs.get("axes", ()) or any(graph.tensors[name].shape[-1] != y[-1] for name in known):
         return None
     feeds = {name: np.broadcast_to(each.code, graph.tensors[name].shape).astype(np.int8)
              for name, each in known.items()}
@@ -158,8 +161,9 @@ def _dead(graph: Graph, group: Group, known: Mapping[str, Known]) -> np.ndarray:
 def _unread(graph: Graph, tensor: Tensor, known: Known) -> np.ndarray:
     """Where no sum needs the channel: it has no weight, or a code that is known and the same at every tap."""
     free = np.ones(tensor.shape[-1], bool)
+    last = (tensor.name, len(tensor.shape) - 1)
     for op in graph.consumers[tensor.name]:
-        if op.kind in WEIGHTED and op.kind != "depthwise_conv2d":
+        if last in ending_axes(graph, op):
             weight = graph.of(op)[1]
             if op.kind not in READERS or weight.shape[-1] != len(free) or asymmetric(graph, op):
                 return np.zeros_like(free)

@@ -1,6 +1,6 @@
 """Take channels out of a graph: constants are sliced, shapes follow from the shape rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,25 +43,36 @@ def _sliced_constant(tensor: Tensor, kept: Kept) -> Tensor:
     for axis in range(data.ndim):
         if (tensor.name, axis) in kept:
             data = np.compress(kept[tensor.name, axis], data, axis)
-    return replace(tensor, shape=data.shape, data=np.ascontiguousarray(data))
+    return replace(tensor, shape=data.shape, data=np.asarray(data, order="C"))  # a scalar stays one
 
 
 def _resized(op: Op, kept: Kept) -> Op:
-    """A reshape names its output's size, a slice where it begins and ends."""
-    if op.kind == "slice":
-        return _resized_slice(op, kept)
-    if op.kind != "reshape":
-        return op
-    shape = tuple(int(kept[op.name, axis].sum()) if (op.name, axis) in kept else size
-                  for axis, size in enumerate(op.attrs["shape"]))
-    return replace(op, attrs={**op.attrs, "shape": shape})
+    """The op with its attributes that count elements counted in what stays."""
+    return replace(op, attrs={**op.attrs, **RESIZED[op.kind](op, kept)}) if op.kind in RESIZED else op
 
 
-def _resized_slice(op: Op, kept: Kept) -> Op:
-    """Begin and end counted in what stays; only axes with stride 1 lose anything."""
-    bounds = {name: list(op.attrs[name]) for name in ("begin", "end")}
-    for (tensor, axis), stays in kept.items():
-        if tensor == op.inputs[0]:
-            for values in bounds.values():
-                values[axis] = int(stays[:values[axis]].sum())
-    return replace(op, attrs={**op.attrs, **{name: tuple(values) for name, values in bounds.items()}})
+def _reshape(op: Op, kept: Kept) -> dict[str, tuple]:
+    return {"shape": tuple(int(kept[op.name, axis].sum()) if (op.name, axis) in kept else size
+                           for axis, size in enumerate(op.attrs["shape"]))}
+
+
+def _slice(op: Op, kept: Kept) -> dict[str, tuple]:
+    """Only axes with stride 1 lose anything."""
+    return {name: tuple(int(kept[op.inputs[0], axis][:value].sum()) if (op.inputs[0], axis) in kept else value
+                        for axis, value in enumerate(op.attrs[name])) for name in ("begin", "end")}
+
+
+def _pad(op: Op, kept: Kept) -> dict[str, tuple]:
+    """Of what is added on both sides, what stays."""
+    def left(axis: int, before: int, after: int) -> tuple[int, int]:
+        stays = kept.get((op.name, axis))
+        if stays is None:
+            return before, after
+        return int(stays[:before].sum()), int(stays[len(stays) - after:].sum())
+
+    return {"pads": tuple(left(axis, *pads) for axis, pads in enumerate(op.attrs["pads"]))}
+
+
+RESIZED: Mapping[str, Callable[[Op, Kept], dict[str, tuple]]] = {
+    "reshape": _reshape, "slice": _slice, "pad": _pad}
+"""Kinds whose attributes count elements -> those attributes after a cut."""

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.ir.elements import FREE, Elements, joined, links_of
+from toolchain.ir.elements import FREE, Elements, joined
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import OPS
+from toolchain.prune.readings import chosen_links
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,8 @@ class Grouping:
 
 def channel_groups(graph: Graph) -> Grouping:
     """Every group of channels that can be cut, and why the others cannot."""
-    elements, links = Elements(graph), {op.name: links_of(graph, op) for op in graph.ops}
-    labels, reason, reasons = joined(graph, elements, links)
+    elements = Elements(graph)
+    labels, reason, reasons = joined(graph, elements, chosen_links(graph, elements))
     fixed = {}
     for op in graph.ops:
         if "weight" in OPS[op.kind].inputs:

@@ -1,14 +1,17 @@
 """A graph in full size whose channels can be scaled where their consumers read them: at 0 they are cut."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolchain.ir.elements import links_of
+from toolchain.ir.elements import choices_of
 from toolchain.ir.graph import Graph, Op, Tensor, constant
 from toolchain.ir.ops import make
 from toolchain.prune.groups import Group, Member
+
+Found = dict[tuple[str, int], list[tuple[int, Member]]]
+"""(tensor, axis) -> the groups that lie there, by position, and how."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,39 +47,47 @@ class MaskedGraph:
 
 def with_masks(graph: Graph, groups: Sequence[Group]) -> MaskedGraph:
     """The graph that reads every group's channels through masks; computes the same."""
-    found = {(member.tensor, member.axis): [] for group in groups for member in group.members}
+    found: Found = {}
     for number, group in enumerate(groups):
         for member in group.members:
-            found[member.tensor, member.axis].append((number, member))
+            found.setdefault((member.tensor, member.axis), []).append((number, member))
     ops, tensors, places = [], {}, []
     for op in graph.ops:
-        inputs = list(op.inputs)
-        for position, name in enumerate(op.inputs):
-            for axis in (axis for axis in ending_axes(graph, op, name) if (name, axis) in found):
-                inputs[position] = f"{name}:masked{axis}"
-                if inputs[position] not in tensors:
-                    ops.append(_mask(graph.tensors[name], axis, tensors))
-                    places += [Place(number, f"{inputs[position]}:mask", member)
-                               for number, member in found[name, axis]]
-        ops.append(replace(op, inputs=tuple(inputs)))
+        inputs = {name: name for name in op.inputs}
+        for name, axis in ending_axes(graph, op, found):
+            masked = f"{inputs[name]}:masked{axis}"
+            if masked not in tensors:
+                ops.append(_mask(replace(graph.tensors[name], name=inputs[name]), axis, masked, tensors))
+                places += [Place(number, f"{masked}:mask", member) for number, member in found[name, axis]]
+            inputs[name] = masked
+        ops.append(replace(op, inputs=tuple(inputs[name] for name in op.inputs)))
     return MaskedGraph(graph.with_tensors(*tensors.values()).with_ops(ops), tuple(places))
 
 
-def ending_axes(graph: Graph, op: Op, name: str) -> list[int]:
-    """Axes of an activation whose channels do not go on into the op's output."""
-    if graph.tensors[name].is_constant:
+def ending_axes(graph: Graph, op: Op,
+                axes: Container[tuple[str, int]] | None = None) -> list[tuple[str, int]]:
+    """Which (tensor, axis) the op reads channels of that do not go on into its output.
+
+    axes: those that have channels; all, where it is not given
+    Weights need no mask where what they weigh has one. A slice reads nothing of what it leaves out.
+    """
+    if op.kind == "slice":
         return []
-    ends = [link for link in links_of(graph, op) if not any(slot.tensor in op.outputs for slot in link)]
-    return [slot.axis for link in ends for slot in link if slot.tensor == name]
+    ends = []
+    for link in (link for choice in choices_of(graph, op) for reading in choice for link in reading):
+        read = [slot for slot in link if not graph.tensors[slot.tensor].is_constant] or link[:1]
+        if all(slot.tensor != op.name and (axes is None or (slot.tensor, slot.axis) in axes)
+               for slot in link):
+            ends += [(slot.tensor, slot.axis) for slot in read]
+    return list(dict.fromkeys(ends))
 
 
-def _mask(tensor: Tensor, axis: int, tensors: dict[str, Tensor]) -> Op:
+def _mask(tensor: Tensor, axis: int, name: str, tensors: dict[str, Tensor]) -> Op:
     """tensor * ones, its parts added to `tensors`."""
-    name = f"{tensor.name}:masked{axis}"
     shape = [1] * len(tensor.shape)
     shape[axis] = tensor.shape[axis]
     tensors[f"{name}:mask"] = constant(f"{name}:mask", np.ones(shape, np.float32))
-    tensors[name] = replace(tensor, name=name)
+    tensors[name] = replace(tensor, name=name, data=None)
     return make("mul", (tensor.name, f"{name}:mask"), name)
 
 

@@ -15,7 +15,7 @@ from toolchain.ir.graph import Graph, Op, Tensor
 
 CLAMPS = (None, "relu")
 """Fused activations that are homogeneous; relu6 is not."""
-PASSING = frozenset({"relu", "leaky_relu", "abs", "neg", "max_pool2d", "average_pool2d", "mean", "sum",
+PASSING = frozenset({"relu", "leaky_relu", "abs", "neg", "max_pool2d", "average_pool2d", "mean",
                      "reduce_max", "reduce_min", "resize_nearest", "resize_bilinear", "mirror_pad", "concat",
                      "slice", "tile", "reshape", "transpose"})
 """Kinds that hand each channel's scale on as the op table links channels."""
@@ -82,7 +82,16 @@ def _carried(graph: Graph, op: Op, carrier: Tensor) -> list[Link]:
 
 
 def _pad(graph: Graph, op: Op) -> list[Link]:
-    return [] if op.attrs["value"] else links_of(graph, op)
+    """What is added has no maker that could scale it."""
+    return [] if op.attrs["value"] else _handed_on(graph, op)
+
+
+def _handed_on(graph: Graph, op: Op) -> list[Link]:
+    """Channels of what the op reads that are channels of what it makes; what a sum ends is pinned."""
+    x = op.inputs[0]
+    if graph.tensors[x].is_constant:
+        return []
+    return [link for link in links_of(graph, op) if {slot.tensor for slot in link} == {x, op.name}]
 
 
 def _gather(graph: Graph, op: Op) -> list[Link]:
@@ -124,6 +133,6 @@ def scales_own_output(graph: Graph, op: Op) -> bool:
 LINKS: Mapping[str, Callable[[Graph, Op], list[Link]]] = {
     "add": _sum, "sub": _sum, "minimum": _sum, "maximum": _sum,
     "mul": _product, "div": _first, "prelu": _first,
-    "pad": _pad, "gather": _gather, "batch_matmul": _matmul, "layer_norm": _layer_norm,
+    "sum": _handed_on, "pad": _pad, "gather": _gather, "batch_matmul": _matmul, "layer_norm": _layer_norm,
 }
 """Kinds with links of their own."""
