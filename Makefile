@@ -44,14 +44,16 @@ READY        := .venv/ready-$(call digest,pyproject.toml setup.py toolchain/quan
 READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
 READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requirements/no-deps.txt)
 READY_NNCF   := .venv-nncf/ready-$(call digest,requirements/peers-nncf.txt)
+READY_TORCH_PRUNING := .venv-torch-pruning/ready-$(call digest,requirements/torch-pruning.txt)
 READY_TENSORFLOW := .venv-tensorflow/ready-$(call digest,requirements/tensorflow.txt)
 
-.PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers setup-nncf
+.PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers setup-nncf setup-torch-pruning
 setup: $(READY)  ## system packages and .venv/ with .venv/bin/edge
 setup-tflite-runtime: $(READY_TFLITE)  ## a second environment, with the runtime that older devices have
 setup-tensorflow: $(READY_TENSORFLOW)  ## a third, 1.6 GB, that reads Keras models and SavedModels
 setup-peers: $(READY_PEERS)  ## a fourth, with the converter and quantizer that we are compared with
 setup-nncf: $(READY_NNCF)  ## a fifth, with NNCF, that we are compared with too
+setup-torch-pruning: $(READY_TORCH_PRUNING)  ## a sixth, with the tool that pruning is compared with
 
 # torch goes in first, by its exact version: asked for as a range, or by another package, pip takes the newest.
 $(READY):
@@ -89,6 +91,13 @@ $(READY_NNCF):
 	.venv-nncf/bin/pip install --quiet --requirement requirements/peers-nncf.txt
 	@rm -f .venv-nncf/ready-* && touch $@
 
+$(READY_TORCH_PRUNING):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv-torch-pruning
+	.venv-torch-pruning/bin/pip install --quiet --constraint requirements/constraints.txt torch==2.13.0
+	.venv-torch-pruning/bin/pip install --quiet --requirement requirements/torch-pruning.txt
+	@rm -f .venv-torch-pruning/ready-* && touch $@
+
 .PHONY: setup-devices
 setup-devices: setup  ## the emulated Raspberry Pi and Android phone, of Debian's packages; 400 MB in ~/.cache/edge
 	scripts/setup_system.sh $(PYTHON)
@@ -101,7 +110,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-measurement costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-measurement costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -136,6 +145,9 @@ benchmark-accuracy: setup setup-peers setup-nncf data  ## accuracy of INT8 besid
 
 benchmark-microcontroller: setup  ## generated C beside TensorFlow Lite Micro, on every emulated core; needs the kit
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_microcontroller.py $(if $(ONLY),--only $(ONLY)) $(if $(CORES),--cores $(CORES))
+
+benchmark-pruning: setup setup-torch-pruning  ## pruning beside Torch-Pruning, and what it gains on the target; needs the kit; QUICK=1: one network, one seed
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)

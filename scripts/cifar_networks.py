@@ -1,4 +1,4 @@
-"""MobileNetV2 and MobileNetV3 for 32 x 32 images, trained on the measuring kit's CIFAR images.
+"""Networks for 32 x 32 images, trained on the measuring kit's CIFAR images.
 
 Input (N, 3, 32, 32): RGB 0..255. Output (N, 10) logits. Weights are kept in build/benchmark/cifar/ and
 trained where they are missing: 10 minutes on one thread, the same on every run of the same machine.
@@ -6,7 +6,7 @@ trained where they are missing: 10 minutes on one thread, the same on every run 
 cifar_networks.py NAME: train it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 import hashlib
 import math
 from pathlib import Path
@@ -18,12 +18,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tests.models import InvertedResidual, conv_bn
+from tests.models import InvertedResidual, ResNet, conv_bn
 from tests.zoo.mobile import Bottleneck, classifier
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "benchmark" / "cifar"
 EXAMPLE = torch.zeros(1, 3, 32, 32)
-EPOCHS, BATCH, RATE, DECAY = 20, 64, 0.08, 5e-4
+EPOCHS = {"resnet8": 40, "mobilenet_v2": 20, "mobilenet_v3": 20}
+BATCH, RATE, DECAY = 64, 0.08, 5e-4
 SHIFT = 4
 FAST = torch.channels_last
 SEED = 1
@@ -34,6 +35,13 @@ class Centred(nn.Module):
 
     def forward(self, x):
         return (x - 120.0) / 64.0
+
+
+class ResNet8(nn.Sequential):
+    """MLPerf Tiny's network for image classification."""
+
+    def __init__(self):
+        super().__init__(Centred(), ResNet([(16, 1, 1), (32, 1, 2), (64, 1, 2)]))
 
 
 class MobileNetV2(nn.Sequential):
@@ -66,7 +74,11 @@ class MobileNetV3(nn.Sequential):
                          nn.Linear(288, 256), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(256, 10))
 
 
-NETWORKS = {"mobilenet_v2": MobileNetV2, "mobilenet_v3": MobileNetV3}
+NETWORKS = {"resnet8": ResNet8, "mobilenet_v2": MobileNetV2, "mobilenet_v3": MobileNetV3}
+
+
+def resnet8() -> tuple[nn.Module, tuple]:
+    return trained("resnet8"), (EXAMPLE,)
 
 
 def mobilenet_v2() -> tuple[nn.Module, tuple]:
@@ -90,37 +102,49 @@ def trained(name: str) -> nn.Module:
 def weights_path(name: str) -> Path:
     """Named after what shapes the weights."""
     torch.manual_seed(SEED)
-    shape = f"{NETWORKS[name]()} {EPOCHS} {BATCH} {RATE} {DECAY} {SHIFT} {SEED}"
+    shape = f"{NETWORKS[name]()} {EPOCHS[name]} {BATCH} {RATE} {DECAY} {SHIFT} {SEED}"
     return FOLDER / f"{name}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
 
 
 # Training ---------------------------------------------------------------------------------------------------
 
 def train(name: str, path: Path) -> None:
-    """Stochastic gradient descent with Nesterov's momentum; the rate rises for a tenth of the steps, then
-    falls as a cosine. Writes the weights of the last step to `path`."""
+    """Writes the weights of the last step to `path`."""
     from kit_data import cifar
 
     data = cifar()
-    torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    network, random = NETWORKS[name]().to(memory_format=FAST), np.random.default_rng(SEED)
-    steps = EPOCHS * (len(data.train[1]) // BATCH)
+    network = NETWORKS[name]().to(memory_format=FAST)
+    learn(network, name, EPOCHS[name], len(data.train[1]), lambda random: batches(*data.train, random))
+    hits = right(network, *data.parts.selection)
+    print(f"{name}: {hits:.1%} of the selection samples", file=sys.stderr, flush=True)
+    keep(network, path)
+
+
+def learn(network: nn.Module, name: str, epochs: int, samples: int,
+          epoch_of: Callable[[np.random.Generator], Iterable[tuple]]) -> None:
+    """Stochastic gradient descent with Nesterov's momentum; the rate rises for a tenth of the steps, then
+    falls as a cosine. epoch_of: batches (x, y) of one epoch over so many samples, in an order of its own."""
+    torch.set_num_threads(1)
+    random, steps = np.random.default_rng(SEED), epochs * (samples // BATCH)
     optimiser = torch.optim.SGD(groups(network), RATE, momentum=0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step / steps))
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         begin, losses = time.perf_counter(), []
-        for x, y in batches(*data.train, random):
+        for x, y in epoch_of(random):
             optimiser.zero_grad()
-            loss = functional.cross_entropy(network(x.to(memory_format=FAST)), y, label_smoothing=0.05)
+            x = x.to(memory_format=FAST) if x.ndim == 4 else x
+            loss = functional.cross_entropy(network(x), y, label_smoothing=0.05)
             loss.backward()
             optimiser.step()
             schedule.step()
             losses.append(loss.item())
-        print(f"{name}: epoch {epoch + 1} of {EPOCHS}, loss {np.mean(losses):.3f}, "
+        print(f"{name}: epoch {epoch + 1} of {epochs}, loss {np.mean(losses):.3f}, "
               f"{time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
-    hits = right(network, *data.parts.selection)
-    print(f"{name}: {hits:.1%} of the selection samples", file=sys.stderr, flush=True)
+
+
+def keep(network: nn.Module, path: Path) -> None:
+    """The weights, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     torch.save(network.state_dict(), temporary)

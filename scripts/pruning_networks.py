@@ -1,0 +1,232 @@
+"""The networks that pruning is judged on, with their batch norms, trained, and their samples in parts.
+
+Each is a `Case`: a network for `toolchain.load`, the samples, and a function for [train] loader, which gives
+the augmented batches that both sides of benchmark_pruning.py are tuned on. Weights are kept in
+build/benchmark/, named after what shapes them, and trained where they are missing.
+
+pruning_networks.py NAME: train it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+import hashlib
+from pathlib import Path
+import sys
+from typing import NamedTuple
+
+import cifar_networks
+import numpy as np
+import torch
+from torch import nn
+
+from docs.examples.har_watch import model as har_watch
+from tests.models import conv_bn
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "build" / "benchmark" / "pruning"
+Labelled = tuple[np.ndarray, np.ndarray]
+"""Samples (n, ...) float32 as the torch network takes them, labels (n,) int64."""
+
+
+class Data(NamedTuple):
+    """Disjoint parts. Only `test` is never looked at before a network is done."""
+
+    train: Labelled
+    calibration: np.ndarray
+    selection: Labelled
+    test: Labelled
+
+
+@dataclass(frozen=True)
+class Case:
+    """network: it and its example, trained;  loader: (epoch, seed) -> batches of one epoch for `fit`
+
+    parted: how the test samples differ from the others
+    """
+
+    name: str
+    title: str
+    network: Callable[[], tuple[nn.Module, tuple]]
+    data: Callable[[], Data]
+    loader: Callable[[int, int], Iterator[tuple]]
+    parted: str
+
+    @property
+    def source(self) -> str:
+        """What `load` takes."""
+        return f"{__file__}:{self.network.__name__}"
+
+    @property
+    def loader_source(self) -> str:
+        """What [train] loader takes."""
+        return f"{__file__}:{self.loader.__name__}"
+
+
+def random_of(epoch: int, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch])
+
+
+def fed(batches: Iterator[tuple]) -> Iterator[tuple]:
+    """Batches (x, y) of tensors as `fit` takes them."""
+    for x, y in batches:
+        yield {"x": x.numpy()}, y.numpy()
+
+
+# CIFAR images -----------------------------------------------------------------------------------------------
+
+@cache
+def images() -> Data:
+    from kit_data import cifar
+
+    data = cifar()
+    first = lambda x: np.ascontiguousarray(x.transpose(0, 3, 1, 2))  # noqa: E731
+    return Data((first(data.train[0]), data.train[1]), first(data.parts.calibration),
+                *((first(x), y) for x, y in (data.parts.selection, data.parts.test)))
+
+
+def resnet8() -> tuple[nn.Module, tuple]:
+    return cifar_networks.resnet8()
+
+
+def mobilenet_v2() -> tuple[nn.Module, tuple]:
+    return cifar_networks.mobilenet_v2()
+
+
+def moved_images(epoch: int, seed: int) -> Iterator[tuple]:
+    """Shifted by up to 4 pixels, half of them mirrored."""
+    x, y = images().train
+    return fed(cifar_networks.batches(x.transpose(0, 2, 3, 1), y, random_of(epoch, seed)))
+
+
+# Keywords ---------------------------------------------------------------------------------------------------
+
+SPEECH_EPOCHS = 100
+SHIFT, NOISE, SILENT = 4, 0.5, 8
+"""A clip is moved by up to so many frames, gets noise of this deviation, loses up to so many frames."""
+
+
+class DsCnn(nn.Sequential):
+    """MLPerf Tiny's network for keywords (Zhang et al. 2017): (N, 1, 49, 10) MFCCs -> (N, 12) logits."""
+
+    def __init__(self):
+        blocks = [layer for _ in range(4)
+                  for layer in (conv_bn(64, 64, groups=64, act=nn.ReLU), conv_bn(64, 64, 1, act=nn.ReLU))]
+        stem = [nn.Conv2d(1, 64, (10, 4), 2, (5, 1), bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+        super().__init__(Tenth(), *stem, nn.Dropout(0.2), *blocks, nn.Dropout(0.4), nn.AdaptiveAvgPool2d(1),
+                         nn.Flatten(), nn.Linear(64, 12))
+
+
+class Tenth(nn.Module):
+    """MFCCs deviate by 9, about; a convolution takes it in."""
+
+    def forward(self, x):
+        return x * 0.1
+
+
+@cache
+def keywords() -> Data:
+    """No speaker is in two parts."""
+    from kit_data import CALIBRATION, KIT, SELECTION, shuffled
+
+    packs = [np.load(KIT / f"speech_commands/mfcc_{i}.npz") for i in (0, 1)]
+    x, y, speaker = (np.concatenate([pack[key] for pack in packs]) for key in ("mfcc", "y", "speaker"))
+    x, y = x[:, None].astype(np.float32), y.astype(np.int64)
+    turn = np.unique(speaker, return_inverse=True)[1] % 20
+    order = shuffled(len(x))
+    parts = [order[np.isin(turn[order], which)] for which in (range(11), (11,), (12, 13), range(14, 20))]
+    train, calibration, selection, test = parts
+    calibration, selection = calibration[:CALIBRATION], selection[:SELECTION]
+    return Data((x[train], y[train]), x[calibration], (x[selection], y[selection]), (x[test], y[test]))
+
+
+def ds_cnn() -> tuple[nn.Module, tuple]:
+    return _trained("ds_cnn", DsCnn, SPEECH_EPOCHS, moved_keywords), (torch.zeros(1, 1, 49, 10),)
+
+
+def moved_keywords(epoch: int, seed: int) -> Iterator[tuple]:
+    """Shifted in time, with noise, some frames lost."""
+    return fed(_keyword_batches(*keywords().train, random_of(epoch, seed)))
+
+
+def _keyword_batches(x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> Iterator[tuple]:
+    frames = np.arange(x.shape[2])
+    for index in _shuffled_batches(len(x), random):
+        batch = x[index] + NOISE * random.standard_normal((len(index), *x.shape[1:]), np.float32)
+        for clip in batch:
+            clip[0] = clip[0, np.clip(frames + random.integers(-SHIFT, SHIFT + 1), 0, len(frames) - 1)]
+            start, length = random.integers(0, len(frames)), random.integers(0, SILENT + 1)
+            clip[0, start:start + length] = clip[0].mean(axis=0)
+        yield torch.from_numpy(batch), torch.from_numpy(y[index])
+
+
+def _shuffled_batches(count: int, random: np.random.Generator) -> list[np.ndarray]:
+    size = cifar_networks.BATCH
+    return np.split(random.permutation(count)[:count // size * size], count // size)
+
+
+def _trained(name: str, make: Callable[[], nn.Module], epochs: int, loader: Callable) -> nn.Module:
+    """The network with its weights, in eval mode."""
+    torch.manual_seed(cifar_networks.SEED)
+    network = make()
+    shape = (f"{network} {epochs} {SHIFT} {NOISE} {SILENT} {cifar_networks.BATCH} {cifar_networks.RATE} "
+             f"{cifar_networks.DECAY} {cifar_networks.SEED}")
+    path = FOLDER / f"{name}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
+    if not path.exists():
+        x, y = keywords().train
+        cifar_networks.learn(network, name, epochs, len(y), lambda random: _keyword_batches(x, y, random))
+        cifar_networks.keep(network, path)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network.eval()
+
+
+# The watch --------------------------------------------------------------------------------------------------
+
+@cache
+def motions() -> Data:
+    """No person is in two parts."""
+    from kit_data import CALIBRATION, shuffled
+
+    parts = {name: tuple(part.numpy() for part in har_watch.split(name))
+             for name in ("train", "calibration", "selection", "test")}
+    labelled = {name: (x, y.astype(np.int64)) for name, (x, y) in parts.items()}
+    calibration = labelled["calibration"][0]
+    return Data(labelled["train"], calibration[shuffled(len(calibration))[:CALIBRATION]],
+                labelled["selection"], labelled["test"])
+
+
+def watch() -> tuple[nn.Module, tuple]:
+    return har_watch.trained()
+
+
+def turned_motions(epoch: int, seed: int) -> Iterator[tuple]:
+    """As worn by other people: turned, harder or softer."""
+    x, y = motions().train
+    random = random_of(epoch, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(int(random.integers(2**31)))
+        for index in _shuffled_batches(len(x), random):
+            yield {"x": har_watch.augment(torch.from_numpy(x[index])).numpy()}, y[index]
+
+
+CASES = {case.name: case for case in (
+    Case("resnet8", "ResNet-8, small images (MLPerf Tiny)", resnet8, images, moved_images, "other images"),
+    Case("ds_cnn", "DS-CNN, keywords (MLPerf Tiny)", ds_cnn, keywords, moved_keywords, "other speakers"),
+    Case("mobilenet_v2", "MobileNetV2, small images", mobilenet_v2, images, moved_images, "other images"),
+    Case("watch", "1-D residual network, a wrist sensor", watch, motions, turned_motions, "other people"),
+)}
+
+
+def right(network: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
+    """Share of samples whose label it tells."""
+    with torch.no_grad():
+        found = torch.cat([network(part) for part in torch.from_numpy(x).split(256)])
+    return float(np.mean(found.argmax(1).numpy() == y))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    case = CASES[sys.argv[1]]
+    network = case.network()[0]
+    hits = {part: right(network, *getattr(case.data(), part)) for part in ("train", "selection")}
+    print(case.title, hits)
