@@ -1,0 +1,58 @@
+"""Every network of the zoo that has channels to lose loses 30 % of them, and is then the masked one.
+
+docs/pruning-zoo.md has the same beside Torch-Pruning's (`make benchmark-pruning-zoo`).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from tests.zoo.catalogue import ENTRIES, ZOO, Entry
+from tests.zoo.judge import FLOAT, FORMATS, samples_of
+from tests.zoo.pruning import RATIO, SAMPLES, pruned, pruned_at_random
+from toolchain.load import load
+from toolchain.pipeline import prepare
+from toolchain.prune.groups import channel_groups
+
+TOLERANCE = 1e-4
+"""Largest difference from the masked network, as a share of an output's range."""
+UNPRUNABLE: Mapping[str, str] = {}
+"""Network without a channel to lose -> why. All of them have some."""
+PRUNED = [pytest.param(entry, id=entry.name, marks=() if entry.fast else pytest.mark.slow)
+          for entry in ENTRIES if entry.name not in UNPRUNABLE]
+FAST = [entry for entry in ENTRIES if entry.fast]
+
+
+def test_those_that_are_left_out_have_no_channel_to_lose():
+    for name in UNPRUNABLE:
+        assert channel_groups(load(ZOO[name].open())).groups == ()
+
+
+def assert_smaller_and_masked(found) -> None:
+    assert found.off_by <= TOLERANCE
+    assert found.moved > 100 * TOLERANCE  # or there was nothing to tell the masked network by
+    assert found.macs[1] < 0.8 * found.macs[0]
+    assert found.parameters[1] < 0.8 * found.parameters[0]
+    assert found.channels[1] == pytest.approx(RATIO * found.channels[0], rel=0.1)
+
+
+@pytest.mark.parametrize("entry", PRUNED)
+def test_a_pruned_network_is_the_masked_one(entry: Entry):
+    assert_smaller_and_masked(pruned(entry))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("entry", FAST, ids=lambda entry: entry.name)
+def test_a_file_of_a_network_has_the_same_channels_to_lose(entry: Entry, fmt: str, tmp_path):
+    """Written by a door out, read by a door in: as many channels go, and they are masked alike."""
+    graph = load(entry.open())
+    model, _ = FORMATS[fmt](prepare(graph, FLOAT, None).graph)
+    path = tmp_path / f"network{fmt}"
+    path.write_bytes(model)
+    from_file = load(str(path))
+    feeds = samples_of(entry.draw(*SAMPLES)).fit_to(graph).feeds(np.arange(SAMPLES[0]))
+    again = pruned_at_random(from_file, dict(zip(from_file.inputs, feeds.values(), strict=True)))
+    assert_smaller_and_masked(again)
+    assert again.channels == pruned(entry).channels
