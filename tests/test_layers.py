@@ -16,7 +16,7 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme s
           "execution shards input_checks",
           "accuracy_control fitting", "post_training", "device ledger", "examination package", "diagnose",
           "report", "suitability",
-          "pipeline deploy inspection data_inspection conversion calibration doctor devices",
+          "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
           "diagnosis campaign comparing mlperf", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 

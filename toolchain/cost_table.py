@@ -111,7 +111,8 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     target:     by name;  device: what it was measured on;  core: of the target, or the CPU's model
     runtime:    what ran the ops, with its version
-    conditions: of the measurement, in words; how far predictions were off
+    conditions: of the measurement, in words
+    errors:     networks of sizes between the grid's -> predicted over measured, less 1
     unit:       "instructions", exact counts of an emulated board; or "us", microseconds of CPU time
     tool:       version of this toolchain;  when: date of the measurement, UTC
     fixed:      of every inference, whatever the network
@@ -127,6 +128,7 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     tool: str
     when: str
     conditions: dict[str, str] = {}
+    errors: dict[str, float] = {}
     fixed: Amount = 0.0
     rows: Annotated[tuple[Row, ...], msgspec.Meta(min_length=1)]
 

@@ -99,6 +99,11 @@ class ProgramSession:
         return self._start("compare", feeds, other=other._model, other_input=samples, first=first,
                            pairs=pairs, block_us=block_us)
 
+    def remove_model(self) -> None:
+        """Off the device: of a model that is not run again."""
+        if self._model != "-":
+            self._remove(self._model)
+
     def clock_s(self) -> float:
         """The device's CLOCK_MONOTONIC_RAW."""
         done = self.transport.start([*self._program, "clock"], seconds=CLOCK_S)

@@ -1,0 +1,1 @@
+"""A target measured: what ops cost there against their channels."""
