@@ -69,13 +69,18 @@ def ending_axes(graph: Graph, op: Op,
     """Which (tensor, axis) the op reads channels of that do not go on into its output.
 
     axes: those that have channels; all, where it is not given
-    Weights need no mask where what they weigh has one. A slice reads nothing of what it leaves out.
+    Weights need no mask where what they weigh has one, or what they make. A slice reads nothing of what it
+    leaves out.
     """
     if op.kind == "slice":
         return []
+    links = [link for choice in choices_of(graph, op) for reading in choice for link in reading]
+    made = {(slot.tensor, slot.axis) for link in links if any(slot.tensor == op.name for slot in link)
+            for slot in link}
     ends = []
-    for link in (link for choice in choices_of(graph, op) for reading in choice for link in reading):
-        read = [slot for slot in link if not graph.tensors[slot.tensor].is_constant] or link[:1]
+    for link in links:
+        read = [slot for slot in link if not graph.tensors[slot.tensor].is_constant] or [
+            slot for slot in link[:1] if (slot.tensor, slot.axis) not in made]
         if all(slot.tensor != op.name and (axes is None or (slot.tensor, slot.axis) in axes)
                for slot in link):
             ends += [(slot.tensor, slot.axis) for slot in read]
