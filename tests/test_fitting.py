@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.quantize.nets import Net, samples_of
+from toolchain.budgets import Purpose
 from toolchain.device.firmware import Firmware, build_firmware
 from toolchain.errors import BadGraph, DoesNotFit
 from toolchain.fitting import RATIOS, in_codes, remedies, remedy_text, with_sides
@@ -14,7 +15,7 @@ from toolchain.ir.passes import canonical
 from toolchain.lower import lower
 from toolchain.pipeline import build, prepare
 from toolchain.profile import TargetProfile, load_target
-from toolchain.prune.prune import prune
+from toolchain.prune.prune import cut_to
 from toolchain.recipe import PruneConfig, Recipe
 from toolchain.suitability import suitability
 
@@ -40,6 +41,12 @@ def linked(graph: Graph, profile: TargetProfile) -> Firmware:
     return build_firmware(lower(in_codes(graph), profile, {}), profile)
 
 
+def pruned_by(graph: Graph, ratio: float) -> Graph:
+    """As a build does that has no samples and no table of the target."""
+    config = PruneConfig(ratio=ratio)
+    return cut_to(graph, config, Purpose(config, M0).aim(graph, None, 0))
+
+
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     return canonical(float_net())
@@ -56,12 +63,12 @@ def test_the_least_ratio_that_fits_is_found_and_one_less_does_not(graph, sizes):
         linked(graph, tight)
     pruned = remedies(graph, tight, INT8, sizes)[0]
     ratio = float(re.fullmatch(r"\[prune\] ratio = (0\.\d+)", pruned.change)[1])
-    firmware = linked(prune(graph, PruneConfig(ratio=ratio), M0.channel_multiple).graph, tight)
+    firmware = linked(pruned_by(graph, ratio), tight)
     assert firmware.ram_bytes == pytest.approx(pruned.ram_bytes, abs=32)
     assert firmware.flash_bytes == pytest.approx(pruned.flash_bytes, rel=0.1)
     less = RATIOS[RATIOS.index(ratio) - 1]
     with pytest.raises(DoesNotFit):
-        linked(prune(graph, PruneConfig(ratio=less), M0.channel_multiple).graph, tight)
+        linked(pruned_by(graph, less), tight)
 
 
 def test_the_largest_input_that_fits_is_found(graph, sizes):

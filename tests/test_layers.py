@@ -14,7 +14,8 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme s
           "training_sections", "profile recipe data metric paired measurement cost_cell",
           "artifact preprocess cost_table", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks",
-          "accuracy_control fitting", "post_training", "device ledger", "examination package", "diagnose",
+          "accuracy_control fitting", "post_training budgets", "shrinking", "device ledger",
+          "examination package", "diagnose",
           "report", "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
           "diagnosis campaign comparing mlperf", "cli")

@@ -52,6 +52,12 @@ class DoesNotFit(ToolchainError):
         self.sizes = dict(sizes or {})
 
 
+class DoesNotPay(ToolchainError):
+    """A smaller network would take no less on its target."""
+
+    exit_code = 3
+
+
 class GateFailed(ToolchainError):
     """A bound that the user set does not hold."""
 

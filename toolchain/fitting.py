@@ -21,7 +21,9 @@ from toolchain.lower.c.arrange import BESIDES
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
 from toolchain.profile import TargetProfile
-from toolchain.prune.prune import narrowed
+from toolchain.prune.cost import CHANNELS
+from toolchain.prune.prune import Aim, cost_of, grouping_of, narrowed
+from toolchain.prune.steps import liked_steps
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.rules import observed
@@ -91,7 +93,14 @@ class _Search:
         """By the least of RATIOS that does."""
         return _first(RATIOS, lambda ratio: self._fitting(
             f"[prune] ratio = {ratio}",
-            lambda: narrowed(self._graph, PruneConfig(ratio=ratio), self._profile.channel_multiple)))
+            lambda: self._narrowed(ratio)))
+
+    def _narrowed(self, ratio: float) -> Graph:
+        """Without so large a share of its channels."""
+        config, multiples = PruneConfig(ratio=ratio), self._profile.channel_multiple
+        aim = Aim(CHANNELS, 0.0, lambda graph, groups: liked_steps(graph, groups, multiples))
+        whole = cost_of(self._graph, grouping_of(self._graph, config).groups, aim)
+        return narrowed(self._graph, config, aim)((1 - ratio) * whole)
 
     def shrunk(self) -> Remedy | None:
         """By the largest of SIDES that does."""

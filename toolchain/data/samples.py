@@ -60,6 +60,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def has(self, name: Split) -> bool:
+        """Whether `split` gives any."""
+        return self.splits is None or name in self.splits
+
     def split(self, name: Split) -> "Samples":
         """The samples of one split. Samples without splits serve as any.
 

@@ -1,40 +1,61 @@
-"""Structured pruning: one global ranking of channels, cut in bundles that the target's kernels like."""
+"""Structured pruning in one step: the least important channels go until the network costs what it may."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 import numpy as np
 
-from toolchain.errors import BadInput, SelfCheckFailed
+from toolchain.errors import BadConfig, BadInput, BadSamples
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
+from toolchain.ir.passes import canonical
+from toolchain.prune.cost import Cost
 from toolchain.prune.cut import kept_elements, sliced
+from toolchain.prune.evidence import Evidence
+from toolchain.prune.folded import folded
 from toolchain.prune.groups import Group, Grouping, channel_groups
 from toolchain.prune.importance import importance
 from toolchain.prune.masks import scales_of, with_masks
-from toolchain.recipe import PruneConfig
-from toolchain.runtime import reference
+from toolchain.prune.select import select
+from toolchain.prune.self_check import check_pruned
+from toolchain.prune.sensitivity import increments, sensitivity
+from toolchain.prune.widths import Widths
+from toolchain.training_sections import PruneConfig
 
-TOLERANCE = 1e-4
-"""Largest allowed |sliced - masked|, as a share of the output's range."""
-NARROWEST = 0.01
-"""Least range that an output is judged by, as a share of its magnitude: float32 rounding is no error."""
+Steps = Callable[[Graph, Sequence[Group]], Sequence[int]]
+"""(graph, its groups) -> what the kept channels of each are a multiple of."""
+
+
+def no_rounding(graph: Graph, groups: Sequence[Group]) -> Sequence[int]:
+    """Any number of channels is as good as its neighbours."""
+    return [1] * len(groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What a network is to be cut down to, and by what it is judged.
+
+    cost, limit: what it may take at most
+    steps:       what the target's kernels like the kept channels to be a multiple of
+    evidence:    samples and the loss on them, for importance that is more than the weights'; None without
+    """
+
+    cost: Cost
+    limit: float
+    steps: Steps = no_rounding
+    evidence: Evidence | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class GroupCut:
-    """What happened to one group. multiple: what the kept channels are a multiple of."""
+    """What happened to one group."""
 
     name: str
     channels: int
     kept: int
-    multiple: int
-
-    @property
-    def prunable(self) -> bool:
-        return self.channels > self.multiple
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,105 +72,120 @@ class Pruned:
     macs: tuple[int, int]
     parameters: tuple[int, int]
 
+    @classmethod
+    def of(cls, before: Graph, grouping: Grouping, steps: Sequence[int], after: Graph) -> "Pruned":
+        """What became of the groups of a graph. steps: what their kept channels are a multiple of"""
+        cuts = tuple(_cut_of(group, before, after) for group in grouping.groups)
+        narrow = {group.name: f"has {group.channels} channels, not more than the multiple {step}"
+                  for group, step in zip(grouping.groups, steps) if group.channels <= step}
+        return cls(after, cuts, {**grouping.fixed, **narrow}, (graph_macs(before), graph_macs(after)),
+                   (before.parameters, after.parameters))
+
     @property
     def ratio(self) -> float:
         """Share of the prunable channels that went."""
-        prunable = [group for group in self.groups if group.prunable]
-        return 1 - sum(g.kept for g in prunable) / max(1, sum(g.channels for g in prunable))
+        return 1 - sum(g.kept for g in self.groups) / max(1, sum(g.channels for g in self.groups))
 
     @property
     def summary(self) -> str:
         """One line for people."""
         fixed = "; ".join(f"{name}: {why}" for name, why in self.fixed.items())
-        return (f"pruned {self.ratio:.1%} of the channels in {sum(g.prunable for g in self.groups)} groups: "
-                f"MACs {self.macs[0]:,} -> {self.macs[1]:,}, parameters {self.parameters[0]:,} -> "
+        return (f"pruned {self.ratio:.1%} of the channels in {len(self.groups)} groups: MACs "
+                f"{self.macs[0]:,} -> {self.macs[1]:,}, parameters {self.parameters[0]:,} -> "
                 f"{self.parameters[1]:,}; kept whole: {fixed or 'nothing'}")
 
 
-def prune(graph: Graph, config: PruneConfig, multiples: Mapping[str, int]) -> Pruned:
-    """Remove the least important channels of a FLOAT graph; every tensor keeps its name.
+def _cut_of(group: Group, before: Graph, after: Graph) -> GroupCut:
+    """By the size of its first member; a group of a branch that went as a whole keeps nothing."""
+    member = group.members[0]
+    if member.tensor not in after.tensors:
+        return GroupCut(group.name, group.channels, 0)
+    lost = before.tensors[member.tensor].shape[member.axis] - after.tensors[member.tensor].shape[member.axis]
+    return GroupCut(group.name, group.channels, group.channels - lost * group.channels // len(member.index))
 
-    multiples: op kind -> what the target's kernel likes its channels to be a multiple of
-    Batch-norm statistics are those of the unpruned network: `train.fit.reestimate_batch_norm` follows.
-    Raises BadInput for a quantized graph.
+
+def cut_to(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
+    """The FLOAT graph without its least important channels; every tensor keeps its name.
+
+    Batch-norm statistics are those of the graph before: `train.fit.reestimate_batch_norm` follows.
+    Raises BadInput where the limit cannot be reached, SelfCheckFailed where the smaller network does not
+    compute what the whole one does with the cut channels at zero.
     """
+    groups = grouping_of(graph, config).groups
+    if cost_of(graph, groups, aim) <= aim.limit:
+        return graph
+    return checked_cut(graph, groups, channels_to_go(graph, groups, config, aim))
+
+
+def checked_cut(graph: Graph, groups: Sequence[Group], gone: Mapping[int, np.ndarray]) -> Graph:
+    """The graph in smaller shapes, which computes what the whole one does with these channels at zero.
+
+    gone: position of a group -> its channels that go.  Raises SelfCheckFailed.
+    """
+    kept = kept_elements(graph, [(groups[number], channels) for number, channels in gone.items()])
+    smaller = check(sliced(graph, kept), "FLOAT")
+    check_pruned(with_masks(graph, groups).at(scales_of(groups, gone)), smaller, kept)
+    return smaller
+
+
+def channels_to_go(graph: Graph, groups: Sequence[Group], config: PruneConfig,
+                   aim: Aim) -> dict[int, np.ndarray]:
+    """Group position -> its channels that go."""
+    scores = scores_of(graph, groups, config, aim)
+    widths, steps = Widths(*folded(graph, groups)), aim.steps(graph, groups)
+    return select(widths, scores, aim.limit, aim.cost, steps, config.scope)
+
+
+def cost_of(graph: Graph, groups: Sequence[Group], aim: Aim) -> float:
+    """Of the network as a target runs it, batch norms folded and activations fused."""
+    return aim.cost.of(canonical(graph), groups)
+
+
+def narrowed(graph: Graph, config: PruneConfig, aim: Aim) -> Callable[[float], Graph]:
+    """Limit -> the graph that `cut_to` gives for it, unchecked; importance is worked out once."""
+    groups = grouping_of(graph, config).groups
+    scores, steps = scores_of(graph, groups, config, aim), aim.steps(graph, groups)
+    widths = Widths(*folded(graph, groups))
+
+    def cut(limit: float) -> Graph:
+        gone = select(widths, scores, limit, aim.cost, steps, config.scope)
+        return sliced(graph, kept_elements(graph, [(groups[n], channels) for n, channels in gone.items()]))
+
+    return cut
+
+
+def scores_of(graph: Graph, groups: Sequence[Group], config: PruneConfig, aim: Aim) -> list[np.ndarray]:
+    """Per group (channels,), larger = more important. Raises BadSamples where samples are needed."""
+    scores = importance(graph, groups, criterion_of(config, aim.evidence), aim.evidence, aim.seed)
+    if config.scope != "sensitivity":
+        return scores
+    if aim.evidence is None:
+        raise BadSamples(f'{graph.name}: [prune] scope = "sensitivity" measures the loss; give samples with '
+                         f'--data')
+    return increments(scores, sensitivity(graph, groups, scores, aim.evidence))
+
+
+def criterion_of(config: PruneConfig, evidence: Evidence | None) -> str:
+    """A key of IMPORTANCE."""
+    if config.importance != "auto":
+        return config.importance
+    return "l2" if evidence is None else "taylor"
+
+
+def grouping_of(graph: Graph, config: PruneConfig) -> Grouping:
+    """The groups of a FLOAT graph whose channels may go. Raises BadInput, BadConfig."""
     if level_of(graph) != "FLOAT":
         raise BadInput(f"{graph.name}: only a float graph can be pruned; prune before quantizing")
-    grouping, steps, cuts = _cuts(graph, config, multiples)
-    kept = kept_elements(graph, cuts)
-    smaller = check(sliced(graph, kept), "FLOAT")
-    gone = {number: channels for number, (_, channels) in enumerate(cuts)}
-    _self_check(with_masks(graph, grouping.groups).at(scales_of(grouping.groups, gone)), smaller)
-    groups = tuple(GroupCut(group.name, group.channels, group.channels - len(gone), step)
-                   for (group, gone), step in zip(cuts, steps))
-    narrow = {cut.name: f"has {cut.channels} channels, not more than the multiple {cut.multiple}"
-              for cut in groups if not cut.prunable}
-    return Pruned(smaller, groups, {**grouping.fixed, **narrow}, (graph_macs(graph), graph_macs(smaller)),
-                  (graph.parameters, smaller.parameters))
-
-
-def narrowed(graph: Graph, config: PruneConfig, multiples: Mapping[str, int]) -> Graph:
-    """The graph that `prune` gives, without the check that it computes what it should."""
-    *_, cuts = _cuts(graph, config, multiples)
-    return sliced(graph, kept_elements(graph, cuts))
-
-
-def _cuts(graph: Graph, config: PruneConfig,
-          multiples: Mapping[str, int]) -> tuple[Grouping, list[int], list[tuple[Group, np.ndarray]]]:
-    """The groups; of each, what its kept channels are a multiple of, and the channels to remove."""
     grouping = channel_groups(graph)
-    steps = [config.channel_multiple or _multiple(graph, group, multiples) for group in grouping.groups]
-    return grouping, steps, select(graph, grouping.groups, steps, config)
+    kept = {name for pattern in config.keep for name in _named(graph, pattern)}
+    stays = {group.name: group for group in grouping.groups if kept & group.tensors}
+    fixed = {name: "[prune] keep names it, or what must keep its channels" for name in stays}
+    free = tuple(group for group in grouping.groups if group.name not in stays)
+    return replace(grouping, groups=free, fixed={**grouping.fixed, **fixed})
 
 
-def _multiple(graph: Graph, group: Group, multiples: Mapping[str, int]) -> int:
-    """Least common multiple of what the kernels that make or read the group's channels like."""
-    kinds = {op.kind for op in graph.ops if group.tensors & {*op.inputs, *op.outputs}}
-    return math.lcm(*(multiples[kind] for kind in kinds if kind in multiples))
-
-
-@dataclass(frozen=True, eq=False)
-class Bundle:
-    """Channels of one group that go together, so that what stays is a multiple; their mean importance."""
-
-    group: int
-    channels: np.ndarray
-    importance: float
-
-
-def select(graph: Graph, groups: Sequence[Group], steps: Sequence[int],
-           config: PruneConfig) -> list[tuple[Group, np.ndarray]]:
-    """The channels to remove of each group: the least important bundles, as near the ratio as they come."""
-    bundles = []
-    for number, (group, step) in enumerate(zip(groups, steps)):
-        measure = "l2" if config.importance == "auto" else config.importance
-        bundles += _bundles(number, importance(graph, group, measure), step)
-    bundles.sort(key=lambda bundle: bundle.importance)  # stable: ties stay in the order of the graph
-    sizes = np.array([len(bundle.channels) for bundle in bundles], np.int64)
-    target = config.ratio * sum(group.channels for group, step in zip(groups, steps) if group.channels > step)
-    going = bundles[:int(np.sum(np.cumsum(sizes) - sizes / 2 <= target))]
-    gone = [[b.channels for b in going if b.group == number] for number in range(len(groups))]
-    return [(group, np.concatenate([np.empty(0, np.int64), *parts])) for group, parts in zip(groups, gone)]
-
-
-def _bundles(number: int, scores: np.ndarray, step: int) -> list[Bundle]:
-    """Least important first; the first one leaves a multiple of `step`, and the last `step` channels stay."""
-    order = np.argsort(scores, kind="stable")
-    starts = list(range(len(scores) % step, len(scores) - step + 1, step))
-    ends = sorted({0, *starts})
-    return [Bundle(number, order[a:b], float(scores[order[a:b]].mean())) for a, b in zip(ends, ends[1:])]
-
-
-def _self_check(full: Graph, smaller: Graph) -> None:
-    """The sliced network computes what the whole one does with the cut channels at zero."""
-    rng = np.random.default_rng(0)
-    feeds = {name: rng.standard_normal(full.tensors[name].shape, np.float32) for name in full.inputs}
-    expected, got = reference.run(full, feeds), reference.run(smaller, feeds)
-    for name in full.outputs:
-        error = float(np.abs(got[name] - expected[name]).max())
-        span, magnitude = float(np.ptp(expected[name])), float(np.abs(expected[name]).max())
-        scale = max(span, NARROWEST * magnitude) or 1.0
-        if not error <= TOLERANCE * scale:
-            raise SelfCheckFailed(f"{full.name}: after pruning, {name} is {error:.2g} away from the network "
-                                  f"with the cut channels at zero. This is a bug in a channel rule: please "
-                                  f"report it")
+def _named(graph: Graph, pattern: str) -> list[str]:
+    found = [op.name for op in graph.ops if fnmatchcase(op.name, pattern)]
+    if not found:
+        raise BadConfig(f'[prune] keep = "{pattern}" names no op of {graph.name}; `edge inspect` lists them')
+    return found

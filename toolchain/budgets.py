@@ -1,0 +1,137 @@
+"""What a budget of [prune] means: a cost that adds up over a network, and how much of it may stay."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+import math
+
+from toolchain.cost_table import CostTable
+from toolchain.errors import BadConfig, BadInput
+from toolchain.fitting import CODE_BYTES, in_codes
+from toolchain.ir.graph import Graph, Op, Shape
+from toolchain.ir.ops import APART, OPS
+from toolchain.lower.c.arrange import BESIDES
+from toolchain.lower.c.emit import write_c
+from toolchain.lower.c.machine import Machine
+from toolchain.lower.tflite import write_tflite
+from toolchain.profile import TargetProfile
+from toolchain.prune.cost import CHANNELS, MACS, PARAMETERS, Cost
+from toolchain.prune.evidence import Evidence
+from toolchain.prune.folded import folded
+from toolchain.prune.groups import Group
+from toolchain.prune.prune import Aim, cost_of, grouping_of, narrowed
+from toolchain.prune.steps import liked_steps, measured_steps
+from toolchain.prune.widths import Price, Widths
+from toolchain.training_sections import PruneConfig
+
+UNIT = {"instructions": "instructions", "latency_us": "us"}
+"""Budget -> unit of the table that tells it."""
+FINENESS = 64
+"""A limit that has to be searched is found as a multiple of this share of the whole."""
+CROWD = 8
+"""Exponent of what an op holds in RAM: a sum of such powers is next to that of the largest alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Purpose:
+    """What a network is pruned for.
+
+    profile, table: the target and what ops cost there, as far as they are known
+    scheme:         of the codes that the network becomes
+    """
+
+    config: PruneConfig
+    profile: TargetProfile | None = None
+    table: CostTable | None = None
+    scheme: str = "static_wi8_ai8"
+
+    def aim(self, graph: Graph, evidence: Evidence | None, seed: int) -> Aim:
+        """The budget for this FLOAT graph. Raises BadConfig where nothing tells what it takes."""
+        name, amount = self.config.budget
+        whole = Aim(COSTS[name](self), 0.0, self.steps, evidence, seed)
+        groups = grouping_of(graph, self.config).groups
+        cost = cost_of(graph, groups, whole)
+        if name == "ratio":
+            return replace(whole, limit=(1 - amount) * cost)
+        if name in SIZES:
+            return self._searched(graph, replace(whole, limit=cost), SIZES[name], amount)
+        return replace(whole, limit=amount * cost if amount < 1 else amount)
+
+    def steps(self, graph: Graph, groups: Sequence[Group]) -> Sequence[int]:
+        """What the kept channels of each group are a multiple of."""
+        if self.config.channel_multiple:
+            return [self.config.channel_multiple] * len(groups)
+        if self.table:
+            return measured_steps(Price(Widths(*folded(graph, groups)), table_cost(self.table)))
+        return liked_steps(graph, groups, self.profile.channel_multiple if self.profile else {})
+
+    def _searched(self, graph: Graph, whole: Aim, size: Callable[["Purpose", Graph], int],
+                  amount: float) -> Aim:
+        """The largest limit of a cost that adds up with which a size that does not is small enough."""
+        most = amount * size(self, graph) if amount < 1 else amount
+        if size(self, graph) <= most:
+            return whole
+        cut = narrowed(graph, self.config, whole)
+        low, high = 0, FINENESS
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                fits = size(self, cut(whole.limit * middle / FINENESS)) <= most
+            except BadInput:  # out of reach
+                fits = True
+            low, high = (middle, high) if fits else (low, middle)
+        return replace(whole, limit=whole.limit * low / FINENESS)
+
+
+def table_cost(table: CostTable) -> Cost:
+    """What a target was measured to take."""
+    name = "instructions" if table.unit == "instructions" else "latency"
+    return Cost(name, table.unit, of_op=table.of_op, fixed=table.fixed)
+
+
+def _measured(purpose: Purpose) -> Cost:
+    name, _ = purpose.config.budget
+    if purpose.table is None:
+        raise BadConfig(f"[prune] {name} wants a table of what the target takes: name one with --target, and "
+                        f"make its table with `edge profile-target`")
+    if purpose.table.unit != UNIT[name]:
+        other = next(key for key, unit in UNIT.items() if unit == purpose.table.unit)
+        raise BadConfig(f"[prune] {name}: the table of {purpose.table.target} is in {purpose.table.unit}; "
+                        f"limit {other} instead")
+    return table_cost(purpose.table)
+
+
+def _held(op: Op, inputs: Sequence[Shape], output: Shape) -> float:
+    """Elements that an op reads and writes, of those that are no weights, to a power."""
+    roles = (*OPS[op.kind].inputs, *[OPS[op.kind].inputs[-1]] * len(inputs))
+    read = [shape for role, shape in zip(roles, inputs) if role not in APART]
+    return float(sum(map(math.prod, (*read, output))) ** CROWD)
+
+
+def _flash_bytes(purpose: Purpose, graph: Graph) -> int:
+    """Of the INT8 network: constants and code of its C where the target takes C, else its file."""
+    codes = in_codes(graph, purpose.scheme)
+    if purpose.profile is None or "c" in purpose.profile.formats:
+        return write_c(codes, machine=_machine(purpose)).weight_bytes + CODE_BYTES
+    return len(write_tflite(codes))
+
+
+def _ram_bytes(purpose: Purpose, graph: Graph) -> int:
+    """Of the arena of its C and what lies beside it."""
+    if purpose.profile is not None and "c" not in purpose.profile.formats:
+        raise BadConfig(f"[prune] ram: what a network takes on {purpose.profile.name} is its runtime's to "
+                        f"say; limit latency_us, flash or macs, or name a target that takes C")
+    return write_c(in_codes(graph, purpose.scheme), machine=_machine(purpose)).arena_bytes + BESIDES
+
+
+def _machine(purpose: Purpose) -> Machine:
+    profile = purpose.profile
+    return Machine(profile.isa, ram_bytes=profile.ram_bytes) if profile else Machine()
+
+
+SIZES: Mapping[str, Callable[[Purpose, Graph], int]] = {"flash": _flash_bytes, "ram": _ram_bytes}
+"""Budgets of what does not add up over ops."""
+COSTS: Mapping[str, Callable[[Purpose], Cost]] = {
+    "ratio": lambda purpose: CHANNELS, "macs": lambda purpose: MACS, "parameters": lambda purpose: PARAMETERS,
+    "flash": lambda purpose: PARAMETERS, "ram": lambda purpose: Cost("held elements", "to a power", _held),
+    "latency_us": _measured, "instructions": _measured}
+"""Budget -> what adds up to it, or rises with it."""

@@ -1,0 +1,55 @@
+"""Whole residual branches go where that costs less than the channels that would have to go in their place."""
+
+from math import inf
+
+from toolchain.errors import BadConfig, BadInput
+from toolchain.ir.graph import Graph
+from toolchain.prune.blocks import remove_branches, residual_branches
+from toolchain.prune.folded import folded
+from toolchain.prune.prune import Aim, cost_of, criterion_of, grouping_of, scores_of
+from toolchain.prune.select import select
+from toolchain.prune.widths import Widths
+from toolchain.training_sections import PruneConfig
+
+IN_LOSS = ("fisher", "hessian", "perturbation")
+"""Criteria whose scores are in units of the loss, as those of branches are."""
+TRIED = 3
+"""How many branches are tried at a time, of those that matter least."""
+
+
+def without_branches(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
+    """The graph without branches, one after the other, while the loss that is foretold at the limit falls.
+
+    Foretold: what the loss grows by without the branch, plus the scores of the channels that must go then.
+    Raises BadConfig where scores are in no unit of the loss.
+    """
+    if aim.evidence is None or criterion_of(config, aim.evidence) not in IN_LOSS:
+        raise BadConfig(f"[prune] blocks weighs branches against channels by the loss: give samples, and "
+                        f"importance {', '.join(IN_LOSS)}")
+    from toolchain.prune.branch_scores import branch_scores  # brings torch
+
+    ahead = _foretold(graph, config, aim)
+    while branches := residual_branches(graph):
+        scores = branch_scores(graph, branches, aim.evidence)
+        tried = [(remove_branches(graph, [branches[number].name]), float(scores[number]))
+                 for number in scores.argsort()[:TRIED]]
+        left = [_foretold(smaller, config, aim) for smaller, _ in tried]
+        best = min(range(len(tried)), key=lambda number: tried[number][1] + left[number])
+        if tried[best][1] + left[best] >= ahead:
+            break
+        graph, ahead = tried[best][0], left[best]
+    return graph
+
+
+def _foretold(graph: Graph, config: PruneConfig, aim: Aim) -> float:
+    """Scores of the channels that must go for the limit; infinite where it cannot be reached."""
+    groups = grouping_of(graph, config).groups
+    if cost_of(graph, groups, aim) <= aim.limit:
+        return 0.0
+    scores = scores_of(graph, groups, config, aim)
+    try:
+        gone = select(Widths(*folded(graph, groups)), scores, aim.limit, aim.cost, aim.steps(graph, groups),
+                      config.scope)
+    except BadInput:
+        return inf
+    return sum(float(scores[number][channels].sum()) for number, channels in gone.items())
