@@ -44,7 +44,7 @@ READY        := .venv/ready-$(call digest,pyproject.toml setup.py toolchain/quan
 READY_TFLITE := .venv-tflite-runtime/ready-$(call digest,requirements/tflite-runtime.txt)
 READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requirements/no-deps.txt)
 READY_NNCF   := .venv-nncf/ready-$(call digest,requirements/peers-nncf.txt)
-READY_TORCH_PRUNING := .venv-torch-pruning/ready-$(call digest,requirements/torch-pruning.txt)
+READY_TORCH_PRUNING := .venv-torch-pruning/ready-$(call digest,requirements/torch-pruning.txt requirements/no-deps.txt)
 READY_TENSORFLOW := .venv-tensorflow/ready-$(call digest,requirements/tensorflow.txt)
 
 .PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers setup-nncf setup-torch-pruning
@@ -96,6 +96,7 @@ $(READY_TORCH_PRUNING):
 	$(PYTHON) -m venv .venv-torch-pruning
 	.venv-torch-pruning/bin/pip install --quiet --constraint requirements/constraints.txt torch==2.13.0
 	.venv-torch-pruning/bin/pip install --quiet --requirement requirements/torch-pruning.txt
+	.venv-torch-pruning/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/no-deps.txt
 	@rm -f .venv-torch-pruning/ready-* && touch $@
 
 .PHONY: setup-devices
@@ -110,7 +111,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-measurement costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-measurement costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -148,6 +149,9 @@ benchmark-microcontroller: setup  ## generated C beside TensorFlow Lite Micro, o
 
 benchmark-pruning: setup setup-torch-pruning  ## pruning beside Torch-Pruning, and what it gains on the target; needs the kit; QUICK=1: one network, one seed
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
+
+benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the zoo can be pruned at all, by us and by Torch-Pruning; writes docs/pruning-zoo.md
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning_zoo.py
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)
