@@ -57,7 +57,7 @@ class GraphModule(nn.Module):
         trained = trained_constants(graph)
         for index, tensor in enumerate(graph.constants):
             self.keys[tensor.name] = f"constant{index}"  # torch allows no "." in a name
-            value = torch.from_numpy(np.array(tensor.data))
+            value = torch.tensor(np.asarray(tensor.data))
             if tensor.name in trained:
                 self.register_parameter(self.keys[tensor.name], nn.Parameter(value))
             else:

@@ -68,7 +68,8 @@ class Checkpoint:
             held = torch.load(io.BytesIO(content), weights_only=True)
             held["identity"].keys(), held["state"].keys()
         except UNREADABLE as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = "it holds more than tensors and plain values" if isinstance(
+                error, pickle.UnpicklingError) else str(error).partition("\n")[0]
             raise BadInput(f"{self.path}: no checkpoint of training, or a damaged one: {reason}; delete it "
                            f"to begin anew") from None
         return held
@@ -110,7 +111,7 @@ def identity_of(graph: Graph, config: TrainConfig, samples: Samples, teacher: Gr
             "selection samples": samples_digest(selection) if selection else "",
             "penalty, mask or gate": _sha256(*(f"{type(one).__qualname__} {one.key()}".encode()
                                                for one in additions)),
-            "version of torch": torch.__version__}
+            "version of torch": str(torch.__version__)}
 
 
 def samples_digest(samples: Samples) -> str:
