@@ -1,37 +1,79 @@
-"""Importance against its definition on numbers small enough to add up by hand."""
+"""The face of all criteria: what each needs, what is comparable, and that a seed decides."""
+
+from dataclasses import replace
+import subprocess
+import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from toolchain.ir.build import Builder
-from toolchain.ir.graph import constant
+from tests.prune.nets import RandomNet
+from tests.prune.tasks import evidence
+from toolchain.errors import BadConfig, BadInput, BadSamples
 from toolchain.prune.groups import channel_groups
-from toolchain.prune.importance import importance
+from toolchain.prune.importance import IMPORTANCE, importance
+from toolchain.training_sections import Importance
 
 
-def graph():
-    """fc (2 -> 3), fc (3 -> 1): one group of 3 channels in two weights."""
-    b = Builder("tiny")
-    first = b.constant("first", np.array([[3, 4], [0, 1], [-1, 0]], np.float32))
-    second = b.constant("second", np.array([[2, -2, 4]], np.float32))
-    bias = b.constant("b", np.full(3, 9, np.float32))
-    h = b.op("fully_connected", [b.input("x", (1, 2)), first, bias], "h")
-    y = b.op("fully_connected", [h, second, b.constant("b", np.zeros(1, np.float32))], "y")
-    return b.graph(y)
+def network(seed=1, blocks=4):
+    graph = RandomNet(seed).graph(blocks)
+    return graph, channel_groups(graph).groups
 
 
-@pytest.mark.parametrize("measure, rows", [("l1", [7, 1, 1]), ("l2", [5, 1, 1])])
-def test_norms_by_hand(measure, rows):
-    """Each weight's norms by their mean, then the mean of both weights; biases do not count."""
-    net = graph()
-    (group,) = channel_groups(net).groups
-    columns = [2, 2, 4]
-    expected = (np.array(rows) / np.mean(rows) + np.array(columns) / np.mean(columns)) / 2
-    np.testing.assert_allclose(importance(net, group, measure), expected, rtol=1e-6)
+def test_a_recipe_names_just_these():
+    assert set(get_args(Importance)) == set(IMPORTANCE)
 
 
-def test_scale_of_a_layer_does_not_matter():
-    net = graph()
-    (group,) = channel_groups(net).groups
-    louder = net.with_tensors(constant("first", 100 * net.tensors["first"].data))
-    np.testing.assert_allclose(importance(louder, group, "l2"), importance(net, group, "l2"), rtol=1e-6)
+@pytest.mark.parametrize("measure", IMPORTANCE)
+@pytest.mark.parametrize("labels", [True, False])
+def test_every_criterion_scores_every_channel_alike_each_time(measure, labels):
+    graph, groups = network()
+    shown = evidence(graph, labels=labels)
+    first, again = (importance(graph, groups, measure, shown, seed=3) for _ in range(2))
+    for group, scores, same in zip(groups, first, again, strict=True):
+        assert scores.shape == (group.channels,) and scores.dtype == np.float64
+        np.testing.assert_array_equal(scores, same)
+    if not IMPORTANCE[measure].comparable:
+        np.testing.assert_allclose([scores.mean() for scores in first], 1)
+
+
+@pytest.mark.parametrize("measure", [name for name, row in IMPORTANCE.items() if row.needs != "weights"])
+def test_without_samples_one_error_says_what_to_do(measure):
+    graph, groups = network()
+    shown = evidence(graph)
+    nothing = replace(shown, samples=shown.samples.pick(np.arange(0)))
+    for given in (None, nothing):
+        with pytest.raises(BadSamples, match=rf'"{measure}" looks at \w+, .* with --data, or .* l1, l2, '):
+            importance(graph, groups, measure, given)
+
+
+def test_weights_need_no_samples():
+    graph, groups = network()
+    for measure in (name for name, row in IMPORTANCE.items() if row.needs == "weights"):
+        assert len(importance(graph, groups, measure)) == len(groups)
+
+
+def test_an_unknown_criterion_is_refused():
+    with pytest.raises(BadConfig, match='importance "size" is unknown; there are l1, l2'):
+        importance(*network(), "size")
+
+
+@pytest.mark.parametrize("measure", ["l2", "taylor"])
+def test_a_network_of_no_numbers_is_refused(measure):
+    graph, groups = network()
+    weight = graph.tensors[graph.ops[-1].inputs[1]]
+    broken = graph.with_tensors(replace(weight, data=np.full_like(weight.data, np.nan)))
+    with pytest.raises(BadInput, match=f'"{measure}" of .* is not finite'):
+        importance(broken, groups, measure, evidence(graph))
+
+
+@pytest.mark.parametrize("measure", IMPORTANCE)
+def test_no_groups_no_scores(measure):
+    graph, _ = network()
+    assert importance(graph, (), measure, evidence(graph)) == []
+
+
+def test_torch_loads_with_the_criteria_that_need_it():
+    check = "import sys, toolchain.prune.importance; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], check=True)

@@ -1,45 +1,80 @@
-"""How much each channel of a group matters, from its weights.
+"""How much each channel of a group matters: larger = more important.
 
-Li et al. 2017, "Pruning Filters for Efficient ConvNets" (L1, L2 of filters); over all weights that go with a
-channel, as in Fang et al. 2023, "DepGraph: Towards Any Structural Pruning".
+A criterion stands in a module by what it looks at: `importance_weight`, `importance_activation`,
+`importance_gradient`, `importance_hessian`; `perturbation` measures what all of them estimate.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal
 
 import numpy as np
 
+from toolchain.errors import BadConfig, BadInput, BadSamples
 from toolchain.ir.graph import Graph
-from toolchain.ir.ops import OPS
-from toolchain.prune.groups import Group, Member
+from toolchain.prune import importance_weight as weight
+from toolchain.prune.evidence import Evidence
+from toolchain.prune.groups import Group
+
+Score = Callable[[Graph, Sequence[Group], Evidence | None, int], list[np.ndarray]]
+"""(graph, groups, evidence, seed) -> per group (channels,) float64."""
 
 
-def l1(weight: np.ndarray, axis: int, member: Member, channels: int) -> np.ndarray:
-    """Sum of |w| per channel."""
-    return _per_channel(np.abs(weight), axis, member, channels)
-
-
-def l2(weight: np.ndarray, axis: int, member: Member, channels: int) -> np.ndarray:
-    """Square root of the sum of w^2 per channel."""
-    return np.sqrt(_per_channel(np.square(weight), axis, member, channels))
-
-
-def _per_channel(values: np.ndarray, axis: int, member: Member, channels: int) -> np.ndarray:
-    others = tuple(i for i in range(values.ndim) if i != axis)
-    along = values.sum(axis=others, dtype=np.float64)
-    return np.bincount(member.channel, along[member.index], channels)
-
-
-IMPORTANCE: Mapping[str, Callable[[np.ndarray, int, Member, int], np.ndarray]] = {"l1": l1, "l2": l2}
-
-
-def importance(graph: Graph, group: Group, measure: str) -> np.ndarray:
-    """(channels,) with mean 1: each channel's norm by the mean norm, averaged over the weights of the group.
-
-    Normalised per weight, so that in a global ranking neither a wide kernel nor a layer of large weights
-    outranks another layer's channels. measure: a key of IMPORTANCE
+@dataclass(frozen=True)
+class Criterion:
+    """needs:   what it looks at; all but "weights" need evidence
+    comparable: its scores rank channels of different groups as they are: they are in the unit of the loss, or
+                of no group's own; else only within a group
     """
-    roles = ((role, name) for op in graph.ops for role, name in zip(OPS[op.kind].inputs, op.inputs))
-    weights = {name for role, name in roles if role == "weight"}
-    scores = [IMPORTANCE[measure](graph.tensors[m.tensor].data, m.axis, m, group.channels)
-              for m in group.members if m.tensor in weights]
-    return np.mean([score / (score.mean() or 1.0) for score in scores] or [np.ones(group.channels)], axis=0)
+
+    score: Score
+    needs: Literal["weights", "activations", "gradients", "losses"]
+    comparable: bool
+
+
+def _in_torch(module: str, name: str) -> Score:
+    """A function of a module that loads torch, imported when it is called."""
+    return lambda *given: getattr(import_module(f"toolchain.prune.{module}"), name)(*given)
+
+
+IMPORTANCE: Mapping[str, Criterion] = {
+    "l1": Criterion(weight.l1, "weights", comparable=False),
+    "l2": Criterion(weight.l2, "weights", comparable=False),
+    "batch_norm": Criterion(weight.batch_norm, "weights", comparable=True),
+    "geometric_median": Criterion(weight.geometric_median, "weights", comparable=False),
+    "lamp": Criterion(weight.lamp, "weights", comparable=True),
+    "random": Criterion(weight.random, "weights", comparable=True),
+    "activation": Criterion(_in_torch("importance_activation", "activation"), "activations",
+                            comparable=False),
+    "apoz": Criterion(_in_torch("importance_activation", "apoz"), "activations", comparable=True),
+    "gradient": Criterion(_in_torch("importance_gradient", "gradient"), "gradients", comparable=True),
+    "taylor": Criterion(_in_torch("importance_gradient", "taylor"), "gradients", comparable=True),
+    "fisher": Criterion(_in_torch("importance_gradient", "fisher"), "gradients", comparable=True),
+    "hessian": Criterion(_in_torch("importance_hessian", "hessian"), "gradients", comparable=True),
+    "perturbation": Criterion(_in_torch("perturbation", "perturbation"), "losses", comparable=True),
+}
+
+
+def importance(graph: Graph, groups: Sequence[Group], measure: str, evidence: Evidence | None = None,
+               seed: int = 0) -> list[np.ndarray]:
+    """Per group (channels,) float64, to be ranked over all groups; what is comparable only within a group
+    comes with mean 1.
+
+    measure: a key of IMPORTANCE; seed: of what is drawn at random
+    Raises BadConfig for another measure, BadSamples where it needs samples and there are none, BadInput where
+    a score is not finite.
+    """
+    if measure not in IMPORTANCE:
+        raise BadConfig(f'importance "{measure}" is unknown; there are {", ".join(IMPORTANCE)}')
+    criterion = IMPORTANCE[measure]
+    if criterion.needs != "weights" and (evidence is None or not len(evidence.samples)):
+        raise BadSamples(f'{graph.name}: importance "{measure}" looks at {criterion.needs}, and there are no '
+                         f'samples; give them with --data, or take one that looks at weights alone: '
+                         f'{", ".join(name for name, c in IMPORTANCE.items() if c.needs == "weights")}')
+    scores = criterion.score(graph, groups, evidence, seed) if groups else []
+    for group, values in zip(groups, scores):
+        if not np.isfinite(values).all():
+            raise BadInput(f'{graph.name}: importance "{measure}" of {group.name} is not finite; are all of '
+                           f'its weights, and the loss on these samples?')
+    return scores if criterion.comparable else [values / (values.mean() or 1.0) for values in scores]
