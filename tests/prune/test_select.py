@@ -102,6 +102,17 @@ def test_what_saves_more_goes_first():
     assert counts(groups, gone) == [8, 7, 64]
 
 
+def test_scores_without_a_unit_are_ranked_as_they_are():
+    """Half as high in a group that saves a sixth: by cost the dear group goes first."""
+    graph, groups = chain(8, 8, 64)
+    widths = Widths(graph, groups)
+    price = Price(widths, MACS)
+    scores = [np.full(8, 1.0), np.full(8, 2.0), np.full(64, 2.0)]
+    kept = [counts(groups, select(widths, scores, 0.96 * price.at(widths.full), MACS, [1] * 3, "global",
+                                  by_cost=by_cost)) for by_cost in (False, True)]
+    assert kept == [[5, 8, 64], [8, 7, 64]]
+
+
 def test_bundles_that_save_nothing_alone_go_together():
     """A kernel that works in fours: costs fall only at multiples of 4."""
     graph, groups = chain(12)

@@ -35,7 +35,7 @@ def test_a_period_that_is_short_beside_the_channels_does_not_matter():
 
 
 def test_without_stairs_any_count_is_as_good():
-    assert steps(MACS, 16, 64, 7, 1) == [1, 1, 1, 1]
+    assert steps(MACS, 16, 64, 7) == [1, 1, 1]
 
 
 def test_stairs_too_low_to_matter():
@@ -43,7 +43,7 @@ def test_stairs_too_low_to_matter():
 
 
 def test_a_step_is_at_most_half_of_the_channels():
-    assert steps(stairs(8), 8, 15, 16, 3, 1) == [1, 4, 8, 1, 1]
+    assert steps(stairs(8), 8, 15, 16, 3) == [1, 4, 8, 1]
 
 
 def test_what_costs_most_decides():

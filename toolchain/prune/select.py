@@ -1,7 +1,10 @@
 """Which channels go so that a network costs no more than a limit: the least score for what is saved, first.
 
 A knapsack, filled greedily by the ratio of score to cost saved (Shen et al. 2022, "Structural Pruning via
-Latency-Saliency Knapsack"); what a channel saves is worked out anew whenever its neighbours shrink.
+Latency-Saliency Knapsack"); what a channel saves is worked out anew whenever its neighbours shrink. That
+needs scores in units of the loss. By scores that only tell channels from each other, such as norms of
+weights, the ratio would take all from the groups that cost most: of these the least go first, whatever they
+save.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,20 +32,21 @@ def least_counts(full: Sequence[int], steps: Sequence[int], share: float = LEAST
 
 
 def select(widths: Widths, scores: Sequence[np.ndarray], limit: float, cost: Cost, steps: Sequence[int],
-           scope: str, least: Sequence[int] | None = None) -> dict[int, np.ndarray]:
+           scope: str, least: Sequence[int] | None = None, by_cost: bool = True) -> dict[int, np.ndarray]:
     """Group position -> channels that go, ascending; groups of which none goes are left out.
 
     scores: per group (channels,), larger = more important; the score of a set of channels is their sum
     limit:  the most that the network may cost
     steps:  per group, what the kept channels are a multiple of where any go
     scope:  a key of SCOPES. "layer" = the same share of each group; "global" = one ranking of all groups;
-            "sensitivity" = as "global", of scores by `sensitivity.increments`
+            "sensitivity" = the same, of scores by `sensitivity.increments`
     least:  per group, how many channels stay in any case; by default `least_counts` of the steps
+    by_cost: rank by score for cost saved, of scores in units of the loss; else by a bundle's mean score
     Raises BadInput where the limit cannot be reached, with what can.
     """
     least = least_counts(widths.full, steps) if least is None else least
     groups = [_Bundles.of(score, step, few) for score, step, few in zip(scores, steps, least, strict=True)]
-    taken = SCOPES[scope](_Plan(groups, Price(widths, cost)), limit)
+    taken = SCOPES[scope](_Plan(groups, Price(widths, cost), by_cost), limit)
     return {number: np.sort(group.order[:group.ends[count]])
             for number, (group, count) in enumerate(zip(groups, taken)) if count}
 
@@ -70,10 +74,11 @@ class _Bundles:
 
 @dataclass(frozen=True)
 class _Move:
-    """So many more bundles of one group go (or come back, where bundles < 0)."""
+    """So many more bundles of one group go, so many channels (or come back, where bundles < 0)."""
 
     group: int
     bundles: int
+    channels: int
     score: float
     saved: float
 
@@ -84,8 +89,8 @@ class _Plan:
     taken: per group, how many of its bundles
     """
 
-    def __init__(self, groups: Sequence[_Bundles], price: Price):
-        self.groups, self.price = groups, price
+    def __init__(self, groups: Sequence[_Bundles], price: Price, by_cost: bool):
+        self.groups, self.price, self.by_cost = groups, price, by_cost
         self.taken = [0] * len(groups)
         self.kept = list(price.widths.full)
         self.cost = price.at(self.kept)
@@ -96,7 +101,12 @@ class _Plan:
         end = start + bundles
         kept = [*self.kept[:group], len(found.order) - found.ends[end], *self.kept[group + 1:]]
         saved = self.price.of_group(group, self.kept) - self.price.of_group(group, kept)
-        return _Move(group, bundles, float(found.sums[end] - found.sums[start]), saved)
+        channels = found.ends[end] - found.ends[start]
+        return _Move(group, bundles, channels, float(found.sums[end] - found.sums[start]), saved)
+
+    def rank(self, move: _Move) -> float:
+        """The least goes first."""
+        return move.score / (move.saved if self.by_cost else move.channels)
 
     def next(self, group: int) -> _Move | None:
         """The fewest bundles that save anything."""
@@ -123,7 +133,8 @@ class _Plan:
 
 
 def _greedy(plan: _Plan, limit: float) -> list[int]:
-    """By the ratio. Of what a single move from anywhere on the way would reach the limit with, the least."""
+    """By rank. By cost, the last move is the one of least score that reaches the limit, from wherever on the
+    way that is the least in all."""
     moves = {group: plan.next(group) for group in range(len(plan.groups))}
     spent, best, best_score = 0.0, None, inf
     while plan.cost > limit:
@@ -131,18 +142,14 @@ def _greedy(plan: _Plan, limit: float) -> list[int]:
         if not open_moves:
             raise plan.unreachable(limit)
         last = min((m for m in open_moves if plan.cost - m.saved <= limit), key=_score, default=None)
-        if last and spent + last.score < best_score:
+        if plan.by_cost and last and spent + last.score < best_score:
             best_score, best = spent + last.score, [*plan.taken]
             best[last.group] += last.bundles
-        move = min(open_moves, key=_ratio)
+        move = min(open_moves, key=plan.rank)
         plan.make(move)
         spent += move.score
         moves.update((near, plan.next(near)) for near in plan.price.widths.near[move.group])
     return _given_back(plan, limit, best or plan.taken)
-
-
-def _ratio(move: _Move) -> float:
-    return move.score / move.saved
 
 
 def _score(move: _Move) -> float:
@@ -162,7 +169,7 @@ def _given_back(plan: _Plan, limit: float, taken: list[int]) -> list[int]:
 
 def _at(plan: _Plan, taken: Sequence[int]) -> _Plan:
     """A plan of the same with so many bundles gone."""
-    other = _Plan(plan.groups, plan.price)
+    other = _Plan(plan.groups, plan.price, plan.by_cost)
     other.taken = list(taken)
     other.kept = [len(group.order) - group.ends[count] for group, count in zip(plan.groups, taken)]
     other.cost = plan.price.at(other.kept)
