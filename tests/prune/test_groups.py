@@ -76,7 +76,8 @@ def test_a_residual_onto_the_input_keeps_its_channels():
 def test_softmax_keeps_its_channels():
     b = Builder("attention")
     s = b.op("softmax", [conv(b, b.input("x", (1, 2, 2, 3)), 4, "a")], "s")
-    assert channel_groups(b.graph(conv(b, s, 2, "y"))).fixed["a"] == "s (softmax) needs all channels of a"
+    why = channel_groups(b.graph(conv(b, s, 2, "y"))).fixed["a"]
+    assert why == "s (softmax) needs all channels of a: they compete"
 
 
 @settings(max_examples=40, deadline=None)

@@ -221,12 +221,21 @@ def slice_(op: Op, shapes: Shapes) -> list[Link]:
 
 
 def gather(op: Op, shapes: Shapes) -> list[Link]:
-    """Indices count along their axis: there none may go."""
+    """Indices count along their axis: there none may go, unless they are known (`picked`)."""
     x, axis = op.inputs[0], op.attrs["axis"]
     more = len(shapes[op.name]) - len(shapes[x])
     return [(_whole(x, old, shapes), _whole(op.name, old + (more if old > axis else 0), shapes))
             for old in range(len(shapes[x]))
             if old != axis and (shapes[x][old] > 1 or old == len(shapes[x]) - 1)]
+
+
+def picked(op: Op, indices: np.ndarray, shapes: Shapes) -> list[Link]:
+    """Along the axis of a gather of known places (n,), such as a shuffle: what it does not pick may go."""
+    x, axis = op.inputs[0], op.attrs["axis"]
+    every = np.arange(shapes[x][axis])
+    links = [(Slot(x, axis, indices), _whole(op.name, axis, shapes), _first(op.inputs[1], shapes)),
+             (Slot(x, axis, np.setdiff1d(every, indices)),)]
+    return [link for link in links if link[0].index.size]
 
 
 def tile(op: Op, shapes: Shapes) -> list[Link]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from toolchain.ir.channels import CHOICES, Choice, Link
+from toolchain.ir.channels import CHOICES, Choice, Link, picked
 from toolchain.ir.graph import Graph, Op, Shape
 from toolchain.ir.ops import OPS
 
@@ -50,7 +50,17 @@ class Elements:
 
 def links_of(graph: Graph, op: Op) -> list[Link]:
     """The op table's links for this op, with the graph's shapes."""
-    return OPS[op.kind].channels(op, _shapes(graph, op))
+    links = OPS[op.kind].channels(op, _shapes(graph, op))
+    return [*links, *picked(op, *known, _shapes(graph, op))] if (known := _known_places(graph, op)) else links
+
+
+def _known_places(graph: Graph, op: Op) -> tuple[np.ndarray, ...]:
+    """The indices of a gather that are a constant of its own, along one axis."""
+    if op.kind != "gather":
+        return ()
+    indices = graph.tensors[op.inputs[1]]
+    own = indices.is_constant and graph.consumers[indices.name] == (op,)
+    return (indices.data,) if own and len(indices.shape) == 1 else ()
 
 
 def choices_of(graph: Graph, op: Op) -> list[Choice]:

@@ -31,6 +31,8 @@ def sliced(graph: Graph, kept: Kept) -> Graph:
     tensors = {name: _sliced_constant(t, kept) if t.is_constant else t for name, t in graph.tensors.items()}
     ops = []
     for op in graph.ops:
+        if op.kind == "gather" and (op.inputs[0], op.attrs["axis"]) in kept:
+            tensors[op.inputs[1]] = _renumbered(tensors[op.inputs[1]], kept[op.inputs[0], op.attrs["axis"]])
         op = _resized(op, kept)
         shape = output_shape(op, [tensors[name].shape for name in op.inputs])
         tensors[op.name] = replace(tensors[op.name], shape=shape)
@@ -44,6 +46,11 @@ def _sliced_constant(tensor: Tensor, kept: Kept) -> Tensor:
         if (tensor.name, axis) in kept:
             data = np.compress(kept[tensor.name, axis], data, axis)
     return replace(tensor, shape=data.shape, data=np.asarray(data, order="C"))  # a scalar stays one
+
+
+def _renumbered(indices: Tensor, stays: np.ndarray) -> Tensor:
+    """Indices of what stays, counted in what stays."""
+    return replace(indices, data=(np.cumsum(stays) - 1)[indices.data].astype(indices.dtype))
 
 
 def _resized(op: Op, kept: Kept) -> Op:

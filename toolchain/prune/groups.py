@@ -33,7 +33,8 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Channels that can go one by one. name: of the first op that touches them; channels: how many."""
+    """Channels that can go one by one. name: of the first op that touches them; channels: how many, at least
+    two: one always stays."""
 
     name: str
     channels: int
@@ -56,20 +57,44 @@ def channel_groups(graph: Graph) -> Grouping:
     """Every group of channels that can be cut, and why the others cannot."""
     elements = Elements(graph)
     labels, reason, reasons = joined(graph, elements, chosen_links(graph, elements))
+    groups = _groups(graph, elements, labels, reason == FREE)
+    in_group = {(member.tensor, member.axis, index) for group in groups for member in group.members
+                if member.tensor in graph.producers for index in member.index.tolist()}
     fixed = {}
-    for op in graph.ops:
-        if "weight" in OPS[op.kind].inputs:
-            first = reason[elements.span(op.name, len(graph.tensors[op.name].shape) - 1)].min()
-            if first != FREE:
-                fixed[op.name] = _why(graph, *reasons[first])
-    return Grouping(_groups(graph, elements, labels, reason == FREE), fixed)
+    for op in (op for op in graph.ops if "weight" in OPS[op.kind].inputs):
+        axis = len(graph.tensors[op.name].shape) - 1
+        first = reason[elements.span(op.name, axis)].min()
+        if first != FREE:
+            fixed[op.name] = _why(graph, *reasons[first])
+        elif any((op.name, axis, i) not in in_group for i in range(graph.tensors[op.name].shape[axis])):
+            fixed[op.name] = "its channels can only go all together"
+    return Grouping(groups, fixed)
 
 
 def _why(graph: Graph, tensor: str, op: Op | None) -> str:
     """A reason of `joined` in words."""
-    if op is not None:
-        return f"{op.name} ({op.kind}) needs all channels of {tensor}"
-    return f"{tensor} is an {'output' if tensor in graph.outputs else 'input'} of the network"
+    if op is None:
+        return f"{tensor} is an {'output' if tensor in graph.outputs else 'input'} of the network"
+    if graph.tensors[tensor].shape[-1:] == (1,):
+        return f"{tensor} has one channel"
+    because = NEEDS.get(op.kind)
+    return f"{op.name} ({op.kind}) needs all channels of {tensor}{because and f': {because}' or ''}"
+
+
+NEEDS: Mapping[str, str] = {
+    "softmax": "they compete", "log_softmax": "they compete",
+    "layer_norm": "they are normalized by what all of them are",
+    "mean": "it is taken over them", "reduce_max": "it is taken over them",
+    "reduce_min": "it is taken over them",
+    "argmax": "it counts along them", "gather": "its indices count along them",
+    "slice": "it takes one of several", "mirror_pad": "it repeats those at the border",
+    "reshape": "it mixes them with other axes",
+    "conv2d": "it slides along them", "depthwise_conv2d": "it slides along them",
+    "transpose_conv2d": "it slides along them", "average_pool2d": "it slides along them",
+    "max_pool2d": "it slides along them", "resize_nearest": "it slides along them",
+    "resize_bilinear": "it slides along them", "depth_to_space": "they are places",
+    "space_to_depth": "they are places"}
+"""Kind of op -> why an axis that it does not link must stay."""
 
 
 def _groups(graph: Graph, elements: Elements, labels: np.ndarray, free: np.ndarray) -> tuple[Group, ...]:
@@ -84,7 +109,7 @@ def _groups(graph: Graph, elements: Elements, labels: np.ndarray, free: np.ndarr
     order = np.argsort(labels[element], kind="stable")
     element, axis, label = element[order], axis[order], labels[element][order]
     groups = []
-    for channels in map(np.array, by_signature.values()):
+    for channels in map(np.array, (roots for roots in by_signature.values() if len(roots) > 1)):
         bounds = np.searchsorted(label, channels), np.searchsorted(label, channels, side="right")
         sizes = bounds[1] - bounds[0]
         where = np.repeat(bounds[0] - np.append(0, np.cumsum(sizes)[:-1]), sizes) + np.arange(sizes.sum())

@@ -69,10 +69,10 @@ def ending_axes(graph: Graph, op: Op,
     """Which (tensor, axis) the op reads channels of that do not go on into its output.
 
     axes: those that have channels; all, where it is not given
-    Weights need no mask where what they weigh has one, or what they make. A slice reads nothing of what it
-    leaves out.
+    Weights need no mask where what they weigh has one, or what they make. Slices and gathers read nothing
+    of what they leave out.
     """
-    if op.kind == "slice":
+    if op.kind in ("slice", "gather"):
         return []
     links = [link for choice in choices_of(graph, op) for reading in choice for link in reading]
     made = {(slot.tensor, slot.axis) for link in links if any(slot.tensor == op.name for slot in link)
