@@ -1,6 +1,7 @@
 """Sections of a recipe that make the float network smaller, and train it again."""
 
 from collections.abc import Mapping
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,6 +13,8 @@ Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient",
                      "fisher", "perturbation", "geometric_median", "lamp", "random"]
 BUDGETS = ("ratio", "macs", "parameters", "flash", "ram", "latency_us", "instructions")
 """What a pruned network may take: keys of [prune]."""
+TWO_OF_FOUR, BLOCK = "2:4", re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})")
+"""What SparsifyConfig.pattern may be."""
 BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
 
 
@@ -97,6 +100,30 @@ class SparsifyConfig(Section):
     scope: Literal["tensor", "global"] = "global"
     schedule: Literal["one_shot", "gradual", "movement"] = "one_shot"
     keep: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        given = [name for name in ("sparsity", "threshold") if getattr(self, name) is not None]
+        if self.pattern not in ("", TWO_OF_FOUR) and not BLOCK.fullmatch(self.pattern):
+            raise BadConfig(f'[sparsify] pattern = "{self.pattern}" is unknown; give "{TWO_OF_FOUR}", or a '
+                            f'block of rows x columns such as "1x4"')
+        if self.pattern == TWO_OF_FOUR and given:
+            raise BadConfig(f'[sparsify] pattern = "{TWO_OF_FOUR}" is half of the weights; leave out '
+                            f"{' and '.join(given)}")
+        if BLOCK.fullmatch(self.pattern) and given != ["sparsity"]:
+            raise BadConfig(f'[sparsify] pattern = "{self.pattern}" has {" and ".join(given) or "no share"}; '
+                            f"give sparsity alone")
+        if not self.pattern and len(given) != 1:
+            raise BadConfig(f"[sparsify] has {' and '.join(given) or 'no amount'}; give exactly one of "
+                            f"sparsity, threshold")
+        if self.schedule != "one_shot" and self.sparsity is None:
+            raise BadConfig(f'[sparsify] schedule = "{self.schedule}" leads to a share of the weights; give '
+                            f"sparsity")
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Rows and columns of what becomes zero together."""
+        found = BLOCK.fullmatch(self.pattern)
+        return (int(found[1]), int(found[2])) if found else (1, 1)
 
 
 class TrainConfig(Section):

@@ -22,7 +22,8 @@ def network(norm=True, outer=True):
         return b.op("batch_norm", [x, *parts], name, epsilon=1e-5)
 
     def dense(x, name, channels, columns, reads):
-        weight = rng.standard_normal((channels, columns)) * (np.arange(columns) < reads)
+        weight = np.eye(channels, columns) + 0.1 * rng.standard_normal((channels, columns))
+        weight[:, reads:] = 0
         parts = weight.astype(np.float32), np.zeros(channels, np.float32)
         constants = [b.constant(f"{name}.{part}", data) for part, data in zip("wb", parts)]
         return b.op("fully_connected", [x, *constants], name)
@@ -45,10 +46,10 @@ def test_the_penalty_by_hand_and_its_gradient():
 def test_useless_channels_lose_their_scale():
     graph = network(outer=False)
     x = np.random.default_rng(1).standard_normal((128, 4)).astype(np.float32)
-    penalty = BatchNormL1(graph, channel_groups(graph).groups, 0.01)
+    penalty = BatchNormL1(graph, channel_groups(graph).groups, 0.003)
     tuned = trained(graph, x, reference.run(graph, {"x": x})["second"], [penalty], 150)
     gammas = np.abs(tuned.tensors["inner.gamma"].data)
-    assert gammas[3:].max() < 0.1 < 0.3 < gammas[:3].min()
+    assert gammas[3:].max() < 0.1 < 0.2 < gammas[:3].min()
 
 
 def test_a_network_without_batch_norms_on_what_can_go_is_refused():
