@@ -55,7 +55,7 @@ def convert_model(source: str, out: Path, *, weights: str = "float32", shapes: S
     checkpoint: as `load` takes it
     Raises BadInput for another suffix, and what `load` and the doors out raise. Nothing half-written stays.
     """
-    fmt = _format(out)
+    fmt = format_of(out)
     graph = canonical(load(source, shapes=shapes, checkpoint=checkpoint))
     feeds: dict[str, Arrays] = {}
     if check or inputs is not None:
@@ -63,8 +63,7 @@ def convert_model(source: str, out: Path, *, weights: str = "float32", shapes: S
         feeds |= {"random": noise(literal, RANDOM_SAMPLES)} if check else {}
         feeds |= {str(inputs): _given(inputs, literal)} if inputs is not None else {}
     model = WRITE[fmt](graph, weights)
-    with replacing(out) as unfinished:
-        unfinished.write_bytes(model)
+    _write(out, model)
     checks = {name: compare(literal, run_source, graph, fmt, model, values) for name, values in feeds.items()}
     return Conversion(source=source, written=str(out), bytes=len(model), notes=graph.source.notes,
                       checks=checks)
@@ -81,7 +80,20 @@ def _opened(source: str, shapes: Shapes | None, checkpoint: Path | None) -> tupl
                                               RUNTIME["tflite"])
 
 
-def _format(out: Path) -> Format:
+def write_model(graph: Graph, out: Path) -> int:
+    """A CANONICAL graph as what `out` ends with, its weights as they are; how many bytes it takes."""
+    model = WRITE[format_of(out)](graph, "float32")
+    _write(out, model)
+    return len(model)
+
+
+def _write(out: Path, model: bytes) -> None:
+    with replacing(out) as unfinished:
+        unfinished.write_bytes(model)
+
+
+def format_of(out: Path) -> Format:
+    """By its suffix. Raises BadInput for one that is not written."""
     fmt = out.suffix.removeprefix(".")
     if fmt not in WRITE:
         raise BadInput(f"{out}: ends with '{out.suffix}'; a model is written as .{' or .'.join(WRITE)}")

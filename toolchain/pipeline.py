@@ -3,7 +3,7 @@
 load, prune, train, calibrate, quantize, lower, build firmware
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 
 from toolchain.artifact import Artifact
+from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
-from toolchain.errors import BadSamples, DoesNotFit, Unsupported
+from toolchain.errors import DoesNotFit, Unsupported
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
@@ -79,13 +80,12 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     """
     graph = with_labels(graph, recipe.input.labels, samples)
     if level_of(graph) == "QUANTIZED":
-        if recipe.prune or recipe.train or recipe.input.takes_frames:
+        if recipe.prune or recipe.sparsify or recipe.train or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
         return Prepared(fixed, fixed, recipe)
-    multiples = profile.channel_multiple if profile else {}
-    source = _smaller(graph, recipe, samples, multiples, say)
+    source = _smaller(graph, recipe, samples, profile, say)
     float_graph = canonical(source)
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
@@ -122,44 +122,18 @@ def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Sample
     return frame_samples(samples, graph.metadata.frames[graph.inputs[0]])
 
 
-def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int],
+def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None,
              say: Say) -> Graph:
     """Pruned and fine-tuned, on what the network itself takes."""
-    if samples is not None and recipe.input.takes_frames and (recipe.prune or recipe.train):
+    if not (recipe.prune or recipe.sparsify or recipe.train):
+        return graph
+    from toolchain.shrinking import Shrinking
+
+    if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
-    return _tuned(_pruned(graph, recipe, samples, multiples, say), graph, recipe, samples, say)
-
-
-def _pruned(graph: Graph, recipe: Recipe, samples: Samples | None, multiples: Mapping[str, int],
-            say: Say) -> Graph:
-    """Without the channels that matter least, batch norms re-estimated; what went is noted in the source."""
-    if recipe.prune is None:
-        return graph
-    from toolchain.prune.prune import prune
-    from toolchain.train.fit import reestimate_batch_norm
-
-    pruned = prune(graph, recipe.prune, multiples)
-    say(pruned.summary)
-    notes = (*graph.source.notes, pruned.summary)
-    graph = replace(pruned.graph, source=replace(graph.source, notes=notes))
-    if recipe.prune.reestimate_batch_norm and samples is not None:
-        graph = reestimate_batch_norm(graph, samples.split("calibration").fit_to(graph))
-    return check(graph, "FLOAT")
-
-
-def _tuned(graph: Graph, teacher: Graph, recipe: Recipe, samples: Samples | None, say: Say) -> Graph:
-    """Fine-tuned on training samples, distilled from the network as it came."""
-    if recipe.train is None:
-        return graph
-    from toolchain.train.fit import fit
-
-    if samples is None:
-        raise BadSamples(f"{graph.name}: the recipe's [train] needs samples; give --data")
-    say(f"fine-tuning for {recipe.train.epochs} epochs")
-    train = samples.split("train").fit_to(graph)
-    graph = fit(graph, recipe.train, train, teacher, recipe.seed, recipe.metric,
-                lambda epoch: say(f"epoch {epoch.number} of {epoch.epochs}: loss {epoch.loss:.4f}"))
-    return check(graph, "FLOAT")
+    table = load_cost_table(profile) if profile and recipe.prune else None
+    return Shrinking(graph, recipe, samples, profile, table, say=say,
+                     progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
 
 
 def vectors_of(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:

@@ -5,10 +5,7 @@ from math import inf
 from toolchain.errors import BadConfig, BadInput
 from toolchain.ir.graph import Graph
 from toolchain.prune.blocks import remove_branches, residual_branches
-from toolchain.prune.folded import folded
-from toolchain.prune.prune import Aim, cost_of, criterion_of, grouping_of, scores_of
-from toolchain.prune.select import select
-from toolchain.prune.widths import Widths
+from toolchain.prune.prune import Aim, channels_to_go, cost_of, criterion_of, grouping_of, scores_of
 from toolchain.training_sections import PruneConfig
 
 IN_LOSS = ("fisher", "hessian", "perturbation")
@@ -48,8 +45,7 @@ def _foretold(graph: Graph, config: PruneConfig, aim: Aim) -> float:
         return 0.0
     scores = scores_of(graph, groups, config, aim)
     try:
-        gone = select(Widths(*folded(graph, groups)), scores, aim.limit, aim.cost, aim.steps(graph, groups),
-                      config.scope)
+        gone = channels_to_go(graph, groups, scores, config, aim)
     except BadInput:
         return inf
     return sum(float(scores[number][channels].sum()) for number, channels in gone.items())

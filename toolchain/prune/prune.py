@@ -114,7 +114,8 @@ def cut_to(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
     groups = grouping_of(graph, config).groups
     if cost_of(graph, groups, aim) <= aim.limit:
         return graph
-    return checked_cut(graph, groups, channels_to_go(graph, groups, config, aim))
+    gone = channels_to_go(graph, groups, scores_of(graph, groups, config, aim), config, aim)
+    return checked_cut(graph, groups, gone)
 
 
 def checked_cut(graph: Graph, groups: Sequence[Group], gone: Mapping[int, np.ndarray]) -> Graph:
@@ -128,10 +129,9 @@ def checked_cut(graph: Graph, groups: Sequence[Group], gone: Mapping[int, np.nda
     return smaller
 
 
-def channels_to_go(graph: Graph, groups: Sequence[Group], config: PruneConfig,
+def channels_to_go(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarray], config: PruneConfig,
                    aim: Aim) -> dict[int, np.ndarray]:
-    """Group position -> its channels that go."""
-    scores = scores_of(graph, groups, config, aim)
+    """Group position -> its channels that go, so that the limit holds. scores: of `scores_of`"""
     widths, steps = Widths(*folded(graph, groups)), aim.steps(graph, groups)
     return select(widths, scores, aim.limit, aim.cost, steps, config.scope)
 

@@ -1,0 +1,186 @@
+"""The float network made smaller by a recipe: pruned, made sparse, and trained again by what it was.
+
+What a run has made is kept in a folder, where one is given: a run that was killed goes on from there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from toolchain.atomic import replacing
+from toolchain.budgets import Purpose
+from toolchain.cost_table import CostTable
+from toolchain.data import Samples
+from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.ir.check import check
+from toolchain.ir.graph import Graph
+from toolchain.graph_file import read_graph, write_graph
+from toolchain.ir.ops import graph_macs
+from toolchain.profile import TargetProfile
+from toolchain.prune.evidence import Evidence
+from toolchain.prune.prune import Aim, Pruned, grouping_of
+from toolchain.prune.schedule import Work, shrunk
+from toolchain.prune.sparsify import sparsify
+from toolchain.recipe import Recipe
+from toolchain.runtime.additions import Addition
+
+JUDGED = 512
+"""Samples at most by which importance is judged."""
+LEAST_GAIN = 0.02
+"""Share of what a network takes on its target, by the target's table, that pruning must save."""
+OWNER = "run.json"
+"""In the folder of a run: what it is of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shrinking:
+    """A FLOAT graph and what is to become of it.
+
+    samples: as the network itself takes them; None without
+    profile, table: of the target that it is for, and what ops cost there; None where none is named or known
+    folder:  where what was made is kept until the end; None: nowhere
+    say:     told what was done, in words;  progress: told of every epoch, a train.loop.Epoch
+    """
+
+    graph: Graph
+    recipe: Recipe
+    samples: Samples | None
+    profile: TargetProfile | None = None
+    table: CostTable | None = None
+    folder: Path | None = None
+    say: Callable[[str], None] = lambda message: None
+    progress: Callable | None = None
+
+    def run(self) -> Graph:
+        """The FLOAT graph as [prune], [sparsify] and [train] leave it; its source notes what was done.
+
+        Raises BadSamples where there are none to train with, DoesNotPay, and what pruning and training do.
+        """
+        if self.recipe.train and self.samples is None:
+            raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples; give --data")
+        self._claim()
+        graph, epochs = self.graph, self.epochs
+        if self.recipe.prune:
+            graph, epochs = self._pruned()
+        additions: Sequence[Addition] = ()
+        if self.recipe.sparsify:
+            graph, additions = self._sparse(graph, epochs)
+        if epochs:
+            graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions))
+        return check(graph, "FLOAT")
+
+    def _pruned(self) -> tuple[Graph, int]:
+        """The pruned graph, and the epochs of training that are left for it."""
+        config, aim = self.recipe.prune, self.aim()
+        work = Work(self._tune, self.epochs, self._settled, self._remember)
+        graph, epochs = shrunk(self.graph, config, aim, work)
+        self._require_gain(graph)
+        grouping = grouping_of(self.graph, config)
+        steps = aim.steps(self.graph, grouping.groups)
+        return self._told(graph, Pruned.of(self.graph, grouping, steps, graph).summary), epochs
+
+    def _told(self, graph: Graph, summary: str) -> Graph:
+        """What was done is said, and noted in the source."""
+        self.say(summary)
+        return replace(graph, source=replace(graph.source, notes=(*graph.source.notes, summary)))
+
+    def aim(self) -> Aim:
+        """What [prune] asks for. Raises BadConfig where nothing tells what its budget takes."""
+        purpose = Purpose(self.recipe.prune, self.profile, self.table, self.recipe.quantize.scheme)
+        return purpose.aim(self.graph, self.evidence(), self.recipe.seed)
+
+    def evidence(self) -> Evidence | None:
+        """Samples by which importance is judged: those of training, of calibration where there are none."""
+        if self.samples is None:
+            return None
+        from toolchain.train.tasks import task_loss
+
+        return task_loss(self.graph, self._judged(), self.recipe.metric)
+
+    @property
+    def epochs(self) -> int:
+        """Of training altogether."""
+        return self.recipe.train.epochs if self.recipe.train else 0
+
+    def _judged(self) -> Samples:
+        """Of training, of calibration where there are none."""
+        name = "train" if self.samples.has("train") else "calibration"
+        return self.samples.split(name).take(JUDGED).fit_to(self.graph)
+
+    def _settled(self, graph: Graph) -> Graph:
+        if self.samples is None:
+            return graph
+        from toolchain.train.fit import reestimate_batch_norm
+
+        return reestimate_batch_norm(graph, self._judged(), self.recipe.seed)
+
+    def _tune(self, graph: Graph, epochs: int, additions: Sequence[Addition]) -> Graph:
+        """Taught by the graph as it came."""
+        from toolchain.train.fit import fit
+
+        config, recipe = msgspec.structs.replace(self.recipe.train, epochs=epochs), self.recipe
+        self.say(f"tuning for {epochs} epochs")
+        selection = self.samples.split("selection").fit_to(graph) if config.patience else None
+        return fit(graph, config, self.samples.split("train").fit_to(graph), self.graph, recipe.seed,
+                   recipe.metric, self.progress, selection=selection, additions=additions,
+                   checkpoint=self.folder / "checkpoint" if self.folder else None)
+
+    def _sparse(self, graph: Graph, epochs: int) -> tuple[Graph, Sequence[Addition]]:
+        """The graph with its zeros, or what makes them while it is trained."""
+        from toolchain.prune.movement import Movement
+        from toolchain.prune.sparse_training import GradualSparsity, Masked
+
+        config = self.recipe.sparsify
+        if config.schedule == "one_shot":
+            sparse = sparsify(graph, config)
+            return self._told(sparse.graph, sparse.summary), [Masked(sparse.masks)]
+        if not epochs:
+            raise BadConfig(f'[sparsify] schedule = "{config.schedule}" finds zeros while it trains; give '
+                            f'samples and [train], or take schedule "one_shot"')
+        return graph, [(Movement if config.schedule == "movement" else GradualSparsity)(graph, config)]
+
+    def _require_gain(self, pruned: Graph) -> None:
+        """Raise DoesNotPay where the target, by its table, gains nothing from fewer channels."""
+        if self.table is None:
+            return
+        before, after = self.table.predict(self.graph), self.table.predict(pruned)
+        unit = self.table.unit
+        told = f"{before:,.6g} {unit} -> {after:,.6g} on {self.table.target}, by its table"
+        if after > (1 - LEAST_GAIN) * before:
+            raise DoesNotPay(f"{self.graph.name}: pruning does not pay: {told}; MACs "
+                             f"{graph_macs(self.graph):,} -> {graph_macs(pruned):,}. Prune more, or limit "
+                             f"{unit} itself: the channels that cost most there go first then")
+        self.say(told)
+
+    # A run that can be gone on with -----------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        """Write into the folder what it is of. Raises BadInput where it is another run's."""
+        if self.folder is None:
+            return
+        own, place = self._identity(), self.folder / OWNER
+        if not place.exists():
+            with replacing(place) as unfinished:
+                unfinished.write_bytes(own)
+        elif place.read_bytes() != own:
+            raise BadInput(f"{self.folder}: holds a run of another model, recipe or target, or of other "
+                           f"samples; delete it, or write to another place")
+
+    def _identity(self) -> bytes:
+        from toolchain.train.checkpoint import samples_digest
+
+        samples = samples_digest(self.samples.fit_to(self.graph)) if self.samples else ""
+        table = hashlib.sha256(msgspec.json.encode(self.table)).hexdigest() if self.table else ""
+        return msgspec.json.encode({"graph": self.graph.digest, "recipe": self.recipe.digest,
+                                    "samples": samples, "table": table})
+
+    def _remember(self, name: str, make: Callable[[], Graph]) -> Graph:
+        if self.folder is None:
+            return make()
+        path = self.folder / f"{name}.graph"
+        if not path.exists():
+            write_graph(path, make())
+        return read_graph(path)
