@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 import errno
+import hashlib
 import os
 from pathlib import Path
 import tempfile
@@ -55,6 +56,32 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished = Path(folder, f"unfinished{path.suffix}")
         yield unfinished
         unfinished.replace(path)
+
+
+SEAL = 65
+"""Bytes of a seal: sha256 in hex, a line end."""
+
+
+def write_sealed(path: Path, content: bytes | memoryview) -> None:
+    """Write the file whole or not at all: the sha256 of its content, and the content.
+
+    Raises BadInput as `require_place`.
+    """
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        file.write(_seal(content))
+        file.write(content)
+
+
+def read_sealed(path: Path) -> memoryview:
+    """The content that `write_sealed` wrote. Raises ValueError where it is another, OSError."""
+    sealed = memoryview(path.read_bytes())
+    if sealed[:SEAL] != _seal(sealed[SEAL:]):
+        raise ValueError("its sha256 is not the one that it says")
+    return sealed[SEAL:]
+
+
+def _seal(content: bytes | memoryview) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 @contextmanager

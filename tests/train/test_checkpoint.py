@@ -198,16 +198,15 @@ def test_it_is_written_now_and_then(tmp_path, monkeypatch):
     assert not kept.is_due
     now[0] += 0.2
     assert kept.is_due
-    seal = checkpoint_module._seal
+    write = checkpoint_module.write_sealed
 
-    def slow(content):
+    def slow(path, content):
         now[0] += 1.0
-        return seal(content)
-    monkeypatch.setattr(checkpoint_module, "_seal", slow)
+        write(path, content)
+    monkeypatch.setattr(checkpoint_module, "write_sealed", slow)
     kept.write({"x": torch.ones(2)})
     now[0] += 19.9
     assert not kept.is_due
     now[0] += 0.2
     assert kept.is_due
-    monkeypatch.setattr(checkpoint_module, "_seal", seal)
     assert kept.load()["x"].tolist() == [1, 1]

@@ -1,7 +1,7 @@
 """A run of training on the disk, so that it goes on after a kill: whole, or refused.
 
-A file is the sha256 of what follows, in hex, a line end, and what torch writes of plain values and tensors;
-nothing that is read is run.
+A file is sealed (`atomic.write_sealed`) and holds what torch writes of plain values and tensors; nothing that
+is read is run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import torch
 
-from toolchain.atomic import replacing, require_place
+from toolchain.atomic import read_sealed, require_place, write_sealed
 from toolchain.data import Samples
 from toolchain.errors import BadInput
 from toolchain.ir.graph import Graph
@@ -27,7 +27,6 @@ SECONDS = 5.0
 """Between two writes, at least."""
 SHARE = 0.05
 """Of the time, at most, that is spent writing."""
-SEAL = 65
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, KeyError, TypeError, AttributeError, IndexError,
               pickle.UnpicklingError, BadZipFile)
 """What torch raises for a file that is none."""
@@ -50,22 +49,17 @@ class Checkpoint:
 
         Raises BadInput where it is damaged or of a run with other arguments.
         """
-        try:
-            sealed = self.path.read_bytes()
-        except FileNotFoundError:
+        if not self.path.exists():
             return None
-        held = self._opened(sealed)
+        held = self._read()
         if others := [name for name in self.identity if held["identity"].get(name) != self.identity[name]]:
             raise BadInput(f"{self.path}: is of a run with another {', another '.join(others)}; give what it "
                            f"was begun with, or delete it to begin anew")
         return held["state"]
 
-    def _opened(self, sealed: bytes) -> dict:
-        content = memoryview(sealed)[SEAL:]
+    def _read(self) -> dict:
         try:
-            if sealed[:SEAL] != _seal(content):
-                raise ValueError("its sha256 is another than it says")
-            held = torch.load(io.BytesIO(content), weights_only=True)
+            held = torch.load(io.BytesIO(read_sealed(self.path)), weights_only=True)
             held["identity"].keys(), held["state"].keys()
         except UNREADABLE as error:
             reason = "it holds more than tensors and plain values" if isinstance(
@@ -83,19 +77,13 @@ class Checkpoint:
         """Write the file whole or not at all."""
         begun, stream = time.monotonic(), io.BytesIO()
         torch.save({"identity": self.identity, "state": state}, stream)
-        with replacing(self.path) as unfinished, unfinished.open("wb") as file:
-            file.write(_seal(stream.getbuffer()))
-            file.write(stream.getbuffer())
+        write_sealed(self.path, stream.getbuffer())
         done = time.monotonic()
         self._next = done + max(SECONDS, (done - begun) / SHARE)
 
     def remove(self) -> None:
         """The run is over."""
         self.path.unlink(missing_ok=True)
-
-
-def _seal(content: memoryview) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 def identity_of(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None, seed: int,
