@@ -15,9 +15,9 @@ from toolchain.budgets import Purpose
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.graph_file import read_graph, write_graph
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
-from toolchain.graph_file import read_graph, write_graph
 from toolchain.ir.ops import graph_macs
 from toolchain.profile import TargetProfile
 from toolchain.prune.evidence import Evidence
