@@ -22,14 +22,15 @@ from toolchain.cost_cell import STAND_IN, Cell, cell_of
 from toolchain.errors import BadConfig, Unsupported
 from toolchain.ir.graph import Graph, Op, Shape
 from toolchain.ir.passes import canonical
-from toolchain.profile import TargetProfile
+from toolchain.profile import TARGETS, TargetProfile
 
 FILE = "cost_table.json"
 Count = Annotated[int, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
-STEPS = (1, 2, 4, 8, 16, 32)
+Channels = Literal["inputs", "outputs"]
+STEPS = (1, 2, 4, 8, 16)
 WITHIN = 0.02
-"""Above the cheapest multiples: what a step may cost more for being smaller."""
+"""What a smaller step may cost more than the best one, as a share."""
 AXES = ("taps", "pixels", "inputs", "outputs")
 
 
@@ -143,7 +144,7 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """
         for kind in (cell.kind, STAND_IN.get(cell.kind, "")):
             own = self._rows.get((kind, cell.variant)) or self._rows.get((kind, ""))
-            if found := own or next((row for row in self.rows if row.kind == kind), None):
+            if found := own or next((row for row in self.rows[::-1] if row.kind == kind), None):
                 return found
         raise Unsupported(f"the cost table of {self.target} has nothing like {cell.kind}; it has "
                           f"{', '.join(sorted({row.kind for row in self.rows}))}: make it again with "
@@ -151,9 +152,10 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def of_op(self, op: Op, input_shapes: Sequence[Shape], output_shape: Shape) -> float:
         """The cost of an op for these shapes. Raises Unsupported."""
-        return self._of_cell(cell_of(op, input_shapes, output_shape))
+        return self.of_cell(cell_of(op, input_shapes, output_shape))
 
-    def _of_cell(self, cell: Cell) -> float:
+    def of_cell(self, cell: Cell) -> float:
+        """The cost of what lies in a cell. Raises Unsupported."""
         return cell.times * self.row_of(cell).cost(cell)
 
     def predict(self, graph: Graph) -> float:
@@ -165,39 +167,40 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return self.fixed + sum(self.of_op(op, [t.shape for t in graph.of(op)], graph.tensors[op.name].shape)
                                 for op in graph.ops)
 
-    def staircase(self, op: Op, input_shapes: Sequence[Shape], output_shape: Shape,
-                  axis: Literal["inputs", "outputs"], counts: Sequence[int]) -> np.ndarray:
+    def staircase(self, op: Op, input_shapes: Sequence[Shape], output_shape: Shape, axis: Channels,
+                  counts: Sequence[int]) -> np.ndarray:
         """float64 (counts,): the op's cost with so many input or output channels instead of its own.
 
         A depthwise op, and one that works on single elements, has "outputs" alone.
         """
-        cell = cell_of(op, input_shapes, output_shape)
-        return np.array([self._of_cell(cell._replace(**{axis: int(count)})) for count in counts])
+        return self.costs_along(cell_of(op, input_shapes, output_shape), axis, counts)
 
-    def step(self, op: Op, input_shapes: Sequence[Shape], output_shape: Shape,
-             axis: Literal["inputs", "outputs"], within: float = WITHIN) -> int:
-        """The least of STEPS whose multiples cost at most `within` more than those of the best of STEPS do,
-        where costs are held against the line through the multiples of the largest."""
-        line_step, last = STEPS[-1], 4 * STEPS[-1]
-        counts = np.arange(line_step, last + 1)
-        costs = self.staircase(op, input_shapes, output_shape, axis, counts)
-        line = np.interp(counts, counts[::line_step], costs[::line_step])
-        excess = [float(np.mean((costs / np.maximum(line, 1e-9))[counts % step == 0])) for step in STEPS]
-        return next(step for step, each in zip(STEPS, excess) if each <= min(excess) + within)
+    def costs_along(self, cell: Cell, axis: Channels, counts: Sequence[int]) -> np.ndarray:
+        """float64 (counts,): the cost of the cell with so many channels instead of its own."""
+        return np.array([self.of_cell(cell._replace(**{axis: int(count)})) for count in counts])
+
+    def step(self, cell: Cell, axis: Channels) -> int:
+        """The least of STEPS whose multiples cost, within WITHIN, as little as those of any: costs of up to
+        four of the largest step are held against the line through its multiples."""
+        counts = np.arange(STEPS[-1], 4 * STEPS[-1] + 1)
+        costs, corner = self.costs_along(cell, axis, counts), counts % STEPS[-1] == 0
+        excess = costs / np.maximum(np.interp(counts, counts[corner], costs[corner]), np.finfo(float).tiny)
+        means = [float(np.mean(excess[counts % step == 0])) for step in STEPS]
+        return next(step for step, mean in zip(STEPS, means) if mean <= min(means) * (1 + WITHIN))
 
 
-def table_places(profile: TargetProfile) -> tuple[Path, ...]:
-    """Where a target's table may lie, first the one that counts: shipped with it, then the user's own."""
-    shipped = (Path(profile.folder, FILE),) if profile.folder else ()
-    return *shipped, cache_folder() / "cost_tables" / f"{profile.name}.json"
+def own_place(profile: TargetProfile) -> Path:
+    """Where a user's own table of a target lies."""
+    return cache_folder() / "cost_tables" / f"{profile.name}.json"
 
 
 def load_cost_table(profile: TargetProfile, path: Path | None = None) -> CostTable | None:
-    """The target's table; the one at `path` where that is given; None where none was made.
+    """The table at `path`; else the user's own, else the target's own; None where there is none.
 
     Raises BadConfig for a file that is not a table of this target.
     """
-    found = path or next((place for place in table_places(profile) if place.is_file()), None)
+    places = [own_place(profile), Path(profile.folder or TARGETS / profile.name, FILE)]
+    found = path or next((place for place in places if place.is_file()), None)
     if found is None:
         return None
     table = read_cost_table(found)

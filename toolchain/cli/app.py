@@ -55,7 +55,7 @@ def verb(function, within: typer.Typer = app):
             tell(": ".join(("interrupted", *map(str, stop.args))))
             raise typer.Exit(130) from None
 
-    return within.command(name=function.__name__)(guarded)
+    return within.command(name=function.__name__.replace("_", "-"))(guarded)
 
 
 def tell(message: str) -> None:

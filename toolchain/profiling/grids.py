@@ -60,30 +60,36 @@ class Density:
     """Where axes are measured.
 
     channels: of inputs and outputs;  taps, pixels: of convolutions;  planes: pixels of depthwise ones
+    strided:  pixels of those with a stride
+    shared:   whether channels of these come in the same steps as of those without one: measured once
     """
 
     channels: tuple[int, ...]
     taps: tuple[int, ...]
     pixels: tuple[int, ...]
     planes: tuple[int, ...]
+    strided: tuple[int, ...]
+    shared: bool
 
 
-COUNTED = Density((1, 2, 3, 4, 8, 16, 64), (3, 9, 25), (4, 64, 256), (1, 4, 9, 16, 25, 36, 49, 64, 144, 256))
-"""Of exact figures, which cost nothing but time."""
-TIMED = Density((1, 4, 16, 32, 64, 128), (9, 25), (16, 64, 256), (16, 64, 256))
-QUICK = Density((1, 4, 16, 32), (9,), (16, 64), (16, 64))
+COUNTED = Density((1, 2, 3, 4, 8, 16, 64), (3, 9, 25), (4, 64, 256),
+                  (1, 4, 9, 16, 25, 36, 49, 64, 144, 256), (4, 64), shared=False)
+TIMED = Density((1, 16, 64, 128), (9, 25), (16, 256), (16, 256), (64,), shared=True)
+"""Of a device whose figures are noisy, so that each takes its time."""
+QUICK = Density((1, 4, 16, 32), (9,), (16, 64), (16, 64), (16,), shared=True)
 
 
 def grids(density: Density) -> Iterator[Grid]:
     """Every row of a table."""
     channels, taps, pixels, planes = density.channels, density.taps, density.pixels, density.planes
     both, ends = ("inputs", "outputs"), (*channels[:1], *channels[3:])
+    own = () if density.shared else both
     yield Grid("conv2d", "pointwise", (1,), (1, *pixels[1:]), channels, channels, both)
     yield Grid("conv2d", "window", taps, pixels, channels, channels, both)
-    yield Grid("conv2d", "strided", (1, *taps[-2:]), pixels[:2], channels, channels, both)
-    for variant in ("window", "strided"):
-        yield Grid("depthwise_conv2d", variant, taps, planes, (1,), channels, ("outputs",))
-    yield Grid("transpose_conv2d", "strided", (4, 9), pixels[:2], ends, ends)
+    yield Grid("conv2d", "strided", (1, *taps), density.strided, channels, channels, own)
+    yield Grid("depthwise_conv2d", "window", taps, planes, (1,), channels, ("outputs",))
+    yield Grid("depthwise_conv2d", "strided", taps, planes, (1,), channels, own[1:])
+    yield Grid("transpose_conv2d", "strided", (4, 9), density.strided, ends, ends)
     yield Grid("fully_connected", "", (1,), (1,), (*channels, 256), channels, both)
     for kind in ("average_pool2d", "max_pool2d"):
         yield Grid(kind, "", (4, 64), (1, 16), (1,), ends)

@@ -4,7 +4,7 @@ What is measured so far lies in a partial file in the user's cache: a run that w
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -16,17 +16,30 @@ from toolchain import __version__
 from toolchain.atomic import cache_folder, replacing
 from toolchain.cost_cell import Cell
 from toolchain.cost_table import Axis, CostTable, Row
-from toolchain.device.place import open_place
+from toolchain.device.place import open_place, resources
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph
+from toolchain.ledger.ledger import Ledger
 from toolchain.profile import TargetProfile
 from toolchain.profiling.counted import Counted
-from toolchain.profiling.grids import COUNTED, QUICK, TIMED, WEIGHTED, Density, Grid, grids, shares, within
+from toolchain.profiling.grids import (
+    AXES,
+    COUNTED,
+    QUICK,
+    TIMED,
+    WEIGHTED,
+    Density,
+    Grid,
+    grids,
+    shares,
+    within,
+)
 from toolchain.profiling.held_out import networks
 from toolchain.profiling.timed import Timed
+from toolchain.report.progress import progress_bar
 
-Progress = Callable[[int, int], None]
-"""Told how many layers of how many were measured."""
+WAIT_S = 600.0
+"""For a device that another process measures on."""
 FIGURES = 6
 """Significant figures of a time."""
 
@@ -64,10 +77,13 @@ class Bench(Protocol):
 
 def profile_target(profile: TargetProfile, device: str | None = None,
                    say: Callable[[str], None] = lambda text: None, quick: bool = False,
-                   progress: Progress = lambda done, total: None) -> CostTable:
+                   quiet: bool = True) -> CostTable:
     """Measure a target's table.
 
-    device: a board, as open_place takes it; quick: fewer sizes, for a look and for tests
+    device: a board, as open_place takes it
+    say:    is told what is measured, and how far predictions are off
+    quick:  fewer sizes, for a look
+    quiet:  no bar on stderr
     Raises Unsupported for a device that tells nothing of layers, DeviceUnavailable and its kinds.
     """
     with _bench(profile, device) as bench:
@@ -77,11 +93,20 @@ def profile_target(profile: TargetProfile, device: str | None = None,
         cells = list(dict.fromkeys(cell for grid in rows for cell in grid.cells))
         say(f"{profile.name}: {len(cells)} layers on {bench.device}, by {bench.runtime}")
         kept = _Kept(_partial_place(profile, bench, density))
-        costs = _measured(bench, cells, kept, progress)
+        costs = _measured(bench, cells, kept, quiet)
         table = _table(profile, bench, rows, costs)
         table = msgspec.structs.replace(table, errors=_errors(bench, table, profile.ram_bytes, say))
     kept.forget()
     return table
+
+
+@contextmanager
+def held(profile: TargetProfile, device: str | None, ledger: str | None) -> Iterator[None]:
+    """The device for us alone, as long as this lasts. Raises DeviceBusy after WAIT_S."""
+    needed = resources(profile, device)
+    with Ledger.open(ledger) as opened:
+        with opened.lease(needed, wait_s=WAIT_S) if needed else nullcontext():
+            yield
 
 
 @contextmanager
@@ -92,9 +117,8 @@ def _bench(profile: TargetProfile, device: str | None) -> Iterator[Bench]:
         elif place.transport is not None and not place.emulated:
             yield Timed(profile, place)
         else:
-            raise Unsupported(f"{place.name} tells neither instructions nor the time of a layer; profile an "
-                              f"emulated target of the same core, as cortex_m4_qemu is, and use its table "
-                              f"by `--cost-table`")
+            raise Unsupported(f"{place.name} tells neither a layer's instructions nor its CPU time; profile "
+                              f"an emulated target of its core, as cortex_m4_qemu is one, and prune for that")
 
 
 def _partial_place(profile: TargetProfile, bench: Bench, density: Density) -> Path:
@@ -132,15 +156,15 @@ def _key(cell: Cell) -> str:
     return " ".join(map(str, cell))
 
 
-def _measured(bench: Bench, cells: Sequence[Cell], kept: _Kept, progress: Progress) -> dict[Cell, float]:
+def _measured(bench: Bench, cells: Sequence[Cell], kept: _Kept, quiet: bool) -> dict[Cell, float]:
     """Each layer's least figure."""
-    done, total = sum(min(kept.passes(cell), bench.passes) for cell in cells), bench.passes * len(cells)
-    for number in range(bench.passes):
-        left = [cell for cell in cells if kept.passes(cell) <= number]
-        for batch in bench.batches(left):
-            kept.add(batch, bench.measure(batch))
-            done += len(batch)
-            progress(done, total)
+    done = sum(min(kept.passes(cell), bench.passes) for cell in cells)
+    with progress_bar(bench.device, bench.passes * len(cells), unit="layer", done=done, quiet=quiet) as tell:
+        for number in range(bench.passes):
+            for batch in bench.batches([cell for cell in cells if kept.passes(cell) <= number]):
+                kept.add(batch, bench.measure(batch))
+                done += len(batch)
+                tell(done)
     return {cell: min(kept.costs[_key(cell)]) for cell in cells}
 
 
@@ -149,20 +173,28 @@ def _table(profile: TargetProfile, bench: Bench, rows: Sequence[Grid],
     return CostTable(target=profile.name, device=bench.device, runtime=bench.runtime, core=bench.core,
                      unit=bench.unit, tool=__version__, when=f"{datetime.now(UTC):%Y-%m-%d}",
                      conditions=bench.conditions, fixed=_rounded(bench.fixed),
-                     rows=tuple(_row(grid, costs, bench.exact) for grid in rows))
+                     rows=tuple(_rows(rows, costs, bench.exact)))
 
 
-def _row(grid: Grid, costs: Mapping[Cell, float], exact: bool) -> Row:
-    periods = {axis: shares([costs[cell] for cell in grid.period(axis)], exact) for axis in grid.periods}
-    axes = {axis: Axis(getattr(grid, axis), periods.get(axis, ()))
-            for axis in ("taps", "pixels", "inputs", "outputs")}
-    linear = 0.0
-    if grid.kind in WEIGHTED and exact:
-        typical = grid.typical
-        more = costs[typical._replace(linear=True)] - costs[typical]
-        linear = _rounded(more / (typical.pixels * typical.outputs))
-    return Row(kind=grid.kind, variant=grid.variant, linear=linear, **axes,
-               costs=tuple(_rounded(costs[cell]) for cell in grid.points))
+def _rows(grids: Sequence[Grid], costs: Mapping[Cell, float], exact: bool) -> Iterator[Row]:
+    """Where a grid's channels were not measured one by one, the last one's of its kind do."""
+    periods: dict[str, dict[str, tuple[float, ...]]] = {}
+    for grid in grids:
+        for axis in grid.periods:
+            stair = shares([costs[cell] for cell in grid.period(axis)], exact)
+            periods.setdefault(grid.kind, {})[axis] = stair
+        of_kind = periods.get(grid.kind, {})
+        axes = {axis: Axis(getattr(grid, axis), of_kind.get(axis, ())) for axis in AXES}
+        yield Row(kind=grid.kind, variant=grid.variant, linear=_linear(grid, costs) if exact else 0.0, **axes,
+                  costs=tuple(_rounded(costs[cell]) for cell in grid.points))
+
+
+def _linear(grid: Grid, costs: Mapping[Cell, float]) -> float:
+    """Row.linear."""
+    if grid.kind not in WEIGHTED:
+        return 0.0
+    more = costs[grid.typical._replace(linear=True)] - costs[grid.typical]
+    return _rounded(more / (grid.typical.pixels * grid.typical.outputs))
 
 
 def _rounded(cost: float) -> float:
