@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from tests.zoo.catalogue import ENTRIES, ZOO, Entry
-from tests.zoo.judge import FLOAT, FORMATS, samples_of
+from tests.zoo.judge import FLOAT, FORMATS, float_error, samples_of
 from tests.zoo.pruning import RATIO, SAMPLES, pruned, pruned_at_random
+from toolchain.ir.check import check
 from toolchain.load import load
 from toolchain.pipeline import prepare
+from toolchain.prune.blocks import remove_branches, residual_branches, with_branch_masks
 from toolchain.prune.groups import channel_groups
+from toolchain.runtime import reference
 
 TOLERANCE = 1e-4
 """Largest difference from the masked network, as a share of an output's range."""
@@ -22,6 +25,10 @@ UNPRUNABLE: Mapping[str, str] = {}
 PRUNED = [pytest.param(entry, id=entry.name, marks=() if entry.fast else pytest.mark.slow)
           for entry in ENTRIES if entry.name not in UNPRUNABLE]
 FAST = [entry for entry in ENTRIES if entry.fast]
+BRANCHES: Mapping[str, int] = {
+    "mobilenet_v2": 10, "mobilenet_v3_small": 6, "efficientnet_lite0": 9, "resnet18": 8, "resnet50": 16,
+    "regnet_y_400mf": 16, "convnext": 9, "ssd": 4, "yolo": 3, "text_detector": 8, "tcn": 4, "swift_f0": 6}
+"""Network -> how many residual branches can go; every other network has none."""
 
 
 def test_those_that_are_left_out_have_no_channel_to_lose():
@@ -56,3 +63,19 @@ def test_a_file_of_a_network_has_the_same_channels_to_lose(entry: Entry, fmt: st
     again = pruned_at_random(from_file, dict(zip(from_file.inputs, feeds.values(), strict=True)))
     assert_smaller_and_masked(again)
     assert again.channels == pruned(entry).channels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_a_network_without_half_of_its_branches_is_the_masked_one(entry: Entry):
+    """Each second branch goes: of nested ones inner and outer, with identity shortcuts and projections."""
+    graph = load(entry.open())
+    branches = residual_branches(graph)
+    assert len(branches) == BRANCHES.get(entry.name, 0)
+    smaller = remove_branches(graph, [branch.name for branch in branches[::2]])
+    masked = with_branch_masks(graph, branches).at([np.full(1, n % 2, np.float32)
+                                                    for n in range(len(branches))])
+    feeds = samples_of(entry.draw(*SAMPLES)).fit_to(graph).feeds(np.arange(SAMPLES[0]))
+    found, expected = reference.run(check(smaller, "FLOAT"), feeds), reference.run(masked, feeds)
+    assert all(float_error(found[name], expected[name]) <= TOLERANCE for name in graph.outputs)
+    assert (smaller.parameters < graph.parameters) == bool(branches)
