@@ -58,7 +58,7 @@ def _conv2d(op: Op, inputs: Sequence[Shape], output: Shape) -> Cell:
 
 
 def _depthwise(op: Op, inputs: Sequence[Shape], output: Shape) -> Cell:
-    """weight: [1, kh, kw, channels * multiplier]. Of one channel it is a convolution, as back ends have it."""
+    """weight: [1, kh, kw, channels * multiplier]. Of one channel it is a convolution, as in generated C."""
     taps = inputs[1][1] * inputs[1][2]
     kind = "conv2d" if inputs[0][3] == 1 < output[-1] else "depthwise_conv2d"
     return _window(op, kind, taps, output, 1)

@@ -223,7 +223,9 @@ def read_cost_table(path: Path) -> CostTable:
 
 def write_cost_table(path: Path, table: CostTable) -> None:
     """Whole or not at all, a row to a line."""
-    head, _ = msgspec.json.encode(table).split(b',"rows":[', 1)
-    rows = b",\n".join(map(msgspec.json.encode, table.rows))
+    fields = {name: getattr(table, name) for name in CostTable.__struct_fields__}
+    rows = b",\n".join(map(msgspec.json.encode, fields.pop("rows")))
+    head = b",\n".join(b'"%s":%s' % (name.encode(), msgspec.json.encode(value))
+                       for name, value in fields.items())
     with replacing(path) as unfinished:
-        unfinished.write_bytes(head.replace(b',"', b',\n"') + b',\n"rows":[\n' + rows + b"\n]}\n")
+        unfinished.write_bytes(b"{%s,\n\"rows\":[\n%s\n]}\n" % (head, rows))
