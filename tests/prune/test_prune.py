@@ -15,7 +15,7 @@ from toolchain.ir.build import Builder
 from toolchain.ir.check import check
 from toolchain.ir.layout import channels_last
 from toolchain.load.torch import load_torch
-from toolchain.prune.cost import CHANNELS
+from toolchain.prune.cost import CHANNELS, MACS
 from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.masks import scales_of, with_masks
@@ -117,6 +117,17 @@ def test_narrow_groups_are_reported():
     assert pruned.summary.startswith("pruned 4") and "MACs 12,501,632 -> " in pruned.summary
     assert pruned.summary.endswith("stem.0: has 16 channels, not more than the multiple 16; blocks.0.conv1: "
                                     "has 16 channels, not more than the multiple 16")
+
+
+def test_norms_of_weights_are_not_set_against_costs():
+    """Every group keeps some three fifths of its channels; by cost the dearest would be emptied first."""
+    module, example = NETWORKS["resnet8"]()
+    graph = channels_last(load_torch(module, example, "resnet8"))
+    config = PruneConfig(macs=0.5)
+    grouping = grouping_of(graph, config)
+    smaller = cut_to(graph, config, Aim(MACS, 0.5 * MACS.of(graph)))
+    cuts = Pruned.of(graph, grouping, [1] * len(grouping.groups), smaller).groups
+    assert all(0.5 < cut.kept / cut.channels < 1 for cut in cuts)
 
 
 def test_a_quantized_graph_is_refused():

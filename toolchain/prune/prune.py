@@ -16,7 +16,7 @@ from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.evidence import Evidence
 from toolchain.prune.folded import folded
 from toolchain.prune.groups import Group, Grouping, channel_groups
-from toolchain.prune.importance import importance
+from toolchain.prune.importance import IMPORTANCE, importance
 from toolchain.prune.masks import scales_of, with_masks
 from toolchain.prune.select import select
 from toolchain.prune.self_check import check_pruned
@@ -133,7 +133,8 @@ def channels_to_go(graph: Graph, groups: Sequence[Group], scores: Sequence[np.nd
                    aim: Aim) -> dict[int, np.ndarray]:
     """Group position -> its channels that go, so that the limit holds. scores: of `scores_of`"""
     widths, steps = Widths(*folded(graph, groups)), aim.steps(graph, groups)
-    return select(widths, scores, aim.limit, aim.cost, steps, config.scope)
+    by_cost = in_loss(config, aim.evidence)
+    return select(widths, scores, aim.limit, aim.cost, steps, config.scope, by_cost=by_cost)
 
 
 def cost_of(graph: Graph, groups: Sequence[Group], aim: Aim) -> float:
@@ -145,10 +146,10 @@ def narrowed(graph: Graph, config: PruneConfig, aim: Aim) -> Callable[[float], G
     """Limit -> the graph that `cut_to` gives for it, unchecked; importance is worked out once."""
     groups = grouping_of(graph, config).groups
     scores, steps = scores_of(graph, groups, config, aim), aim.steps(graph, groups)
-    widths = Widths(*folded(graph, groups))
+    widths, by_cost = Widths(*folded(graph, groups)), in_loss(config, aim.evidence)
 
     def cut(limit: float) -> Graph:
-        gone = select(widths, scores, limit, aim.cost, steps, config.scope)
+        gone = select(widths, scores, limit, aim.cost, steps, config.scope, by_cost=by_cost)
         return sliced(graph, kept_elements(graph, [(groups[n], channels) for n, channels in gone.items()]))
 
     return cut
@@ -170,6 +171,12 @@ def criterion_of(config: PruneConfig, evidence: Evidence | None) -> str:
     if config.importance != "auto":
         return config.importance
     return "l2" if evidence is None else "taylor"
+
+
+def in_loss(config: PruneConfig, evidence: Evidence | None) -> bool:
+    """Whether scores are in units of the loss, and may be set against what a channel costs."""
+    needs = IMPORTANCE[criterion_of(config, evidence)].needs
+    return config.scope == "sensitivity" or needs in ("gradients", "losses")
 
 
 def grouping_of(graph: Graph, config: PruneConfig) -> Grouping:
