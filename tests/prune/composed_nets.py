@@ -116,7 +116,7 @@ class ComposedNet(RandomNet):
         """A dense layer of something that no input makes, added to all places."""
         learned, count = self.constant(1, 6), self.channels(x)
         row = self.op("fully_connected", learned, self.constant(count, 6), self.constant(count))
-        return self.op("add", x, self.reshape(row, 1, 1, 1, count))
+        return self.op("add", x, row)
 
     def mixed_places(self, x: str) -> str:
         """Dense layers along the places of every channel (Tolstikhin et al. 2021)."""
