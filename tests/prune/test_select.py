@@ -148,6 +148,26 @@ def test_a_limit_out_of_reach_is_told_with_what_is_reached(scope):
         select(widths, [np.ones(8), np.ones(3)], 100, MACS, [1, 4], scope)
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_network_without_groups(scope):
+    widths = Widths(chain()[0], ())
+    assert select(widths, [], 324, MACS, [], scope) == {}
+    with pytest.raises(BadInput, match="324 of 324 stay, 324 of them where no channel can go"):
+        select(widths, [], 323, MACS, [], scope)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, by_cost=st.booleans())
+def test_losses_that_fall_go_and_do_not_come_back(seed, by_cost):
+    """Scores below zero, as a measured change of the loss can be."""
+    graph, groups = chain(6, 9, 5)
+    rng, widths = np.random.default_rng(seed), Widths(graph, groups)
+    scores, price = [rng.normal(0, 1, group.channels) for group in groups], Price(widths, MACS)
+    gone = select(widths, scores, 0.3 * price.at(widths.full), MACS, [1] * 3, "global", by_cost=by_cost)
+    kept = counts(groups, gone)
+    assert price.at(kept) <= 0.3 * price.at(widths.full) and min(kept) >= 1
+
+
 def test_nothing_need_go():
     graph, groups = chain(8, 3)
     for scope in SCOPES:
