@@ -87,6 +87,14 @@ def test_inputs_that_are_always_zero_round_to_the_nearest():
     np.testing.assert_array_equal(dead, np.rint(target))
 
 
+def test_what_is_zero_stays_zero_where_others_could_use_it():
+    """Two inputs in step: a pruned weight of the second would make good what rounding the first loses."""
+    x = np.random.default_rng(0).normal(size=(1, 50, 1)) * [1.0, 0.25]
+    gram = x.swapaxes(1, 2) @ x
+    assert nearest_plane(np.array([[[0.4, 1e-9]]]), gram, -127, 127)[0, 0].tolist() == [0, 1]
+    assert nearest_plane(np.array([[[0.4, 0.0]]]), gram, -127, 127)[0, 0].tolist() == [0, 0]
+
+
 def test_the_loss_is_the_squared_error_of_the_sums():
     rng = np.random.default_rng(5)
     x, target, codes = rng.normal(size=(2, 30, 4)), rng.normal(size=(2, 3, 4)), rng.integers(-3, 3, (2, 3, 4))

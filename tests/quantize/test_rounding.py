@@ -11,8 +11,11 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import RANGE, dequantize
+from toolchain.prune.sparsify import sparsify
 from toolchain.quantize import adaround, rounding
+from toolchain.quantize.bias import correct_biases
 from toolchain.quantize.calibrate import calibrate
+from toolchain.quantize.equalise import equalised
 from toolchain.quantize.layer import layers_of
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.reals import watch_reals
@@ -20,6 +23,7 @@ from toolchain.quantize.rounding import METHOD, rounded
 from toolchain.recipe import CalibrateConfig, QuantSpec
 from toolchain.runtime import reference
 from toolchain.runtime.kernels_float import FLOAT
+from toolchain.training_sections import SparsifyConfig
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +87,20 @@ def test_every_weighted_kind_gets_other_codes_at_the_same_parameters(method, sch
             old, new = before.tensors[op.inputs[1]].data, after.tensors[op.inputs[1]].data
             limit = RANGE[before.tensors[op.inputs[1]].quant.dtype][1]
             assert (old != new).any() and np.abs(new.astype(int)).max() <= limit
+
+
+@pytest.mark.parametrize("method", ["nearest", *METHOD])
+@pytest.mark.parametrize("scheme", ["static_wi8_ai8", "static_wi4_ai8"])
+def test_weights_that_were_pruned_stay_zero(method, scheme):
+    """Through equalisation, rounding and bias correction; without the rule GPTQ revives some."""
+    graph = every_kind()
+    sparse = sparsify(graph, SparsifyConfig(sparsity=0.6))
+    samples = smooth_samples(graph, 6, seed=1)
+    float_graph = equalised(sparse.graph, samples, by_reference).graph
+    codes = rounded(float_graph, quantized_of(float_graph, samples, scheme), samples, by_reference, method)
+    codes = correct_biases(float_graph, codes, samples, by_reference)
+    for name, mask in sparse.masks.items():
+        assert not codes.tensors[name].data[~mask].any() and codes.tensors[name].data[mask].any()
 
 
 @pytest.mark.parametrize("method", METHOD)

@@ -51,7 +51,8 @@ def nearest_plane(target: np.ndarray, gram: np.ndarray, low: int, high: int) -> 
     """Codes (G, O, K) within [low, high] for targets (G, O, K) under positive semidefinite (G, K, K).
 
     Columns go by falling diagonal, GPTQ's "act-order": what weighs most is rounded while all others can still
-    make it good.
+    make it good. A target of 0 has code 0: a weight that was pruned makes nothing good (Frantar & Alistarh
+    2023, "SparseGPT").
     """
     order = np.argsort(np.diagonal(gram, axis1=1, axis2=2), axis=1, kind="stable")
     columns, group = order[:, None, :], np.arange(len(order))[:, None, None]
@@ -82,7 +83,8 @@ def _backwards(target: np.ndarray, lower: np.ndarray, low: int, high: int) -> np
         error = np.zeros_like(target[:, :, start:end])  # of the columns from i on, so far
         for i in range(end - 1, start - 1, -1):
             pull = pulls[:, :, i] + (error @ upper[:, i, start:end, None])[:, :, 0]
-            codes[:, :, i] = np.clip(np.rint(target[:, :, i] - pull / diagonal[:, None, i]), low, high)
+            best = np.clip(np.rint(target[:, :, i] - pull / diagonal[:, None, i]), low, high)
+            codes[:, :, i] = np.where(target[:, :, i] == 0, 0, best)
             error[:, :, i - start] = codes[:, :, i] - target[:, :, i]
         pulls[:, :, :start] += error @ lower[:, start:end, :start]
     return codes
