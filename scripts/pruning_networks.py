@@ -30,10 +30,10 @@ Labelled = tuple[np.ndarray, np.ndarray]
 
 
 class Data(NamedTuple):
-    """Disjoint parts. Only `test` is never looked at before a network is done."""
+    """Disjoint parts; what calibrates does so without labels, `test` is looked at when all is done."""
 
     train: Labelled
-    calibration: np.ndarray
+    calibration: Labelled
     selection: Labelled
     test: Labelled
 
@@ -79,10 +79,10 @@ def fed(batches: Iterator[tuple]) -> Iterator[tuple]:
 def images() -> Data:
     from kit_data import cifar
 
-    data = cifar()
-    first = lambda x: np.ascontiguousarray(x.transpose(0, 3, 1, 2))  # noqa: E731
-    return Data((first(data.train[0]), data.train[1]), first(data.parts.calibration),
-                *((first(x), y) for x, y in (data.parts.selection, data.parts.test)))
+    train, parts = cifar()
+    calibration = parts.calibration, np.zeros(len(parts.calibration), np.int64)
+    return Data(*((np.ascontiguousarray(x.transpose(0, 3, 1, 2)), y)
+                  for x, y in (train, calibration, parts.selection, parts.test)))
 
 
 def resnet8() -> tuple[nn.Module, tuple]:
@@ -136,8 +136,8 @@ def keywords() -> Data:
     order = shuffled(len(x))
     parts = [order[np.isin(turn[order], which)] for which in (range(11), (11,), (12, 13), range(14, 20))]
     train, calibration, selection, test = parts
-    calibration, selection = calibration[:CALIBRATION], selection[:SELECTION]
-    return Data((x[train], y[train]), x[calibration], (x[selection], y[selection]), (x[test], y[test]))
+    parts = train, calibration[:CALIBRATION], selection[:SELECTION], test
+    return Data(*((x[part], y[part]) for part in parts))
 
 
 def ds_cnn() -> tuple[nn.Module, tuple]:
@@ -185,14 +185,8 @@ def _trained(name: str, make: Callable[[], nn.Module], epochs: int, loader: Call
 @cache
 def motions() -> Data:
     """No person is in two parts."""
-    from kit_data import CALIBRATION, shuffled
-
-    parts = {name: tuple(part.numpy() for part in har_watch.split(name))
-             for name in ("train", "calibration", "selection", "test")}
-    labelled = {name: (x, y.astype(np.int64)) for name, (x, y) in parts.items()}
-    calibration = labelled["calibration"][0]
-    return Data(labelled["train"], calibration[shuffled(len(calibration))[:CALIBRATION]],
-                labelled["selection"], labelled["test"])
+    parts = {name: har_watch.split(name) for name in Data._fields}
+    return Data(**{name: (x.numpy(), y.numpy().astype(np.int64)) for name, (x, y) in parts.items()})
 
 
 def watch() -> tuple[nn.Module, tuple]:

@@ -1,0 +1,190 @@
+"""What benchmark_pruning.py measures, cell by cell: a network that one side prunes to a share of its MACs and
+that is then tuned. Pruning is each side's own; samples, tuning and what is measured of it are the same."""
+
+from collections.abc import Mapping
+from functools import cache
+import os
+from pathlib import Path
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+import time
+
+import msgspec
+import numpy as np
+from pruning_networks import CASES, FOLDER, ROOT, Data
+import torch
+
+from toolchain.cost_table import load_cost_table
+from toolchain.data import Samples
+from toolchain.graph_file import write_graph
+from toolchain.ir.graph import Graph
+from toolchain.ir.ops import graph_macs
+from toolchain.ir.passes import canonical
+from toolchain.load.torch import load_torch
+from toolchain.profile import load_target
+from toolchain.recipe import Recipe
+from toolchain.runtime.torch_module import GraphModule
+from toolchain.shrinking import JUDGED, Shrinking
+from toolchain.train.fit import fit, reestimate_batch_norm
+from toolchain.training_sections import PruneConfig, TrainConfig
+
+BOARD, HOST = "cortex_m4_qemu", "host"
+UNPRUNED, OURS, ON_HOST, PLAIN = "unpruned", "ours", "ours, for the host", "ours, no rounding"
+ROUNDED_FOR: Mapping[str, str | None] = {OURS: BOARD, ON_HOST: HOST, PLAIN: None}
+"""Our sides: the target whose kernels say what kept channels are a multiple of."""
+THEIRS: Mapping[str, str] = {f"Torch-Pruning, {name}": criterion for name, criterion in (
+    ("magnitude", "magnitude"), ("LAMP", "lamp"), ("batch norm", "batch_norm"), ("Taylor", "taylor"),
+    ("Hessian", "hessian"))}
+"""Side -> a key of prune_theirs.CRITERIA."""
+SIDES = (*ROUNDED_FOR, *THEIRS)
+SHARES = (0.5, 0.25)
+PRUNE: Mapping[str, object] = {}
+"""Our recipe, of every network: nothing but the defaults of [prune]."""
+TRAIN = TrainConfig(epochs=1, optimizer="sgd", learning_rate=0.02, weight_decay=5e-4)
+"""Of every network and side, but for the epochs."""
+EPOCHS = {"resnet8": 10, "ds_cnn": 30, "mobilenet_v2": 10, "watch": 25}
+THEIR_PYTHON = ROOT / ".venv-torch-pruning" / "bin" / "python"
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """Who prunes which network to what share of its MACs; the seed of samples and training."""
+
+    network: str
+    side: str
+    share: float
+    seed: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """[prune] where the side is ours, [train] in any case."""
+        case = CASES[self.network]
+        train = msgspec.structs.replace(TRAIN, epochs=EPOCHS[self.network], loader=case.loader_source)
+        if self.side not in ROUNDED_FOR:
+            return Recipe(train=train, seed=self.seed)
+        multiple = None if ROUNDED_FOR[self.side] else 1
+        prune = PruneConfig(macs=self.share, channel_multiple=multiple, **PRUNE)
+        return Recipe(prune=prune, train=train, seed=self.seed)
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that is done.
+
+    macs:       of the unpruned network, of this one
+    selection, test: share of those samples that it has right, in float;  hits: on each test sample, packed
+    seconds:    of pruning and tuning
+    graph:      its file
+    """
+
+    cell: Cell
+    macs: tuple[int, int]
+    parameters: int
+    selection: float
+    test: float
+    hits: str
+    seconds: float
+    graph: str
+
+
+def packed(hits: np.ndarray) -> str:
+    """(n,) bool as text."""
+    return np.packbits(hits).tobytes().hex()
+
+
+def unpacked(text: str, count: int) -> np.ndarray:
+    """(count,) bool."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:count].astype(bool)
+
+
+# A network and its samples ----------------------------------------------------------------------------------
+
+@cache
+def start(network: str) -> Graph:
+    """As trained, with its batch norms."""
+    return load_torch(*CASES[network].network(), network)
+
+
+@cache
+def samples_of(network: str, seed: int) -> Samples:
+    """All parts, those of training in the seed's own order: criteria look at some of them."""
+    data = CASES[network].data()
+    order = np.random.default_rng(seed).permutation(len(data.train[1]))
+    data = data._replace(train=tuple(array[order] for array in data.train))
+    x, y = (np.concatenate(arrays) for arrays in zip(*data))
+    splits = np.repeat(Data._fields, [len(labels) for _, labels in data])
+    return Samples(network, {"x": x}, y, splits, np.arange(len(y)))
+
+
+def judged(cell: Cell) -> Samples:
+    """What either side sees when it prunes."""
+    return samples_of(cell.network, cell.seed).split("train").take(JUDGED)
+
+
+def hits(graph: Graph, network: str, part: str) -> np.ndarray:
+    """(n,) whether its first choice is the label, in float."""
+    x, y = getattr(CASES[network].data(), part)
+    module, found = GraphModule(graph).eval(), []
+    with torch.no_grad():
+        for feed in torch.from_numpy(x).split(256):
+            found.append(module(feed)[graph.outputs[0]].argmax(1).numpy())
+    return np.concatenate(found) == y
+
+
+# Pruned by either side, and tuned ---------------------------------------------------------------------------
+
+def tuned(cell: Cell, key: str) -> Tuned:
+    """Prune, tune, answer the test samples. The graph is kept in a file named after the key."""
+    torch.set_num_threads(1)
+    begin = time.perf_counter()
+    graph = _ours(cell) if cell.side in ROUNDED_FOR else _tuned(cell, _theirs(cell))
+    seconds = time.perf_counter() - begin
+    path = FOLDER / "graphs" / f"{key}.graph"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_graph(path, graph)
+    test = hits(graph, cell.network, "test")
+    return Tuned(cell=cell, macs=(graph_macs(start(cell.network)), graph_macs(graph)),
+                 parameters=canonical(graph).parameters,
+                 selection=float(hits(graph, cell.network, "selection").mean()), test=float(test.mean()),
+                 hits=packed(test), seconds=seconds, graph=str(path.relative_to(ROOT)))
+
+
+def _ours(cell: Cell) -> Graph:
+    """As `edge prune` and `edge build` do it."""
+    target = ROUNDED_FOR[cell.side]
+    profile = load_target(target) if target else None
+    table = load_cost_table(profile) if profile else None
+    samples = samples_of(cell.network, cell.seed)
+    return Shrinking(start(cell.network), cell.recipe, samples, profile, table).run()
+
+
+def _theirs(cell: Cell) -> Graph:
+    """The unpruned network, or what Torch-Pruning makes of it, its batch norms re-estimated like ours."""
+    if cell.side == UNPRUNED:
+        return start(cell.network)
+    network, example = CASES[cell.network].network()
+    seen = judged(cell)
+    with TemporaryDirectory() as folder:
+        whole, samples, smaller = (Path(folder, name) for name in ("whole.pt", "samples.npz", "smaller.pt"))
+        torch.save(network, whole)
+        np.savez(samples, x=seen.x["x"], y=seen.y)
+        _run_theirs(whole, samples, THEIRS[cell.side], cell.share, smaller)
+        module = torch.load(smaller, weights_only=False)  # of our own child
+    graph = load_torch(module, example, cell.network)
+    return reestimate_batch_norm(graph, seen.fit_to(graph), cell.seed)
+
+
+def _run_theirs(*arguments: object) -> None:
+    """Raises CalledProcessError, after showing what it said."""
+    command = [str(THEIR_PYTHON), str(ROOT / "scripts" / "prune_theirs.py"), *map(str, arguments)]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        print(done.stderr[-3000:], file=sys.stderr)
+        done.check_returncode()
+
+
+def _tuned(cell: Cell, graph: Graph) -> Graph:
+    """As ours are, taught by the unpruned network."""
+    train, recipe = samples_of(cell.network, cell.seed).split("train").fit_to(graph), cell.recipe
+    return fit(graph, recipe.train, train, start(cell.network), cell.seed)
