@@ -1,0 +1,51 @@
+"""What could be pruned and what not, as tables for a terminal; of plain data: `prune.explanation`."""
+
+from collections.abc import Sequence
+
+from toolchain.names import printable, shortened, with_short_names
+
+GROUP_COLUMNS = ("group", "channels", "go", "scores: least, median, most", "made by", "read by")
+KEPT_COLUMNS = ("not pruned", "kind", "channels", "because")
+
+
+def explanation_table(found):
+    """A Rich group: the groups with what goes of them, and what stays with the reason.
+
+    found: has model, groups (name, channels, gone, scores (least, median, most) or None, makers, readers) and
+    kept (name, kind, channels, reason)
+    """
+    from rich.console import Group
+
+    groups, kept = _table(GROUP_COLUMNS, map(_group_cells, found.groups)), map(_kept_cells, found.kept)
+    return Group(groups if found.groups else f"{found.model}: no channel can go",
+                 *([_table(KEPT_COLUMNS, kept)] if found.kept else []))
+
+
+def _table(columns: Sequence[str], rows):
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for cells in rows:
+        table.add_row(*map(Text, map(printable, cells)))
+    return table
+
+
+def _group_cells(line) -> tuple[str, ...]:
+    of = line.scores
+    scores = "-" if of is None else f"{of.least:.3g}, {of.median:.3g}, {of.most:.3g}"
+    return (shortened(line.name), str(line.channels), str(line.gone), scores, _names(line.makers),
+            _names(line.readers))
+
+
+def _names(names: Sequence[str]) -> str:
+    """The first two of them, and how many more."""
+    more = [f"{len(names) - 2} more"] if len(names) > 2 else []
+    return ", ".join([*map(shortened, names[:2]), *more]) or "-"
+
+
+def _kept_cells(line) -> tuple[str, ...]:
+    return shortened(line.name), line.kind, str(line.channels), with_short_names(line.reason)
