@@ -95,7 +95,7 @@ def _gates(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Gra
     epochs = _epochs_before(config, work)
     groups = grouping_of(graph, config).groups
     masked, price = with_masks(graph, groups), Price(Widths(*folded(graph, groups)), aim.cost)
-    gates = Gates(masked, groups, price.at, aim.limit, aim.steps(graph, groups), aim.seed)
+    gates = Gates(masked, groups, price.at, aim.limit, aim.steps(graph, groups))
     gated = work.remember("gated", lambda: work.tune(masked.graph, epochs, [gates]))
     trained = graph.with_tensors(*(gated.tensors[tensor.name] for tensor in graph.constants))
 
