@@ -14,10 +14,17 @@ import torch
 
 from tests.train.training_nets import network, samples
 from toolchain.errors import BadInput
+from toolchain.prune.batch_norm_l1 import BatchNormL1
+from toolchain.prune.gates import Gates
+from toolchain.prune.groups import channel_groups
+from toolchain.prune.masks import with_masks
+from toolchain.prune.movement import Movement
+from toolchain.prune.sparse_training import GradualSparsity, Masked
 from toolchain.runtime.additions import Addition
 from toolchain.train import checkpoint as checkpoint_module
+from toolchain.train.checkpoint import Checkpoint
 from toolchain.train.fit import fit
-from toolchain.training_sections import TrainConfig
+from toolchain.training_sections import SparsifyConfig, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = {
@@ -93,6 +100,53 @@ def test_goes_on_to_the_same_weights(recipe, last, tmp_path, always):
     assert path.is_file()
     assert train(recipe, [Noise()], path).digest == whole
     assert not path.exists()
+
+
+def masked_network():
+    graph = network()
+    return with_masks(graph, channel_groups(graph).groups)
+
+
+def additions(kind):
+    """(what is trained, the house's additions of that kind), anew each time."""
+    graph, masked = network(), masked_network()
+    groups = channel_groups(graph).groups
+    if kind == "gates":
+        return masked.graph, [Gates(masked, groups, lambda kept: float(sum(kept)), 5.0)]
+    if kind == "batch_norm_l1":
+        return graph, [BatchNormL1(graph, groups, 0.1)]
+    if kind == "masked":
+        return graph, [Masked({"w": np.random.default_rng(0).random((8, 3, 3, 2)) < 0.5})]
+    growing = GradualSparsity if kind == "gradual" else Movement
+    return graph, [growing(graph, SparsifyConfig(sparsity=0.6))]
+
+
+@pytest.mark.parametrize("kind", ["gates", "batch_norm_l1", "masked", "gradual", "movement"])
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_what_is_done_besides_goes_on_too(kind, average, tmp_path, always, monkeypatch):
+    """Stopped after each write in turn: a run writes once, is stopped, and the next goes on."""
+    path = tmp_path / "run.checkpoint"
+    config = TrainConfig(epochs=4, batch_size=48, learning_rate=0.02, patience=3, average=average)
+
+    def run(checkpoint=None):
+        graph, parts = additions(kind)
+        return fit(graph, config, samples(), network(seed=5), selection=samples(30), additions=parts,
+                   checkpoint=checkpoint).digest
+    whole, write = run(), Checkpoint.write
+
+    def once(self, state):
+        write(self, state)
+        raise Stopped
+    stops = 0
+    while True:
+        with monkeypatch.context() as patched:
+            patched.setattr(Checkpoint, "write", once)
+            try:
+                assert run(path) == whole
+                break
+            except Stopped:
+                stops += 1
+    assert stops == 8
 
 
 CHILD = """

@@ -41,6 +41,8 @@ MEMORY = 0.95
 """Decay of the averages whose ratio is the multiplier's unit."""
 REFRESH = 8
 """Steps for which slopes of the cost are used."""
+OWN_STATE = ("log_alpha", "looked", "multiplier", "last")
+"""Keys of a state; the others are the optimiser's."""
 EDGE = 1e-6
 """Of the noise, whose logarithm is taken."""
 
@@ -127,16 +129,18 @@ class Gates(Addition):
         moments = self.optimizer.state[self.log_alpha]
         return {"log_alpha": self.log_alpha.detach(), **moments,
                 "looked": torch.from_numpy(self.cost.looked),
-                "multiplier": torch.tensor([self.integral, *self.norms], dtype=torch.float64)}
+                "multiplier": torch.tensor([self.integral, *self.norms], dtype=torch.float64),
+                "last": torch.tensor(self.step)}
 
     def resume(self, state: Mapping[str, torch.Tensor]) -> None:
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
         self.optimizer.state[self.log_alpha] = {name: value.clone() for name, value in state.items()
-                                                if name not in ("log_alpha", "looked", "multiplier")}
+                                                if name not in OWN_STATE}
         self.cost.look(state["looked"].numpy())
         integral, *norms = state["multiplier"].tolist()
         self.integral, self.norms, self.values = integral, np.array(norms), None
+        self.step = int(state["last"])
 
     # What was learned ---------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ class Addition:
 
     def before_score(self, module: "GraphModule") -> None:
         """Selection samples are about to be scored, with the weights as they would be kept; what is changed
-        here besides weights lasts until the next before_batch."""
+        in the module here is put back after it."""
 
     def settled(self) -> bool:
         """Whether weights as they are now may be the best of a run: not while a schedule is under way."""

@@ -62,7 +62,7 @@ class Run:
         if self.best is not None:
             self._restore(self.best)
         elif self.average:
-            self.average.swap()
+            self.average.place()
         for addition in self.additions:
             addition.end(self.module)
 
@@ -110,30 +110,32 @@ class Run:
         """Of the weights as they would be kept; with patience, they are remembered where it is the best."""
         if self.judge is None:
             return None
-        if self.average is None:
-            return self._judged()
-        with self.average.in_place():
-            return self._judged()
-
-    def _judged(self) -> float:
+        before = _copied(self.module.state_dict())
+        if self.average:
+            self.average.place()
         for addition in self.additions:
             addition.before_score(self.module)
         score = self.judge.score(self.module)
         settled = all(addition.settled() for addition in self.additions)
         if self.config.patience and settled and self.judge.is_better(score, self.best_score):
-            self.best_score, self.best_epoch, self.best = score, self.epochs_done + 1, self._held(copy=True)
+            self.best_score, self.best_epoch = score, self.epochs_done + 1
+            self.best = _copied(self._held())
+        self._set_constants(before)
         return score
 
-    def _held(self, copy: bool = False) -> dict[str, object]:
+    def _held(self) -> dict[str, object]:
         """What the network is now: constants, what additions train and what they hold."""
-        held = {"constants": self.module.state_dict(), "extra": [p.detach() for p in self.extra],
+        return {"constants": self.module.state_dict(), "extra": [p.detach() for p in self.extra],
                 "additions": [dict(addition.state()) for addition in self.additions]}
-        return _copied(held) if copy else held
+
+    @torch.no_grad()
+    def _set_constants(self, constants: Mapping[str, torch.Tensor]) -> None:
+        for key, value in constants.items():
+            getattr(self.module, key).copy_(value)
 
     @torch.no_grad()
     def _restore(self, held: Mapping) -> None:
-        for key, value in held["constants"].items():
-            getattr(self.module, key).copy_(value)
+        self._set_constants(held["constants"])
         for parameter, value in zip(self.extra, held["extra"], strict=True):
             parameter.copy_(value)
         for addition, state in zip(self.additions, held["additions"], strict=True):

@@ -1,7 +1,6 @@
 """What moves the weights: an optimiser, its rate at each step, and an average of where they have been."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 import math
 
 import torch
@@ -76,21 +75,10 @@ class Average:
         torch._foreach_lerp_(self.shadows, [x.detach() for x in self._values], 1 - decay)
 
     @torch.no_grad()
-    def swap(self) -> None:
-        """The module computes with the average, which holds the weights meanwhile; again: as before."""
+    def place(self) -> None:
+        """The module computes with the average from now on."""
         for value, shadow in zip(self._values, self.shadows):
-            held = value.detach().clone()
             value.copy_(shadow)
-            shadow.copy_(held)
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The module computes with the average inside."""
-        self.swap()
-        try:
-            yield
-        finally:
-            self.swap()
 
     def state(self) -> dict[str, object]:
         """For a checkpoint."""
