@@ -137,6 +137,11 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def _rows(self) -> Mapping[tuple[str, str], Row]:
         return {(row.kind, row.variant): row for row in self.rows}
 
+    @cached_property
+    def _known(self) -> dict[Cell, float]:
+        """Costs that were asked for: a search asks for the same ones many times."""
+        return {}
+
     def row_of(self, cell: Cell) -> Row:
         """The row that tells the cell's cost: its own, one of its kind in another variant, a stand-in's.
 
@@ -156,7 +161,9 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def of_cell(self, cell: Cell) -> float:
         """The cost of what lies in a cell. Raises Unsupported."""
-        return cell.times * self.row_of(cell).cost(cell)
+        if cell not in self._known:
+            self._known[cell] = cell.times * self.row_of(cell).cost(cell)
+        return self._known[cell]
 
     def predict(self, graph: Graph) -> float:
         """The cost of an inference as INT8. graph: at any level; what folding takes away counts nothing.

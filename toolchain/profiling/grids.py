@@ -92,10 +92,11 @@ def grids(density: Density) -> Iterator[Grid]:
     yield Grid("transpose_conv2d", "strided", (4, 9), density.strided, ends, ends)
     yield Grid("fully_connected", "", (1,), (1,), (*channels, 256), channels, both)
     for kind in ("average_pool2d", "max_pool2d"):
-        yield Grid(kind, "", (4, 64), (1, 16), (1,), ends)
+        yield Grid(kind, "", (4, 64), (4, 16), (1,), ends)
     yield Grid("mean", "", (1,), (1, 16, 64, 256), (1,), channels)
-    for kind, variant in product(("add", "mul"), ("", "broadcast")):
-        yield Grid(kind, variant, (1,), (1, 16, 256), (1,), ends)
+    for kind in ("add", "mul"):
+        yield Grid(kind, "", (1,), (1, 16, 256), (1,), ends)
+        yield Grid(kind, "broadcast", (1,), (16, 256), (1,), ends)
     yield Grid("concat", "", (1,), (1, 256), (1,), (2, 64))
     yield Grid("softmax", "", (1,), (1,), (1,), (2, 10, 100))
     for kind in ("pad", "resize_bilinear"):

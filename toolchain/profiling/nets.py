@@ -160,8 +160,9 @@ def _resize(net: Layers, cell: Cell, name: str) -> str:
 
 
 def _reshape(net: Layers, cell: Cell, name: str) -> str:
-    size = cell.pixels * cell.outputs
-    return net.op(cell.kind, [net.source((1, *_sides(cell), cell.outputs))], name, shape=(1, size, 1, 1))
+    """Height and width become one axis."""
+    x = net.source((1, *_sides(cell), cell.outputs))
+    return net.op(cell.kind, [x], name, shape=(1, cell.pixels, cell.outputs))
 
 
 def _unary(net: Layers, cell: Cell, name: str) -> str:
