@@ -12,7 +12,7 @@ TYPICAL = {"taps": 9, "pixels": 64, "inputs": PERIOD, "outputs": PERIOD}
 """Of the layers whose channels are counted one by one."""
 AXES = ("taps", "pixels", "inputs", "outputs")
 WEIGHTED = ("conv2d", "depthwise_conv2d", "transpose_conv2d", "fully_connected")
-ELEMENTWISE = ("relu", "leaky_relu", "hard_swish", "logistic", "reshape")
+ELEMENTWISE = ("relu", "leaky_relu", "hard_swish", "logistic")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def grids(density: Density) -> Iterator[Grid]:
         yield Grid(kind, "broadcast", (1,), (16, 256), (1,), ends)
     yield Grid("concat", "", (1,), (1, 256), (1,), (2, 64))
     yield Grid("softmax", "", (1,), (1,), (1,), (2, 10, 100))
-    for kind in ("pad", "resize_bilinear"):
+    for kind in ("pad", "resize_bilinear", "reshape"):
         yield Grid(kind, "", (1,), (16, 256), (1,), ends)
     for kind in ELEMENTWISE:
         yield Grid(kind, "", (1,), (1, 256), (1,), ends)
