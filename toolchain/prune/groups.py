@@ -10,13 +10,13 @@ an input or output of the graph. Components that lie on the same set of (tensor,
 on each, make a Group: how many channels go says how much smaller every tensor becomes.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from toolchain.ir.elements import FREE, Elements, joined
-from toolchain.ir.graph import Graph, Op
+from toolchain.ir.graph import Graph, Op, unique_name
 from toolchain.ir.ops import OPS
 from toolchain.prune.readings import chosen_links
 
@@ -33,8 +33,11 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Channels that can go one by one. name: of the first op that touches them; channels: how many, at least
-    two: one always stays."""
+    """Channels that can go one by one.
+
+    name:     of the first op that touches them, with a number where that has more groups
+    channels: how many, at least two: one always stays
+    """
 
     name: str
     channels: int
@@ -116,7 +119,17 @@ def _groups(graph: Graph, elements: Elements, labels: np.ndarray, free: np.ndarr
         channel = np.repeat(np.arange(len(channels)), sizes)
         groups.append(_group(graph, elements, element[where], axis[where], channel, len(channels)))
     made = {op.name: position for position, op in enumerate(graph.ops)}
-    return tuple(sorted(groups, key=lambda group: made[group.name]))
+    return _told_apart(graph, sorted(groups, key=lambda group: made[group.name]))
+
+
+def _told_apart(graph: Graph, groups: Sequence[Group]) -> tuple[Group, ...]:
+    """The groups with names of their own: the first one of an op keeps its name."""
+    named: dict[str, Group] = {}
+    for group in groups:
+        taken = graph.producers if group.name in named else {}
+        name = unique_name(group.name, named, taken)
+        named[name] = replace(group, name=name)
+    return tuple(named.values())
 
 
 def _group(graph: Graph, elements: Elements, element, axis, channel, channels: int) -> Group:
