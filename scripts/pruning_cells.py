@@ -3,13 +3,11 @@ that is then tuned. Pruning is each side's own; samples, tuning and what is meas
 
 from collections.abc import Mapping
 from functools import cache
-import os
 from pathlib import Path
-import subprocess
-import sys
 from tempfile import TemporaryDirectory
 import time
 
+from benchmark_peers import child
 import msgspec
 import numpy as np
 from pruning_networks import CASES, FOLDER, ROOT, Data
@@ -68,7 +66,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Tuned(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell that is done.
+    """A cell's network, tuned.
 
     macs:       of the unpruned network, of this one
     selection, test: share of those samples that it has right, in float;  hits: on each test sample, packed
@@ -167,21 +165,10 @@ def _theirs(cell: Cell) -> Graph:
         whole, samples, smaller = (Path(folder, name) for name in ("whole.pt", "samples.npz", "smaller.pt"))
         torch.save(network, whole)
         np.savez(samples, x=seen.x["x"], y=seen.y)
-        _run_theirs(whole, samples, THEIRS[cell.side], cell.share, smaller)
+        child(THEIR_PYTHON, "prune_theirs.py", whole, samples, THEIRS[cell.side], cell.share, smaller)
         module = torch.load(smaller, weights_only=False)  # of our own child
     graph = load_torch(module, example, cell.network)
     return reestimate_batch_norm(graph, seen.fit_to(graph), cell.seed)
-
-
-def _run_theirs(*arguments: object) -> None:
-    """Raises CalledProcessError, after showing what it said."""
-    command = [str(THEIR_PYTHON), str(ROOT / "scripts" / "prune_theirs.py"), *map(str, arguments)]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        print(done.stderr[-3000:], file=sys.stderr)
-        done.check_returncode()
 
 
 def _tuned(cell: Cell, graph: Graph) -> Graph:
