@@ -131,3 +131,38 @@ def test_generated_c_is_that_of_the_smaller_network(tmp_path):
 def test_nothing_dead_nothing_changed():
     graph = residual_net()
     assert without_dead_channels(graph) is graph and write_c(graph).notes == ()
+
+
+def covariance(net: Net) -> str:
+    """Channels of a convolution with dead ones end in a product, as rows that are summed over."""
+    x = net.codes_in("x", 1, 4, 4, 3)
+    first = net.make("conv2d", (x, *net.weights("first", x, (8, 1, 1, 3))), "first")
+    rows = net.make("reshape", first, "rows", shape=(1, 16, 8))
+    return net.make("batch_matmul", (rows, rows), "product", 0.3, transpose_b=True)
+
+
+def summed(net: Net) -> str:
+    """Channels of a convolution with dead ones are summed."""
+    x = net.codes_in("x", 1, 4, 4, 3)
+    first = net.make("conv2d", (x, *net.weights("first", x, (8, 1, 1, 3))), "first")
+    return net.make("sum", first, "total", 0.3, axes=(3,))
+
+
+def averaged_square(net: Net) -> str:
+    """A mean over as many channels as there are rows: what is known of channels is not so of rows."""
+    x = net.codes_in("x", 1, 8, 3)
+    rows = net.make("reshape", x, "rows", 0.05, 3, shape=(8, 3))
+    first = net.make("fully_connected", (rows, *net.weights("first", rows, (8, 3))), "first")
+    square = net.make("reshape", first, "square", shape=(1, 8, 8))
+    mean = net.make("mean", square, "mean", axes=(2,))
+    return net.make("fully_connected", (mean, *net.weights("dense", mean, (4, 8))), "dense", 0.4, 0)
+
+
+@pytest.mark.parametrize("made", [covariance, summed, averaged_square])
+@pytest.mark.parametrize("seed", range(3))
+def test_channels_that_end_in_no_weights_stay(made, seed):
+    net = Net("chain", seed)
+    out = made(net)
+    kill(net, "first", bias=5000)
+    graph = net.finish(out)
+    assert_same_codes(without_dead_channels(graph), graph)

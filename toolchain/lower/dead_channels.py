@@ -164,8 +164,8 @@ def _unread(graph: Graph, tensor: Tensor, known: Known) -> np.ndarray:
     last = (tensor.name, len(tensor.shape) - 1)
     for op in graph.consumers[tensor.name]:
         if last in ending_axes(graph, op):
-            weight = graph.of(op)[1]
-            if op.kind not in READERS or weight.shape[-1] != len(free) or asymmetric(graph, op):
+            weight = graph.of(op)[1] if op.kind in READERS else None
+            if weight is None or weight.shape[-1] != len(free) or asymmetric(graph, op):
                 return np.zeros_like(free)
             padded = any(op.attrs.get("pads", ())) & (known.code != tensor.quant.zero_point)
             free &= ~weight.data.any(axis=tuple(range(weight.data.ndim - 1))) | known.mask & ~padded
