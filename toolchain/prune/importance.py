@@ -23,9 +23,9 @@ Score = Callable[[Graph, Sequence[Group], Evidence | None, int], list[np.ndarray
 
 @dataclass(frozen=True)
 class Criterion:
-    """needs:   what it looks at; all but "weights" need evidence
-    comparable: its scores rank channels of different groups as they are: they are in the unit of the loss, or
-                of no group's own; else only within a group
+    """needs:      what it looks at; all but "weights" need evidence
+    comparable: its scores are about the loss, so they rank channels of different groups as they are, and may
+                be held against what each channel costs; else they tell channels of one group apart
     """
 
     score: Score
@@ -41,13 +41,13 @@ def _in_torch(module: str, name: str) -> Score:
 IMPORTANCE: Mapping[str, Criterion] = {
     "l1": Criterion(weight.l1, "weights", comparable=False),
     "l2": Criterion(weight.l2, "weights", comparable=False),
-    "batch_norm": Criterion(weight.batch_norm, "weights", comparable=True),
+    "batch_norm": Criterion(weight.batch_norm, "weights", comparable=False),
     "geometric_median": Criterion(weight.geometric_median, "weights", comparable=False),
-    "lamp": Criterion(weight.lamp, "weights", comparable=True),
-    "random": Criterion(weight.random, "weights", comparable=True),
+    "lamp": Criterion(weight.lamp, "weights", comparable=False),
+    "random": Criterion(weight.random, "weights", comparable=False),
     "activation": Criterion(_in_torch("importance_activation", "activation"), "activations",
                             comparable=False),
-    "apoz": Criterion(_in_torch("importance_activation", "apoz"), "activations", comparable=True),
+    "apoz": Criterion(_in_torch("importance_activation", "apoz"), "activations", comparable=False),
     "gradient": Criterion(_in_torch("importance_gradient", "gradient"), "gradients", comparable=True),
     "taylor": Criterion(_in_torch("importance_gradient", "taylor"), "gradients", comparable=True),
     "fisher": Criterion(_in_torch("importance_gradient", "fisher"), "gradients", comparable=True),

@@ -46,19 +46,15 @@ def batch_norm(graph: Graph, groups: Sequence[Group], *_) -> list[np.ndarray]:
     """Mean |gamma| of the channel's batch norms (Liu et al. 2017, "Learning Efficient Convolutional
     Networks through Network Slimming").
 
-    A group without one has its L2 norms, scaled so that their mean is that of |gamma| in all other groups.
-    Raises BadInput where no group has a batch norm.
+    A group without one has its L2 norms. Raises BadInput where no group has a batch norm.
     """
     norms = {op.inputs[1] for op in graph.ops if op.kind == "batch_norm"}
     found = [[m for m in group.members if m.tensor in norms] for group in groups]
     if not any(found):
         raise BadInput(f'{graph.name}: importance "batch_norm" looks at the scales of batch norms, and no '
                        f'channel that can go has one (they may be folded into weights); use "l2"')
-    scales = [_mean(graph, members, group.channels) if members else None
-              for members, group in zip(found, groups)]
-    mean = np.concatenate([scale for scale in scales if scale is not None]).mean()
-    return [_with_mean(norm, mean) if scale is None else scale
-            for scale, norm in zip(scales, l2(graph, groups))]
+    return [_mean(graph, members, group.channels) if members else norm
+            for group, members, norm in zip(groups, found, l2(graph, groups))]
 
 
 def random(graph: Graph, groups: Sequence[Group], evidence: object, seed: int) -> list[np.ndarray]:
@@ -113,8 +109,3 @@ def _mean(graph: Graph, members: Sequence[Member], channels: int) -> np.ndarray:
     """(channels,) mean magnitude of the elements that lie on each."""
     sums = sum(per_channel(np.abs(graph.tensors[m.tensor].data), m, channels) for m in members)
     return sums / sum(np.bincount(m.channel, minlength=channels) for m in members)
-
-
-def _with_mean(values: np.ndarray, mean: float) -> np.ndarray:
-    """Scaled; zeros stay."""
-    return values * (mean / (values.mean() or 1.0))
