@@ -12,11 +12,16 @@ from tests.zoo.catalogue import ENTRIES, ZOO, Entry
 from tests.zoo.judge import FLOAT, FORMATS, float_error, samples_of
 from tests.zoo.pruning import RATIO, SAMPLES, pruned, pruned_at_random
 from toolchain.ir.check import check
+from toolchain.ir.ops import graph_macs
+from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.pipeline import prepare
 from toolchain.prune.blocks import remove_branches, residual_branches, with_branch_masks
+from toolchain.prune.cost import MACS
 from toolchain.prune.groups import channel_groups
+from toolchain.prune.prune import Aim, cut_to
 from toolchain.runtime import reference
+from toolchain.training_sections import PruneConfig
 
 TOLERANCE = 1e-4
 """Largest difference from the masked network, as a share of an output's range."""
@@ -47,6 +52,15 @@ def assert_smaller_and_masked(found) -> None:
 @pytest.mark.parametrize("entry", PRUNED)
 def test_a_pruned_network_is_the_masked_one(entry: Entry):
     assert_smaller_and_masked(pruned(entry))
+
+
+@pytest.mark.parametrize("entry", PRUNED)
+def test_a_budget_is_met_on_every_network(entry: Entry):
+    """Half of the MACs by random importance, with the self-check that every cut ends with."""
+    config, graph = PruneConfig(importance="random", macs=0.5), load(entry.open())
+    half = 0.5 * graph_macs(canonical(graph))
+    smaller = cut_to(graph, config, Aim(MACS, half))
+    assert 0.98 * half < graph_macs(canonical(smaller)) <= half
 
 
 @pytest.mark.slow
