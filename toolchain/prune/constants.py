@@ -27,7 +27,7 @@ SPREADS_NAN = frozenset("""batch_matmul add sub div minimum maximum relu relu6 l
 
 
 Held = dict[tuple[str, int], np.ndarray]
-"""(tensor, axis) that is read -> what the elements of one channel hold there, in the order of the group's member."""
+"""(tensor, axis) that is read -> what the elements of one channel hold there, in the member's order."""
 
 
 def constant_channels(graph: Graph, groups: Sequence[Group]) -> list[dict[int, Held]]:
