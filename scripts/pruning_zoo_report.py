@@ -75,9 +75,10 @@ was meant. `tests/prune/test_zoo.py` holds our side to it.
   the same shapes, and is the masked one by the same measure. Else the first line of the error, and what a
   user can do; parameters left are then those of that run.
 - A layer norm over the channels normalizes those that are left without those that went, so that no cut equals
-  the masked network. We keep such channels; Torch-Pruning removes them and leaves the rest to fine-tuning.
+  the masked network. We keep such channels; Torch-Pruning removes them by intent and leaves the rest to
+  fine-tuning: that is all of ConvNeXt's difference.
 
-## Torch-Pruning, as documented, fails on
+## Where Torch-Pruning fails, or gives another network
 
 {failures}
 
