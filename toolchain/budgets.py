@@ -70,16 +70,21 @@ class Purpose:
         most = amount * size(self, graph) if amount < 1 else amount
         if size(self, graph) <= most:
             return whole
-        cut = narrowed(graph, self.config, whole)
-        low, high = 0, FINENESS
+        cut, smallest = narrowed(graph, self.config, whole), size(self, graph)
+        low, high, found = 0, FINENESS, None
         while high - low > 1:
             middle = (low + high) // 2
             try:
-                fits = size(self, cut(whole.limit * middle / FINENESS)) <= most
-            except BadInput:  # out of reach
-                fits = True
-            low, high = (middle, high) if fits else (low, middle)
-        return replace(whole, limit=whole.limit * low / FINENESS)
+                taken = size(self, cut(whole.limit * middle / FINENESS))
+            except BadInput:  # as few channels as may be cost more
+                low = middle
+                continue
+            smallest = min(smallest, taken)
+            low, high, found = (middle, high, middle) if taken <= most else (low, middle, found)
+        if found is None:
+            raise BadInput(f"{graph.name}: [prune] {self.config.budget[0]}: {most:,.0f} bytes cannot be "
+                           f"reached; the least that was found is {smallest:,}. Raise the limit")
+        return replace(whole, limit=whole.limit * found / FINENESS)
 
 
 def table_cost(table: CostTable) -> Cost:

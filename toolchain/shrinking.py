@@ -61,7 +61,7 @@ class Shrinking:
         """
         if self.recipe.train and self.samples is None:
             raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples; give --data")
-        self._claim()
+        self.claim()
         graph, epochs = self.graph, self.epochs
         if self.recipe.prune:
             graph, epochs = self._pruned()
@@ -157,7 +157,7 @@ class Shrinking:
 
     # A run that can be gone on with -----------------------------------------------------------------------
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Write into the folder what it is of. Raises BadInput where it is another run's."""
         if self.folder is None:
             return

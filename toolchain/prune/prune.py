@@ -76,9 +76,8 @@ class Pruned:
     def of(cls, before: Graph, grouping: Grouping, steps: Sequence[int], after: Graph) -> "Pruned":
         """What became of the groups of a graph. steps: what their kept channels are a multiple of"""
         cuts = tuple(_cut_of(group, before, after) for group in grouping.groups)
-        narrow = {group.name: f"has {group.channels} channels, not more than the multiple {step}"
-                  for group, step in zip(grouping.groups, steps) if group.channels <= step}
-        return cls(after, cuts, {**grouping.fixed, **narrow}, (graph_macs(before), graph_macs(after)),
+        fixed = {**grouping.fixed, **narrow(grouping.groups, steps)}
+        return cls(after, cuts, fixed, (graph_macs(before), graph_macs(after)),
                    (before.parameters, after.parameters))
 
     @property
@@ -93,6 +92,12 @@ class Pruned:
         return (f"pruned {self.ratio:.1%} of the channels in {len(self.groups)} groups: MACs "
                 f"{self.macs[0]:,} -> {self.macs[1]:,}, parameters {self.parameters[0]:,} -> "
                 f"{self.parameters[1]:,}; kept whole: {fixed or 'nothing'}")
+
+
+def narrow(groups: Sequence[Group], steps: Sequence[int]) -> dict[str, str]:
+    """Groups that stay whole -> why. steps: what their kept channels are a multiple of"""
+    return {group.name: f"has {group.channels} channels, not more than the multiple {step}"
+            for group, step in zip(groups, steps) if group.channels <= step}
 
 
 def _cut_of(group: Group, before: Graph, after: Graph) -> GroupCut:

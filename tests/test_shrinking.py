@@ -1,0 +1,131 @@
+"""The flow that makes a float network smaller: what is done in which order, refused, remembered."""
+
+from dataclasses import replace
+from pathlib import Path
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import msgspec
+import pytest
+
+from tests.breaking_net import gratings, trained_net
+from toolchain.cost_table import load_cost_table
+from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.graph_file import read_graph
+from toolchain.ir.ops import graph_macs
+from toolchain.profile import load_target
+from toolchain.recipe import PruneConfig, Recipe, SparsifyConfig, TrainConfig
+from toolchain.runtime import reference
+from toolchain.shrinking import Shrinking
+
+M4 = load_target("cortex_m4_qemu")
+SHORT = TrainConfig(epochs=2, learning_rate=2e-3)
+
+
+def shrinking(samples=True, **given) -> Shrinking:
+    return Shrinking(trained_net(), Recipe(**given), gratings() if samples else None, M4)
+
+
+def accuracy(graph) -> float:
+    test = gratings().split("test")
+    outputs = reference.run(graph, test.feeds(slice(None)))[graph.outputs[0]]
+    return float((outputs.argmax(-1) == test.y).mean())
+
+
+def test_pruned_and_tuned_by_what_it_was():
+    told = []
+    graph = replace(shrinking(prune=PruneConfig(macs=0.5), train=SHORT), say=told.append).run()
+    assert graph_macs(graph) <= 0.5 * graph_macs(trained_net())
+    untuned = shrinking(prune=PruneConfig(macs=0.5)).run()
+    assert accuracy(trained_net()) > accuracy(graph) > accuracy(untuned)
+    assert told[0].startswith("pruned ") and told[0] in graph.source.notes
+    assert told[1:] == ["tuning for 2 epochs"]
+
+
+def test_without_samples_weights_alone_judge():
+    graph = shrinking(samples=False, prune=PruneConfig(macs=0.7)).run()
+    assert graph_macs(graph) <= 0.7 * graph_macs(trained_net())
+
+
+def test_zeros_stay_zero_while_the_rest_is_tuned():
+    graph = shrinking(prune=PruneConfig(macs=0.8), sparsify=SparsifyConfig(sparsity=0.5), train=SHORT).run()
+    told = re.match(r"([\d.]+)% of ([\d,]+) weights in \d+ tensors are zero", graph.source.notes[-1])
+    zeros = sum(int((t.data == 0).sum()) for t in graph.constants if t.name.endswith(".weight"))
+    assert float(told[1]) == 50.0 and zeros == round(int(told[2].replace(",", "")) / 2)
+
+
+@pytest.mark.parametrize("schedule", ["gradual", "movement"])
+def test_zeros_are_found_while_it_is_trained(schedule):
+    config = SparsifyConfig(sparsity=0.6, schedule=schedule)
+    graph = shrinking(sparsify=config, train=SHORT).run()
+    zeros = sum(int((t.data == 0).sum()) for t in graph.constants if t.name.endswith(".weight"))
+    assert zeros > 0.5 * sum(t.data.size for t in graph.constants if t.name.endswith(".weight"))
+    with pytest.raises(BadConfig, match=f'schedule = "{schedule}" finds zeros while it trains; give samples'):
+        shrinking(sparsify=config).run()
+
+
+def test_nothing_asked_nothing_done():
+    assert shrinking().run() is trained_net()
+
+
+def test_training_wants_samples():
+    with pytest.raises(BadSamples, match="needs samples; give --data"):
+        shrinking(samples=False, train=SHORT).run()
+
+
+def test_pruning_that_does_not_pay_on_the_target_is_refused():
+    """One where all that counts is the same for every network."""
+    table = msgspec.structs.replace(load_cost_table(M4), fixed=1e9)
+    told = (r"does not pay: .* instructions -> .* on cortex_m4_qemu, by its table; MACs .*\. Prune more, or "
+            r"limit instructions itself")
+    with pytest.raises(DoesNotPay, match=told):
+        replace(shrinking(prune=PruneConfig(macs=0.5)), table=table).run()
+
+
+def test_another_run_is_not_gone_on_with(tmp_path):
+    one = replace(shrinking(prune=PruneConfig(macs=0.5)), folder=tmp_path / "run")
+    graph = one.run()
+    assert read_graph(tmp_path / "run" / "pruned.graph").digest != trained_net().digest
+    assert one.run().digest == graph.digest
+    other = replace(shrinking(prune=PruneConfig(macs=0.6)), folder=tmp_path / "run")
+    with pytest.raises(BadInput, match="holds a run of another model, recipe or target, or of other samples"):
+        other.run()
+
+
+RUN = """
+from pathlib import Path
+import sys
+from dataclasses import replace
+from tests.test_shrinking import stepwise
+print(replace(stepwise(), folder=Path(sys.argv[1])).run().digest)
+"""
+
+
+def stepwise() -> Shrinking:
+    """Steps with training between them."""
+    config = PruneConfig(macs=0.4, schedule="iterative", steps=3)
+    return shrinking(prune=config, train=TrainConfig(epochs=6, batch_size=16))
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_to_the_same_network(tmp_path):
+    """Whenever it is killed: while it cuts, tunes, writes."""
+    root, rng, kills = Path(__file__).resolve().parents[1], random.Random(4), 0
+    for _ in range(40):
+        child = subprocess.Popen([sys.executable, "-c", RUN, tmp_path / "run"], cwd=root, text=True,
+                                 stdout=subprocess.PIPE)
+        begun = time.monotonic()
+        try:
+            told, _ = child.communicate(timeout=rng.uniform(6, 14))
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.communicate()
+            kills += 1
+            continue
+        break
+    assert child.returncode == 0 and time.monotonic() > begun
+    assert told.strip() == stepwise().run().digest and kills
