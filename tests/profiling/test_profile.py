@@ -13,7 +13,7 @@ from toolchain.cost_table import own_place, read_cost_table
 from toolchain.errors import DeviceLost, Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
-from toolchain.profile import load_target
+from toolchain.profile import TARGETS, load_target
 from toolchain.profiling import profile as profiling
 from toolchain.profiling.grids import PERIOD
 from toolchain.profiling.nets import layers
@@ -109,11 +109,16 @@ def test_a_device_that_tells_nothing_of_layers(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_CACHE", str(tmp_path))
     board = tmp_path / "board"
     board.mkdir()
-    text = (profiling.Path("targets/cortex_m4_qemu/profile.toml")).read_text()
+    text = (TARGETS / "cortex_m4_qemu/profile.toml").read_text()
     kept = [line for line in text.splitlines() if not line.startswith(("machine", "transport"))]
     (board / "profile.toml").write_text("\n".join([*kept, 'transport = "serial"', 'port = "/dev/ttyACM9"']))
     with pytest.raises(Unsupported, match="tells neither a layer's instructions nor its CPU time"):
         profiling.profile_target(load_target(str(board)))
+
+
+def test_figures_of_this_host_are_no_other_targets():
+    with pytest.raises(Unsupported, match="raspberry_pi_4 is not this host; name a board"):
+        profiling.profile_target(load_target("raspberry_pi_4"))
 
 
 @pytest.mark.emulated
@@ -128,7 +133,7 @@ def test_a_quick_run_from_the_command_line(tmp_path, monkeypatch):
     place = own_place(load_target("cortex_m4_qemu"))
     assert told["out"] == str(place) and told["table"]["unit"] == "instructions"
     table = read_cost_table(place)
-    shipped = read_cost_table(profiling.Path("targets/cortex_m4_qemu/cost_table.json"))
+    shipped = read_cost_table(TARGETS / "cortex_m4_qemu/cost_table.json")
     cell = Cell("conv2d", "window", 1, 9, 64, 16, 16)
     assert table.of_cell(cell) == pytest.approx(shipped.of_cell(cell), rel=1e-3)
     assert all(abs(error) < 0.15 for error in table.errors.values()), table.errors

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import log
 
 from toolchain.cost_cell import Cell
 
 PERIOD = 16
 """Channels after which kernels begin anew: registers hold 2, 4, 8 or 16 of them."""
-TYPICAL = {"taps": 9, "pixels": 64, "inputs": PERIOD, "outputs": PERIOD}
-"""Of the layers whose channels are counted one by one."""
+TYPICAL = {"taps": 9, "pixels": 100, "inputs": PERIOD, "outputs": PERIOD}
+"""Of the layers whose channels are counted one by one, about."""
 AXES = ("taps", "pixels", "inputs", "outputs")
 WEIGHTED = ("conv2d", "depthwise_conv2d", "transpose_conv2d", "fully_connected")
 ELEMENTWISE = ("relu", "leaky_relu", "hard_swish", "logistic")
@@ -36,7 +37,7 @@ class Grid:
     @property
     def typical(self) -> Cell:
         """A layer in the midst of it."""
-        sizes = {name: min(getattr(self, name), key=lambda at: abs(at - TYPICAL[name])) for name in AXES}
+        sizes = {name: min(getattr(self, name), key=lambda at: abs(log(at / TYPICAL[name]))) for name in AXES}
         return Cell(self.kind, self.variant, **sizes)
 
     def period(self, axis: str) -> list[Cell]:

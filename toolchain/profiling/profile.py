@@ -114,6 +114,8 @@ def _bench(profile: TargetProfile, device: str | None) -> Iterator[Bench]:
     with open_place(profile, device) as place:
         if place.profile.emulated and place.board is None:
             yield Counted(place.profile)
+        elif place.here and profile.transport != "local":
+            raise Unsupported(f"{profile.name} is not this host; name a board of it with --device")
         elif place.transport is not None and not place.emulated:
             yield Timed(profile, place)
         else:

@@ -37,7 +37,7 @@ class Timed:
     unit, exact, passes: of the figures: a layer's least counts, the one that others disturbed least
     """
 
-    unit, exact, passes = "us", False, 2
+    unit, exact, passes = "us", False, 3
 
     def __init__(self, profile: TargetProfile, place: Place):
         ways = [way for way in place.ways if (way.fmt, way.runtime) == ("tflite", "litert")]
