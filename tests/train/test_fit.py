@@ -123,6 +123,13 @@ def test_nothing_to_learn_from():
         fit(network(), TrainConfig(epochs=1), samples(1))
 
 
+def test_a_teacher_of_another_kind_is_refused():
+    b = Builder("other")
+    other = b.graph(b.op("mean", [b.input("x", (1, 4, 4, 2))], "y", axes=(1, 2)))
+    with pytest.raises(BadInput, match=r"other: cannot teach net: inputs and outputs .*\(1, 2\).*\(1, 3\)"):
+        fit(network(), TrainConfig(epochs=1), samples(), other)
+
+
 def test_labels_for_several_outputs_are_refused():
     b = Builder("two")
     x = b.input("x", (1, 3))

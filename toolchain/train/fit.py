@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from toolchain.data import Samples
-from toolchain.errors import BadSamples
+from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.graph import Graph, live_ops
 from toolchain.runtime.additions import Addition
 from toolchain.runtime.torch_module import GraphModule, fixed_threads
@@ -39,7 +39,8 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
 
     The same seed on the same kind of processor gives the same digest.
     Raises BadSamples where there is nothing to learn from or labels do not fit, BadInput where the loss
-    diverges, the user's own code is at fault, or the checkpoint is damaged or another run's.
+    diverges, the teacher is of another kind, the user's own code is at fault, or the checkpoint is damaged or
+    another run's.
     """
     _check(graph, config, samples, teacher, selection)
     student, logits = _student(graph, config, metric)
@@ -69,9 +70,18 @@ def _check(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph |
         raise BadSamples(f"{samples.name}: neither labels nor a teacher to learn from; give labelled samples")
     if len(samples) < 2 and not config.loader:
         raise BadSamples(f"{samples.name}: {len(samples)} sample to fine-tune on; at least 2 are needed")
+    if teacher is not None and _ends(teacher) != _ends(graph):
+        raise BadInput(f"{teacher.name}: cannot teach {graph.name}: inputs and outputs {_ends(teacher)}, not "
+                       f"{_ends(graph)}; give the network that this one was made of")
     if config.patience and selection is None:
         raise BadSamples(f"{samples.name}: [train] patience = {config.patience} judges by selection samples; "
                          f"give some, or leave out patience")
+
+
+def _ends(graph: Graph) -> list[str]:
+    """Inputs by name, outputs by place, and their shapes."""
+    return [*(f"{name} {graph.tensors[name].shape}" for name in graph.inputs),
+            *(f"{graph.tensors[name].shape}" for name in graph.outputs)]
 
 
 def _student(graph: Graph, config: TrainConfig, metric: str) -> tuple[Graph, Graph]:
