@@ -41,8 +41,8 @@ class Grid:
         return Cell(self.kind, self.variant, **sizes)
 
     def period(self, axis: str) -> list[Cell]:
-        """A whole period of channel counts and the first of the next."""
-        return [self.typical._replace(**{axis: PERIOD + count}) for count in range(PERIOD + 1)]
+        """A whole period of channel counts, beyond those that are few, and the first of the next."""
+        return [self.typical._replace(**{axis: 2 * PERIOD + count}) for count in range(PERIOD + 1)]
 
     @property
     def cells(self) -> list[Cell]:
@@ -73,7 +73,7 @@ class Density:
     shared: bool
 
 
-COUNTED = Density((1, 2, 3, 4, 8, 16, 64), (3, 9, 25), (4, 64, 256),
+COUNTED = Density((1, 2, 3, 4, 8, 16, 20, 64), (3, 9, 25), (4, 64, 256),
                   (1, 4, 9, 16, 25, 36, 49, 64, 144, 256), (4, 64), shared=False)
 TIMED = Density((1, 16, 64, 128), (9, 25), (16, 256), (16, 256), (64,), shared=True)
 """Of a device whose figures are noisy, so that each takes its time."""
@@ -121,7 +121,7 @@ def within(grid: Grid, fits: Callable[[Cell], bool]) -> Grid | None:
 
 
 def shares(costs: Sequence[float], exact: bool) -> tuple[float, ...]:
-    """Axis.period of the costs of PERIOD, PERIOD + 1, ... 2 * PERIOD channels; () where more cost no more.
+    """Axis.period of the costs of a period's channels and the next one's first; () where more cost no more.
 
     exact: each as it is; else the steps of one width that they are nearest to, by least squares
     """
