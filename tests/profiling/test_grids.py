@@ -17,7 +17,7 @@ def test_each_cell_has_a_layer_of_its_geometry(density, chained):
     """The layer's own cell is the one that it was made for: what is measured is what is told."""
     for grid in grids(density):
         cells = list({grid.points[0], grid.typical, grid.typical._replace(outputs=PERIOD + 3), *(
-            [grid.largest] if prod(grid.largest[3:7]) < 2**21 else [])})
+            [grid.points[-1]] if prod(grid.points[-1][3:7]) < 2**21 else [])})
         graph = layers(cells, chained)
         assert level_of(graph) == "QUANTIZED"
         ops = {op.name: op for op in graph.ops}
@@ -35,10 +35,10 @@ def test_a_chain_keeps_what_it_does_not_measure_small():
 
 
 def test_a_grid_shrinks_to_what_fits():
-    grid = Grid("conv2d", "window", (9, 25), (4, 64, 256), (1, 4, 64), (1, 4, 64))
+    grid = Grid("conv2d", "window", (9, 25), (4, 64, 256), (1, 4, 64), (1, 4, 64), ("outputs",))
     assert within(grid, lambda cell: True) == grid
     found = within(grid, lambda cell: cell.pixels * cell.outputs <= 300)
-    assert found.largest.pixels * found.largest.outputs <= 300 and len(found.points) >= 8
+    assert all(cell.pixels * cell.outputs <= 300 for cell in found.cells) and len(found.points) >= 8
     assert within(grid, lambda cell: False) is None
 
 

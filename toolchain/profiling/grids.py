@@ -52,8 +52,9 @@ class Grid:
         return list(dict.fromkeys((*self.points, *scanned, *linear)))
 
     @property
-    def largest(self) -> Cell:
-        return self.points[-1]
+    def largest(self) -> list[Cell]:
+        """What takes most room: of the grid, and of the channels counted one by one."""
+        return [self.points[-1], *(self.period(axis)[-1] for axis in self.periods)]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def within(grid: Grid, fits: Callable[[Cell], bool]) -> Grid | None:
     """The grid without the ends of its longest axes that make a layer not fit; None where none does."""
     shrinking = ("pixels", "outputs", "inputs", "taps")
     turn = 0
-    while not fits(grid.largest):
+    while not all(map(fits, grid.largest)):
         if all(len(getattr(grid, axis)) == 1 for axis in shrinking):
             return None
         axis = shrinking[turn % len(shrinking)]
