@@ -23,9 +23,9 @@ def processor() -> str:
     return re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))[1]
 
 
-def conditions(peers_python: Path) -> str:
-    """When, on what, with which versions."""
-    code = f"from importlib.metadata import version\nfor name in {THEIRS}: print(name, version(name))"
+def conditions(peers_python: Path, packages: tuple[str, ...] = THEIRS) -> str:
+    """When, on what, with which versions. packages: of the others' environment"""
+    code = f"from importlib.metadata import version\nfor name in {packages}: print(name, version(name))"
     told = subprocess.run([peers_python, "-c", code], check=True, capture_output=True, text=True).stdout
     ours, theirs = ", ".join(f"{name} {version(name)}" for name in OURS), ", ".join(told.splitlines())
     return (f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {processor()}, {os.cpu_count()} CPUs, load average "

@@ -20,8 +20,8 @@ from torch.nn import functional
 import torch_pruning as tp
 
 STEPS, ANEW = 400, 8
-"""Each removes so small a part of all channels; gradients are pruned with the weights, and after so many steps
-computed anew."""
+"""Each removes so small a part of all channels; gradients are pruned with the weights, and made anew after
+so many steps."""
 
 Gradients = Callable[[nn.Module, tp.importance.Importance, torch.Tensor, torch.Tensor, int], None]
 """(module, importance, x, y, step): called before each step."""

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-import time
 
 from benchmark_peers import child
 import msgspec
 import numpy as np
+from pruning_figures import ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
 from pruning_networks import CASES, FOLDER, ROOT, Data
 import torch
 
@@ -27,71 +27,24 @@ from toolchain.shrinking import JUDGED, Shrinking
 from toolchain.train.fit import fit, reestimate_batch_norm
 from toolchain.training_sections import PruneConfig, TrainConfig
 
-BOARD, HOST = "cortex_m4_qemu", "host"
-UNPRUNED, OURS, ON_HOST, PLAIN = "unpruned", "ours", "ours, for the host", "ours, no rounding"
-ROUNDED_FOR: Mapping[str, str | None] = {OURS: BOARD, ON_HOST: HOST, PLAIN: None}
-"""Our sides: the target whose kernels say what kept channels are a multiple of."""
-THEIRS: Mapping[str, str] = {f"Torch-Pruning, {name}": criterion for name, criterion in (
-    ("magnitude", "magnitude"), ("LAMP", "lamp"), ("batch norm", "batch_norm"), ("Taylor", "taylor"),
-    ("Hessian", "hessian"))}
-"""Side -> a key of prune_theirs.CRITERIA."""
-SIDES = (*ROUNDED_FOR, *THEIRS)
-SHARES = (0.5, 0.25)
 PRUNE: Mapping[str, object] = {}
 """Our recipe, of every network: nothing but the defaults of [prune]."""
 TRAIN = TrainConfig(epochs=1, optimizer="sgd", learning_rate=0.02, weight_decay=5e-4)
 """Of every network and side, but for the epochs."""
 EPOCHS = {"resnet8": 10, "ds_cnn": 30, "mobilenet_v2": 10, "watch": 25}
+GRAPHS = FOLDER / "graphs"
 THEIR_PYTHON = ROOT / ".venv-torch-pruning" / "bin" / "python"
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """Who prunes which network to what share of its MACs; the seed of samples and training."""
-
-    network: str
-    side: str
-    share: float
-    seed: int
-
-    @property
-    def recipe(self) -> Recipe:
-        """[prune] where the side is ours, [train] in any case."""
-        case = CASES[self.network]
-        train = msgspec.structs.replace(TRAIN, epochs=EPOCHS[self.network], loader=case.loader_source)
-        if self.side not in ROUNDED_FOR:
-            return Recipe(train=train, seed=self.seed)
-        multiple = None if ROUNDED_FOR[self.side] else 1
-        prune = PruneConfig(macs=self.share, channel_multiple=multiple, **PRUNE)
-        return Recipe(prune=prune, train=train, seed=self.seed)
-
-
-class Tuned(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell's network, tuned.
-
-    macs:       of the unpruned network, of this one
-    selection, test: share of those samples that it has right, in float;  hits: on each test sample, packed
-    seconds:    of pruning and tuning
-    graph:      its file
-    """
-
-    cell: Cell
-    macs: tuple[int, int]
-    parameters: int
-    selection: float
-    test: float
-    hits: str
-    seconds: float
-    graph: str
-
-
-def packed(hits: np.ndarray) -> str:
-    """(n,) bool as text."""
-    return np.packbits(hits).tobytes().hex()
-
-
-def unpacked(text: str, count: int) -> np.ndarray:
-    """(count,) bool."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:count].astype(bool)
+def recipe_of(cell: Cell) -> Recipe:
+    """[prune] where the side is ours, [train] in any case."""
+    train = msgspec.structs.replace(TRAIN, epochs=EPOCHS[cell.network],
+                                    loader=CASES[cell.network].loader_source)
+    if cell.side not in ROUNDED_FOR:
+        return Recipe(train=train, seed=cell.seed)
+    multiple = None if ROUNDED_FOR[cell.side] else 1
+    prune = PruneConfig(macs=cell.share, channel_multiple=multiple, **PRUNE)
+    return Recipe(prune=prune, train=train, seed=cell.seed)
 
 
 # A network and its samples ----------------------------------------------------------------------------------
@@ -132,18 +85,15 @@ def hits(graph: Graph, network: str, part: str) -> np.ndarray:
 
 def tuned(cell: Cell, key: str) -> Tuned:
     """Prune, tune, answer the test samples. The graph is kept in a file named after the key."""
-    torch.set_num_threads(1)
-    begin = time.perf_counter()
     graph = _ours(cell) if cell.side in ROUNDED_FOR else _tuned(cell, _theirs(cell))
-    seconds = time.perf_counter() - begin
-    path = FOLDER / "graphs" / f"{key}.graph"
+    path = GRAPHS / f"{key}.graph"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_graph(path, graph)
     test = hits(graph, cell.network, "test")
-    return Tuned(cell=cell, macs=(graph_macs(start(cell.network)), graph_macs(graph)),
+    return Tuned(key=key, cell=cell, macs=(graph_macs(start(cell.network)), graph_macs(graph)),
                  parameters=canonical(graph).parameters,
                  selection=float(hits(graph, cell.network, "selection").mean()), test=float(test.mean()),
-                 hits=packed(test), seconds=seconds, graph=str(path.relative_to(ROOT)))
+                 hits=packed(test), n=len(test), graph=str(path.relative_to(ROOT)))
 
 
 def _ours(cell: Cell) -> Graph:
@@ -152,7 +102,7 @@ def _ours(cell: Cell) -> Graph:
     profile = load_target(target) if target else None
     table = load_cost_table(profile) if profile else None
     samples = samples_of(cell.network, cell.seed)
-    return Shrinking(start(cell.network), cell.recipe, samples, profile, table).run()
+    return Shrinking(start(cell.network), recipe_of(cell), samples, profile, table).run()
 
 
 def _theirs(cell: Cell) -> Graph:
@@ -173,5 +123,5 @@ def _theirs(cell: Cell) -> Graph:
 
 def _tuned(cell: Cell, graph: Graph) -> Graph:
     """As ours are, taught by the unpruned network."""
-    train, recipe = samples_of(cell.network, cell.seed).split("train").fit_to(graph), cell.recipe
-    return fit(graph, recipe.train, train, start(cell.network), cell.seed)
+    train = samples_of(cell.network, cell.seed).split("train").fit_to(graph)
+    return fit(graph, recipe_of(cell).train, train, start(cell.network), cell.seed)

@@ -2,10 +2,10 @@
 board, time on this host; and of criteria: whether they agree with the loss itself."""
 
 from benchmark_peers import speed
-import msgspec
 import numpy as np
-from pruning_cells import BOARD, ROOT, Cell, Tuned, judged, packed, samples_of, start
-import torch
+from pruning_cells import judged, samples_of, start
+from pruning_figures import BOARD, Cell, Correlated, Deployed, Timed, Tuned
+from pruning_networks import ROOT
 
 from toolchain.artifact import Artifact, Port, convert
 from toolchain.device.qemu import open_device
@@ -26,52 +26,8 @@ PROCESSES, PAIRS = 5, 40
 TRUTH = "perturbation"
 
 
-class Deployed(msgspec.Struct, frozen=True, kw_only=True):
-    """A tuned cell as INT8, by the default recipe: bytes, and exact instructions of an inference on BOARD.
-
-    test: share of the test samples that LiteRT has right;  hits: on each, packed
-    """
-
-    cell: Cell
-    test: float
-    hits: str
-    file: str
-    file_bytes: int
-    flash: int
-    ram: int
-    instructions: int
-
-
-class Timed(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell's INT8 file beside the unpruned network's, in LiteRT on one thread of this host.
-
-    ms:             CPU time of an inference, of the cell's, of the unpruned network's: medians
-    ratio:          of the two, median over processes;  lowest, highest: of single processes
-    """
-
-    cell: Cell
-    ms: tuple[float, float]
-    ratio: float
-    lowest: float
-    highest: float
-
-
-class Correlated(msgspec.Struct, frozen=True, kw_only=True):
-    """Rank correlation of a criterion with what masking each channel does to the loss of the same samples.
-
-    spearman, kendall: over all channels;  within: their means over groups
-    """
-
-    network: str
-    criterion: str
-    spearman: float
-    kendall: float
-    within: tuple[float, float]
-
-
 def deployed(cell: Cell, key: str, of: Tuned) -> Deployed:
     """INT8 by calibration samples that nothing else has seen. The file is kept under the key."""
-    torch.set_num_threads(1)
     profile, samples = load_target(BOARD), samples_of(cell.network, cell.seed)
     prepared = prepare(read_graph(ROOT / of.graph), Recipe(seed=cell.seed), samples, profile)
     model = write_tflite(prepared.graph)
@@ -79,7 +35,7 @@ def deployed(cell: Cell, key: str, of: Tuned) -> Deployed:
     path.write_bytes(model)
     artifact, hits = build(prepared, profile, samples), _hits(model, prepared.graph, cell)
     sizes = artifact.manifest.static_bytes
-    return Deployed(cell=cell, test=float(hits.mean()), hits=packed(hits), file=str(path.relative_to(ROOT)),
+    return Deployed(key=key, cell=cell, test=float(hits.mean()), file=str(path.relative_to(ROOT)),
                     file_bytes=len(model), flash=sizes["flash"], ram=sizes["ram"],
                     instructions=_instructions(artifact))
 
@@ -99,24 +55,22 @@ def _hits(model: bytes, graph: Graph, cell: Cell) -> np.ndarray:
     return codes.reshape(len(codes), -1).argmax(1) == test.y
 
 
-def timed(cell: Cell, of: Deployed, unpruned: Deployed) -> Timed:
+def timed(cell: Cell, key: str, of: Deployed, unpruned: Deployed) -> Timed:
     """In PROCESSES processes, in each of them in turn."""
     found = speed(ROOT / of.file, ROOT / unpruned.file, PROCESSES, PAIRS)
-    return Timed(cell=cell, ms=(found["ours_ms"][0], found["theirs_ms"][0]), ratio=found["ratio"][0],
-                 lowest=found["lowest"][0], highest=found["highest"][0])
+    return Timed(key=key, cell=cell, ms=(found["ours_ms"][0], found["theirs_ms"][0]),
+                 ratio=found["ratio"][0], lowest=found["lowest"][0],
+                 highest=found["highest"][0])
 
 
-def correlated(network: str) -> list[Correlated]:
+def correlated(network: str, key: str) -> Correlated:
     """Every criterion on the network as trained, and the truth on the samples that they see."""
-    torch.set_num_threads(1)
     graph, samples = start(network), judged(Cell(network, "", 1.0, 0))
     groups = channel_groups(graph).groups
     evidence = task_loss(graph, samples.fit_to(graph), "top1")
-    truth = importance(graph, groups, TRUTH, evidence, 0)
-    found = []
+    truth, ranks = importance(graph, groups, TRUTH, evidence, 0), {}
     for criterion in IMPORTANCE:
         if criterion != TRUTH:
-            rank = agreement(importance(graph, groups, criterion, evidence, 0), truth)
-            found.append(Correlated(network=network, criterion=criterion, spearman=rank.spearman,
-                                    kendall=rank.kendall, within=rank.within))
-    return found
+            found = agreement(importance(graph, groups, criterion, evidence, 0), truth)
+            ranks[criterion] = (found.spearman, found.kendall, *found.within)
+    return Correlated(key=key, network=network, ranks=ranks)

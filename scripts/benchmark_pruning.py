@@ -1,0 +1,217 @@
+"""Pruning beside Torch-Pruning: accuracy at 2 and 4 times fewer MACs, tuned alike, and what it gains as INT8
+on an emulated Cortex-M4 and on this host (docs/pruning-benchmark.md).
+
+Every figure is kept in build/benchmark/pruning/figures.jsonl under the digest of all that shapes it, so that
+a rerun resumes; starting networks are trained once. Needs the kit ($EDGE_KIT). Exits with 3 where a bound of
+pruning_judgement.py is missed.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+import hashlib
+from itertools import product
+import multiprocessing
+import os
+import subprocess
+import time
+from typing import NamedTuple
+
+from benchmark_peers import say
+import msgspec
+from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, recipe_of, start, tuned
+from pruning_deployed import correlated, deployed, timed
+from pruning_figures import (
+    OURS,
+    ROUNDED_FOR,
+    SHARES,
+    SIDES,
+    THEIRS,
+    UNPRUNED,
+    Any,
+    Cell,
+    Conditions,
+    Correlated,
+    Deployed,
+    Failed,
+    Kept,
+    Tuned,
+)
+from pruning_judgement import shortcomings
+from pruning_networks import CASES, FOLDER, ROOT
+from pruning_report import conditions, page
+import typer
+
+from toolchain.errors import ToolchainError
+
+PAGE = ROOT / "docs" / "pruning-benchmark.md"
+FIGURES = FOLDER / "figures.jsonl"
+SEEDS = (0, 1, 2)
+QUICK = ("watch",)
+RANKED = ("watch", "ds_cnn")
+"""Networks whose criteria are held against the truth."""
+PROCESSES = 2
+TRAINING = ("toolchain/train/*.py", "toolchain/runtime/torch_*.py", "toolchain/runtime/additions.py")
+PRUNING = ("toolchain/prune/*.py", "toolchain/shrinking.py", "toolchain/budgets.py", "toolchain/cost_*.py",
+           "targets/*/cost_table.json")
+DEPLOYING = ("toolchain/quantize/*.py", "toolchain/ir/*.py", "toolchain/lower/**/*", "toolchain/pipeline.py",
+             "toolchain/post_training.py")
+THEIR_SIDE = ("scripts/prune_theirs.py", "requirements/torch-pruning.txt")
+
+
+class Job(NamedTuple):
+    """What a process does: make(*given, key=key)."""
+
+    key: str
+    make: Callable
+    given: tuple
+
+
+# Keys: the digest of all that shapes a figure ---------------------------------------------------------------
+
+@cache
+def code(patterns: tuple[str, ...]) -> str:
+    """Of the files' contents."""
+    paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
+    return digest(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths))
+
+
+def digest(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def key_of(cell: Cell) -> str:
+    """Of a tuned cell."""
+    shaping = PRUNING if cell.side in ROUNDED_FOR else THEIR_SIDE if cell.side in THEIRS else ()
+    return digest("tuned", msgspec.json.encode(cell), recipe_of(cell).digest, start(cell.network).digest,
+                  code((*TRAINING, *shaping)))
+
+
+def later_key(what: str, cell: Cell) -> str:
+    """Of what is made of a tuned cell."""
+    return digest(what, key_of(cell), code(DEPLOYING))
+
+
+def ranked_key(network: str) -> str:
+    return digest("correlated", start(network).digest, code(PRUNING))
+
+
+# Processes --------------------------------------------------------------------------------------------------
+
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    os.nice(10)
+
+
+def done(job: Job) -> Any:
+    """The figure, with the seconds that it took; why there is none, where a tool gives up."""
+    begin = time.perf_counter()
+    try:
+        figure = job.make(*job.given, key=job.key)
+    except (subprocess.CalledProcessError, ToolchainError) as error:
+        if not isinstance(job.given[0], Cell):
+            raise
+        said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+        figure = Failed(key=job.key, cell=job.given[0], why=(said.strip().splitlines() or ["?"])[-1][:300])
+    return msgspec.structs.replace(figure, seconds=round(time.perf_counter() - begin, 1))
+
+
+def work(pool: ProcessPoolExecutor, kept: Kept, jobs: Iterable[Job]) -> None:
+    """Do what is not there yet."""
+    missing = [job for job in jobs if job.key not in kept]
+    futures = [pool.submit(done, job) for job in missing]
+    for number, future in enumerate(as_completed(futures), 1):
+        figure = future.result()
+        kept.add(figure)
+        say(f"{number} of {len(missing)}: {described(figure)}, {figure.seconds:.0f} s")
+
+
+def described(figure: Any) -> str:
+    what = type(figure).__name__.lower()
+    return f"{what}: {figure.network if isinstance(figure, Correlated) else figure.cell.text}"
+
+
+def trained(network: str) -> None:
+    CASES[network].network()
+
+
+# The whole --------------------------------------------------------------------------------------------------
+
+def cells_of(networks: list[str], seeds: list[int]) -> list[Cell]:
+    """Those that take longest first."""
+    unpruned = [Cell(network, UNPRUNED, 1.0, seed) for network, seed in product(networks, seeds)]
+    pruned = [Cell(*parts) for parts in product(networks, SIDES, SHARES, seeds)]
+    return sorted([*unpruned, *pruned], key=lambda cell: -length(cell))
+
+
+def length(cell: Cell) -> float:
+    """About as many MACs as training it takes; what teaches it runs besides."""
+    return EPOCHS[cell.network] * MACS[cell.network] * (1 + 3 * cell.share)
+
+
+MACS = {"resnet8": 105, "ds_cnn": 5, "mobilenet_v2": 230, "watch": 2}
+"""Network -> thousands of millions in an epoch; those of depthwise convolutions, which are slower, twice."""
+
+
+def as_int8(cells: list[Cell], seeds: list[int]) -> list[Cell]:
+    """Ours, and the unpruned; of roundings that are shown beside it, one seed."""
+    return [cell for cell in cells if cell.side in (UNPRUNED, OURS)
+            or (cell.side in ROUNDED_FOR and cell.seed == seeds[0])]
+
+
+def measure(kept: Kept, networks: list[str], seeds: list[int]) -> set[str]:
+    """Everything of these networks and seeds; the keys of all its figures."""
+    cells = cells_of(networks, seeds)
+    ranked = [network for network in RANKED if network in networks]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, context, one_thread) as pool:
+        list(pool.map(trained, networks))
+        tuning = {cell: Job(key_of(cell), tuned, (cell,)) for cell in cells}
+        work(pool, kept, tuning.values())
+        there = {cell: kept[job.key] for cell, job in tuning.items() if isinstance(kept[job.key], Tuned)}
+        small = [cell for cell in as_int8(cells, seeds) if cell in there]
+        deploying = {cell: Job(later_key("deployed", cell), deployed, (cell, there[cell])) for cell in small}
+        ranking = [Job(ranked_key(network), correlated, (network,)) for network in ranked]
+        work(pool, kept, [*deploying.values(), *ranking])
+    timing = list(timings(kept, {cell: job.key for cell, job in deploying.items()}, seeds[0]))
+    for job in timing:
+        if job.key not in kept:
+            kept.add(done(job))
+    return {job.key for job in (*tuning.values(), *deploying.values(), *ranking, *timing)}
+
+
+def timings(kept: Kept, keys: dict[Cell, str], seed: int) -> Iterable[Job]:
+    """One seed's pruned files beside the unpruned network's, one after the other."""
+    for cell, key in keys.items():
+        whole = keys[Cell(cell.network, UNPRUNED, 1.0, seed)]
+        if cell.side != UNPRUNED and cell.seed == seed and isinstance(kept[key], Deployed):
+            yield Job(later_key("timed", cell), timed, (cell, kept[key], kept[whole]))
+
+
+def main(quick: bool = typer.Option(False, help="one network, one seed"),
+         only: str = typer.Option("", help="names of networks, with commas between them"),
+         seeds: str = typer.Option("", help="such as 0,1")) -> None:
+    """Compare; print the tables."""
+    networks = only.split(",") if only else [*(QUICK if quick else CASES)]
+    chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*(SEEDS[:1] if quick else SEEDS)]
+    os.environ["OMP_NUM_THREADS"] = "1"
+    GRAPHS.mkdir(parents=True, exist_ok=True)
+    kept = Kept(FIGURES)
+    keys = measure(kept, networks, chosen)
+    said = Conditions(key=digest("conditions", *sorted(keys)), said=conditions(THEIR_PYTHON))
+    kept.add(said)
+    found = [kept[key] for key in (*keys, said.key)]
+    text = page(found)
+    (FOLDER / "pruning.md").write_text(text, encoding="utf-8")
+    if not (quick or only or seeds):
+        PAGE.write_text(text, encoding="utf-8")
+    print(text, end="")
+    if lines := shortcomings(found):
+        say("\n".join(lines))
+        raise typer.Exit(3)
+
+
+if __name__ == "__main__":
+    typer.run(main)

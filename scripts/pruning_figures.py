@@ -1,0 +1,144 @@
+"""The figures of benchmark_pruning.py, and the file that keeps them: one JSON record a line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from toolchain.atomic import replacing
+
+BOARD, HOST = "cortex_m4_qemu", "host"
+UNPRUNED, OURS, ON_HOST, PLAIN = "unpruned", "ours", "ours, for the host", "ours, no rounding"
+ROUNDED_FOR: Mapping[str, str | None] = {OURS: BOARD, ON_HOST: HOST, PLAIN: None}
+"""Our sides: the target whose kernels say what kept channels are a multiple of."""
+THEIRS: Mapping[str, str] = {
+    "Torch-Pruning, magnitude": "magnitude", "Torch-Pruning, LAMP": "lamp",
+    "Torch-Pruning, batch norm": "batch_norm", "Torch-Pruning, Taylor": "taylor",
+    "Torch-Pruning, Hessian": "hessian"}
+"""Their sides: a key of prune_theirs.CRITERIA."""
+SIDES = (*ROUNDED_FOR, *THEIRS)
+SHARES = (0.5, 0.25)
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """Who prunes which network to what share of its MACs; the seed of samples and training."""
+
+    network: str
+    side: str
+    share: float
+    seed: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.network}, {self.side}, {self.share:g} of the MACs, seed {self.seed}"
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """key: digest of all that shapes it;  seconds: that it took"""
+
+    key: str
+    seconds: float = 0.0
+
+
+class Failed(Figure, kw_only=True):
+    """Where there is no such network."""
+
+    cell: Cell
+    why: str
+
+
+class Tuned(Figure, kw_only=True):
+    """A cell's network after training.
+
+    macs:            of the unpruned network, of this one
+    selection, test: share of those samples that it has right, in float;  hits: on each test sample, packed
+    n:               test samples
+    graph:           its file
+    """
+
+    cell: Cell
+    macs: tuple[int, int]
+    parameters: int
+    selection: float
+    test: float
+    hits: str
+    n: int
+    graph: str
+
+    @property
+    def right(self) -> np.ndarray:
+        """(n,) bool."""
+        return np.unpackbits(np.frombuffer(bytes.fromhex(self.hits), np.uint8))[:self.n].astype(bool)
+
+
+class Deployed(Figure, kw_only=True):
+    """The same as INT8, by the default recipe: LiteRT's answers, bytes, exact instructions of an inference on
+    BOARD. file: .tflite"""
+
+    cell: Cell
+    test: float
+    file: str
+    file_bytes: int
+    flash: int
+    ram: int
+    instructions: int
+
+
+class Timed(Figure, kw_only=True):
+    """That file beside the unpruned network's, in LiteRT on one thread of this host.
+
+    ms:     CPU time of an inference, of the cell's, of the unpruned network's: medians
+    ratio:  of the two, median over processes;  lowest, highest: of single processes
+    """
+
+    cell: Cell
+    ms: tuple[float, float]
+    ratio: float
+    lowest: float
+    highest: float
+
+
+class Correlated(Figure, kw_only=True):
+    """Rank correlation of each criterion with what masking each channel does to the loss of the same samples.
+
+    ranks: criterion -> Spearman's, Kendall's over all channels, and their means over groups
+    """
+
+    network: str
+    ranks: dict[str, tuple[float, float, float, float]]
+
+
+class Conditions(Figure, kw_only=True):
+    """said: when, on what, with which versions a run measured."""
+
+    said: str
+
+
+Any = Failed | Tuned | Deployed | Timed | Correlated | Conditions
+
+
+def packed(hits: np.ndarray) -> str:
+    """(n,) bool as text."""
+    return np.packbits(hits).tobytes().hex()
+
+
+class Kept:
+    """Figures in a file, by key. A figure is there whole or not at all."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        figures = (msgspec.json.decode(line, type=Any) for line in lines)
+        self._figures = {figure.key: figure for figure in figures}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._figures
+
+    def __getitem__(self, key: str) -> Any:
+        return self._figures[key]
+
+    def add(self, figure: Any) -> None:
+        self._figures[figure.key] = figure
+        with replacing(self._path) as unfinished:
+            unfinished.write_bytes(b"".join(msgspec.json.encode(f) + b"\n" for f in self._figures.values()))
