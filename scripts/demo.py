@@ -17,6 +17,7 @@ import numpy as np
 
 from toolchain import deploy
 from toolchain.artifact import Artifact
+from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import DoesNotFit
 from toolchain.examination import answers
@@ -70,7 +71,7 @@ def rows_of(job: Job) -> Iterator[Row]:
     yield from measured(job, baseline, load_target("host"), test, truth, OUT / job.name / "float32")
     prepared: dict[tuple, Prepared] = {}
     for profile in map(load_target, target_names()):
-        key = tuple(sorted(profile.channel_multiple.items()))
+        key = pruned_for(profile) if recipe.prune else ()
         if key not in prepared:
             prepared[key] = prepare(graph, recipe, samples, profile, say)
         try:
@@ -81,6 +82,11 @@ def rows_of(job: Job) -> Iterator[Row]:
                       note=f"does not fit: {shortfall}")
             continue
         yield from measured(job, artifact, profile, test, truth, OUT / job.name / profile.name)
+
+
+def pruned_for(profile: TargetProfile) -> tuple:
+    """What of a target decides which channels go: targets that agree in it share a network."""
+    return (profile.name,) if load_cost_table(profile) else tuple(sorted(profile.channel_multiple.items()))
 
 
 def measured(job: Job, artifact: Artifact, profile: TargetProfile, test: Samples, truth: np.ndarray,

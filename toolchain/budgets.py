@@ -93,15 +93,19 @@ def table_cost(table: CostTable) -> Cost:
     return Cost(name, table.unit, of_op=table.of_op, fixed=table.fixed)
 
 
+def budget_in(unit: str) -> str:
+    """The budget that a table in this unit tells."""
+    return next(name for name, told in UNIT.items() if told == unit)
+
+
 def _measured(purpose: Purpose) -> Cost:
     name, _ = purpose.config.budget
     if purpose.table is None:
         raise BadConfig(f"[prune] {name} wants a table of what the target takes: name one with --target, and "
                         f"make its table with `edge profile-target`")
     if purpose.table.unit != UNIT[name]:
-        other = next(key for key, unit in UNIT.items() if unit == purpose.table.unit)
         raise BadConfig(f"[prune] {name}: the table of {purpose.table.target} is in {purpose.table.unit}; "
-                        f"limit {other} instead")
+                        f"limit {budget_in(purpose.table.unit)} instead")
     return table_cost(purpose.table)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from toolchain.atomic import replacing
-from toolchain.budgets import Purpose
+from toolchain.budgets import Purpose, budget_in
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
@@ -152,7 +152,7 @@ class Shrinking:
         if after > (1 - LEAST_GAIN) * before:
             raise DoesNotPay(f"{self.graph.name}: pruning does not pay: {told}; MACs "
                              f"{graph_macs(self.graph):,} -> {graph_macs(pruned):,}. Prune more, or limit "
-                             f"{unit} itself: the channels that cost most there go first then")
+                             f"{budget_in(unit)} itself: the channels that cost most there go first then")
         self.say(told)
 
     # A run that can be gone on with -----------------------------------------------------------------------
