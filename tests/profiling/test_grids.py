@@ -39,6 +39,8 @@ def test_a_grid_shrinks_to_what_fits():
     assert within(grid, lambda cell: True) == grid
     found = within(grid, lambda cell: cell.pixels * cell.outputs <= 300)
     assert all(cell.pixels * cell.outputs <= 300 for cell in found.cells) and len(found.points) >= 8
+    assert (found.taps, found.inputs, found.periods) == (grid.taps, grid.inputs, ("outputs",))
+    assert within(grid, lambda cell: cell.outputs <= 30).periods == ()
     assert within(grid, lambda cell: False) is None
 
 

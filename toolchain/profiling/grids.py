@@ -51,11 +51,6 @@ class Grid:
         linear = [self.typical, self.typical._replace(linear=True)] if self.kind in WEIGHTED else []
         return list(dict.fromkeys((*self.points, *scanned, *linear)))
 
-    @property
-    def largest(self) -> list[Cell]:
-        """What takes most room: of the grid, and of the channels counted one by one."""
-        return [self.points[-1], *(self.period(axis)[-1] for axis in self.periods)]
-
 
 @dataclass(frozen=True)
 class Density:
@@ -76,7 +71,7 @@ class Density:
 
 COUNTED = Density((1, 2, 3, 4, 8, 16, 20, 64), (3, 9, 25), (4, 64, 256),
                   (1, 4, 9, 16, 25, 36, 49, 64, 144, 256), (4, 64), shared=False)
-TIMED = Density((1, 16, 64, 128), (9, 25), (16, 256), (16, 256), (64,), shared=True)
+TIMED = Density((1, 16, 64, 128), (9, 25), (16, 256), (16, 256), (16, 256), shared=True)
 """Of a device whose figures are noisy, so that each takes its time."""
 QUICK = Density((1, 4, 16, 32), (9,), (16, 64), (16, 64), (16,), shared=True)
 
@@ -99,26 +94,28 @@ def grids(density: Density) -> Iterator[Grid]:
     for kind in ("add", "mul"):
         yield Grid(kind, "", (1,), (1, 16, 256), (1,), ends)
         yield Grid(kind, "broadcast", (1,), (16, 256), (1,), ends)
-    yield Grid("concat", "", (1,), (1, 256), (1,), (2, 64))
+    yield Grid("concat", "", (1,), (1, 16, 256), (1,), (2, 64))
     yield Grid("softmax", "", (1,), (1,), (1,), (2, 10, 100))
     for kind in ("pad", "resize_bilinear", "reshape"):
-        yield Grid(kind, "", (1,), (16, 256), (1,), ends)
+        yield Grid(kind, "", (1,), (16, 64, 256), (1,), ends)
     for kind in ELEMENTWISE:
-        yield Grid(kind, "", (1,), (1, 256), (1,), ends)
+        yield Grid(kind, "", (1,), (1, 16, 256), (1,), ends)
+
+
+SHRINKING = (("pixels", 2), ("outputs", 5), ("inputs", 5), ("pixels", 1), ("outputs", 1), ("inputs", 1),
+             ("taps", 1))
+"""Axes in the order in which they lose their ends, and how many points each keeps in its turn."""
 
 
 def within(grid: Grid, fits: Callable[[Cell], bool]) -> Grid | None:
-    """The grid without the ends of its longest axes that make a layer not fit; None where none does."""
-    shrinking = ("pixels", "outputs", "inputs", "taps")
-    turn = 0
-    while not all(map(fits, grid.largest)):
-        if all(len(getattr(grid, axis)) == 1 for axis in shrinking):
-            return None
-        axis = shrinking[turn % len(shrinking)]
-        turn += 1
-        if len(at := getattr(grid, axis)) > (1 if turn > 8 else 2):
+    """The grid without the ends of axes that make a layer not fit, and without channels one by one where
+    those do not; None where no layer fits."""
+    for axis, least in SHRINKING:
+        while not fits(grid.points[-1]) and len(at := getattr(grid, axis)) > least:
             grid = replace(grid, **{axis: at[:-1]})
-    return grid
+    if not fits(grid.points[-1]):
+        return None
+    return replace(grid, periods=tuple(axis for axis in grid.periods if fits(grid.period(axis)[-1])))
 
 
 def shares(costs: Sequence[float], exact: bool) -> tuple[float, ...]:

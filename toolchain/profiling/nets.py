@@ -66,6 +66,24 @@ def layers(cells: Iterable[Cell], chained: bool) -> Graph:
     return made.finish()
 
 
+class _Row(Layers):
+    """Layers each of which reads the one before it."""
+
+    def source(self, shape: Shape, number: int = 0) -> str:
+        return self.ends[-1] if self.ends else super().source(shape, number)
+
+    def finish(self) -> Graph:
+        return coded(self.graph(self.ends[-1]))
+
+
+def row(cell: Cell, count: int) -> Graph:
+    """So many layers of a cell whose output has the input's shape, one after the other."""
+    made = _Row("row", chained=False)
+    for number in range(count):
+        made.add_layer(cell, layer_name(number))
+    return made.finish()
+
+
 def layer_name(number: int) -> str:
     return f"layer{number}"
 

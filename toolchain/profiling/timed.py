@@ -1,10 +1,11 @@
 """Costs on a device that runs programs: CPU time of networks of equal layers, in LiteRT.
 
 A layer of a few microseconds is shorter than what its runtime's profiler tells apart, so that several of one
-geometry, with weights of their own, are timed together. What an inference takes beside them is taken off.
+geometry, with weights of their own, are timed together, side by side. What an inference takes beside them,
+and for an output of each, is taken off: told by smallest layers, side by side and one after the other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 from toolchain.cost_cell import Cell
@@ -17,7 +18,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.lower import lower
 from toolchain.profile import TargetProfile
-from toolchain.profiling.nets import layers
+from toolchain.profiling.nets import layers, row
 
 LEAST, SECONDS = 30, 0.04
 """Inferences of one reading, and for how long they go on."""
@@ -28,7 +29,7 @@ COPIES, MOST_MACS = 8, 40_000_000
 """Equal layers of a network; fewer, two at least, where they would compute more than so much."""
 SMALLEST = Cell("conv2d", "pointwise", inputs=16, outputs=16)
 FEW, MANY = 2, 32
-"""Smallest layers of the two networks that tell what an inference takes beside its layers."""
+"""Smallest layers of the networks that tell what an inference takes beside its layers."""
 
 
 class Timed:
@@ -46,10 +47,17 @@ class Timed:
         self.profile, self._place, self._way, self.device = profile, place, ways[0], place.name
         told = look(place.transport, place.profile.family).values.get("machine", {})
         self.core = next(iter(told.values()), "") or profile.core
-        few, many = (self._least(layers([SMALLEST] * count, chained=False)) for count in (FEW, MANY))
-        self.fixed = max(0.0, few - FEW * (many - few) / (MANY - FEW))
+        self.fixed, layer = self._line(lambda count: row(SMALLEST, count))
+        self._before, beside = self._line(lambda count: layers([SMALLEST] * count, chained=False))
+        self._port = max(0.0, beside - layer)
         self.conditions = {"threads": "1", "figures": f"CPU time, least of {self.passes} medians and more",
                            "runner": self._way.runner}
+
+    def _line(self, network: Callable[[int], Graph]) -> tuple[float, float]:
+        """Microseconds of an inference beside its layers, and of each layer."""
+        few, many = (self._least(network(count)) for count in (FEW, MANY))
+        each = (many - few) / (MANY - FEW)
+        return max(0.0, few - FEW * each), each
 
     def fits(self, cell: Cell) -> bool:
         """Always: a layer takes a few MB at most."""
@@ -69,7 +77,7 @@ class Timed:
         for session, _ in networks:
             session.remove_model()
         least = map(min, zip(*readings))
-        return [max(0.0, (whole - self.fixed) / count) for whole, count in zip(least, copies)]
+        return [max(0.0, (whole - self._before) / count - self._port) for whole, count in zip(least, copies)]
 
     def whole(self, graph: Graph) -> float:
         """Microseconds of an inference."""
