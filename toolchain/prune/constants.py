@@ -39,18 +39,19 @@ def constant_channels(graph: Graph, groups: Sequence[Group]) -> list[dict[int, H
     both, and the channel is not among these. Where all channels of a group are, one has to stay nevertheless.
     """
     known = known_values(graph)
-    return [_of_group(graph, group, known) for group in groups]
+    axes = {(member.tensor, member.axis) for group in groups for member in group.members}
+    ends = [(op, ending_axes(graph, op, axes)) for op in graph.ops]
+    return [_of_group(graph, group, known, ends) for group in groups]
 
 
-def _of_group(graph: Graph, group: Group, known: Values) -> dict[int, Held]:
+def _of_group(graph: Graph, group: Group, known: Values, ends: Sequence[tuple[Op, list]]) -> dict[int, Held]:
     members = {(member.tensor, member.axis): member for member in group.members}
     goes, held = np.ones(group.channels, bool), {}
-    for op in graph.ops:
-        for end in ending_axes(graph, op, members):
-            member, values = members[end], _held(known[end[0]], members[end])
-            stays = np.bincount(member.channel, ~_goes(graph, op, member, values), group.channels) > 0
-            goes &= ~stays | _unweighed(graph, op, members, group.channels)
-            held[end] = member.channel, values
+    for op, end in ((op, end) for op, found in ends for end in found if end in members):
+        member, values = members[end], _held(known[end[0]], members[end])
+        stays = np.bincount(member.channel, ~_goes(graph, op, member, values), group.channels) > 0
+        goes &= ~stays | _unweighed(graph, op, members, group.channels)
+        held[end] = member.channel, values
     return {channel: {end: values[of == channel] for end, (of, values) in held.items()}
             for channel in np.flatnonzero(goes).tolist()}
 
