@@ -27,7 +27,9 @@ class PruneConfig(Section):
     flash, ram:    bytes, or text such as "256kB"; of the INT8 network as C, where the target takes C, else of
                    its file
     latency_us, instructions: on the target, from its measured table
-    importance:    a key of prune.importance.IMPORTANCE; "auto" = "taylor" with samples, "l2" without
+    importance:    a key of prune.importance.IMPORTANCE; "auto" = "l2" without samples; "taylor" with them,
+                   "fisher" where blocks are weighed against channels, and "hessian" where metric "mse" has
+                   no labels: the network held against itself has no gradient
     scope:         "global" = one ranking of all groups; "layer" = the same share of each group;
                    "sensitivity" = of each group as much as a scan says it can spare
     schedule:      "one_shot"; "iterative" = in equal steps, tuned after each; "gradual" = in steps that get

@@ -13,6 +13,7 @@ from tests.prune.tasks import evidence
 from toolchain.errors import BadConfig, BadInput, BadSamples
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.importance import IMPORTANCE, importance
+from toolchain.train.tasks import task_loss
 from toolchain.training_sections import Importance
 
 
@@ -34,7 +35,7 @@ def test_every_criterion_scores_every_channel_alike_each_time(measure, labels):
     for group, scores, same in zip(groups, first, again, strict=True):
         assert scores.shape == (group.channels,) and scores.dtype == np.float64
         np.testing.assert_array_equal(scores, same)
-    if not IMPORTANCE[measure].comparable:
+    if IMPORTANCE[measure].tells == "channels":
         np.testing.assert_allclose([scores.mean() for scores in first], 1)
 
 
@@ -46,6 +47,18 @@ def test_without_samples_one_error_says_what_to_do(measure):
     for given in (None, nothing):
         with pytest.raises(BadSamples, match=rf'"{measure}" looks at \w+, .* with --data, or .* l1, l2, '):
             importance(graph, groups, measure, given)
+
+
+@pytest.mark.parametrize("measure", IMPORTANCE)
+def test_without_gradients_those_that_need_them_say_so_and_the_others_rank(measure):
+    graph, groups = network(blocks=2)
+    shown = task_loss(graph, evidence(graph, labels=False).samples, "mse")
+    assert not shown.has_gradient
+    if IMPORTANCE[measure].needs == "gradients":
+        with pytest.raises(BadSamples, match=f'"{measure}" looks at gradients, and all are 0: without l'):
+            importance(graph, groups, measure, shown)
+    elif measure != "apoz":
+        assert all(np.ptp(scores) > 0 for scores in importance(graph, groups, measure, shown))
 
 
 def test_weights_need_no_samples():

@@ -9,6 +9,7 @@ import pytest
 
 from tests.models import NETWORKS
 from tests.prune.nets import RandomNet
+from tests.prune.tasks import evidence
 from toolchain.errors import BadInput, SelfCheckFailed
 from toolchain.ir import ops
 from toolchain.ir.build import Builder
@@ -19,10 +20,20 @@ from toolchain.prune.cost import CHANNELS, MACS
 from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.masks import scales_of, with_masks
-from toolchain.prune.prune import Aim, Pruned, cost_of, cut_to, grouping_of
+from toolchain.prune.prune import (
+    Aim,
+    Pruned,
+    cost_of,
+    criterion_of,
+    cut_to,
+    grouping_of,
+    scores_of,
+    told_by,
+)
 from toolchain.prune.steps import liked_steps
 from toolchain.recipe import PruneConfig
 from toolchain.runtime import reference
+from toolchain.train.tasks import task_loss
 
 
 def ran(graph, seed=0):
@@ -128,6 +139,91 @@ def test_norms_of_weights_are_not_set_against_costs():
     smaller = cut_to(graph, config, Aim(MACS, 0.5 * MACS.of(graph)))
     cuts = Pruned.of(graph, grouping, [1] * len(grouping.groups), smaller).groups
     assert all(0.5 < cut.kept / cut.channels < 1 for cut in cuts)
+
+
+def with_dead_rows(dead):
+    """x (4) -> h (8), relu -> y (3): rows of h without weights hold their bias, 2."""
+    rng, b = np.random.default_rng(0), Builder("dead")
+    w = rng.standard_normal((8, 4)).astype(np.float32)
+    w[dead] = 0
+    parts = [b.constant("w", w), b.constant("b", np.where(w.any(1), 0, 2).astype(np.float32))]
+    h = b.op("fully_connected", [b.input("x", (1, 4)), *parts], "h", activation="relu")
+    v = b.constant("v", 10 * rng.standard_normal((3, 8)).astype(np.float32))
+    return b.graph(b.op("fully_connected", [h, v, b.constant("c", np.zeros(3, np.float32))], "y"))
+
+
+@pytest.mark.parametrize("measure", ["l2", "lamp", "taylor"])
+def test_channels_that_hold_a_constant_go_first_and_nothing_changes(measure):
+    """However large the weights are that read them."""
+    graph = with_dead_rows([1, 4, 6])
+    aim = Aim(CHANNELS, 5, evidence=evidence(graph))
+    config = PruneConfig(ratio=0.4, importance=measure)
+    groups = grouping_of(graph, config).groups
+    scores, = scores_of(graph, groups, config, aim)
+    assert np.flatnonzero(scores == 0).tolist() == [1, 4, 6] and (scores >= 0).all()
+    smaller = cut_to(graph, config, aim)
+    assert smaller.tensors["w"].shape == (5, 4) and smaller.tensors["c"].data.any()
+    np.testing.assert_allclose(ran(smaller), ran(graph), rtol=1e-5, atol=1e-4)
+
+
+def test_where_all_channels_hold_a_constant_one_stays():
+    graph = with_dead_rows(list(range(8)))
+    smaller = cut_to(graph, PruneConfig(ratio=0.9), Aim(CHANNELS, 1))
+    assert smaller.tensors["w"].shape == (1, 4)
+    np.testing.assert_allclose(ran(smaller), ran(graph), rtol=1e-5, atol=1e-4)
+
+
+def test_a_share_of_the_channels_that_a_network_had_stays():
+    """Not of those that an earlier step left: 2 of 20, 1 of 8; the limit is out of reach for less."""
+    b, rng = Builder("wide"), np.random.default_rng(2)
+    x = b.input("x", (1, 4))
+    for name, rows, columns in (("h", 20, 4), ("k", 8, 20), ("y", 3, 8)):
+        parts = [b.constant("w", rng.standard_normal((rows, columns)).astype(np.float32)),
+                 b.constant("b", np.zeros(rows, np.float32))]
+        x = b.op("fully_connected", [x, *parts], name)
+    graph = b.graph(x)
+    aim, config = Aim(CHANNELS, 10.0, channels={"h": 20, "k": 8}), PruneConfig(ratio=0.5, scope="layer")
+    while True:
+        try:
+            graph = cut_to(graph, config, aim)
+        except BadInput:
+            break
+        aim = replace(aim, limit=aim.limit - 1)
+    assert graph.tensors["h"].shape == (1, 2) and graph.tensors["k"].shape == (1, 1)
+    assert cut_to(graph, config, replace(aim, channels={})).tensors["h"].shape == (1, 1)
+
+
+@pytest.mark.parametrize("config, labels, measure, tells", [
+    (PruneConfig(macs=0.5), None, "l2", "channels"),
+    (PruneConfig(macs=0.5), True, "taylor", "loss"),
+    (PruneConfig(macs=0.5, blocks=True), True, "fisher", "increase"),
+    (PruneConfig(macs=0.5), False, "hessian", "increase"),
+    (PruneConfig(macs=0.5, blocks=True), False, "hessian", "increase"),
+    (PruneConfig(macs=0.5, importance="apoz"), True, "apoz", "channels"),
+    (PruneConfig(macs=0.5, importance="apoz", scope="sensitivity"), True, "apoz", "increase")])
+def test_what_judges_where_nothing_is_said(config, labels, measure, tells):
+    """labels: None: no samples; False: numbers, without labels"""
+    graph = RandomNet(1).graph(0)
+    shown = None if labels is None else evidence(graph) if labels else against_itself(graph)
+    assert (criterion_of(config, shown), told_by(config, shown)) == (measure, tells)
+
+
+def test_a_network_held_against_itself_can_be_pruned():
+    """Better than by what its weights say."""
+    graph = RandomNet(7).graph(3)
+    shown, losses = against_itself(graph), {}
+    for measure in ("auto", "random"):
+        config = PruneConfig(macs=0.7, importance=measure)
+        smaller = cut_to(graph, config, Aim(MACS, 0.7 * MACS.of(graph), evidence=shown))
+        feeds = shown.samples.feeds(np.arange(len(shown.samples)))
+        got, expected = (reference.run(one, feeds)[graph.outputs[0]] for one in (smaller, graph))
+        losses[measure] = np.square(got - expected).mean()
+    assert losses["auto"] < 0.5 * losses["random"]
+
+
+def against_itself(graph):
+    """Of numbers without labels: squared differences from what the network gives."""
+    return task_loss(graph, replace(evidence(graph, count=32).samples, y=None), "mse")
 
 
 def test_a_quantized_graph_is_refused():

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from tests.breaking_net import gratings, trained_net
-from toolchain.errors import BadConfig
+from toolchain.errors import BadConfig, BadInput
+from toolchain.ir.build import Builder
 from toolchain.ir.ops import graph_macs
-from toolchain.prune.cost import MACS
+from toolchain.prune.cost import CHANNELS, MACS
 from toolchain.prune.prune import Aim
 from toolchain.prune.schedule import SCHEDULES, Work, levels, shrunk
 from toolchain.train.fit import fit, reestimate_batch_norm
@@ -87,5 +88,23 @@ def test_steps_without_training_judge_the_network_anew():
     graph, diary = trained_net(), Diary()
     config = PruneConfig(macs=0.5, schedule="iterative", steps=2)
     stepwise, _ = shrunk(graph, config, aim(graph), diary.work(0))
-    at_once, _ = shrunk(graph, msgspec.structs.replace(config, schedule="one_shot"), aim(graph), diary.work(0))
+    one_shot = msgspec.structs.replace(config, schedule="one_shot")
+    at_once, _ = shrunk(graph, one_shot, aim(graph), diary.work(0))
     assert not diary.tuned and stepwise.digest != at_once.digest
+
+
+@pytest.mark.parametrize("schedule", ["one_shot", "iterative", "gradual"])
+def test_what_stays_in_any_case_is_a_share_of_the_network_as_it_came(schedule):
+    """A tenth: 4 of 40 channels, whatever the steps before left of them."""
+    rng, b = np.random.default_rng(0), Builder("wide")
+    x = b.input("x", (1, 4))
+    for name, rows, columns in (("h", 40, 4), ("y", 3, 40)):
+        parts = [b.constant("w", rng.standard_normal((rows, columns)).astype(np.float32)),
+                 b.constant("b", np.zeros(rows, np.float32))]
+        x = b.op("fully_connected", [x, *parts], name)
+    graph = b.graph(x)
+    config = PruneConfig(ratio=0.9, schedule=schedule, steps=4)
+    smaller, _ = shrunk(graph, config, Aim(CHANNELS, 4.0), Diary().work(0))
+    assert smaller.tensors["h"].shape == (1, 4)
+    with pytest.raises(BadInput, match="cannot be reached"):
+        shrunk(graph, config, Aim(CHANNELS, 3.0), Diary().work(0))

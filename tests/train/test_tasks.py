@@ -67,6 +67,7 @@ def test_evidence_of_numbers():
         values = {"fc": torch.from_numpy(output[5:9])}
         np.testing.assert_allclose(evidence.loss(values, np.arange(5, 9)),
                                    np.square(output - expected)[5:9].mean(1), rtol=1e-4, atol=1e-9)
+        assert evidence.has_gradient == (expected is not output)
 
 
 def test_evidence_sums_over_outputs():

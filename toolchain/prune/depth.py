@@ -5,11 +5,10 @@ from math import inf
 from toolchain.errors import BadConfig, BadInput
 from toolchain.ir.graph import Graph
 from toolchain.prune.blocks import remove_branches, residual_branches
-from toolchain.prune.prune import Aim, channels_to_go, cost_of, criterion_of, grouping_of, scores_of
+from toolchain.prune.importance import IMPORTANCE
+from toolchain.prune.prune import Aim, channels_to_go, cost_of, grouping_of, scores_of, told_by
 from toolchain.training_sections import PruneConfig
 
-IN_LOSS = ("fisher", "hessian", "perturbation")
-"""Criteria whose scores are in units of the loss, as those of branches are."""
 TRIED = 3
 """How many branches are tried at a time, of those that matter least."""
 
@@ -18,11 +17,12 @@ def without_branches(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
     """The graph without branches, one after the other, while the loss that is foretold at the limit falls.
 
     Foretold: what the loss grows by without the branch, plus the scores of the channels that must go then.
-    Raises BadConfig where scores are in no unit of the loss.
+    Raises BadConfig where scores do not tell that.
     """
-    if aim.evidence is None or criterion_of(config, aim.evidence) not in IN_LOSS:
-        raise BadConfig(f"[prune] blocks weighs branches against channels by the loss: give samples, and "
-                        f"importance {', '.join(IN_LOSS)}")
+    if aim.evidence is None or told_by(config, aim.evidence) != "increase":
+        known = ", ".join(name for name, criterion in IMPORTANCE.items() if criterion.tells == "increase")
+        raise BadConfig(f'[prune] blocks weighs branches against channels by the loss: give samples, and '
+                        f'importance {known}, or scope "sensitivity"')
     from toolchain.prune.branch_scores import branch_scores  # brings torch
 
     ahead = _foretold(graph, config, aim)

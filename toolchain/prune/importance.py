@@ -19,18 +19,21 @@ from toolchain.prune.groups import Group
 
 Score = Callable[[Graph, Sequence[Group], Evidence | None, int], list[np.ndarray]]
 """(graph, groups, evidence, seed) -> per group (channels,) float64."""
+Tells = Literal["channels", "loss", "increase"]
+"""What scores are. "channels" = they tell channels of one group apart; "loss" = they are about the loss: they
+rank channels of different groups as they are, and may be held against what each channel costs; "increase" =
+what the loss grows by without the channel: their sums may besides be held against such of other things."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """needs:      what it looks at; all but "weights" need evidence
-    comparable: its scores are about the loss, so they rank channels of different groups as they are, and may
-                be held against what each channel costs; else they tell channels of one group apart
+    """needs: what it looks at; all but "weights" need evidence, "gradients" such that has some
+    tells: what its scores are
     """
 
     score: Score
-    needs: Literal["weights", "activations", "gradients", "losses"]
-    comparable: bool
+    needs: Literal["weights", "activations", "gradients", "curvature", "losses"]
+    tells: Tells
 
 
 def _in_torch(module: str, name: str) -> Score:
@@ -39,20 +42,19 @@ def _in_torch(module: str, name: str) -> Score:
 
 
 IMPORTANCE: Mapping[str, Criterion] = {
-    "l1": Criterion(weight.l1, "weights", comparable=False),
-    "l2": Criterion(weight.l2, "weights", comparable=False),
-    "batch_norm": Criterion(weight.batch_norm, "weights", comparable=False),
-    "geometric_median": Criterion(weight.geometric_median, "weights", comparable=False),
-    "lamp": Criterion(weight.lamp, "weights", comparable=False),
-    "random": Criterion(weight.random, "weights", comparable=False),
-    "activation": Criterion(_in_torch("importance_activation", "activation"), "activations",
-                            comparable=False),
-    "apoz": Criterion(_in_torch("importance_activation", "apoz"), "activations", comparable=False),
-    "gradient": Criterion(_in_torch("importance_gradient", "gradient"), "gradients", comparable=True),
-    "taylor": Criterion(_in_torch("importance_gradient", "taylor"), "gradients", comparable=True),
-    "fisher": Criterion(_in_torch("importance_gradient", "fisher"), "gradients", comparable=True),
-    "hessian": Criterion(_in_torch("importance_hessian", "hessian"), "gradients", comparable=True),
-    "perturbation": Criterion(_in_torch("perturbation", "perturbation"), "losses", comparable=True),
+    "l1": Criterion(weight.l1, "weights", "channels"),
+    "l2": Criterion(weight.l2, "weights", "channels"),
+    "batch_norm": Criterion(weight.batch_norm, "weights", "channels"),
+    "geometric_median": Criterion(weight.geometric_median, "weights", "channels"),
+    "lamp": Criterion(weight.lamp, "weights", "channels"),
+    "random": Criterion(weight.random, "weights", "channels"),
+    "activation": Criterion(_in_torch("importance_activation", "activation"), "activations", "channels"),
+    "apoz": Criterion(_in_torch("importance_activation", "apoz"), "activations", "channels"),
+    "gradient": Criterion(_in_torch("importance_gradient", "gradient"), "gradients", "loss"),
+    "taylor": Criterion(_in_torch("importance_gradient", "taylor"), "gradients", "loss"),
+    "fisher": Criterion(_in_torch("importance_gradient", "fisher"), "gradients", "increase"),
+    "hessian": Criterion(_in_torch("importance_hessian", "hessian"), "curvature", "increase"),
+    "perturbation": Criterion(_in_torch("perturbation", "perturbation"), "losses", "increase"),
 }
 
 
@@ -62,8 +64,8 @@ def importance(graph: Graph, groups: Sequence[Group], measure: str, evidence: Ev
     comes with mean 1.
 
     measure: a key of IMPORTANCE; seed: of what is drawn at random
-    Raises BadConfig for another measure, BadSamples where it needs samples and there are none, BadInput where
-    a score is not finite.
+    Raises BadConfig for another measure, BadSamples where it needs samples or gradients and there are none,
+    BadInput where a score is not finite.
     """
     if measure not in IMPORTANCE:
         raise BadConfig(f'importance "{measure}" is unknown; there are {", ".join(IMPORTANCE)}')
@@ -71,10 +73,21 @@ def importance(graph: Graph, groups: Sequence[Group], measure: str, evidence: Ev
     if criterion.needs != "weights" and (evidence is None or not len(evidence.samples)):
         raise BadSamples(f'{graph.name}: importance "{measure}" looks at {criterion.needs}, and there are no '
                          f'samples; give them with --data, or take one that looks at weights alone: '
-                         f'{", ".join(name for name, c in IMPORTANCE.items() if c.needs == "weights")}')
+                         f'{_that_need("weights")}')
+    if criterion.needs == "gradients" and not evidence.has_gradient:
+        raise BadSamples(f'{graph.name}: importance "{measure}" looks at gradients, and all are 0: without '
+                         f'labels, metric "mse" holds the network against itself. Give labelled samples, or '
+                         f'take one that looks at something else: {_that_need("curvature", "losses")}, '
+                         f'{_that_need("activations", "weights")}')
     scores = criterion.score(graph, groups, evidence, seed) if groups else []
     for group, values in zip(groups, scores):
         if not np.isfinite(values).all():
             raise BadInput(f'{graph.name}: importance "{measure}" of {group.name} is not finite; are all of '
                            f'its weights, and the loss on these samples?')
-    return scores if criterion.comparable else [values / (values.mean() or 1.0) for values in scores]
+    if criterion.tells != "channels":
+        return scores
+    return [values / (values.mean() or 1.0) for values in scores]
+
+
+def _that_need(*needs: str) -> str:
+    return ", ".join(name for name, criterion in IMPORTANCE.items() if criterion.needs in needs)

@@ -1,7 +1,7 @@
 """Structured pruning in one step: the least important channels go until the network costs what it may."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -11,14 +11,15 @@ from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
+from toolchain.prune.constants import constant_channels, fold_constants
 from toolchain.prune.cost import Cost
 from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.evidence import Evidence
 from toolchain.prune.folded import folded
 from toolchain.prune.groups import Group, Grouping, channel_groups
-from toolchain.prune.importance import IMPORTANCE, importance
+from toolchain.prune.importance import IMPORTANCE, Tells, importance
 from toolchain.prune.masks import scales_of, with_masks
-from toolchain.prune.select import select
+from toolchain.prune.select import least_counts, select
 from toolchain.prune.self_check import check_pruned
 from toolchain.prune.sensitivity import increments, sensitivity
 from toolchain.prune.widths import Widths
@@ -40,6 +41,8 @@ class Aim:
     cost, limit: what it may take at most
     steps:       what the target's kernels like the kept channels to be a multiple of
     evidence:    samples and the loss on them, for importance that is more than the weights'; None without
+    channels:    of each group before any step, by its name: a share of these stays in any case; of a group
+                 without, of those that it has
     """
 
     cost: Cost
@@ -47,6 +50,7 @@ class Aim:
     steps: Steps = no_rounding
     evidence: Evidence | None = None
     seed: int = 0
+    channels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ def _cut_of(group: Group, before: Graph, after: Graph) -> GroupCut:
 
 
 def cut_to(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
-    """The FLOAT graph without its least important channels; every tensor keeps its name.
+    """The FLOAT graph without its least important channels; every tensor keeps its name. What channels that
+    hold a constant add goes into biases first.
 
     Batch-norm statistics are those of the graph before: `train.fit.reestimate_batch_norm` follows.
     Raises BadInput where the limit cannot be reached, SelfCheckFailed where the smaller network does not
@@ -120,7 +125,7 @@ def cut_to(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
     if cost_of(graph, groups, aim) <= aim.limit:
         return graph
     gone = channels_to_go(graph, groups, scores_of(graph, groups, config, aim), config, aim)
-    return checked_cut(graph, groups, gone)
+    return checked_cut(fold_constants(graph, groups, gone), groups, gone)
 
 
 def checked_cut(graph: Graph, groups: Sequence[Group], gone: Mapping[int, np.ndarray]) -> Graph:
@@ -137,9 +142,17 @@ def checked_cut(graph: Graph, groups: Sequence[Group], gone: Mapping[int, np.nda
 def channels_to_go(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarray], config: PruneConfig,
                    aim: Aim) -> dict[int, np.ndarray]:
     """Group position -> its channels that go, so that the limit holds. scores: of `scores_of`"""
+    return _selection(graph, groups, scores, config, aim)(aim.limit)
+
+
+def _selection(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarray], config: PruneConfig,
+               aim: Aim) -> Callable[[float], dict[int, np.ndarray]]:
+    """Limit -> what goes."""
     widths, steps = Widths(*folded(graph, groups)), aim.steps(graph, groups)
-    by_cost = in_loss(config, aim.evidence)
-    return select(widths, scores, aim.limit, aim.cost, steps, config.scope, by_cost=by_cost)
+    whole = [aim.channels.get(group.name, group.channels) for group in groups]
+    least = [min(few, group.channels) for few, group in zip(least_counts(whole, steps), groups)]
+    by_cost = told_by(config, aim.evidence) != "channels"
+    return lambda limit: select(widths, scores, limit, aim.cost, steps, config.scope, least, by_cost)
 
 
 def cost_of(graph: Graph, groups: Sequence[Group], aim: Aim) -> float:
@@ -150,19 +163,21 @@ def cost_of(graph: Graph, groups: Sequence[Group], aim: Aim) -> float:
 def narrowed(graph: Graph, config: PruneConfig, aim: Aim) -> Callable[[float], Graph]:
     """Limit -> the graph that `cut_to` gives for it, unchecked; importance is worked out once."""
     groups = grouping_of(graph, config).groups
-    scores, steps = scores_of(graph, groups, config, aim), aim.steps(graph, groups)
-    widths, by_cost = Widths(*folded(graph, groups)), in_loss(config, aim.evidence)
+    selected = _selection(graph, groups, scores_of(graph, groups, config, aim), config, aim)
 
     def cut(limit: float) -> Graph:
-        gone = select(widths, scores, limit, aim.cost, steps, config.scope, by_cost=by_cost)
+        gone = selected(limit)
         return sliced(graph, kept_elements(graph, [(groups[n], channels) for n, channels in gone.items()]))
 
     return cut
 
 
 def scores_of(graph: Graph, groups: Sequence[Group], config: PruneConfig, aim: Aim) -> list[np.ndarray]:
-    """Per group (channels,), larger = more important. Raises BadSamples where samples are needed."""
+    """Per group (channels,), larger = more important; 0 for channels that hold a constant, which biases take
+    in when they go. Raises BadSamples where samples are needed."""
     scores = importance(graph, groups, criterion_of(config, aim.evidence), aim.evidence, aim.seed)
+    for values, found in zip(scores, constant_channels(graph, groups)):
+        values[list(found)] = 0.0
     if config.scope != "sensitivity":
         return scores
     if aim.evidence is None:
@@ -175,13 +190,18 @@ def criterion_of(config: PruneConfig, evidence: Evidence | None) -> str:
     """A key of IMPORTANCE."""
     if config.importance != "auto":
         return config.importance
-    return "l2" if evidence is None else "taylor"
+    if evidence is None:
+        return "l2"
+    if not evidence.has_gradient:
+        return "hessian"
+    return "fisher" if config.blocks else "taylor"
 
 
-def in_loss(config: PruneConfig, evidence: Evidence | None) -> bool:
-    """Whether scores are in units of the loss, and may be set against what a channel costs."""
-    needs = IMPORTANCE[criterion_of(config, evidence)].needs
-    return config.scope == "sensitivity" or needs in ("gradients", "losses")
+def told_by(config: PruneConfig, evidence: Evidence | None) -> Tells:
+    """What scores are; those of a sensitivity scan are measured."""
+    if config.scope == "sensitivity":
+        return "increase"
+    return IMPORTANCE[criterion_of(config, evidence)].tells
 
 
 def grouping_of(graph: Graph, config: PruneConfig) -> Grouping:

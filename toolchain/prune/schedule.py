@@ -66,7 +66,9 @@ def _one_shot(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[
 def _in_steps(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Graph, int]:
     """Tuned after each step but the last, which the training that is left follows."""
     between = int(BETWEEN * work.epochs / max(1, config.steps - 1))
-    whole = cost_of(graph, grouping_of(graph, config).groups, aim)
+    groups = grouping_of(graph, config).groups
+    whole = cost_of(graph, groups, aim)
+    aim = replace(aim, channels={group.name: group.channels for group in groups})
     limits = levels(config.schedule, config.steps, whole, aim.limit)
     for number, limit in enumerate(limits, 1):
         nearer = replace(aim, limit=limit)

@@ -75,7 +75,7 @@ def task_loss(graph: Graph, samples: Samples, metric: str, teacher: Graph | None
 
     Targets are the samples' labels; without labels what the teacher gives, or the graph itself where there is
     no teacher: the most likely classes, of "mse" the numbers. Numbers of the very graph leave no loss and no
-    gradient, only what a change makes.
+    gradient, only what a change makes: the evidence says so.
     samples: fit to the graph
     metric:  a key of METRIC
     Raises BadSamples where labels do not fit.
@@ -86,7 +86,8 @@ def task_loss(graph: Graph, samples: Samples, metric: str, teacher: Graph | None
     else:
         targets = _own_targets(before_softmax(teacher or graph) if is_classes(metric) else teacher or graph,
                                samples, metric)
-    return Evidence(samples, logits.outputs, _Loss(logits.outputs, targets, metric))
+    itself = samples.y is None and not is_classes(metric) and teacher in (None, graph)
+    return Evidence(samples, logits.outputs, _Loss(logits.outputs, targets, metric), has_gradient=not itself)
 
 
 def _own_targets(graph: Graph, samples: Samples, metric: str) -> list[torch.Tensor]:
