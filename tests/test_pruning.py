@@ -65,6 +65,7 @@ def test_a_recipe_is_taken_and_the_command_line_counts_more(model, tmp_path):
 def test_single_weights(model, tmp_path):
     done = call(model, "--sparsity", "0.7", "--out", tmp_path / "s.onnx")
     assert done.exit_code == 0 and "70.0% of" in done.stdout
+    assert "through zlib; dense kernels gain no time" in done.stdout
 
 
 def test_it_explains_and_writes_nothing(model, data, tmp_path):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 import shutil
 
@@ -22,6 +21,7 @@ from toolchain.preprocess import network_samples
 from toolchain.profile import TargetProfile
 from toolchain.prune.explanation import Explanation, explain
 from toolchain.prune.prune import channels_to_go, grouping_of, narrow, scores_of
+from toolchain.prune.sparse_size import sparse_size
 from toolchain.recipe import Recipe
 from toolchain.report.progress import progress_bar
 from toolchain.shrinking import Shrinking
@@ -119,8 +119,7 @@ def prune_model(subject: Subject, out: Path, say: Callable[[str], None], quiet: 
     require_place(out)
     shrinking, folder = subject.opened(say), out.with_name(f".{out.name}.unfinished")
     with progress_bar("training", shrinking.epochs, unit="epochs", quiet=quiet) as tell:
-        done = count(1)
-        smaller = _kept(replace(shrinking, folder=folder, progress=lambda epoch: tell(next(done))))
+        smaller = _kept(replace(shrinking, folder=folder, progress=lambda epoch: tell(epoch.number)))
     written = write_model(canonical(smaller), out)
     shutil.rmtree(folder)
     return _record(subject, shrinking, smaller, str(out), written)
@@ -162,7 +161,12 @@ def _record(subject: Subject, shrinking: Shrinking, smaller: Graph, out: str, wr
         target=subject.profile.name if subject.profile else "", unit=table.unit if table else "",
         cost=tuple(map(table.predict, graphs)) if table else None, metric=subject.recipe.metric,
         scores=_scores(shrinking, smaller, test) if test else None, scored=len(test) if test else 0,
-        notes=smaller.source.notes)
+        notes=(*smaller.source.notes, *_stored(subject, smaller)))
+
+
+def _stored(subject: Subject, smaller: Graph) -> tuple[str, ...]:
+    """What zeros among single weights are good for."""
+    return (sparse_size(canonical(smaller)).summary,) if subject.recipe.sparsify else ()
 
 
 def _test_samples(shrinking: Shrinking) -> Samples | None:
