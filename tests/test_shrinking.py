@@ -96,6 +96,18 @@ def test_another_run_is_not_gone_on_with(tmp_path):
         other.run()
 
 
+def test_epochs_are_counted_over_all_phases_and_from_where_a_run_goes_on(tmp_path):
+    def counted() -> list[tuple[int, int]]:
+        told = []
+        replace(stepwise(), folder=tmp_path, progress=lambda epoch: told.append((epoch.number, epoch.epochs))
+                ).run()
+        return told
+    assert counted() == [(number, 6) for number in range(1, 7)]
+    (tmp_path / "tuned.graph").unlink()
+    assert counted() == [(number, 6) for number in range(3, 7)]
+    assert counted() == []
+
+
 RUN = """
 from pathlib import Path
 import sys

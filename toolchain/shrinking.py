@@ -42,7 +42,9 @@ class Shrinking:
     samples: as the network itself takes them; None without
     profile, table: of the target that it is for, and what ops cost there; None where none is named or known
     folder:  where what was made is kept until the end; None: nowhere
-    say:     told what was done, in words;  progress: told of every epoch, a train.loop.Epoch
+    say:     told what was done, in words
+    progress: told of every epoch, a train.loop.Epoch, counted over all phases of training, those that were
+             done before a run was killed among them
     """
 
     graph: Graph
@@ -69,7 +71,7 @@ class Shrinking:
         if self.recipe.sparsify:
             graph, additions = self._sparse(graph, epochs)
         if epochs:
-            graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions))
+            graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, self.epochs - epochs))
         return check(graph, "FLOAT")
 
     def _pruned(self) -> tuple[Graph, int]:
@@ -117,16 +119,22 @@ class Shrinking:
 
         return reestimate_batch_norm(graph, self._judged(), self.recipe.seed)
 
-    def _tune(self, graph: Graph, epochs: int, additions: Sequence[Addition]) -> Graph:
-        """Taught by the graph as it came."""
+    def _tune(self, graph: Graph, epochs: int, additions: Sequence[Addition], before: int) -> Graph:
+        """Taught by the graph as it came. before: epochs of the phases that lie before this one"""
         from toolchain.train.fit import fit
 
         config, recipe = msgspec.structs.replace(self.recipe.train, epochs=epochs), self.recipe
         self.say(f"tuning for {epochs} epochs")
         selection = self.samples.split("selection").fit_to(graph) if config.patience else None
         return fit(graph, config, self.samples.split("train").fit_to(graph), self.graph, recipe.seed,
-                   recipe.metric, self.progress, selection=selection, additions=additions,
+                   recipe.metric, self._counted(before), selection=selection, additions=additions,
                    checkpoint=self.folder / "checkpoint" if self.folder else None)
+
+    def _counted(self, before: int) -> Callable | None:
+        """Tells `progress` of a phase's epochs as epochs of the whole."""
+        if self.progress is None:
+            return None
+        return lambda epoch: self.progress(replace(epoch, number=before + epoch.number, epochs=self.epochs))
 
     def _sparse(self, graph: Graph, epochs: int) -> tuple[Graph, Sequence[Addition]]:
         """The graph with its zeros, or what makes them while it is trained."""

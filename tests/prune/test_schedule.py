@@ -22,7 +22,8 @@ class Diary:
     def __init__(self, known=()):
         self.samples, self.tuned, self.names, self.known = gratings().split("train"), [], [], dict(known)
 
-    def tune(self, graph, epochs, additions):
+    def tune(self, graph, epochs, additions, before):
+        assert before == sum(epochs for epochs, _ in self.tuned)
         self.tuned.append((epochs, [type(one).__name__ for one in additions]))
         config = TrainConfig(epochs=epochs, alpha=0.0, learning_rate=5e-3)
         return fit(graph, config, self.samples, additions=additions)

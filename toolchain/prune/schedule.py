@@ -16,7 +16,7 @@ from toolchain.prune.widths import Price, Widths
 from toolchain.runtime.additions import Addition
 from toolchain.training_sections import PruneConfig
 
-Tune = Callable[[Graph, int, Sequence[Addition]], Graph]
+Tune = Callable[[Graph, int, Sequence[Addition], int], Graph]
 Remember = Callable[[str, Callable[[], Graph]], Graph]
 
 BETWEEN = 0.5
@@ -27,7 +27,8 @@ BETWEEN = 0.5
 class Work:
     """What schedules are handed, for pruning knows no optimiser.
 
-    tune:     (graph, epochs, what training does besides) -> the graph after them
+    tune:     (graph, epochs, what training does besides, epochs of training that lie before) -> the graph
+              after them
     epochs:   of training altogether; 0: nothing is tuned
     settle:   (graph) -> the same with its batch norms re-estimated
     remember: (name, how it is made) -> a graph that is made once: a run that was killed goes on from there
@@ -75,7 +76,9 @@ def _in_steps(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[
         graph = work.remember(f"pruned-{number}",
                               lambda graph=graph, nearer=nearer: _cut(graph, config, nearer, work))
         if between and number < config.steps:
-            graph = work.remember(f"tuned-{number}", lambda graph=graph: work.tune(graph, between, ()))
+            before = between * (number - 1)
+            graph = work.remember(f"tuned-{number}", lambda graph=graph, before=before: work.tune(
+                graph, between, (), before))
     return graph, work.epochs - between * (config.steps - 1)
 
 
@@ -85,7 +88,7 @@ def _batch_norm_l1(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> t
 
     epochs = _epochs_before(config, work)
     groups = grouping_of(graph, config).groups
-    sparse = work.remember("sparse", lambda: work.tune(graph, epochs, [BatchNormL1(graph, groups)]))
+    sparse = work.remember("sparse", lambda: work.tune(graph, epochs, [BatchNormL1(graph, groups)], 0))
     by_scale = msgspec.structs.replace(config, importance="batch_norm")
     return work.remember("pruned", lambda: _cut(sparse, by_scale, aim, work)), work.epochs - epochs
 
@@ -98,7 +101,7 @@ def _gates(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Gra
     groups = grouping_of(graph, config).groups
     masked, price = with_masks(graph, groups), Price(Widths(*folded(graph, groups)), aim.cost)
     gates = Gates(masked, groups, price.at, aim.limit, aim.steps(graph, groups))
-    gated = work.remember("gated", lambda: work.tune(masked.graph, epochs, [gates]))
+    gated = work.remember("gated", lambda: work.tune(masked.graph, epochs, [gates], 0))
     trained = graph.with_tensors(*(gated.tensors[tensor.name] for tensor in graph.constants))
 
     def cut() -> Graph:

@@ -36,7 +36,12 @@ def _teller(bar, task) -> Callable[[int], None]:
         nonlocal drawn
         bar.update(task, completed=count)
         if time.monotonic() - drawn >= 1 / REFRESHES_PER_SECOND:
-            bar.update(task, rate=f"{bar.tasks[0].speed or 0:.0f}", refresh=True)
+            bar.update(task, rate=_rate(bar.tasks[0].speed or 0), refresh=True)
             drawn = time.monotonic()
 
     return tell
+
+
+def _rate(speed: float) -> str:
+    """Of slow ones a digit or two."""
+    return f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
