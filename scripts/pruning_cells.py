@@ -16,7 +16,9 @@ import torch
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples
 from toolchain.graph_file import write_graph
+from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
+from toolchain.ir.layout import channels_last
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
 from toolchain.load.torch import load_torch
@@ -24,6 +26,7 @@ from toolchain.profile import load_target
 from toolchain.recipe import Recipe
 from toolchain.runtime.torch_module import GraphModule
 from toolchain.shrinking import JUDGED, Shrinking
+from toolchain.train.distill import tensors
 from toolchain.train.fit import fit, reestimate_batch_norm
 from toolchain.training_sections import PruneConfig, TrainConfig
 
@@ -52,7 +55,12 @@ def recipe_of(cell: Cell) -> Recipe:
 @cache
 def start(network: str) -> Graph:
     """As trained, with its batch norms."""
-    return load_torch(*CASES[network].network(), network)
+    return opened(*CASES[network].network(), network)
+
+
+def opened(module: torch.nn.Module, example: tuple, network: str) -> Graph:
+    """As `load` gives it, but for the self-check."""
+    return check(channels_last(load_torch(module, example, network)), "FLOAT")
 
 
 @cache
@@ -71,14 +79,14 @@ def judged(cell: Cell) -> Samples:
     return samples_of(cell.network, cell.seed).split("train").take(JUDGED)
 
 
-def hits(graph: Graph, network: str, part: str) -> np.ndarray:
+def hits(graph: Graph, cell: Cell, part: str) -> np.ndarray:
     """(n,) whether its first choice is the label, in float."""
-    x, y = getattr(CASES[network].data(), part)
+    samples = samples_of(cell.network, cell.seed).split(part).fit_to(graph)
     module, found = GraphModule(graph).eval(), []
     with torch.no_grad():
-        for feed in torch.from_numpy(x).split(256):
-            found.append(module(feed)[graph.outputs[0]].argmax(1).numpy())
-    return np.concatenate(found) == y
+        for feeds in samples.batches(256):
+            found.append(module(tensors(feeds))[graph.outputs[0]].argmax(1).numpy())
+    return np.concatenate(found) == samples.y
 
 
 # Pruned by either side, and tuned ---------------------------------------------------------------------------
@@ -89,10 +97,10 @@ def tuned(cell: Cell, key: str) -> Tuned:
     path = GRAPHS / f"{key}.graph"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_graph(path, graph)
-    test = hits(graph, cell.network, "test")
+    test = hits(graph, cell, "test")
     return Tuned(key=key, cell=cell, macs=(graph_macs(start(cell.network)), graph_macs(graph)),
                  parameters=canonical(graph).parameters,
-                 selection=float(hits(graph, cell.network, "selection").mean()), test=float(test.mean()),
+                 selection=float(hits(graph, cell, "selection").mean()), test=float(test.mean()),
                  hits=packed(test), n=len(test), graph=str(path.relative_to(ROOT)))
 
 
@@ -117,7 +125,7 @@ def _theirs(cell: Cell) -> Graph:
         np.savez(samples, x=seen.x["x"], y=seen.y)
         child(THEIR_PYTHON, "prune_theirs.py", whole, samples, THEIRS[cell.side], cell.share, smaller)
         module = torch.load(smaller, weights_only=False)  # of our own child
-    graph = load_torch(module, example, cell.network)
+    graph = opened(module, example, cell.network)
     return reestimate_batch_norm(graph, seen.fit_to(graph), cell.seed)
 
 

@@ -26,7 +26,7 @@ PROCESSES, PAIRS = 5, 40
 TRUTH = "perturbation"
 
 
-def deployed(cell: Cell, key: str, of: Tuned) -> Deployed:
+def deployed(cell: Cell, of: Tuned, key: str) -> Deployed:
     """INT8 by calibration samples that nothing else has seen. The file is kept under the key."""
     profile, samples = load_target(BOARD), samples_of(cell.network, cell.seed)
     prepared = prepare(read_graph(ROOT / of.graph), Recipe(seed=cell.seed), samples, profile)
@@ -55,7 +55,7 @@ def _hits(model: bytes, graph: Graph, cell: Cell) -> np.ndarray:
     return codes.reshape(len(codes), -1).argmax(1) == test.y
 
 
-def timed(cell: Cell, key: str, of: Deployed, unpruned: Deployed) -> Timed:
+def timed(cell: Cell, of: Deployed, unpruned: Deployed, key: str) -> Timed:
     """In PROCESSES processes, in each of them in turn."""
     found = speed(ROOT / of.file, ROOT / unpruned.file, PROCESSES, PAIRS)
     return Timed(key=key, cell=cell, ms=(found["ours_ms"][0], found["theirs_ms"][0]),
