@@ -86,6 +86,13 @@ def test_pruning_that_does_not_pay_on_the_target_is_refused():
         replace(shrinking(prune=PruneConfig(macs=0.5)), table=table).run()
 
 
+def test_a_network_within_its_budget_is_left_as_it_is():
+    told = []
+    run = replace(shrinking(prune=PruneConfig(instructions=1e9)), table=load_cost_table(M4), say=told.append)
+    assert graph_macs(run.run()) == graph_macs(trained_net())
+    assert told[0] == "breaking is within its budget as it is: no channel goes"
+
+
 def test_another_run_is_not_gone_on_with(tmp_path):
     one = replace(shrinking(prune=PruneConfig(macs=0.5)), folder=tmp_path / "run")
     graph = one.run()

@@ -19,7 +19,8 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.preprocess import network_samples
 from toolchain.profile import TargetProfile
-from toolchain.prune.explanation import Explanation, explain
+from toolchain.prune.depth import without_branches
+from toolchain.prune.explanation import BranchLine, Explanation, branch_lines, explain
 from toolchain.prune.prune import channels_to_go, grouping_of, narrow, scores_of
 from toolchain.prune.sparse_size import sparse_size
 from toolchain.recipe import Recipe
@@ -136,17 +137,22 @@ def _kept(shrinking: Shrinking) -> Graph:
 
 
 def explain_model(subject: Subject, say: Callable[[str], None]) -> Explanation:
-    """Every group with its score and what goes of it, and everything that is not pruned, with the reason."""
+    """Every group with its score and what goes of it, and everything that is not pruned, with the reason;
+    every residual branch too, where whole ones may go."""
     if subject.recipe.prune is None:
         raise BadConfig(f"--explain tells what a budget would take: give {_options()}")
     shrinking = subject.opened(say)
     graph, config, aim = shrinking.graph, subject.recipe.prune, shrinking.aim()
+    branches: tuple[BranchLine, ...] = ()
+    if config.blocks:
+        smaller, removed = without_branches(graph, config, aim)
+        branches, graph = branch_lines(graph, removed), smaller
     grouping = grouping_of(graph, config)
     groups = grouping.groups
     scores = scores_of(graph, groups, config, aim)
     gone = channels_to_go(graph, groups, scores, config, aim)
     fixed = {**grouping.fixed, **narrow(groups, aim.steps(graph, groups))}
-    return explain(graph, replace(grouping, fixed=fixed), scores, gone)
+    return replace(explain(graph, replace(grouping, fixed=fixed), scores, gone), branches=branches)
 
 
 def _options() -> str:
@@ -201,5 +207,5 @@ def prune_text(record: PruneRecord) -> str:
 
 
 def _pair(what: str, pair: tuple[float, float]) -> str:
-    before, after = pair
-    return f"{what}: {before:,.0f} -> {after:,.0f} ({before / after:.2f}x fewer)"
+    before, after = (f"{number:,.0f}" if number >= 100 else f"{number:.3g}" for number in pair)
+    return f"{what}: {before} -> {after} ({pair[0] / pair[1]:.2f}x fewer)"

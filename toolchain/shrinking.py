@@ -71,7 +71,8 @@ class Shrinking:
         if self.recipe.sparsify:
             graph, additions = self._sparse(graph, epochs)
         if epochs:
-            graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, self.epochs - epochs))
+            before = self.epochs - epochs
+            graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, before))
         return check(graph, "FLOAT")
 
     def _pruned(self) -> tuple[Graph, int]:
@@ -152,6 +153,9 @@ class Shrinking:
 
     def _require_gain(self, pruned: Graph) -> None:
         """Raise DoesNotPay where the target, by its table, gains nothing from fewer channels."""
+        if pruned.parameters == self.graph.parameters:
+            self.say(f"{self.graph.name} is within its budget as it is: no channel goes")
+            return
         if self.table is None:
             return
         before, after = self.table.predict(self.graph), self.table.predict(pruned)
