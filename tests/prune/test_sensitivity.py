@@ -41,6 +41,11 @@ def test_the_scan_is_the_loss_with_masks():
         np.testing.assert_allclose(curve, np.array(expected) - loss({}), rtol=1e-3, atol=1e-4 * loss({}))
 
 
+def test_without_groups_there_is_nothing_to_scan():
+    graph, _, _, evidence = setting(4)
+    assert sensitivity(graph, (), [], evidence) == []
+
+
 def test_the_scan_leaves_threads_as_they_were_and_repeats():
     before = torch.get_num_threads()
     first, second = (np.concatenate(sensitivity(*setting(2))) for _ in range(2))

@@ -174,6 +174,20 @@ def test_a_constant_that_is_both_weight_and_operand_gets_codes_for_each():
         assert np.abs(found - graph.tensors["table"].data).max() < 0.01
 
 
+@pytest.mark.parametrize("kind", ["fully_connected", "conv2d"])
+def test_a_layer_of_a_constant_reads_its_codes(kind):
+    """Such as a learned row that a dense layer makes something of, whatever the network is fed."""
+    net = Net()
+    x = net.input("x", (1, 4, 4, 3) if kind == "conv2d" else (1, 3))
+    row = net.weights("row", *(1, 4, 4, 6) if kind == "conv2d" else (1, 6))
+    made = net.conv(row, 3, "made") if kind == "conv2d" else net.dense(row, 3, "made")
+    graph = net.graph(net.op("add", [x, made], "y"))
+    samples = samples_of(graph)
+    codes = quantize(graph, calibrate(graph, CalibrateConfig(), samples))
+    exact, found = reference.run(graph, samples.x)["y"], run_quantized(codes, samples.x)["y"]
+    assert np.abs(found - exact).max() < 0.02 * np.ptp(exact)
+
+
 def test_a_dead_layer_gives_its_zeros():
     net = Net()
     x = net.conv(net.input("x", (1, 4, 4, 2)), 2, "dead", activation="relu")

@@ -142,6 +142,9 @@ def of_probabilities(outputs, y):
 def mean(outputs, y):
     return cross_entropy(outputs, y).mean()
 
+def counted(outputs, y):
+    return (next(iter(outputs.values())).argmax(1) != y).long()
+
 def number(outputs, y):
     return 1.0
 
@@ -223,7 +226,8 @@ def test_a_loss_sees_the_outputs_as_the_graph_has_them(own):
 
 
 @pytest.mark.parametrize("name, message", [
-    ("mean", r"mean: gives \(\) for 32 samples; give a tensor \(32,\) of the loss of each"),
+    ("mean", r"mean: gives torch.float32 \(\) for 32 samples; give a float tensor \(32,\) of the loss of "),
+    ("counted", r"counted: gives torch.int64 \(32,\) for 32 samples"),
     ("number", "number: gives float for 32 samples"),
     ("broken", "broken: KeyError: 'nowhere'"),
     ("thing", "loss.py: has no function 'thing'"),

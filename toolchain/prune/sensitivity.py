@@ -24,6 +24,8 @@ def sensitivity(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarr
 
     scores: per group (channels,); the least go first
     """
+    if not groups:
+        return []
     from toolchain.prune.perturbation import increases  # brings torch
     return increases(graph, groups, [_scales(score, shares) for score in scores], evidence)
 

@@ -109,7 +109,7 @@ class _Rewriting:
         x, weight, bias = self.graph.of(op)
         weight, bias = quantize_weights(op, self.quant(x.name, number), weight, bias, self.weights)
         check_multiplier(self.graph, op, bias.quant.scale, self.scales[number][op.name])
-        inputs = self.codes(x.name, number), self.placed(weight), self.placed(bias)
+        inputs = self.operand(op, x.name, number), self.placed(weight), self.placed(bias)
         self.give(replace(op, inputs=inputs), number)
 
     def computed(self, op: Op, number: str) -> None:

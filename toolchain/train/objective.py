@@ -50,10 +50,11 @@ class Objective:
         with blaming(self.config.loss):
             losses = self.own(values, batch.y)
         count = len(next(iter(batch.feeds.values())))
-        if not isinstance(losses, torch.Tensor) or losses.shape != (count,):
-            got = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
-            raise BadInput(f"{self.config.loss}: gives {got} for {count} samples; give a tensor ({count},) "
-                           f"of the loss of each")
+        tensor = isinstance(losses, torch.Tensor)
+        if not tensor or losses.shape != (count,) or not losses.is_floating_point():
+            got = f"{losses.dtype} {tuple(losses.shape)}" if tensor else type(losses).__name__
+            raise BadInput(f"{self.config.loss}: gives {got} for {count} samples; give a float tensor "
+                           f"({count},) of the loss of each")
         return losses
 
     def _from_teacher(self, values: Mapping[str, torch.Tensor], batch: Batch) -> torch.Tensor | None:
