@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.breaking_net import gratings, trained_net
+from tests.prune.test_depth import SHARE, network
 from toolchain.cli import app
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
@@ -75,6 +76,21 @@ def test_it_explains_and_writes_nothing(model, data, tmp_path):
     assert sum(group["gone"] for group in found["groups"]) > 0
     assert [kept["name"] for kept in found["kept"]] == ["classifier"]
     assert "classifier" in call(model, "--ratio", "0.5", "--explain").stdout
+
+
+def test_it_explains_which_branches_go(tmp_path):
+    """Of what is left without them, the groups are listed."""
+    graph, _ = network(idle=1)
+    (tmp_path / "net.onnx").write_bytes(write_onnx(canonical(graph)))
+    x = np.random.default_rng(0).standard_normal((40, 6, 6, 4), np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    (tmp_path / "recipe.toml").write_text('metric = "mse"\n')
+    done = call(tmp_path / "net.onnx", "--macs", SHARE, "--data", tmp_path / "x.npz", "--blocks", "--explain",
+                "--recipe", tmp_path / "recipe.toml", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [line["gone"] for line in found["branches"]] == [False, True, False]
+    assert not any(group["name"].startswith(("conv.3", "conv.4")) for group in found["groups"])
 
 
 @pytest.mark.parametrize("arguments, told", [

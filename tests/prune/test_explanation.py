@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 
+from tests.prune.block_nets import ResidualNet
 from tests.prune.composed_nets import ComposedNet
 from toolchain.ir.build import Builder
-from toolchain.prune.explanation import KeptLine, Scores, explain
+from toolchain.prune.blocks import fixed_branches
+from toolchain.prune.explanation import KeptLine, Scores, branch_lines, explain
 from toolchain.prune.groups import Grouping, channel_groups
 
 
@@ -75,3 +77,16 @@ def test_an_explanation_is_plain_data():
     found = explained(ComposedNet(7).graph(6))
     told = json.loads(json.dumps(asdict(found)))
     assert [line["name"] for line in told["groups"]] == [line.name for line in found.groups]
+
+
+def test_branches_that_go_take_those_within_them():
+    net = ResidualNet(0)
+    x = net.plain(net.x)
+    outer = net.nested(x)
+    chained = net.chained(outer)
+    graph = net.build.graph(net.conv(chained, 3))
+    lines = {line.name: line for line in branch_lines(graph, [outer])}
+    assert [line.name for line in lines.values() if line.gone] == ["add", outer]
+    assert lines["add"].ops < lines[outer].ops
+    assert {line.name: line.reason for line in lines.values() if line.reason} == dict(fixed_branches(graph))
+    assert fixed_branches(graph) and set(lines) == {op.name for op in graph.ops if op.kind == "add"}

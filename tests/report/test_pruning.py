@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from toolchain.prune.explanation import Explanation, GroupLine, KeptLine, Scores
+from toolchain.prune.explanation import BranchLine, Explanation, GroupLine, KeptLine, Scores
 from toolchain.report.pruning import explanation_table
 
 
@@ -32,6 +32,13 @@ def test_a_group_that_nobody_scored_or_reads_has_a_dash():
 
 def test_nothing_to_prune_is_said():
     assert shown(Explanation("net", (), ())) == "net: no channel can go\n"
+
+
+def test_branches_are_shown_where_they_may_go():
+    lines = BranchLine("add", 4, True), BranchLine("add.1", 0, False, "conv of the branch also feeds y (add)")
+    text = shown(Explanation("net", (), (), lines))
+    rows = [line.split() for line in text.splitlines() if line.split()[:1] in (["add"], ["add.1"])]
+    assert rows == [["add", "4", "yes", "-"], ["add.1", "0", "no", *lines[1].reason.split()]]
 
 
 def test_names_cannot_speak_to_the_terminal():

@@ -1,12 +1,13 @@
 """What could be pruned, what is, and what is not and why: `edge prune --explain`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph
+from toolchain.prune.blocks import fixed_branches, residual_branches
 from toolchain.prune.groups import Group, Grouping
 
 
@@ -50,12 +51,31 @@ class KeptLine:
 
 
 @dataclass(frozen=True)
+class BranchLine:
+    """A residual branch, named by the add that joins it.
+
+    ops:    how many nothing else needs
+    gone:   whether it goes as a whole
+    reason: why it cannot; "" where it can
+    """
+
+    name: str
+    ops: int
+    gone: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """Everything that has channels to give, in the order of the ops, and everything that has none."""
+    """Everything that has channels to give, in the order of the ops, and everything that has none.
+
+    branches: where branches may go; groups and kept are then of what is left without those that do
+    """
 
     model: str
     groups: tuple[GroupLine, ...]
     kept: tuple[KeptLine, ...]
+    branches: tuple[BranchLine, ...] = ()
 
 
 def explain(graph: Graph, grouping: Grouping, scores: Sequence[np.ndarray] | None = None,
@@ -69,6 +89,19 @@ def explain(graph: Graph, grouping: Grouping, scores: Sequence[np.ndarray] | Non
                    len((gone or {}).get(number, ()))) for number, group in enumerate(grouping.groups)]
     kept = [_kept(graph, grouping, name, reason) for name, reason in grouping.fixed.items()]
     return Explanation(graph.name, tuple(lines), tuple(kept))
+
+
+def branch_lines(graph: Graph, removed: Collection[str]) -> tuple[BranchLine, ...]:
+    """Of every add that joins a branch, in the order of the ops.
+
+    removed: names of branches that went; those within them went too
+    """
+    free = {branch.name: branch for branch in residual_branches(graph)}
+    inner = {name for branch in free.values() if branch.name in removed for name in branch.ops}
+    lines = {name: BranchLine(name, len(branch.ops), name in removed or name in inner)
+             for name, branch in free.items()}
+    lines |= {name: BranchLine(name, 0, False, why) for name, why in fixed_branches(graph).items()}
+    return tuple(lines[op.name] for op in graph.ops if op.name in lines)
 
 
 def _line(graph: Graph, group: Group, scores: np.ndarray | None, gone: int) -> GroupLine:

@@ -193,7 +193,7 @@ def criterion_of(config: PruneConfig, evidence: Evidence | None) -> str:
     if evidence is None:
         return "l2"
     if not evidence.has_gradient:
-        return "hessian"
+        return "perturbation" if config.blocks else "hessian"
     return "fisher" if config.blocks else "taylor"
 
 
@@ -209,11 +209,16 @@ def grouping_of(graph: Graph, config: PruneConfig) -> Grouping:
     if level_of(graph) != "FLOAT":
         raise BadInput(f"{graph.name}: only a float graph can be pruned; prune before quantizing")
     grouping = channel_groups(graph)
-    kept = {name for pattern in config.keep for name in _named(graph, pattern)}
+    kept = kept_ops(graph, config)
     stays = {group.name: group for group in grouping.groups if kept & group.tensors}
     fixed = {name: "[prune] keep names it, or what must keep its channels" for name in stays}
     free = tuple(group for group in grouping.groups if group.name not in stays)
     return replace(grouping, groups=free, fixed={**grouping.fixed, **fixed})
+
+
+def kept_ops(graph: Graph, config: PruneConfig) -> set[str]:
+    """Names of the ops whose channels must all stay. Raises BadConfig."""
+    return {name for pattern in config.keep for name in _named(graph, pattern)}
 
 
 def _named(graph: Graph, pattern: str) -> list[str]:

@@ -130,7 +130,7 @@ def _epochs_before(config: PruneConfig, work: Work) -> int:
 def _cut(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> Graph:
     """One step, branches first where they may go; batch norms re-estimated."""
     if config.blocks:
-        graph = without_branches(graph, config, aim)
+        graph, _ = without_branches(graph, config, aim)
     smaller = cut_to(graph, config, aim)
     return work.settle(smaller) if config.reestimate_batch_norm else smaller
 

@@ -6,18 +6,20 @@ from toolchain.names import printable, shortened, with_short_names
 
 GROUP_COLUMNS = ("group", "channels", "go", "scores: least, median, most", "made by", "read by")
 KEPT_COLUMNS = ("not pruned", "kind", "channels", "because")
+BRANCH_COLUMNS = ("residual branch", "ops", "goes", "cannot go because")
 
 
 def explanation_table(found):
     """A Rich group: the groups with what goes of them, and what stays with the reason.
 
-    found: has model, groups (name, channels, gone, scores (least, median, most) or None, makers, readers) and
-    kept (name, kind, channels, reason)
+    found: has model, groups (name, channels, gone, scores (least, median, most) or None, makers, readers),
+    kept (name, kind, channels, reason) and branches (name, ops, gone, reason)
     """
     from rich.console import Group
 
     groups, kept = _table(GROUP_COLUMNS, map(_group_cells, found.groups)), map(_kept_cells, found.kept)
-    return Group(groups if found.groups else f"{found.model}: no channel can go",
+    branches = [_table(BRANCH_COLUMNS, map(_branch_cells, found.branches))] if found.branches else []
+    return Group(*branches, groups if found.groups else f"{found.model}: no channel can go",
                  *([_table(KEPT_COLUMNS, kept)] if found.kept else []))
 
 
@@ -45,6 +47,11 @@ def _names(names: Sequence[str]) -> str:
     """The first two of them, and how many more."""
     more = [f"{len(names) - 2} more"] if len(names) > 2 else []
     return ", ".join([*map(shortened, names[:2]), *more]) or "-"
+
+
+def _branch_cells(line) -> tuple[str, ...]:
+    reason = with_short_names(line.reason) if line.reason else "-"
+    return shortened(line.name), str(line.ops), "yes" if line.gone else "no", reason
 
 
 def _kept_cells(line) -> tuple[str, ...]:
