@@ -61,19 +61,26 @@ class Shrinking:
 
         Raises BadSamples where there are none to train with, DoesNotPay, and what pruning and training do.
         """
-        if self.recipe.train and self.samples is None:
-            raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples; give --data")
+        self._check()
         self.claim()
         graph, epochs = self.graph, self.epochs
         if self.recipe.prune:
             graph, epochs = self._pruned()
         additions: Sequence[Addition] = ()
         if self.recipe.sparsify:
-            graph, additions = self._sparse(graph, epochs)
+            graph, additions = self._sparse(graph)
         if epochs:
             before = self.epochs - epochs
             graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, before))
         return check(graph, "FLOAT")
+
+    def _check(self) -> None:
+        if self.recipe.train and self.samples is None:
+            raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples; give --data")
+        config = self.recipe.sparsify
+        if config and config.schedule != "one_shot" and not self.epochs:
+            raise BadConfig(f'[sparsify] schedule = "{config.schedule}" finds zeros while it trains; give '
+                            f'samples and [train], or take schedule "one_shot"')
 
     def _pruned(self) -> tuple[Graph, int]:
         """The pruned graph, and the epochs of training that are left for it."""
@@ -137,7 +144,7 @@ class Shrinking:
             return None
         return lambda epoch: self.progress(replace(epoch, number=before + epoch.number, epochs=self.epochs))
 
-    def _sparse(self, graph: Graph, epochs: int) -> tuple[Graph, Sequence[Addition]]:
+    def _sparse(self, graph: Graph) -> tuple[Graph, Sequence[Addition]]:
         """The graph with its zeros, or what makes them while it is trained."""
         from toolchain.prune.movement import Movement
         from toolchain.prune.sparse_training import GradualSparsity, Masked
@@ -146,9 +153,6 @@ class Shrinking:
         if config.schedule == "one_shot":
             sparse = sparsify(graph, config)
             return self._told(sparse.graph, sparse.summary), [Masked(sparse.masks)]
-        if not epochs:
-            raise BadConfig(f'[sparsify] schedule = "{config.schedule}" finds zeros while it trains; give '
-                            f'samples and [train], or take schedule "one_shot"')
         return graph, [(Movement if config.schedule == "movement" else GradualSparsity)(graph, config)]
 
     def _require_gain(self, pruned: Graph) -> None:

@@ -15,6 +15,11 @@ BUDGETS = ("ratio", "macs", "parameters", "flash", "ram", "latency_us", "instruc
 """What a pruned network may take: keys of [prune]."""
 TWO_OF_FOUR, BLOCK = "2:4", re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})")
 """What SparsifyConfig.pattern may be."""
+CHOOSES: Mapping[str, Mapping[str, tuple]] = {
+    "gates": {"importance": ("auto",), "scope": ("global",), "blocks": (False,)},
+    "batch_norm_l1": {"importance": ("auto", "batch_norm"), "blocks": (False,)}}
+"""Schedule of [prune] that chooses itself what goes -> keys of other choices: values that ask for none."""
+MOMENTUM = 0.9
 BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
 
 
@@ -65,6 +70,10 @@ class PruneConfig(Section):
         if len(given) != 1:
             raise BadConfig(f"[prune] has {' and '.join(given) or 'no budget'}; give exactly one of "
                             f"{', '.join(BUDGETS)}")
+        idle = _asked(self, CHOOSES.get(self.schedule, {}))
+        if idle:
+            raise BadConfig(f'[prune] schedule = "{self.schedule}" chooses by itself what goes, where {idle} '
+                            f'would do nothing; leave it out, or take schedule "iterative"')
 
     @property
     def budget(self) -> tuple[str, float]:
@@ -72,6 +81,11 @@ class PruneConfig(Section):
         name = next(name for name in BUDGETS if getattr(self, name) is not None)
         limit = getattr(self, name)
         return name, _bytes_of(name, limit) if isinstance(limit, str) else limit
+
+
+def _asked(section: Section, nothing: Mapping[str, tuple]) -> str:
+    """Those of its keys that have another value than one that asks for nothing."""
+    return ", ".join(name for name, values in nothing.items() if getattr(section, name) not in values)
 
 
 def _bytes_of(name: str, text: str) -> float:
@@ -117,6 +131,10 @@ class SparsifyConfig(Section):
         if not self.pattern and len(given) != 1:
             raise BadConfig(f"[sparsify] has {' and '.join(given) or 'no amount'}; give exactly one of "
                             f"sparsity, threshold")
+        if self.scope == "tensor" and self.sparsity is None:
+            what = f'pattern = "{self.pattern}"' if self.pattern else "threshold"
+            raise BadConfig(f'[sparsify] {what} is the same for all tensors, where scope would do nothing; '
+                            f'leave it out, or give sparsity')
         if self.schedule != "one_shot" and self.sparsity is None:
             raise BadConfig(f'[sparsify] schedule = "{self.schedule}" leads to a share of the weights; give '
                             f"sparsity")
@@ -155,7 +173,7 @@ class TrainConfig(Section):
     learning_rate: PositiveFloat = 1e-3
     warm_up: Fraction = 0.0
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    momentum: Fraction = 0.9
+    momentum: Fraction = MOMENTUM
     weight_decay: Share = 0.0
     alpha: Share = 0.5
     temperature: PositiveFloat = 4.0
@@ -164,3 +182,13 @@ class TrainConfig(Section):
     patience: Annotated[int, msgspec.Meta(ge=0)] = 0
     loss: str = ""
     loader: str = ""
+
+    def __post_init__(self):
+        if self.optimizer == "adamw" and self.momentum != MOMENTUM:
+            raise BadConfig('[train] momentum is of optimizer = "sgd"; leave it out, or take that')
+        if self.loss and self.label_smoothing:
+            raise BadConfig(f"[train] loss = {self.loss} takes the place of the labels' loss, where "
+                            f"label_smoothing would do nothing; leave it out")
+        if self.alpha == 1 and (idle := _asked(self, {"loss": ("",), "label_smoothing": (0,)})):
+            raise BadConfig(f"[train] alpha = 1 leaves all to the teacher, where {idle} would do nothing; "
+                            f"leave it out, or lower alpha")

@@ -105,7 +105,7 @@ def _gates(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Gra
     trained = graph.with_tensors(*(gated.tensors[tensor.name] for tensor in graph.constants))
 
     def cut() -> Graph:
-        return work.settle(checked_cut(trained, groups, _closed(replace(masked, graph=gated))))
+        return _settled(checked_cut(trained, groups, _closed(replace(masked, graph=gated))), config, work)
 
     return work.remember("pruned", cut), work.epochs - epochs
 
@@ -131,8 +131,11 @@ def _cut(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> Graph:
     """One step, branches first where they may go; batch norms re-estimated."""
     if config.blocks:
         graph, _ = without_branches(graph, config, aim)
-    smaller = cut_to(graph, config, aim)
-    return work.settle(smaller) if config.reestimate_batch_norm else smaller
+    return _settled(cut_to(graph, config, aim), config, work)
+
+
+def _settled(graph: Graph, config: PruneConfig, work: Work) -> Graph:
+    return work.settle(graph) if config.reestimate_batch_norm else graph
 
 
 SCHEDULES: Mapping[str, Callable[[Graph, PruneConfig, Aim, Work], tuple[Graph, int]]] = {

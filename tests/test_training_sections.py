@@ -1,0 +1,36 @@
+"""Sections that shrink and train: keys that would do nothing together are refused in a line."""
+
+import pytest
+
+from toolchain.errors import BadConfig
+from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
+
+
+@pytest.mark.parametrize("section, given, told", [
+    (PruneConfig, {"macs": 0.5, "schedule": "gates", "importance": "l1", "blocks": True},
+     r'schedule = "gates" chooses by itself what goes, where importance, blocks would do nothing; leave'),
+    (PruneConfig, {"macs": 0.5, "schedule": "gates", "scope": "layer"}, "where scope would do nothing"),
+    (PruneConfig, {"macs": 0.5, "schedule": "batch_norm_l1", "importance": "taylor"}, "where importance"),
+    (PruneConfig, {"macs": 0.5, "schedule": "batch_norm_l1", "blocks": True}, "where blocks would do n"),
+    (SparsifyConfig, {"threshold": 0.1, "scope": "tensor"}, "threshold is the same for all tensors, whe"),
+    (SparsifyConfig, {"pattern": "2:4", "scope": "tensor"}, 'pattern = "2:4" is the same for all tensors'),
+    (TrainConfig, {"epochs": 1, "momentum": 0.5}, 'momentum is of optimizer = "sgd"; leave it out'),
+    (TrainConfig, {"epochs": 1, "loss": "a.py:f", "label_smoothing": 0.1}, "label_smoothing would do"),
+    (TrainConfig, {"epochs": 1, "alpha": 1.0, "loss": "a.py:f"}, "all to the teacher, where loss w"),
+    (TrainConfig, {"epochs": 1, "alpha": 1.0, "label_smoothing": 0.1}, "where label_smoothing would")])
+def test_what_would_do_nothing_is_refused(section, given, told):
+    with pytest.raises(BadConfig, match=told) as refused:
+        section(**given)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("section, given", [
+    (PruneConfig, {"macs": 0.5, "steps": 3}),
+    (PruneConfig, {"macs": 0.5, "schedule": "gates", "steps": 3, "keep": ("a",)}),
+    (PruneConfig, {"macs": 0.5, "schedule": "batch_norm_l1", "importance": "batch_norm", "scope": "layer"}),
+    (SparsifyConfig, {"sparsity": 0.5, "pattern": "1x4", "scope": "tensor"}),
+    (TrainConfig, {"epochs": 1, "optimizer": "sgd", "momentum": 0.5}),
+    (TrainConfig, {"epochs": 1, "alpha": 1.0, "temperature": 2.0}),
+    (TrainConfig, {"epochs": 1, "alpha": 0.0, "loss": "a.py:f"})])
+def test_what_goes_together_is_taken(section, given):
+    assert section(**given)
