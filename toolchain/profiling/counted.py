@@ -7,7 +7,7 @@ from toolchain.cost_cell import Cell
 from toolchain.device.breakdown import layer_instructions
 from toolchain.device.qemu import machine_of, open_device, qemu_version
 from toolchain.ir.graph import Graph
-from toolchain.lower import Asked, lower, weight_bytes
+from toolchain.lower import Asked, lower
 from toolchain.profile import TargetProfile
 from toolchain.profiling.nets import layer_name, layers
 from toolchain.recipe import CConfig
@@ -17,8 +17,8 @@ MOST_LAYERS = 120
 SMALLEST = Cell("conv2d", "pointwise", inputs=16, outputs=16)
 CODE_SHARE = 0.5
 """Of the flash, that weights leave to code."""
-STACK_SHARE = 0.75
-"""Of the RAM, for activations."""
+BESIDES = 2560
+"""Bytes of RAM beside the arena: 2,048 are the stack's."""
 FASTEST = Asked(c=CConfig(optimise="speed", patches=0))
 """Each layer by its fastest kernel: what flash that is worth depends on the other layers of a network."""
 
@@ -41,10 +41,9 @@ class Counted:
 
     def fits(self, cell: Cell) -> bool:
         """Whether the board has room for such a layer."""
-        graph = layers([cell], chained=True)
-        largest = sum(sorted(tensor.size for tensor in graph.activations)[-3:])
-        return (largest <= STACK_SHARE * self.profile.ram_bytes - 2048
-                and weight_bytes(graph) <= CODE_SHARE / 2 * self.profile.flash_bytes)
+        taken = lower(layers([cell], chained=True), self.profile, {}, FASTEST).manifest
+        return (taken.static_bytes["arena"] + BESIDES <= self.profile.ram_bytes
+                and taken.weight_bytes <= CODE_SHARE * self.profile.flash_bytes)
 
     def batches(self, cells: Sequence[Cell]) -> Iterator[list[Cell]]:
         """Layers that go into one firmware."""

@@ -70,7 +70,7 @@ class Density:
 
 
 COUNTED = Density((1, 2, 3, 4, 8, 16, 20, 64), (3, 9, 25), (4, 64, 256),
-                  (1, 4, 9, 16, 25, 36, 49, 64, 144, 256), (4, 64), shared=False)
+                  (1, 4, 9, 16, 25, 36, 49, 64, 144, 256), (4, 16, 64), shared=False)
 TIMED = Density((1, 16, 64, 128), (9, 25), (16, 256), (16, 256), (16, 256), shared=True)
 """Of a device whose figures are noisy, so that each takes its time."""
 QUICK = Density((1, 4, 16, 32), (9,), (16, 64), (16, 64), (16,), shared=True)
