@@ -51,7 +51,8 @@ def network_table(found: Found, network: str) -> str:
 def _side(found: Found, network: str, side: str, share: float) -> tuple[str, str, str]:
     cells, mine = found.cells(network, side, share), found.cells(network, OURS, share)
     if not cells:
-        return "does not run", "", ""
+        failed = any((cell.network, cell.side, cell.share) == (network, side, share) for cell in found.failed)
+        return "does not run" if failed else "", "", ""
     left = np.mean([found.tuned[cell].macs[1] / found.tuned[cell].macs[0] for cell in cells])
     p = f"{mcnemar(found.right(mine), found.right(cells)).p:.3f}" if mine and side in THEIRS else ""
     return f"{left:.1%}", _spread(found.drops(cells)), p
@@ -146,7 +147,7 @@ until the MACs are reached, its last layer left alone). From there on all is the
 re-estimated on the same samples, the same epochs of the same optimiser on the same augmented batches, taught
 by the same unpruned network. The drop is against the unpruned network, tuned just as long.
 
-"{OURS}" keeps multiples of what the Cortex-M4's measured table says, "{ON_HOST}" of what this host's says,
-"{PLAIN}" any number. Speech is split by speaker, the watch by person. Figures are means over the seeds
-and their standard deviation; p is McNemar's exact test on the hits of all seeds. The best criterion of
-Torch-Pruning is the one that did best on the test samples themselves."""
+"{OURS}" keeps multiples of what the Cortex-M4's measured table says, "{ON_HOST}" of what this host's
+says, "{PLAIN}" any number. Speech is split by speaker, the watch by person. Figures are means over
+the seeds and their standard deviation; p is McNemar's exact test on the hits of all seeds. The best criterion
+of Torch-Pruning is the one that did best on the test samples themselves."""
