@@ -7,11 +7,16 @@ import pytest
 
 from tests.c_host import compile_graphs
 from tests.lower.c.nets import Net, residual_net
+from tests.quantize.nets import Net as FloatNet
+from tests.quantize.nets import samples_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.quant import QuantParams
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.dead_channels import known_channels, without_dead_channels
+from toolchain.quantize.calibrate import calibrate
+from toolchain.quantize.quantize import quantize
+from toolchain.recipe import CalibrateConfig
 from toolchain.runtime import reference
 
 DEAD = (1, 4)
@@ -168,3 +173,12 @@ def test_a_mean_over_channels_knows_nothing_of_as_many_rows():
     kill(net, "first", bias=5000)
     known = known_channels(net.finish(net.make("mean", square, "mean", axes=(2,))))
     assert known["square"].mask[list(DEAD)].all() and not known["mean"].mask.any()
+
+
+def test_what_a_layer_reads_of_a_constant_stays():
+    """Of a learned row that a dense layer makes something of; nothing that comes in reaches its channels."""
+    net = FloatNet()
+    made = net.dense(net.weights("row", 1, 6), 3, "made")
+    graph = net.graph(net.op("add", [net.input("x", (1, 3)), made], "y"))
+    codes = quantize(graph, calibrate(graph, CalibrateConfig(), samples_of(graph)))
+    assert without_dead_channels(codes) is codes

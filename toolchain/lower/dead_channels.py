@@ -151,7 +151,10 @@ def _dead(graph: Graph, group: Group, known: Mapping[str, Known]) -> np.ndarray:
     dead = np.ones(group.channels, bool)
     for member in group.members:
         tensor = graph.tensors[member.tensor]
-        if not tensor.is_constant:
+        if tensor.is_constant:
+            dead &= all(op.kind not in WEIGHTED or op.inputs[0] != tensor.name
+                        for op in graph.consumers[tensor.name])  # a sum of constants ends it
+        else:
             last = member.axis == len(tensor.shape) - 1 and tensor.name in known
             stays = ~_unread(graph, tensor, known[tensor.name])[member.index] if last else True
             np.logical_and.at(dead, member.channel, ~np.broadcast_to(stays, member.channel.shape))
