@@ -137,3 +137,20 @@ def test_a_shape_larger_than_the_file_is_refused(tmp_path):
     write_sealed(path, msgspec.msgpack.encode(record))
     with pytest.raises(BadInput, match="12 bytes are no float32 of shape"):
         read_graph(path)
+
+
+@pytest.mark.parametrize("value", [None, "zzz", 1.5, {}, [[]], [None, None], [2**40] * 9])
+@pytest.mark.parametrize("op, name", [
+    (0, "pads"), (0, "stride"), (1, "kernel"), (2, "begin"), (2, "strides")])
+def test_an_attribute_of_another_shape_is_refused(tmp_path, op, name, value):
+    build = Builder("forged")
+    weight, bias = (build.constant(n, np.ones(s, np.float32)) for n, s in (("w", (2, 1, 1, 3)), ("b", (2,))))
+    x = build.op("conv2d", [build.input("x", (1, 4, 4, 3)), weight, bias], "conv", pads=(0, 0, 0, 0))
+    x = build.op("max_pool2d", [x], "pool", kernel=(2, 2), stride=(2, 2))
+    path, ends = tmp_path / "forged", {"end": (1, 1, 1, 2), "strides": (1, 1, 1, 1)}
+    write_graph(path, build.graph(build.op("slice", [x], "cut", begin=(0, 0, 0, 0), **ends)))
+    record = msgspec.msgpack.decode(path.read_bytes()[65:])
+    record["ops"][op]["attrs"][name] = value
+    write_sealed(path, msgspec.msgpack.encode(record))
+    with pytest.raises(BadInput, match="forged"):
+        read_graph(path)

@@ -20,6 +20,8 @@ from toolchain.ir.quant import QuantParams
 Dtype = Literal["float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool"]
 PLAIN = (bool, int, float, str, type(None))
 """What attributes are made of, in tuples of any depth."""
+MISSHAPEN = (TypeError, ValueError, IndexError, KeyError, AttributeError, ArithmeticError)
+"""What a check of numbers raises for an attribute that is text, nothing, or nested otherwise."""
 
 
 class QuantRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,8 +89,11 @@ def read_graph(path: Path) -> Graph:
         raise BadInput(f"{path}: {error.strerror}; name a file that holds a graph") from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: no graph, or a damaged one: {error}; delete it and make it again") from None
-    with about(path):
-        return check(graph, level_of(graph))
+    try:
+        with about(path):
+            return check(graph, level_of(graph))
+    except MISSHAPEN as error:
+        raise BadInput(f"{path}: an attribute of an op is no such value: {error}; make it again") from None
 
 
 def _graph(record: GraphRecord) -> Graph:
