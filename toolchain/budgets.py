@@ -101,8 +101,9 @@ def budget_in(unit: str) -> str:
 def _measured(purpose: Purpose) -> Cost:
     name, _ = purpose.config.budget
     if purpose.table is None:
-        raise BadConfig(f"[prune] {name} wants a table of what the target takes: name one with --target, and "
-                        f"make its table with `edge profile-target`")
+        missing = f"{purpose.profile.name} has none" if purpose.profile else "name one with --target"
+        raise BadConfig(f"[prune] {name} wants a table of what the target takes: {missing}; `edge "
+                        f"profile-target` makes it")
     if purpose.table.unit != UNIT[name]:
         raise BadConfig(f"[prune] {name}: the table of {purpose.table.target} is in {purpose.table.unit}; "
                         f"limit {budget_in(purpose.table.unit)} instead")

@@ -26,7 +26,7 @@ from toolchain.profile import TARGETS, TargetProfile
 
 FILE = "cost_table.json"
 Count = Annotated[int, msgspec.Meta(gt=0)]
-Amount = Annotated[float, msgspec.Meta(ge=0)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 Channels = Literal["inputs", "outputs"]
 STEPS = (1, 2, 4, 8, 16)
 WITHIN = 0.02

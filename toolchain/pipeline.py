@@ -132,8 +132,11 @@ def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Tar
     if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
     table = load_cost_table(profile) if profile and recipe.prune else None
-    return Shrinking(graph, recipe, samples, profile, table, say=say,
-                     progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
+    smaller = Shrinking(graph, recipe, samples, profile, table, say=say,
+                        progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
+    for note in smaller.source.notes[len(graph.source.notes):]:
+        say(note)
+    return smaller
 
 
 def vectors_of(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from toolchain.atomic import require_place
 from toolchain.conversion import format_of, write_model
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
-from toolchain.errors import BadConfig, ToolchainError, Unsupported
+from toolchain.errors import BadConfig, DoesNotPay, ToolchainError, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
@@ -127,12 +127,14 @@ def prune_model(subject: Subject, out: Path, say: Callable[[str], None], quiet: 
 
 
 def _kept(shrinking: Shrinking) -> Graph:
-    """What a run that ends with an error has made is of no use to another."""
+    """Where a run ends with an error, what it has trained stays for the same command to go on with; of one
+    that does not pay, nothing does."""
     shrinking.claim()
     try:
         return shrinking.run()
-    except ToolchainError:
-        shutil.rmtree(shrinking.folder)
+    except ToolchainError as error:
+        if isinstance(error, DoesNotPay) or not shrinking.has_trained:
+            shutil.rmtree(shrinking.folder)
         raise
 
 
@@ -208,4 +210,5 @@ def prune_text(record: PruneRecord) -> str:
 
 def _pair(what: str, pair: tuple[float, float]) -> str:
     before, after = (f"{number:,.0f}" if number >= 100 else f"{number:.3g}" for number in pair)
-    return f"{what}: {before} -> {after} ({pair[0] / pair[1]:.2f}x fewer)"
+    times = f" ({pair[0] / pair[1]:.2f}x fewer)" if pair[1] else ""
+    return f"{what}: {before} -> {after}{times}"

@@ -6,9 +6,11 @@ What a run has made is kept in a folder, where one is given: a run that was kill
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from toolchain.atomic import replacing
 from toolchain.budgets import Purpose, budget_in
@@ -75,8 +77,14 @@ class Shrinking:
         return check(graph, "FLOAT")
 
     def _check(self) -> None:
-        if self.recipe.train and self.samples is None:
-            raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples; give --data")
+        train, samples = self.recipe.train, self.samples
+        if train and samples is None:
+            raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples, beside a loader of "
+                             f"your own too; give --data")
+        wanted = ("train", *(["selection"] if train.patience else [])) if train else ()
+        if missing := [name for name in wanted if not samples.has(name)]:
+            raise BadSamples(f"{samples.name}: no samples for '{missing[0]}', which [train] needs; give "
+                             f"some, or leave training out: `edge prune --epochs 0`")
         config = self.recipe.sparsify
         if config and config.schedule != "one_shot" and not self.epochs:
             raise BadConfig(f'[sparsify] schedule = "{config.schedule}" finds zeros while it trains; give '
@@ -90,11 +98,10 @@ class Shrinking:
         self._require_gain(graph)
         grouping = grouping_of(self.graph, config)
         steps = aim.steps(self.graph, grouping.groups)
-        return self._told(graph, Pruned.of(self.graph, grouping, steps, graph).summary), epochs
+        return self._noted(graph, Pruned.of(self.graph, grouping, steps, graph).summary), epochs
 
-    def _told(self, graph: Graph, summary: str) -> Graph:
-        """What was done is said, and noted in the source."""
-        self.say(summary)
+    def _noted(self, graph: Graph, summary: str) -> Graph:
+        """What was done is noted in the source."""
         return replace(graph, source=replace(graph.source, notes=(*graph.source.notes, summary)))
 
     def aim(self) -> Aim:
@@ -152,7 +159,7 @@ class Shrinking:
         config = self.recipe.sparsify
         if config.schedule == "one_shot":
             sparse = sparsify(graph, config)
-            return self._told(sparse.graph, sparse.summary), [Masked(sparse.masks)]
+            return self._noted(sparse.graph, sparse.summary), [Masked(sparse.masks)]
         return graph, [(Movement if config.schedule == "movement" else GradualSparsity)(graph, config)]
 
     def _require_gain(self, pruned: Graph) -> None:
@@ -177,7 +184,7 @@ class Shrinking:
         """Write into the folder what it is of. Raises BadInput where it is another run's."""
         if self.folder is None:
             return
-        own, place = self._identity(), self.folder / OWNER
+        own, place = msgspec.json.encode(self._identity()), self.folder / OWNER
         if not place.exists():
             with replacing(place) as unfinished:
                 unfinished.write_bytes(own)
@@ -185,13 +192,26 @@ class Shrinking:
             raise BadInput(f"{self.folder}: holds a run of another model, recipe or target, or of other "
                            f"samples; delete it, or write to another place")
 
-    def _identity(self) -> bytes:
-        from toolchain.train.checkpoint import samples_digest
+    def _identity(self) -> dict[str, str]:
+        """All that decides what is made -> its digest."""
+        found = {"graph": self.graph.digest, "recipe": self.recipe.digest, "tool": version("edge-toolchain"),
+                 "profile": _sha256(msgspec.json.encode(self.profile)),
+                 "table": _sha256(msgspec.json.encode(self.table))}
+        if self.samples is not None:
+            from toolchain.train.checkpoint import samples_digest
 
-        samples = samples_digest(self.samples.fit_to(self.graph)) if self.samples else ""
-        table = hashlib.sha256(msgspec.json.encode(self.table)).hexdigest() if self.table else ""
-        return msgspec.json.encode({"graph": self.graph.digest, "recipe": self.recipe.digest,
-                                    "samples": samples, "table": table})
+            found["samples"] = samples_digest(self.samples.fit_to(self.graph))
+            found["splits"] = _sha256(repr(np.asarray(self.samples.splits).tolist()).encode())
+        if train := self.recipe.train:
+            own = [Path(spec.rpartition(":")[0]) for spec in (train.loss, train.loader) if spec]
+            found["own code"] = _sha256(*(path.read_bytes() for path in own if path.is_file()))
+        return found
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether the folder holds what took training."""
+        return any(path.suffix != ".json" and not path.name.startswith("pruned.")
+                   for path in self.folder.iterdir())
 
     def _remember(self, name: str, make: Callable[[], Graph]) -> Graph:
         if self.folder is None:
@@ -200,3 +220,7 @@ class Shrinking:
         if not path.exists():
             write_graph(path, make())
         return read_graph(path)
+
+
+def _sha256(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -235,3 +235,13 @@ def test_channels_that_only_go_together_are_no_group():
     turned = b.op("gather", [x, b.constant("next", np.array([1, 2, 3, 0]))], "turned", axis=3)
     groups, fixed = found(b.graph(conv(b, b.op("add", [x, turned], "sum"), 2, "y")))
     assert groups == {} and fixed["a"] == "its channels can only go all together"
+
+
+@pytest.mark.parametrize("indices", [[0, 6], [-1, 2]])
+def test_indices_that_lie_outside_join_nothing(indices):
+    """As an untrusted file may have them."""
+    b = Builder("outside")
+    x = b.op("relu", [b.input("x", (1, 6))], "relu")
+    known = b.constant("indices", np.array(indices, np.int32))
+    graph = b.graph(b.op("relu", [b.op("gather", [x, known], "gather", axis=1)], "y"))
+    assert channel_groups(graph).groups == ()

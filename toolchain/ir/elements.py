@@ -55,12 +55,13 @@ def links_of(graph: Graph, op: Op) -> list[Link]:
 
 
 def _known_places(graph: Graph, op: Op) -> tuple[np.ndarray, ...]:
-    """The indices of a gather that are a constant of its own, along one axis."""
+    """The indices of a gather that are a constant of its own, along one axis. A file may have some that lie
+    outside: where they lead is the runtime's to refuse."""
     if op.kind != "gather":
         return ()
-    indices = graph.tensors[op.inputs[1]]
-    own = indices.is_constant and graph.consumers[indices.name] == (op,)
-    return (indices.data,) if own and len(indices.shape) == 1 else ()
+    indices, size = graph.tensors[op.inputs[1]], graph.tensors[op.inputs[0]].shape[op.attrs["axis"]]
+    own = indices.is_constant and graph.consumers[indices.name] == (op,) and len(indices.shape) == 1
+    return (indices.data,) if own and ((indices.data >= 0) & (indices.data < size)).all() else ()
 
 
 def choices_of(graph: Graph, op: Op) -> list[Choice]:

@@ -123,13 +123,16 @@ class _Plan:
     def unreachable(self, limit: float) -> BadInput:
         """With as few channels as may be."""
         widths, cost = self.price.widths, self.price.cost
+        if not self.groups:
+            return BadInput(f"{widths.graph.name}: no channel can go; `edge prune --explain` says why")
         rigid = sum(self.price.of_op(op, self.kept) for op, groups in enumerate(widths.on) if not groups)
         whole = sum(len(group.ends) == 1 for group in self.groups)
         return BadInput(
             f"{widths.graph.name}: {limit:,.6g} {cost.unit} cannot be reached: with as few channels as may "
             f"be, {self.cost:,.6g} of {self.price.at(widths.full):,.6g} stay, {cost.fixed + rigid:,.6g} of "
-            f"them where no channel can go; {whole} of {len(self.groups)} groups are too narrow for what "
-            f"their channels are a multiple of. Raise the limit, or lower [prune] channel_multiple")
+            f"them where no channel can go; each group keeps a tenth of its channels, {whole} of "
+            f"{len(self.groups)} stay whole for what they are a multiple of. Raise the limit"
+            + (", or set [prune] channel_multiple = 1" if whole else ""))
 
 
 def _greedy(plan: _Plan, limit: float) -> list[int]:
