@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import msgspec
 import pytest
@@ -133,17 +132,14 @@ def stepwise() -> Shrinking:
 def test_a_run_that_is_killed_goes_on_to_the_same_network(tmp_path):
     """Whenever it is killed: while it cuts, tunes, writes."""
     root, rng, kills = Path(__file__).resolve().parents[1], random.Random(4), 0
-    for _ in range(40):
+    for patience in (*(rng.uniform(2, 5) for _ in range(5)), None):
         child = subprocess.Popen([sys.executable, "-c", RUN, tmp_path / "run"], cwd=root, text=True,
                                  stdout=subprocess.PIPE)
-        begun = time.monotonic()
         try:
-            told, _ = child.communicate(timeout=rng.uniform(6, 14))
+            told, _ = child.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
             child.communicate()
             kills += 1
-            continue
-        break
-    assert child.returncode == 0 and time.monotonic() > begun
-    assert told.strip() == stepwise().run().digest and kills
+    assert child.returncode == 0 and kills
+    assert told.strip() == stepwise().run().digest
