@@ -210,7 +210,7 @@ class Shrinking:
     @property
     def has_trained(self) -> bool:
         """Whether the folder holds what took training."""
-        return any(path.suffix != ".json" and not path.name.startswith("pruned.")
+        return any(path.suffix != ".json" and not path.name.startswith("pruned")
                    for path in self.folder.iterdir())
 
     def _remember(self, name: str, make: Callable[[], Graph]) -> Graph:
