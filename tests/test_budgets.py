@@ -96,10 +96,25 @@ def test_a_budget_that_nothing_tells_is_refused(config, profile, table, told):
         cut(config, profile, table)
 
 
+def test_several_budgets_are_all_kept():
+    """Each is the one that decides in one of these; sizes, which are searched, beside the others."""
+    for macs, instructions, least in ((0.6, 0.9, 0.97), (0.9, 0.6, 0.97), (0.95, 0.95, 0.93)):
+        config = PruneConfig(macs=macs, instructions=instructions, flash=least)
+        whole, smaller = cut(config, M4, TABLE)
+        shares = [size(smaller) / size(whole) for size in (graph_macs, TABLE.predict, flash)]
+        limits = macs, instructions, least
+        assert all(share <= limit for share, limit in zip(shares, limits))
+        assert any(share > limit - 0.2 for share, limit in zip(shares, limits))
+
+
+def test_a_limit_out_of_reach_beside_others_is_told():
+    with pytest.raises(BadInput, match="10 numbers cannot be reached"):
+        cut(PruneConfig(parameters=10, flash=0.9), M4)
+
+
 @pytest.mark.parametrize("given, told", [
-    ({}, "has no budget; give exactly one of ratio, macs"),
-    ({"macs": 0.5, "ratio": 0.5}, "has ratio and macs; give exactly one"),
+    ({}, "has no budget; give one or more of ratio, macs"),
     ({"flash": "1 parsec"}, 'flash = "1 parsec": give bytes as "256kB"')])
-def test_exactly_one_budget_in_known_units(given, told):
+def test_a_budget_at_least_in_known_units(given, told):
     with pytest.raises(BadConfig, match=told):
-        assert PruneConfig(**given).budget
+        assert PruneConfig(**given).budgets

@@ -1,4 +1,4 @@
-"""What a budget of [prune] means: a cost that adds up over a network, and how much of it may stay."""
+"""What the budgets of [prune] mean: costs that add up over a network, and how much of each may stay."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
 from toolchain.lower.tflite import write_tflite
 from toolchain.profile import TargetProfile
-from toolchain.prune.cost import CHANNELS, MACS, PARAMETERS, Cost
+from toolchain.prune.cost import CHANNELS, MACS, PARAMETERS, Cost, Limit
 from toolchain.prune.evidence import Evidence
 from toolchain.prune.folded import folded
 from toolchain.prune.groups import Group
@@ -45,16 +45,22 @@ class Purpose:
     scheme: str = "static_wi8_ai8"
 
     def aim(self, graph: Graph, evidence: Evidence | None, seed: int) -> Aim:
-        """The budget for this FLOAT graph. Raises BadConfig where nothing tells what it takes."""
-        name, amount = self.config.budget
-        whole = Aim(COSTS[name](self), 0.0, self.steps, evidence, seed)
-        groups = grouping_of(graph, self.config).groups
-        cost = cost_of(graph, groups, whole)
+        """The budgets for this FLOAT graph. Raises BadConfig where nothing tells what one takes, BadInput
+        where a size cannot be reached."""
+        aim = Aim((), self.steps, evidence, seed)
+        for name, amount in sorted(self.config.budgets.items(), key=lambda budget: budget[0] in SIZES):
+            aim = replace(aim, limits=(*aim.limits, self._limit(graph, aim, name, amount)))
+        return aim
+
+    def _limit(self, graph: Graph, aim: Aim, name: str, amount: float) -> Limit:
+        """Of one budget, beside those that the aim has."""
+        cost = COSTS[name](self)
+        whole = cost_of(graph, grouping_of(graph, self.config).groups, cost)
         if name == "ratio":
-            return replace(whole, limit=(1 - amount) * cost)
+            return Limit(cost, (1 - amount) * whole)
         if name in SIZES:
-            return self._searched(graph, replace(whole, limit=cost), SIZES[name], amount)
-        return replace(whole, limit=amount * cost if amount < 1 else amount)
+            return self._searched(graph, aim, Limit(cost, whole), name, amount)
+        return Limit(cost, amount * whole if amount < 1 else amount)
 
     def steps(self, graph: Graph, groups: Sequence[Group]) -> Sequence[int]:
         """What the kept channels of each group are a multiple of."""
@@ -64,27 +70,32 @@ class Purpose:
             return measured_steps(Price(Widths(*folded(graph, groups)), table_cost(self.table)))
         return liked_steps(graph, groups, self.profile.channel_multiple if self.profile else {})
 
-    def _searched(self, graph: Graph, whole: Aim, size: Callable[["Purpose", Graph], int],
-                  amount: float) -> Aim:
-        """The largest limit of a cost that adds up with which a size that does not is small enough."""
+    def _searched(self, graph: Graph, aim: Aim, whole: Limit, name: str, amount: float) -> Limit:
+        """The largest limit of a cost that adds up with which a size that does not is small enough, beside
+        the limits that the aim has."""
+        size = SIZES[name]
         most = amount * size(self, graph) if amount < 1 else amount
         if size(self, graph) <= most:
             return whole
-        cut, smallest = narrowed(graph, self.config, whole), size(self, graph)
+        cut = narrowed(graph, self.config, aim)
+        smallest = size(self, cut(aim.limits))
+        if smallest <= most:
+            return whole
         low, high, found = 0, FINENESS, None
         while high - low > 1:
             middle = (low + high) // 2
+            limit = Limit(whole.cost, whole.most * middle / FINENESS)
             try:
-                taken = size(self, cut(whole.limit * middle / FINENESS))
+                taken = size(self, cut((*aim.limits, limit)))
             except BadInput:  # as few channels as may be cost more
                 low = middle
                 continue
             smallest = min(smallest, taken)
-            low, high, found = (middle, high, middle) if taken <= most else (low, middle, found)
+            low, high, found = (middle, high, limit) if taken <= most else (low, middle, found)
         if found is None:
-            raise BadInput(f"{graph.name}: [prune] {self.config.budget[0]}: {most:,.0f} bytes cannot be "
-                           f"reached; the least that was found is {smallest:,}. Raise the limit")
-        return replace(whole, limit=whole.limit * found / FINENESS)
+            raise BadInput(f"{graph.name}: [prune] {name}: {most:,.0f} bytes cannot be reached; the least "
+                           f"that was found is {smallest:,}. Raise the limit")
+        return found
 
 
 def table_cost(table: CostTable) -> Cost:
@@ -98,8 +109,7 @@ def budget_in(unit: str) -> str:
     return next(name for name, told in UNIT.items() if told == unit)
 
 
-def _measured(purpose: Purpose) -> Cost:
-    name, _ = purpose.config.budget
+def _measured(purpose: Purpose, name: str) -> Cost:
     if purpose.table is None:
         missing = f"{purpose.profile.name} has none" if purpose.profile else "name one with --target"
         raise BadConfig(f"[prune] {name} wants a table of what the target takes: {missing}; `edge "
@@ -143,5 +153,6 @@ SIZES: Mapping[str, Callable[[Purpose, Graph], int]] = {"flash": _flash_bytes, "
 COSTS: Mapping[str, Callable[[Purpose], Cost]] = {
     "ratio": lambda purpose: CHANNELS, "macs": lambda purpose: MACS, "parameters": lambda purpose: PARAMETERS,
     "flash": lambda purpose: PARAMETERS, "ram": lambda purpose: Cost("held elements", "to a power", _held),
-    "latency_us": _measured, "instructions": _measured}
+    "latency_us": lambda purpose: _measured(purpose, "latency_us"),
+    "instructions": lambda purpose: _measured(purpose, "instructions")}
 """Budget -> what adds up to it, or rises with it."""

@@ -21,7 +21,7 @@ from toolchain.lower.c.arrange import BESIDES
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
 from toolchain.profile import TargetProfile
-from toolchain.prune.cost import CHANNELS
+from toolchain.prune.cost import CHANNELS, Limit
 from toolchain.prune.prune import Aim, cost_of, grouping_of, narrowed
 from toolchain.prune.steps import liked_steps
 from toolchain.quantize.observers import TensorStats
@@ -98,9 +98,9 @@ class _Search:
     def _narrowed(self, ratio: float) -> Graph:
         """Without so large a share of its channels."""
         config, multiples = PruneConfig(ratio=ratio), self._profile.channel_multiple
-        aim = Aim(CHANNELS, 0.0, lambda graph, groups: liked_steps(graph, groups, multiples))
-        whole = cost_of(self._graph, grouping_of(self._graph, config).groups, aim)
-        return narrowed(self._graph, config, aim)((1 - ratio) * whole)
+        aim = Aim((), lambda graph, groups: liked_steps(graph, groups, multiples))
+        whole = cost_of(self._graph, grouping_of(self._graph, config).groups, CHANNELS)
+        return narrowed(self._graph, config, aim)([Limit(CHANNELS, (1 - ratio) * whole)])
 
     def shrunk(self) -> Remedy | None:
         """By the largest of SIDES that does."""

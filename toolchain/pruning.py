@@ -81,7 +81,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, sparsify: Mapping, train: Mapping) -> Recipe:
     """The recipe with what the command line says on top; a value of None says nothing.
 
-    A budget of the command line takes the place of the recipe's. With samples it trains for EPOCHS unless
+    Budgets of the command line take the place of the recipe's. With samples it trains for EPOCHS unless
     something is said about training; epochs = 0 means none. Raises BadConfig.
     """
     prune, sparsify, train = ({key: value for key, value in part.items() if value is not None}
@@ -158,7 +158,7 @@ def explain_model(subject: Subject, say: Callable[[str], None]) -> Explanation:
 
 
 def _options() -> str:
-    return "one of " + ", ".join(f"--{name}" for name in BUDGETS).replace("_", "-")
+    return "one or more of " + ", ".join(f"--{name}" for name in BUDGETS).replace("_", "-")
 
 
 def _record(subject: Subject, shrinking: Shrinking, smaller: Graph, out: str, written: int) -> PruneRecord:

@@ -26,7 +26,8 @@ BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB":
 class PruneConfig(Section):
     """Structured pruning: whole channels go, and shapes shrink.
 
-    Exactly one budget is given. Below 1 it is a share of what the unpruned network takes, else an amount:
+    One budget or more is given; all are kept. Below 1 it is a share of what the unpruned network takes, else
+    an amount:
     ratio:         share of the prunable channels that go
     macs, parameters
     flash, ram:    bytes, or text such as "256kB"; of the INT8 network as C, where the target takes C, else of
@@ -66,21 +67,20 @@ class PruneConfig(Section):
     reestimate_batch_norm: bool = True
 
     def __post_init__(self):
-        given = [name for name in BUDGETS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise BadConfig(f"[prune] has {' and '.join(given) or 'no budget'}; give exactly one of "
-                            f"{', '.join(BUDGETS)}")
+        if not self.budgets:
+            raise BadConfig(f"[prune] has no budget; give one or more of {', '.join(BUDGETS)}")
         idle = _asked(self, CHOOSES.get(self.schedule, {}))
         if idle:
             raise BadConfig(f'[prune] schedule = "{self.schedule}" chooses by itself what goes, where {idle} '
                             f'would do nothing; leave it out, or take schedule "iterative"')
 
     @property
-    def budget(self) -> tuple[str, float]:
-        """(one of BUDGETS, how much): below 1 a share, else an amount. Of a ratio, the share that goes."""
-        name = next(name for name in BUDGETS if getattr(self, name) is not None)
-        limit = getattr(self, name)
-        return name, _bytes_of(name, limit) if isinstance(limit, str) else limit
+    def budgets(self) -> Mapping[str, float]:
+        """Those of BUDGETS that are given: below 1 a share, else an amount. Of a ratio, the share that goes.
+        """
+        given = {name: getattr(self, name) for name in BUDGETS if getattr(self, name) is not None}
+        return {name: _bytes_of(name, limit) if isinstance(limit, str) else limit
+                for name, limit in given.items()}
 
 
 def _asked(section: Section, nothing: Mapping[str, tuple]) -> str:

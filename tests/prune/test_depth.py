@@ -10,7 +10,7 @@ from tests.prune.tasks import evidence
 from toolchain.errors import BadConfig
 from toolchain.ir.build import Builder
 from toolchain.prune.blocks import remove_branches, residual_branches
-from toolchain.prune.cost import MACS
+from toolchain.prune.cost import MACS, Limit
 from toolchain.prune.depth import without_branches
 from toolchain.prune.prune import Aim, cut_to
 from toolchain.train.tasks import task_loss
@@ -38,7 +38,7 @@ def network(idle=1, by=1e-3):
 def aim(graph, share):
     """What the network gives is right: whatever goes, the loss grows."""
     samples = evidence(graph, count=40, labels=False).samples
-    return Aim(MACS, share * MACS.of(graph), evidence=task_loss(graph, samples, "mse"))
+    return Aim((Limit(MACS, share * MACS.of(graph)),), evidence=task_loss(graph, samples, "mse"))
 
 
 @pytest.mark.parametrize("idle", range(3))

@@ -201,6 +201,6 @@ def test_a_group_without_room_has_no_gates():
 
 
 def test_a_limit_out_of_reach_is_refused_before_training():
-    with pytest.raises(BadInput, match="half: gates cannot bring the cost from 368 to 3.68; with the fewest "
-                                       "channels it is 18"):
+    with pytest.raises(BadInput, match="half: gates cannot bring the network within its budget: with the "
+                                       "fewest channels it takes 4.89 times that"):
         gates_of(half_useless(), 0.01)

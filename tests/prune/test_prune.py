@@ -16,7 +16,7 @@ from toolchain.ir.build import Builder
 from toolchain.ir.check import check
 from toolchain.ir.layout import channels_last
 from toolchain.load.torch import load_torch
-from toolchain.prune.cost import CHANNELS, MACS
+from toolchain.prune.cost import CHANNELS, MACS, Limit
 from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.masks import scales_of, with_masks
@@ -61,10 +61,10 @@ def test_sliced_equals_masked(seed, blocks, share):
 
 def prune(graph, config, multiples=None) -> Pruned:
     """One step by the channels, without samples."""
-    aim = Aim(CHANNELS, 0.0, lambda graph, groups: liked_steps(graph, groups, multiples or {}))
+    aim = Aim((), lambda graph, groups: liked_steps(graph, groups, multiples or {}))
     grouping = grouping_of(graph, config)
-    whole = cost_of(graph, grouping.groups, aim)
-    smaller = cut_to(graph, config, replace(aim, limit=(1 - config.ratio) * whole))
+    whole = cost_of(graph, grouping.groups, CHANNELS)
+    smaller = cut_to(graph, config, replace(aim, limits=(Limit(CHANNELS, (1 - config.ratio) * whole),)))
     return Pruned.of(graph, grouping, aim.steps(graph, grouping.groups), smaller)
 
 
@@ -136,7 +136,7 @@ def test_norms_of_weights_are_not_set_against_costs():
     graph = channels_last(load_torch(module, example, "resnet8"))
     config = PruneConfig(macs=0.5)
     grouping = grouping_of(graph, config)
-    smaller = cut_to(graph, config, Aim(MACS, 0.5 * MACS.of(graph)))
+    smaller = cut_to(graph, config, Aim((Limit(MACS, 0.5 * MACS.of(graph)),)))
     cuts = Pruned.of(graph, grouping, [1] * len(grouping.groups), smaller).groups
     assert all(0.5 < cut.kept / cut.channels < 1 for cut in cuts)
 
@@ -156,7 +156,7 @@ def with_dead_rows(dead):
 def test_channels_that_hold_a_constant_go_first_and_nothing_changes(measure):
     """However large the weights are that read them."""
     graph = with_dead_rows([1, 4, 6])
-    aim = Aim(CHANNELS, 5, evidence=evidence(graph))
+    aim = Aim((Limit(CHANNELS, 5),), evidence=evidence(graph))
     config = PruneConfig(ratio=0.4, importance=measure)
     groups = grouping_of(graph, config).groups
     scores, = scores_of(graph, groups, config, aim)
@@ -168,7 +168,7 @@ def test_channels_that_hold_a_constant_go_first_and_nothing_changes(measure):
 
 def test_where_all_channels_hold_a_constant_one_stays():
     graph = with_dead_rows(list(range(8)))
-    smaller = cut_to(graph, PruneConfig(ratio=0.9), Aim(CHANNELS, 1))
+    smaller = cut_to(graph, PruneConfig(ratio=0.9), Aim((Limit(CHANNELS, 1),)))
     assert smaller.tensors["w"].shape == (1, 4)
     np.testing.assert_allclose(ran(smaller), ran(graph), rtol=1e-5, atol=1e-4)
 
@@ -182,15 +182,15 @@ def test_a_share_of_the_channels_that_a_network_had_stays():
                  b.constant("b", np.zeros(rows, np.float32))]
         x = b.op("fully_connected", [x, *parts], name)
     graph = b.graph(x)
-    aim, config = Aim(CHANNELS, 10.0, channels={"h": 20, "k": 8}), PruneConfig(ratio=0.5, scope="layer")
-    while True:
+    aim, config = Aim((), channels={"h": 20, "k": 8}), PruneConfig(ratio=0.5, scope="layer")
+    for most in range(10, 0, -1):
         try:
-            graph = cut_to(graph, config, aim)
+            graph = cut_to(graph, config, replace(aim, limits=(Limit(CHANNELS, most),)))
         except BadInput:
             break
-        aim = replace(aim, limit=aim.limit - 1)
     assert graph.tensors["h"].shape == (1, 2) and graph.tensors["k"].shape == (1, 1)
-    assert cut_to(graph, config, replace(aim, channels={})).tensors["h"].shape == (1, 1)
+    free = Aim((Limit(CHANNELS, most),))
+    assert cut_to(graph, config, free).tensors["h"].shape == (1, 1)
 
 
 @pytest.mark.parametrize("config, labels, measure, tells", [
@@ -214,7 +214,7 @@ def test_a_network_held_against_itself_can_be_pruned():
     shown, losses = against_itself(graph), {}
     for measure in ("auto", "random"):
         config = PruneConfig(macs=0.7, importance=measure)
-        smaller = cut_to(graph, config, Aim(MACS, 0.7 * MACS.of(graph), evidence=shown))
+        smaller = cut_to(graph, config, Aim((Limit(MACS, 0.7 * MACS.of(graph)),), evidence=shown))
         feeds = shown.samples.feeds(np.arange(len(shown.samples)))
         got, expected = (reference.run(one, feeds)[graph.outputs[0]] for one in (smaller, graph))
         losses[measure] = np.square(got - expected).mean()

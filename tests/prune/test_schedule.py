@@ -8,7 +8,7 @@ from tests.breaking_net import gratings, trained_net
 from toolchain.errors import BadConfig, BadInput
 from toolchain.ir.build import Builder
 from toolchain.ir.ops import graph_macs
-from toolchain.prune.cost import CHANNELS, MACS
+from toolchain.prune.cost import CHANNELS, MACS, Limit
 from toolchain.prune.prune import Aim
 from toolchain.prune.schedule import SCHEDULES, Work, levels, shrunk
 from toolchain.train.fit import fit, reestimate_batch_norm
@@ -43,7 +43,7 @@ class Diary:
 
 def aim(graph, share=0.5):
     samples = gratings().split("train").take(128)
-    return Aim(MACS, share * graph_macs(graph), evidence=task_loss(graph, samples, "top1"))
+    return Aim((Limit(MACS, share * graph_macs(graph)),), evidence=task_loss(graph, samples, "top1"))
 
 
 def test_levels_end_at_the_limit():
@@ -105,7 +105,7 @@ def test_what_stays_in_any_case_is_a_share_of_the_network_as_it_came(schedule):
         x = b.op("fully_connected", [x, *parts], name)
     graph = b.graph(x)
     config = PruneConfig(ratio=0.9, schedule=schedule, steps=4)
-    smaller, _ = shrunk(graph, config, Aim(CHANNELS, 4.0), Diary().work(0))
+    smaller, _ = shrunk(graph, config, Aim((Limit(CHANNELS, 4.0),)), Diary().work(0))
     assert smaller.tensors["h"].shape == (1, 4)
     with pytest.raises(BadInput, match="cannot be reached"):
-        shrunk(graph, config, Aim(CHANNELS, 3.0), Diary().work(0))
+        shrunk(graph, config, Aim((Limit(CHANNELS, 3.0),)), Diary().work(0))

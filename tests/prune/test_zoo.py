@@ -17,7 +17,7 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.pipeline import prepare
 from toolchain.prune.blocks import remove_branches, residual_branches, with_branch_masks
-from toolchain.prune.cost import MACS
+from toolchain.prune.cost import MACS, Limit
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.prune import Aim, cut_to
 from toolchain.runtime import reference
@@ -59,7 +59,7 @@ def test_a_budget_is_met_on_every_network(entry: Entry):
     """Half of the MACs by random importance, with the self-check that every cut ends with."""
     config, graph = PruneConfig(importance="random", macs=0.5), load(entry.open())
     half = 0.5 * graph_macs(canonical(graph))
-    smaller = cut_to(graph, config, Aim(MACS, half))
+    smaller = cut_to(graph, config, Aim((Limit(MACS, half),)))
     assert 0.98 * half < graph_macs(canonical(smaller)) <= half
 
 

@@ -7,7 +7,7 @@ import pytest
 from toolchain.data import load_samples
 from toolchain.ir.ops import graph_macs
 from toolchain.load import load
-from toolchain.prune.cost import MACS
+from toolchain.prune.cost import MACS, Limit
 from toolchain.prune.prune import Aim, cut_to
 from toolchain.recipe import PruneConfig, TrainConfig
 from toolchain.runtime import reference
@@ -29,7 +29,8 @@ def test_pruning_pays_and_fine_tuning_wins_the_accuracy_back():
         return float((logits.argmax(1) == selection.y).mean())
 
     judged = task_loss(graph, samples.split("train").take(512), "top1")
-    pruned = cut_to(graph, PruneConfig(macs=0.4), Aim(MACS, 0.4 * graph_macs(graph), evidence=judged))
+    aim = Aim((Limit(MACS, 0.4 * graph_macs(graph)),), evidence=judged)
+    pruned = cut_to(graph, PruneConfig(macs=0.4), aim)
     settled = reestimate_batch_norm(pruned, judged.samples)
     tuned = fit(settled, TrainConfig(epochs=8), samples.split("train"), teacher=graph)
     assert right(settled) > right(pruned) + 0.1

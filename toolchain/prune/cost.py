@@ -40,6 +40,14 @@ class Cost:
         return self.fixed + ops + constants + self.of_channel * sum(group.channels for group in groups)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """The most that a network may cost."""
+
+    cost: Cost
+    most: float
+
+
 def _macs(op: Op, inputs: Sequence[Shape], output: Shape) -> float:
     return float(OPS[op.kind].macs(op, inputs, output))
 

@@ -6,7 +6,7 @@ from toolchain.errors import BadConfig, BadInput
 from toolchain.ir.graph import Graph
 from toolchain.prune.blocks import Branch, remove_branches, residual_branches
 from toolchain.prune.importance import IMPORTANCE
-from toolchain.prune.prune import Aim, channels_to_go, cost_of, grouping_of, kept_ops, scores_of, told_by
+from toolchain.prune.prune import Aim, channels_to_go, grouping_of, keeps_within, kept_ops, scores_of, told_by
 from toolchain.training_sections import PruneConfig
 
 TRIED = 3
@@ -14,7 +14,7 @@ TRIED = 3
 
 
 def without_branches(graph: Graph, config: PruneConfig, aim: Aim) -> tuple[Graph, tuple[str, ...]]:
-    """The graph without branches, one after the other, while the loss that is foretold at the limit falls;
+    """The graph without branches, one after the other, while the loss that is foretold at the limits falls;
     and the names of those branches.
 
     Foretold: what the loss grows by without the branch, plus the scores of the channels that must go then.
@@ -47,9 +47,9 @@ def _free(graph: Graph, config: PruneConfig) -> list[Branch]:
 
 
 def _foretold(graph: Graph, config: PruneConfig, aim: Aim) -> float:
-    """Scores of the channels that must go for the limit; infinite where it cannot be reached."""
+    """Scores of the channels that must go for the limits; infinite where they cannot be reached."""
     groups = grouping_of(graph, config).groups
-    if cost_of(graph, groups, aim) <= aim.limit:
+    if keeps_within(graph, groups, aim):
         return 0.0
     scores = scores_of(graph, groups, config, aim)
     try:

@@ -160,8 +160,8 @@ class Gates(Addition):
         for _, number, part in bundles:
             kept.append([count - len(part) * (group == number) for group, count in enumerate(kept[-1])])
         if self.price(kept[-1]) > self.limit:
-            raise BadInput(f"{self.name}: gates cannot bring the cost from {self.whole:g} to {self.limit:g}; "
-                           f"with the fewest channels it is {self.price(kept[-1]):g}")
+            raise BadInput(f"{self.name}: gates cannot bring the network within its budget: with the fewest "
+                           f"channels it takes {self.price(kept[-1]) / self.limit:.3g} times that")
         closed = bisect_left(kept, True, key=lambda counts: self.price(counts) <= self.limit)
         gone: dict[int, np.ndarray] = {}
         for _, number, part in bundles[:closed]:

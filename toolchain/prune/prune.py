@@ -12,7 +12,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
 from toolchain.prune.constants import constant_channels, fold_constants
-from toolchain.prune.cost import Cost
+from toolchain.prune.cost import Cost, Limit
 from toolchain.prune.cut import kept_elements, sliced
 from toolchain.prune.evidence import Evidence
 from toolchain.prune.folded import folded
@@ -38,15 +38,14 @@ def no_rounding(graph: Graph, groups: Sequence[Group]) -> Sequence[int]:
 class Aim:
     """What a network is to be cut down to, and by what it is judged.
 
-    cost, limit: what it may take at most
-    steps:       what the target's kernels like the kept channels to be a multiple of
-    evidence:    samples and the loss on them, for importance that is more than the weights'; None without
-    channels:    of each group before any step, by its name: a share of these stays in any case; of a group
-                 without, of those that it has
+    limits:   what it may take at most; all of them hold
+    steps:    what the target's kernels like the kept channels to be a multiple of
+    evidence: samples and the loss on them, for importance that is more than the weights'; None without
+    channels: of each group before any step, by its name: a share of these stays in any case; of a group
+              without, of those that it has
     """
 
-    cost: Cost
-    limit: float
+    limits: tuple[Limit, ...]
     steps: Steps = no_rounding
     evidence: Evidence | None = None
     seed: int = 0
@@ -118,11 +117,11 @@ def cut_to(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
     hold a constant add goes into biases first.
 
     Batch-norm statistics are those of the graph before: `train.fit.reestimate_batch_norm` follows.
-    Raises BadInput where the limit cannot be reached, SelfCheckFailed where the smaller network does not
+    Raises BadInput where a limit cannot be reached, SelfCheckFailed where the smaller network does not
     compute what the whole one does with the cut channels at zero.
     """
     groups = grouping_of(graph, config).groups
-    if cost_of(graph, groups, aim) <= aim.limit:
+    if keeps_within(graph, groups, aim):
         return graph
     gone = channels_to_go(graph, groups, scores_of(graph, groups, config, aim), config, aim)
     return checked_cut(fold_constants(graph, groups, gone), groups, gone)
@@ -141,32 +140,37 @@ def checked_cut(graph: Graph, groups: Sequence[Group], gone: Mapping[int, np.nda
 
 def channels_to_go(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarray], config: PruneConfig,
                    aim: Aim) -> dict[int, np.ndarray]:
-    """Group position -> its channels that go, so that the limit holds. scores: of `scores_of`"""
-    return _selection(graph, groups, scores, config, aim)(aim.limit)
+    """Group position -> its channels that go, so that the limits hold. scores: of `scores_of`"""
+    return _selection(graph, groups, scores, config, aim)(aim.limits)
 
 
 def _selection(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarray], config: PruneConfig,
-               aim: Aim) -> Callable[[float], dict[int, np.ndarray]]:
-    """Limit -> what goes."""
+               aim: Aim) -> Callable[[Sequence[Limit]], dict[int, np.ndarray]]:
+    """Limits -> what goes."""
     widths, steps = Widths(*folded(graph, groups)), aim.steps(graph, groups)
     whole = [aim.channels.get(group.name, group.channels) for group in groups]
     least = [min(few, group.channels) for few, group in zip(least_counts(whole, steps), groups)]
     by_cost = told_by(config, aim.evidence) != "channels"
-    return lambda limit: select(widths, scores, limit, aim.cost, steps, config.scope, least, by_cost)
+    return lambda limits: select(widths, scores, limits, steps, config.scope, least, by_cost)
 
 
-def cost_of(graph: Graph, groups: Sequence[Group], aim: Aim) -> float:
+def cost_of(graph: Graph, groups: Sequence[Group], cost: Cost) -> float:
     """Of the network as a target runs it, batch norms folded and activations fused."""
-    return aim.cost.of(canonical(graph), groups)
+    return cost.of(canonical(graph), groups)
 
 
-def narrowed(graph: Graph, config: PruneConfig, aim: Aim) -> Callable[[float], Graph]:
-    """Limit -> the graph that `cut_to` gives for it, unchecked; importance is worked out once."""
+def keeps_within(graph: Graph, groups: Sequence[Group], aim: Aim) -> bool:
+    """Whether no limit is exceeded."""
+    return all(cost_of(graph, groups, limit.cost) <= limit.most for limit in aim.limits)
+
+
+def narrowed(graph: Graph, config: PruneConfig, aim: Aim) -> Callable[[Sequence[Limit]], Graph]:
+    """Limits -> the graph that `cut_to` gives for them, unchecked; importance is worked out once."""
     groups = grouping_of(graph, config).groups
     selected = _selection(graph, groups, scores_of(graph, groups, config, aim), config, aim)
 
-    def cut(limit: float) -> Graph:
-        gone = selected(limit)
+    def cut(limits: Sequence[Limit]) -> Graph:
+        gone = selected(limits)
         return sliced(graph, kept_elements(graph, [(groups[n], channels) for n, channels in gone.items()]))
 
     return cut

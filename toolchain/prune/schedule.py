@@ -8,10 +8,11 @@ import numpy as np
 
 from toolchain.errors import BadConfig
 from toolchain.ir.graph import Graph
+from toolchain.prune.cost import Limit
 from toolchain.prune.depth import without_branches
 from toolchain.prune.folded import folded
 from toolchain.prune.masks import MaskedGraph, with_masks
-from toolchain.prune.prune import Aim, checked_cut, cost_of, cut_to, grouping_of
+from toolchain.prune.prune import Aim, checked_cut, cost_of, cut_to, grouping_of, keeps_within
 from toolchain.prune.widths import Price, Widths
 from toolchain.runtime.additions import Addition
 from toolchain.training_sections import PruneConfig
@@ -68,11 +69,11 @@ def _in_steps(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[
     """Tuned after each step but the last, which the training that is left follows."""
     between = int(BETWEEN * work.epochs / max(1, config.steps - 1))
     groups = grouping_of(graph, config).groups
-    whole = cost_of(graph, groups, aim)
     aim = replace(aim, channels={group.name: group.channels for group in groups})
-    limits = levels(config.schedule, config.steps, whole, aim.limit)
-    for number, limit in enumerate(limits, 1):
-        nearer = replace(aim, limit=limit)
+    amounts = zip(*(levels(config.schedule, config.steps, cost_of(graph, groups, limit.cost), limit.most)
+                    for limit in aim.limits))
+    for number, most in enumerate(amounts, 1):
+        nearer = replace(aim, limits=tuple(map(Limit, (limit.cost for limit in aim.limits), most)))
         graph = work.remember(f"pruned-{number}",
                               lambda graph=graph, nearer=nearer: _cut(graph, config, nearer, work))
         if between and number < config.steps:
@@ -97,10 +98,11 @@ def _gates(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Gra
     """Cut where gates that were trained with the weights are closed."""
     from toolchain.prune.gates import Gates
 
-    epochs = _epochs_before(config, work)
-    groups = grouping_of(graph, config).groups
-    masked, price = with_masks(graph, groups), Price(Widths(*folded(graph, groups)), aim.cost)
-    gates = Gates(masked, groups, price.at, aim.limit, aim.steps(graph, groups))
+    epochs, groups = _epochs_before(config, work), grouping_of(graph, config).groups
+    if keeps_within(graph, groups, aim):
+        return graph, work.epochs
+    masked, load = with_masks(graph, groups), _load(Widths(*folded(graph, groups)), aim.limits)
+    gates = Gates(masked, groups, load, 1.0, aim.steps(graph, groups))
     gated = work.remember("gated", lambda: work.tune(masked.graph, epochs, [gates], 0))
     trained = graph.with_tensors(*(gated.tensors[tensor.name] for tensor in graph.constants))
 
@@ -108,6 +110,13 @@ def _gates(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Gra
         return _settled(checked_cut(trained, groups, _closed(replace(masked, graph=gated))), config, work)
 
     return work.remember("pruned", cut), work.epochs - epochs
+
+
+def _load(widths: Widths, limits: Sequence[Limit]) -> Callable[[Sequence[int]], float]:
+    """What the network costs by the channels kept of each group, of the limit that it is furthest beyond: 1 =
+    as much as it may."""
+    prices = [(Price(widths, limit.cost), limit.most) for limit in limits]
+    return lambda kept: max(price.at(kept) / most for price, most in prices)
 
 
 def _closed(masked: MaskedGraph) -> dict[int, np.ndarray]:

@@ -1,20 +1,23 @@
-"""Which channels go so that a network costs no more than a limit: the least score for what is saved, first.
+"""Which channels go so that a network keeps within its limits: the least score for what is saved, first.
 
 A knapsack, filled greedily by the ratio of score to cost saved (Shen et al. 2022, "Structural Pruning via
-Latency-Saliency Knapsack"); what a channel saves is worked out anew whenever its neighbours shrink. That
-needs scores in units of the loss. By scores that only tell channels from each other, such as norms of
+Latency-Saliency Knapsack"); what a channel saves is worked out anew whenever its neighbours shrink. With
+several limits it is the sum over those that are exceeded, in shares of what the whole network costs.
+
+That needs scores in units of the loss. By scores that only tell channels from each other, such as norms of
 weights, the ratio would take all from the groups that cost most: of these the least go first, whatever they
 save.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 
 from toolchain.errors import BadInput
-from toolchain.prune.cost import Cost
+from toolchain.prune.cost import Limit
 from toolchain.prune.widths import Price, Widths
 
 LEAST = 0.1
@@ -31,22 +34,22 @@ def least_counts(full: Sequence[int], steps: Sequence[int], share: float = LEAST
             for count, step in zip(full, steps)]
 
 
-def select(widths: Widths, scores: Sequence[np.ndarray], limit: float, cost: Cost, steps: Sequence[int],
+def select(widths: Widths, scores: Sequence[np.ndarray], limits: Sequence[Limit], steps: Sequence[int],
            scope: str, least: Sequence[int] | None = None, by_cost: bool = True) -> dict[int, np.ndarray]:
     """Group position -> channels that go, ascending; groups of which none goes are left out.
 
     scores: per group (channels,), larger = more important; the score of a set of channels is their sum
-    limit:  the most that the network may cost
+    limits: all hold in the end
     steps:  per group, what the kept channels are a multiple of where any go
     scope:  a key of SCOPES. "layer" = the same share of each group; "global" = one ranking of all groups;
             "sensitivity" = the same, of scores by `sensitivity.increments`
     least:  per group, how many channels stay in any case; by default `least_counts` of the steps
     by_cost: rank by score for cost saved, of scores in units of the loss; else by a bundle's mean score
-    Raises BadInput where the limit cannot be reached, with what can.
+    Raises BadInput where a limit cannot be reached, with what can.
     """
     least = least_counts(widths.full, steps) if least is None else least
     groups = [_Bundles.of(score, step, few) for score, step, few in zip(scores, steps, least, strict=True)]
-    taken = SCOPES[scope](_Plan(groups, Price(widths, cost), by_cost), limit)
+    taken = SCOPES[scope](_Plan(groups, widths, limits, by_cost))
     return {number: np.sort(group.order[:group.ends[count]])
             for number, (group, count) in enumerate(zip(groups, taken)) if count}
 
@@ -74,127 +77,139 @@ class _Bundles:
 
 @dataclass(frozen=True)
 class _Move:
-    """So many more bundles of one group go, so many channels (or come back, where bundles < 0)."""
+    """So many more bundles of one group go, so many channels (or come back, where bundles < 0).
+
+    saved: of the cost of each limit
+    """
 
     group: int
     bundles: int
     channels: int
     score: float
-    saved: float
+    saved: tuple[float, ...]
 
 
 class _Plan:
     """Bundles of all groups, and what the network costs when some of them have gone.
 
     taken: per group, how many of its bundles
+    costs: of the limits;  over: numbers of those that are exceeded
     """
 
-    def __init__(self, groups: Sequence[_Bundles], price: Price, by_cost: bool):
-        self.groups, self.price, self.by_cost = groups, price, by_cost
-        self.taken = [0] * len(groups)
-        self.kept = list(price.widths.full)
-        self.cost = price.at(self.kept)
+    def __init__(self, groups: Sequence[_Bundles], widths: Widths, limits: Sequence[Limit], by_cost: bool):
+        self.groups, self.widths, self.limits, self.by_cost = groups, widths, limits, by_cost
+        self.prices = [Price(widths, limit.cost) for limit in limits]
+        self.wholes = [price.at(widths.full) for price in self.prices]
+        self.take([0] * len(groups))
+
+    def take(self, taken: Sequence[int]) -> None:
+        """So many bundles of each group are gone."""
+        self.taken = list(taken)
+        self.kept = [len(group.order) - group.ends[count] for group, count in zip(self.groups, taken)]
+        self.costs = [price.at(self.kept) for price in self.prices]
+        self.over = [number for number, (cost, limit) in enumerate(zip(self.costs, self.limits))
+                     if cost > limit.most]
 
     def move(self, group: int, bundles: int) -> _Move:
         """What it would do."""
         found, start = self.groups[group], self.taken[group]
         end = start + bundles
         kept = [*self.kept[:group], len(found.order) - found.ends[end], *self.kept[group + 1:]]
-        saved = self.price.of_group(group, self.kept) - self.price.of_group(group, kept)
+        saved = tuple(price.of_group(group, self.kept) - price.of_group(group, kept)
+                      for price in self.prices)
         channels = found.ends[end] - found.ends[start]
         return _Move(group, bundles, channels, float(found.sums[end] - found.sums[start]), saved)
 
+    def worth(self, move: _Move) -> float:
+        """What it saves where that is needed."""
+        return sum(move.saved[number] / self.wholes[number] for number in self.over)
+
     def rank(self, move: _Move) -> float:
         """The least goes first."""
-        return move.score / (move.saved if self.by_cost else move.channels)
+        return move.score / (self.worth(move) if self.by_cost else move.channels)
+
+    def holds(self, move: _Move) -> bool:
+        """Whether all limits do after it."""
+        return all(cost - saved <= limit.most
+                   for cost, saved, limit in zip(self.costs, move.saved, self.limits))
 
     def next(self, group: int) -> _Move | None:
-        """The fewest bundles that save anything."""
+        """The fewest bundles that save anything where that is needed."""
         left = len(self.groups[group].ends) - 1 - self.taken[group]
         moves = (self.move(group, bundles) for bundles in range(1, left + 1))
-        return next((move for move in moves if move.saved > 0), None)
+        return next((move for move in moves if self.worth(move) > 0), None)
 
-    def make(self, move: _Move) -> None:
-        group = self.groups[move.group]
-        self.taken[move.group] += move.bundles
-        self.kept[move.group] = len(group.order) - group.ends[self.taken[move.group]]
-        self.cost = self.price.at(self.kept)
+    def make(self, move: _Move) -> Iterable[int]:
+        """The groups whose next moves are others now."""
+        over, taken = self.over, list(self.taken)
+        taken[move.group] += move.bundles
+        self.take(taken)
+        return self.widths.near[move.group] if self.over == over else range(len(self.groups))
 
-    def unreachable(self, limit: float) -> BadInput:
+    def unreachable(self) -> BadInput:
         """With as few channels as may be."""
-        widths, cost = self.price.widths, self.price.cost
+        widths, number = self.widths, self.over[0]
+        price, cost, most = self.prices[number], self.limits[number].cost, self.limits[number].most
         if not self.groups:
             return BadInput(f"{widths.graph.name}: no channel can go; `edge prune --explain` says why")
-        rigid = sum(self.price.of_op(op, self.kept) for op, groups in enumerate(widths.on) if not groups)
+        rigid = sum(price.of_op(op, self.kept) for op, groups in enumerate(widths.on) if not groups)
         whole = sum(len(group.ends) == 1 for group in self.groups)
         return BadInput(
-            f"{widths.graph.name}: {limit:,.6g} {cost.unit} cannot be reached: with as few channels as may "
-            f"be, {self.cost:,.6g} of {self.price.at(widths.full):,.6g} stay, {cost.fixed + rigid:,.6g} of "
+            f"{widths.graph.name}: {most:,.6g} {cost.unit} cannot be reached: with as few channels as may "
+            f"be, {self.costs[number]:,.6g} of {self.wholes[number]:,.6g} stay, {cost.fixed + rigid:,.6g} of "
             f"them where no channel can go; each group keeps a tenth of its channels, {whole} of "
             f"{len(self.groups)} stay whole for what they are a multiple of. Raise the limit"
             + (", or set [prune] channel_multiple = 1" if whole else ""))
 
 
-def _greedy(plan: _Plan, limit: float) -> list[int]:
-    """By rank. By cost, the last move is the one of least score that reaches the limit, from wherever on the
+def _greedy(plan: _Plan) -> list[int]:
+    """By rank. By cost, the last move is the one of least score that reaches the limits, from wherever on the
     way that is the least in all."""
     moves = {group: plan.next(group) for group in range(len(plan.groups))}
     spent, best, best_score = 0.0, None, inf
-    while plan.cost > limit:
+    while plan.over:
         open_moves = [move for move in moves.values() if move]
         if not open_moves:
-            raise plan.unreachable(limit)
-        last = min((m for m in open_moves if plan.cost - m.saved <= limit), key=_score, default=None)
+            raise plan.unreachable()
+        last = min(filter(plan.holds, open_moves), key=_score, default=None)
         if plan.by_cost and last and spent + last.score < best_score:
             best_score, best = spent + last.score, [*plan.taken]
             best[last.group] += last.bundles
         move = min(open_moves, key=plan.rank)
-        plan.make(move)
         spent += move.score
-        moves.update((near, plan.next(near)) for near in plan.price.widths.near[move.group])
-    return _given_back(plan, limit, best or plan.taken)
+        moves.update([(group, plan.next(group)) for group in plan.make(move)])
+    plan.take(best or plan.taken)
+    return _given_back(plan)
 
 
 def _score(move: _Move) -> float:
     return move.score
 
 
-def _given_back(plan: _Plan, limit: float, taken: list[int]) -> list[int]:
+def _given_back(plan: _Plan) -> list[int]:
     """Without the bundles that need not go, those of the largest score first."""
-    plan = _at(plan, taken)
     while True:
         moves = (plan.move(group, -1) for group, count in enumerate(plan.taken) if count)
-        fitting = [move for move in moves if move.score < 0 and plan.cost - move.saved <= limit]
+        fitting = [move for move in moves if move.score < 0 and plan.holds(move)]
         if not fitting:
             return plan.taken
         plan.make(min(fitting, key=_score))
 
 
-def _at(plan: _Plan, taken: Sequence[int]) -> _Plan:
-    """A plan of the same with so many bundles gone."""
-    other = _Plan(plan.groups, plan.price, plan.by_cost)
-    other.taken = list(taken)
-    other.kept = [len(group.order) - group.ends[count] for group, count in zip(plan.groups, taken)]
-    other.cost = plan.price.at(other.kept)
-    return other
-
-
-def _layered(plan: _Plan, limit: float) -> list[int]:
-    """The least share at which the limit holds. A bundle goes when the share reaches its middle."""
+def _layered(plan: _Plan) -> list[int]:
+    """The least share at which the limits hold. A bundle goes when the share reaches its middle."""
     middles = [(np.array(group.ends[:-1]) + group.ends[1:]) / (2 * len(group.order)) for group in plan.groups]
     shares = np.unique(np.concatenate(middles)) if middles else []
 
-    def at(number: int) -> _Plan:
-        return _at(plan, [int(np.sum(middle <= shares[number - 1])) if number else 0 for middle in middles])
+    def over(number: int) -> bool:
+        plan.take([int(np.sum(middle <= shares[number - 1])) if number else 0 for middle in middles])
+        return bool(plan.over)
 
-    low, high = 0, len(shares)
-    if at(high).cost > limit:
-        raise at(high).unreachable(limit)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if at(middle).cost <= limit else (middle + 1, high)
-    return at(high).taken
+    if over(len(shares)):
+        raise plan.unreachable()
+    over(bisect_left(range(len(shares)), True, key=lambda number: not over(number)))
+    return plan.taken
 
 
-SCOPES: Mapping[str, Callable[[_Plan, float], list[int]]] = {
+SCOPES: Mapping[str, Callable[[_Plan], list[int]]] = {
     "global": _greedy, "layer": _layered, "sensitivity": _greedy}
