@@ -22,7 +22,8 @@ import msgspec
 from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, recipe_of, start, tuned
 from pruning_deployed import correlated, deployed, timed
 from pruning_figures import (
-    OURS,
+    ON_HOST,
+    PLAIN,
     ROUNDED_FOR,
     SHARES,
     SIDES,
@@ -47,6 +48,8 @@ from toolchain.errors import ToolchainError
 PAGE = ROOT / "docs" / "pruning-benchmark.md"
 FIGURES = FOLDER / "figures.jsonl"
 SEEDS = (0, 1, 2)
+BESIDE = (ON_HOST, PLAIN)
+"""Sides of one seed, for what they gain."""
 QUICK = ("watch",)
 RANKED = ("watch", "ds_cnn")
 """Networks whose criteria are held against the truth."""
@@ -140,10 +143,12 @@ def trained(network: str) -> None:
 # The whole --------------------------------------------------------------------------------------------------
 
 def cells_of(networks: list[str], seeds: list[int]) -> list[Cell]:
-    """Those that take longest first."""
+    """One seed after the other, of each the cells that take longest first."""
     unpruned = [Cell(network, UNPRUNED, 1.0, seed) for network, seed in product(networks, seeds)]
-    pruned = [Cell(*parts) for parts in product(networks, SIDES, SHARES, seeds)]
-    return sorted([*unpruned, *pruned], key=lambda cell: -length(cell))
+    pruned = [Cell(network, side, share, seed)
+              for network, side, share, seed in product(networks, SIDES, SHARES, seeds)
+              if side not in BESIDE or seed == seeds[0]]
+    return sorted([*unpruned, *pruned], key=lambda cell: (cell.seed, -length(cell)))
 
 
 def length(cell: Cell) -> float:
@@ -155,10 +160,9 @@ MACS = {"resnet8": 105, "ds_cnn": 5, "mobilenet_v2": 230, "watch": 2}
 """Network -> thousands of millions in an epoch; those of depthwise convolutions, which are slower, twice."""
 
 
-def as_int8(cells: list[Cell], seeds: list[int]) -> list[Cell]:
-    """Ours, and the unpruned; of roundings that are shown beside it, one seed."""
-    return [cell for cell in cells if cell.side in (UNPRUNED, OURS)
-            or (cell.side in ROUNDED_FOR and cell.seed == seeds[0])]
+def as_int8(cells: list[Cell]) -> list[Cell]:
+    """Ours, and the unpruned."""
+    return [cell for cell in cells if cell.side not in THEIRS]
 
 
 def measure(kept: Kept, networks: list[str], seeds: list[int]) -> set[str]:
@@ -171,7 +175,7 @@ def measure(kept: Kept, networks: list[str], seeds: list[int]) -> set[str]:
         tuning = {cell: Job(key_of(cell), tuned, (cell,)) for cell in cells}
         work(pool, kept, tuning.values())
         there = {cell: kept[job.key] for cell, job in tuning.items() if isinstance(kept[job.key], Tuned)}
-        small = [cell for cell in as_int8(cells, seeds) if cell in there]
+        small = [cell for cell in as_int8(cells) if cell in there]
         deploying = {cell: Job(later_key("deployed", cell), deployed, (cell, there[cell])) for cell in small}
         ranking = [Job(ranked_key(network), correlated, (network,)) for network in ranked]
         work(pool, kept, [*deploying.values(), *ranking])

@@ -1,7 +1,6 @@
 """What benchmark_pruning.py measures, cell by cell: a network that one side prunes to a share of its MACs and
 that is then tuned. Pruning is each side's own; samples, tuning and what is measured of it are the same."""
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +8,7 @@ from tempfile import TemporaryDirectory
 from benchmark_peers import child
 import msgspec
 import numpy as np
-from pruning_figures import ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
+from pruning_figures import BOARD, GAIN, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
 from pruning_networks import CASES, FOLDER, ROOT, Data
 import torch
 
@@ -30,11 +29,13 @@ from toolchain.train.distill import tensors
 from toolchain.train.fit import fit, reestimate_batch_norm
 from toolchain.training_sections import PruneConfig, TrainConfig
 
-PRUNE: Mapping[str, object] = {}
-"""Our recipe, of every network: nothing but the defaults of [prune]."""
+SCHEDULE = "gates"
+"""Of ours, for every network; all else is the default of [prune]."""
+MARGIN = 0.97
+"""Of what an emulated board is to take: its table may be off by that much."""
 TRAIN = TrainConfig(epochs=1, optimizer="sgd", learning_rate=0.02, weight_decay=5e-4)
 """Of every network and side, but for the epochs."""
-EPOCHS = {"resnet8": 10, "ds_cnn": 30, "mobilenet_v2": 10, "watch": 25}
+EPOCHS = {"resnet8": 10, "ds_cnn": 30, "mobilenet_v2": 8, "watch": 25}
 GRAPHS = FOLDER / "graphs"
 THEIR_PYTHON = ROOT / ".venv-torch-pruning" / "bin" / "python"
 
@@ -45,9 +46,15 @@ def recipe_of(cell: Cell) -> Recipe:
                                     loader=CASES[cell.network].loader_source)
     if cell.side not in ROUNDED_FOR:
         return Recipe(train=train, seed=cell.seed)
-    multiple = None if ROUNDED_FOR[cell.side] else 1
-    prune = PruneConfig(macs=cell.share, channel_multiple=multiple, **PRUNE)
-    return Recipe(prune=prune, train=train, seed=cell.seed)
+    return Recipe(prune=_prune(cell), train=train, seed=cell.seed)
+
+
+def _prune(cell: Cell) -> PruneConfig:
+    """A share of the MACs; for the board, what that is to gain there too."""
+    target = ROUNDED_FOR[cell.side]
+    instructions = MARGIN * cell.share / GAIN if target == BOARD else None
+    return PruneConfig(macs=cell.share, instructions=instructions, schedule=SCHEDULE,
+                       channel_multiple=None if target else 1)
 
 
 # A network and its samples ----------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ THEIRS: Mapping[str, str] = {
 """Their sides: a key of prune_theirs.CRITERIA."""
 SIDES = (*ROUNDED_FOR, *THEIRS)
 SHARES = (0.5, 0.25)
+GAIN = 0.8
+"""Of the MACs' ratio, what a target is to gain."""
 
 
 class Cell(msgspec.Struct, frozen=True):

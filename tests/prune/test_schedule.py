@@ -50,6 +50,8 @@ def test_levels_end_at_the_limit():
     np.testing.assert_allclose(levels("iterative", 3, 800.0, 100.0), [400, 200, 100])
     np.testing.assert_allclose(levels("gradual", 2, 100.0, 20.0), [100 - 80 * 0.875, 20])
     assert levels("gradual", 5, 7.0, 7.0) == [7.0] * 5
+    assert levels("iterative", 2, 0.0, 0.0) == [0.0] * 2
+    assert levels("iterative", 2, 3.0, 7.0) == [7.0] * 2
 
 
 @pytest.mark.parametrize("schedule, tuned, left, names", [

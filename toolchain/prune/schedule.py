@@ -50,11 +50,14 @@ def shrunk(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Gra
 
 
 def levels(schedule: str, steps: int, whole: float, limit: float) -> list[float]:
-    """What the network may cost after each step.
+    """What the network may cost after each step, of what costs `whole` now; where that is within the limit,
+    just the limit.
 
     "iterative": each step takes the same share of what is left
     "gradual":   whole - (whole - limit) * (1 - (1 - t)^3), t in 1/steps .. 1 (Zhu & Gupta 2017, equation 1)
     """
+    if whole <= limit:
+        return [limit] * steps
     times = [step / steps for step in range(1, steps + 1)]
     if schedule == "gradual":
         return [whole - (whole - limit) * (1 - (1 - t) ** 3) for t in times]

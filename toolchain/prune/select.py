@@ -155,10 +155,11 @@ class _Plan:
         rigid = sum(price.of_op(op, self.kept) for op, groups in enumerate(widths.on) if not groups)
         whole = sum(len(group.ends) == 1 for group in self.groups)
         return BadInput(
-            f"{widths.graph.name}: {most:,.6g} {cost.unit} cannot be reached: with as few channels as may "
-            f"be, {self.costs[number]:,.6g} of {self.wholes[number]:,.6g} stay, {cost.fixed + rigid:,.6g} of "
-            f"them where no channel can go; each group keeps a tenth of its channels, {whole} of "
-            f"{len(self.groups)} stay whole for what they are a multiple of. Raise the limit"
+            f"{widths.graph.name}: a budget of {most:,.6g} {cost.unit} cannot be reached: with as few "
+            f"channels as may be, {self.costs[number]:,.6g} of {self.wholes[number]:,.6g} stay, "
+            f"{cost.fixed + rigid:,.6g} of them where no channel can go; each group keeps a tenth of its "
+            f"channels, {whole} of {len(self.groups)} stay whole for what they are a multiple of. Raise the "
+            f"limit"
             + (", or set [prune] channel_multiple = 1" if whole else ""))
 
 
