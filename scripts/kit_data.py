@@ -12,7 +12,7 @@ from PIL import Image
 from toolchain.data import load_samples
 
 ROOT = Path(__file__).resolve().parent.parent
-KIT = Path(os.environ.get("EDGE_KIT", ROOT.parent / "shared" / "kit"))
+KIT = Path(os.environ.get("EDGE_KIT") or ROOT.parent / "shared" / "kit")
 SEED = 4
 CALIBRATION, SELECTION = 100, 500
 """Samples to calibrate with, and, at most, to choose a recipe by."""

@@ -12,7 +12,7 @@ save.
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def least_counts(full: Sequence[int], steps: Sequence[int], share: float = LEAST
 
     A group that has no more than its step stays whole.
     """
-    return [count if count <= step else min(count, max(1, -(-round(share * count, 6) // step)) * step)
+    return [count if count <= step else min(count, max(1, ceil(round(share * count / step, 6))) * step)
             for count, step in zip(full, steps)]
 
 
