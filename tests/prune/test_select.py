@@ -146,8 +146,9 @@ def test_a_limit_out_of_reach_is_told_with_what_is_reached(scope):
     graph, groups = chain(8, 3)
     widths = Widths(graph, groups)
     told = ("random: a budget of 100 multiply-accumulates cannot be reached: with as few channels as may "
-            "be, 540 of 2,052 stay, 0 of them where no channel can go; each group keeps a tenth of its channels, "
-            "1 of 2 stay whole for what they are a multiple of. Raise the limit, or set [prune] channel_multiple")
+            "be, 540 of 2,052 stay, 0 of them where no channel can go; each group keeps a tenth of its "
+            "channels, 1 of 2 stay whole for what they are a multiple of. Raise the limit, or set [prune] "
+            "channel_multiple")
     with pytest.raises(BadInput, match=re.escape(told)):
         select(widths, [np.ones(8), np.ones(3)], [Limit(MACS, 100)], [1, 4], scope)
 
