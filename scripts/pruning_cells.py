@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from benchmark_peers import child
 import msgspec
 import numpy as np
-from pruning_figures import BOARD, GAIN, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
+from pruning_figures import BOARD, GAIN, MARGIN, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
 from pruning_networks import CASES, FOLDER, ROOT, Data
 import torch
 
@@ -31,8 +31,6 @@ from toolchain.training_sections import PruneConfig, TrainConfig
 
 SCHEDULE = "gates"
 """Of ours, for every network; all else is the default of [prune]."""
-MARGIN = 0.97
-"""Of what an emulated board is to take: its table may be off by that much."""
 TRAIN = TrainConfig(epochs=1, optimizer="sgd", learning_rate=0.02, weight_decay=5e-4)
 """Of every network and side, but for the epochs."""
 EPOCHS = {"resnet8": 10, "ds_cnn": 30, "mobilenet_v2": 8, "watch": 25}

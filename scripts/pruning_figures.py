@@ -19,8 +19,8 @@ THEIRS: Mapping[str, str] = {
 """Their sides: a key of prune_theirs.CRITERIA."""
 SIDES = (*ROUNDED_FOR, *THEIRS)
 SHARES = (0.5, 0.25)
-GAIN = 0.8
-"""Of the MACs' ratio, what a target is to gain."""
+GAIN, MARGIN = 0.8, 0.97
+"""Of the MACs' ratio, what a target is to gain; of that limit, what is asked for, as a table may be off."""
 
 
 class Cell(msgspec.Struct, frozen=True):
