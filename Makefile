@@ -147,7 +147,7 @@ benchmark-accuracy: setup setup-peers setup-nncf data  ## accuracy of INT8 besid
 benchmark-microcontroller: setup  ## generated C beside TensorFlow Lite Micro, on every emulated core; needs the kit
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_microcontroller.py $(if $(ONLY),--only $(ONLY)) $(if $(CORES),--cores $(CORES))
 
-benchmark-pruning: setup setup-torch-pruning  ## pruning beside Torch-Pruning, and what it gains on the target; needs the kit; QUICK=1: one network, one seed
+benchmark-pruning: setup setup-torch-pruning data  ## pruning beside Torch-Pruning, and what it gains on the target; needs the kit; QUICK=1: one network, one seed
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
 benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the zoo can be pruned at all, by us and by Torch-Pruning; writes docs/pruning-zoo.md
