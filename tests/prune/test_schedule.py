@@ -59,7 +59,7 @@ def test_levels_end_at_the_limit():
     ("iterative", [(1, [])] * 2, 4, ["pruned-1", "tuned-1", "pruned-2", "tuned-2", "pruned-3"]),
     ("gradual", [(1, [])] * 2, 4, ["pruned-1", "tuned-1", "pruned-2", "tuned-2", "pruned-3"]),
     ("batch_norm_l1", [(3, ["BatchNormL1"])], 3, ["sparse", "pruned"]),
-    ("gates", [(3, ["Gates"])], 3, ["gated", "pruned"])])
+    ("gates", [(1, ["Gates"])], 5, ["gated", "pruned"])])
 def test_every_schedule_ends_at_the_limit(schedule, tuned, left, names):
     graph, diary = trained_net(), Diary()
     config = PruneConfig(macs=0.5, schedule=schedule, steps=3)

@@ -20,8 +20,8 @@ from toolchain.training_sections import PruneConfig
 Tune = Callable[[Graph, int, Sequence[Addition], int], Graph]
 Remember = Callable[[str, Callable[[], Graph]], Graph]
 
-BETWEEN = 0.5
-"""Share of the epochs before the last cut, of schedules that train there; the others follow it."""
+BETWEEN = {"iterative": 0.5, "gradual": 0.5, "batch_norm_l1": 0.5, "gates": 0.3}
+"""Schedule that trains before its last cut -> share of the epochs that lie there; the others follow it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ def _one_shot(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[
 
 def _in_steps(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Graph, int]:
     """Tuned after each step but the last, which the training that is left follows."""
-    between = int(BETWEEN * work.epochs / max(1, config.steps - 1))
+    between = int(BETWEEN[config.schedule] * work.epochs / max(1, config.steps - 1))
     groups = grouping_of(graph, config).groups
     aim = replace(aim, channels={group.name: group.channels for group in groups})
     amounts = zip(*(levels(config.schedule, config.steps, cost_of(graph, groups, limit.cost), limit.most)
@@ -133,10 +133,10 @@ def _closed(masked: MaskedGraph) -> dict[int, np.ndarray]:
 
 def _epochs_before(config: PruneConfig, work: Work) -> int:
     """Of the training before the only cut."""
-    if epochs := int(BETWEEN * work.epochs):
-        return epochs
+    if work.epochs > 1:
+        return max(1, int(BETWEEN[config.schedule] * work.epochs))
     raise BadConfig(f'[prune] schedule = "{config.schedule}" trains before it prunes; give samples and '
-                    f'[train] with at least {round(1 / BETWEEN)} epochs, or take schedule "one_shot"')
+                    f'[train] with at least 2 epochs, or take schedule "one_shot"')
 
 
 def _cut(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> Graph:
