@@ -22,6 +22,7 @@ import msgspec
 from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, recipe_of, start, tuned
 from pruning_deployed import correlated, deployed, timed
 from pruning_figures import (
+    NARROW,
     ON_HOST,
     PLAIN,
     ROUNDED_FOR,
@@ -44,6 +45,7 @@ from pruning_report import conditions, page
 import typer
 
 from toolchain.errors import ToolchainError
+from toolchain.prune.select import LEAST
 
 PAGE = ROOT / "docs" / "pruning-benchmark.md"
 FIGURES = FOLDER / "figures.jsonl"
@@ -85,7 +87,8 @@ def digest(*parts: object) -> str:
 
 def key_of(cell: Cell) -> str:
     """Of a tuned cell."""
-    shaping = PRUNING if cell.side in ROUNDED_FOR else THEIR_SIDE if cell.side in THEIRS else ()
+    own = cell.side in ROUNDED_FOR or cell.side == NARROW
+    shaping = PRUNING if own else THEIR_SIDE if cell.side in THEIRS else ()
     return digest("tuned", msgspec.json.encode(cell), recipe_of(cell).digest, start(cell.network).digest,
                   code((*TRAINING, *shaping)))
 
@@ -148,7 +151,8 @@ def cells_of(networks: list[str], seeds: list[int]) -> list[Cell]:
     pruned = [Cell(network, side, share, seed)
               for network, side, share, seed in product(networks, SIDES, SHARES, seeds)
               if side not in BESIDE or seed == seeds[0]]
-    return sorted([*unpruned, *pruned], key=lambda cell: (cell.seed, -length(cell)))
+    narrow = [Cell(network, NARROW, LEAST, seeds[0]) for network in networks]
+    return sorted([*unpruned, *pruned, *narrow], key=lambda cell: (cell.seed, -length(cell)))
 
 
 def length(cell: Cell) -> float:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from benchmark_peers import child
 import msgspec
 import numpy as np
-from pruning_figures import BOARD, GAIN, MARGIN, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
+from pruning_figures import BOARD, GAIN, MARGIN, NARROW, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
 from pruning_networks import CASES, FOLDER, ROOT, Data
 import torch
 
@@ -22,6 +22,9 @@ from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
 from toolchain.load.torch import load_torch
 from toolchain.profile import load_target
+from toolchain.prune.groups import channel_groups
+from toolchain.prune.prune import checked_cut
+from toolchain.prune.select import least_counts
 from toolchain.recipe import Recipe
 from toolchain.runtime.torch_module import GraphModule
 from toolchain.shrinking import JUDGED, Shrinking
@@ -100,7 +103,7 @@ def hits(graph: Graph, cell: Cell, part: str) -> np.ndarray:
 
 def tuned(cell: Cell, key: str) -> Tuned:
     """Prune, tune, answer the test samples. The graph is kept in a file named after the key."""
-    graph = _ours(cell) if cell.side in ROUNDED_FOR else _tuned(cell, _theirs(cell))
+    graph = _made(cell)
     path = GRAPHS / f"{key}.graph"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_graph(path, graph)
@@ -109,6 +112,20 @@ def tuned(cell: Cell, key: str) -> Tuned:
                  parameters=canonical(graph).parameters,
                  selection=float(hits(graph, cell, "selection").mean()), test=float(test.mean()),
                  hits=packed(test), n=len(test), graph=str(path.relative_to(ROOT)))
+
+
+def _made(cell: Cell) -> Graph:
+    if cell.side == NARROW:
+        return _narrowest(start(cell.network))
+    return _ours(cell) if cell.side in ROUNDED_FOR else _tuned(cell, _theirs(cell))
+
+
+def _narrowest(graph: Graph) -> Graph:
+    """The first channels of each group, as few as may be."""
+    groups = channel_groups(graph).groups
+    full = [group.channels for group in groups]
+    few = least_counts(full, [1] * len(groups))
+    return checked_cut(graph, groups, {n: np.arange(least, full[n]) for n, least in enumerate(few)})
 
 
 def _ours(cell: Cell) -> Graph:

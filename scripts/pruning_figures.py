@@ -12,6 +12,8 @@ BOARD, HOST = "cortex_m4_qemu", "host"
 UNPRUNED, OURS, ON_HOST, PLAIN = "unpruned", "ours", "ours, for the host", "ours, no rounding"
 ROUNDED_FOR: Mapping[str, str | None] = {OURS: BOARD, ON_HOST: HOST, PLAIN: None}
 """Our sides: the target whose kernels say what kept channels are a multiple of."""
+NARROW = "a tenth of each group, untrained"
+"""The least that there can be, for what a target gains at most."""
 THEIRS: Mapping[str, str] = {
     "Torch-Pruning, magnitude": "magnitude", "Torch-Pruning, LAMP": "lamp",
     "Torch-Pruning, batch norm": "batch_norm", "Torch-Pruning, Taylor": "taylor",
