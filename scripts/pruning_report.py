@@ -156,10 +156,10 @@ HEAD = f"""# Pruning, beside Torch-Pruning
 `make benchmark-pruning` trains four networks once, and prunes each to a half and a quarter of its MACs: by
 `[prune] schedule = "gates"`, which learns in the first three tenths of the epochs what goes, and by
 Torch-Pruning 1.6.1 with its criteria (one global ranking, small steps until the MACs are reached, its last
-layer left alone), before the first epoch. All else is the same for both: the same epochs of the same optimiser on the
-same augmented batches, taught by the same unpruned network; batch norms re-estimated on the same samples
-after pruning. The drop is against the unpruned network, tuned just as long. Speech is split by speaker, the
-watch by person.
+layer left alone), before the first epoch. All else is the same for both: the same epochs of the same
+optimiser on the same augmented batches, taught by the same unpruned network; batch norms re-estimated on the
+same samples after pruning. The drop is against the unpruned network, tuned just as long. Speech is split by
+speaker, the watch by person.
 
 "{OURS}" has two budgets: the share of the MACs, and of the Cortex-M4's instructions, by its measured table,
 what is {GAIN} of that gain: {GAIN / SHARES[0]:.1f}x and {GAIN / SHARES[1]:.1f}x, with {1 - MARGIN:.0%} to
