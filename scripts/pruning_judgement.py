@@ -136,12 +136,20 @@ def total_drops(found: Found, cells: list[Cell]) -> np.ndarray:
 
 # Bounds -----------------------------------------------------------------------------------------------------
 
-def shortcomings(figures: Iterable[Any]) -> list[str]:
-    """Where a bound is missed, in words."""
-    return [*missed(Found.of(figures))]
+def shortcomings(figures: Iterable[Any], quick: bool = False) -> list[str]:
+    """Where a bound is missed, in words. quick: of answers alone, which a short run is held to"""
+    return [*(missed_answers if quick else missed)(Found.of(figures))]
 
 
 def missed(found: Found) -> Iterator[str]:
+    yield from missed_answers(found)
+    yield from _missed_gains(found)
+    if len(found.seeds) >= ALL_SEEDS:
+        yield from _missed_totals(found)
+
+
+def missed_answers(found: Found) -> Iterator[str]:
+    """Of accuracy, and where ours does not run."""
     judged = [*points(found)]
     for p in judged:
         where = f"{p.network}, {1 / p.share:.0f}x"
@@ -152,24 +160,13 @@ def missed(found: Found) -> Iterator[str]:
     if len(found.seeds) >= ALL_SEEDS and judged and sum(p.best_drop - p.drop for p in judged) <= 0:
         yield "on average not better than Torch-Pruning's best criteria"
     yield from (f"{cell.text}: {why}" for cell, why in found.failed.items() if cell.side in ROUNDED_FOR)
-    yield from _missed_gains(found)
-    if len(found.seeds) >= ALL_SEEDS:
-        yield from _missed_totals(found)
 
 
 def _missed_gains(found: Found) -> Iterator[str]:
-    return _short(((g, g.instructions) for g in gains(found) if g.cell.side == OURS), BOARD)
-
-
-def short_on_host(found: Found) -> Iterator[str]:
-    """Where this host gains less: told, and no shortcoming, for networks so small cannot gain it there."""
-    return _short(((g, g.host) for g in gains(found) if g.cell.side == ON_HOST and g.host), HOST)
-
-
-def _short(gained: Iterable[tuple[Gain, float]], target: str) -> Iterator[str]:
-    for g, times in gained:
-        if times < GAIN / g.cell.share:
-            yield f"{g.cell.text}: {times:.2f}x on {target} (at least {GAIN / g.cell.share:.2f}x)"
+    for g in gains(found):
+        for side, target, gain in ((OURS, BOARD, g.instructions), (ON_HOST, HOST, g.host)):
+            if g.cell.side == side and gain and gain < GAIN * g.macs:
+                yield f"{g.cell.text}: {gain:.2f}x on {target} (at least {GAIN * g.macs:.2f}x)"
 
 
 def _missed_totals(found: Found) -> Iterator[str]:

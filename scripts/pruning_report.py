@@ -23,7 +23,7 @@ from pruning_figures import (
     Any,
     Cell,
 )
-from pruning_judgement import Found, Gain, gains, missed, points, short_on_host, total_drops
+from pruning_judgement import Found, Gain, gains, missed, points, total_drops
 
 from toolchain.paired import mcnemar
 
@@ -139,17 +139,13 @@ def _failures(found: Found) -> str:
 
 
 def _bounds(found: Found) -> str:
-    return "\n\n".join([_listed(missed(found)) or "All hold.", ON_HOST_BOUND,
-                        _listed(short_on_host(found)) or "- nothing"])
+    lines = "\n".join(f"- {line}" for line in missed(found)) or "All hold."
+    return f"{lines}\n\n{REACH}"
 
 
-def _listed(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-ON_HOST_BOUND = f"""This host is to gain as much, and is not held to it: LiteRT takes 16 channels and
-more at once, and an inference of such networks is a few tens of microseconds there.
-"{NARROW}" says what it can gain at most. What gains less:"""
+REACH = f"""A target is held to {GAIN} of a network's own ratio of MACs. "{NARROW}" says what it
+could gain at most: LiteRT takes 16 channels and more at once, and an inference of such networks is a few tens
+of microseconds on this host."""
 
 HEAD = f"""# Pruning, beside Torch-Pruning
 
