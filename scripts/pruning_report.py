@@ -40,12 +40,13 @@ def summary(found: Found) -> str:
 
 
 def network_table(found: Found, network: str) -> str:
-    """Every side, at every share: MACs, drop, p of ours beside it."""
+    """Every side that has all seeds, at every share: MACs, drop, p of ours beside it."""
     whole = found.cells(network, UNPRUNED, 1.0)
     accuracy = [100 * found.tuned[cell].test for cell in whole]
     n = found.tuned[whole[0]].n
-    rows = [[f"**{side}**" if side == OURS else side,
-             *(text for share in SHARES for text in _side(found, network, side, share))] for side in SIDES]
+    sides = {side: [text for share in SHARES for text in _side(found, network, side, share)]
+             for side in SIDES}
+    rows = [[f"**{side}**" if side == OURS else side, *told] for side, told in sides.items() if any(told)]
     columns = [f"{1 / share:.0f}x: {what}" for share in SHARES for what in ("MACs", "drop", "p")]
     head = f"{network}: {_spread(accuracy)} % unpruned, n = {n} x {len(whole)}"
     return table([head, *columns], rows)
@@ -73,10 +74,15 @@ def gain_table(found: Found) -> str:
     """Of one seed."""
     timed = sorted((g for g in gains(found) if g.host),
                    key=lambda g: (g.cell.network, -g.cell.share, [*SIDES, NARROW].index(g.cell.side)))
-    rows = [[f"{g.cell.network}, {g.cell.side}", f"{g.macs:.2f}x", _told(g, BOARD, g.instructions),
-             _told(g, HOST, g.host), f"{found.timed[g.cell].ms[0]:.4f}"] for g in timed]
+    rows = [[_point(g.cell), f"{g.macs:.2f}x", _told(g, BOARD, g.instructions), _told(g, HOST, g.host),
+             f"{found.timed[g.cell].ms[0]:.4f}"] for g in timed]
     return table([f"fewer, seed {found.seeds[0]}", "MACs", f"instructions, {BOARD}", "CPU time, this host",
                   "ms"], rows)
+
+
+def _point(cell: Cell) -> str:
+    name = f"{1 / cell.share:.0f}x, " if cell.share in SHARES else ""
+    return f"{cell.network}, {name}{cell.side}"
 
 
 def _told(gain: Gain, target: str, value: float) -> str:
@@ -139,8 +145,18 @@ def _failures(found: Found) -> str:
 
 
 def _bounds(found: Found) -> str:
-    lines = "\n".join(f"- {line}" for line in missed(found)) or "All hold."
-    return f"{lines}\n\n{REACH}"
+    lines = "\n".join(f"- {line}" for line in sorted(missed(found))) or "All hold."
+    return f"{lines}\n\n{REACH}\n\n{_by_name(found)}"
+
+
+def _by_name(found: Found) -> str:
+    """How many cells gain GAIN of what their point is called after."""
+    points, told = " and ".join(f"{GAIN / share:.1f}x" for share in SHARES), []
+    for side, target, name in ((OURS, BOARD, "instructions"), (ON_HOST, HOST, "host")):
+        held = [getattr(g, name) >= GAIN / g.cell.share for g in gains(found)
+                if g.cell.side == side and getattr(g, name)]
+        told.append(f"{sum(held)} of {len(held)} on {target}")
+    return f"Of what the points are called after, {points} would do. These gain so much: {', '.join(told)}."
 
 
 REACH = f"""A target is held to {GAIN} of a network's own ratio of MACs. "{NARROW}" says what it
