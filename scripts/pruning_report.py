@@ -156,7 +156,7 @@ def _by_name(found: Found) -> str:
         held = [getattr(g, name) >= GAIN / g.cell.share for g in gains(found)
                 if g.cell.side == side and getattr(g, name)]
         told.append(f"{sum(held)} of {len(held)} on {target}")
-    return f"Of what the points are called after, {points} would do. These gain so much: {', '.join(told)}."
+    return f"{GAIN} of what the points are called after is {points}. So much gain: {', '.join(told)}."
 
 
 REACH = f"""A target is held to {GAIN} of a network's own ratio of MACs. "{NARROW}" says what it
