@@ -10,6 +10,7 @@ import numpy as np
 from toolchain.errors import BadModel, Unsupported
 from toolchain.ir.graph import Graph, Tensor, live_ops
 from toolchain.ir.quant import dequantize, quantize
+from toolchain.ir.unrolling import Unrolled, stacked, stepped, unrolled
 from toolchain.quantize.calibrate import Watch, batch_size
 from toolchain.runtime import reference
 from toolchain.runtime.batched import batched, can_batch
@@ -32,14 +33,29 @@ def watch(graph: Graph, names: Sequence[str], runtime: str = "fastest", batch: i
     batch:   how many samples run together at most, where the graph allows; by default `batch_size`
     Raises Unsupported where the runtime has no form for it, BadModel where it does not take that.
     """
-    if runtime != "fastest":
-        return OPEN[runtime](graph, names, batch)
-    return _fastest(graph, names, batch)[1]
+    flat = unrolled(graph)
+    open_flat = _fastest_watch if runtime == "fastest" else OPEN[runtime]
+    watched = open_flat(flat.graph, stepped(flat, names), batch)
+    return watched if flat.graph is graph else _stacking(flat, names, watched)
 
 
 def fastest(graph: Graph, names: Sequence[str]) -> str:
     """The runtime that `watch` takes for them by default: a key of OPEN."""
-    return _fastest(graph, names, None)[0]
+    flat = unrolled(graph)
+    return _fastest(flat.graph, stepped(flat, names), None)[0]
+
+
+def _stacking(flat: Unrolled, names: Sequence[str], watched: Watch) -> Watch:
+    """The steps of what is repeated on axis 1. A step that a constant begins is not watched."""
+    def run(feeds: Arrays) -> Arrays:
+        shown = watched(feeds)
+        return {name: stacked(flat, name, shown) if name in flat.steps else shown[name] for name in names}
+
+    return run
+
+
+def _fastest_watch(graph: Graph, names: Sequence[str], batch: int | None) -> Watch:
+    return _fastest(graph, names, batch)[1]
 
 
 def _fastest(graph: Graph, names: Sequence[str], batch: int | None) -> tuple[str, Watch]:

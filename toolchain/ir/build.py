@@ -1,5 +1,7 @@
 """A small builder: doors in and tests add tensors and ops in order, then take the graph."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from toolchain.errors import BadGraph
@@ -51,6 +53,14 @@ class Builder:
         self.tensors[output] = Tensor(output, shape, dtype, None, quant)
         self.ops.append(op)
         return output
+
+    def state(self, initial: str, output: str, loop: str) -> str:
+        """Append a state, which stays as it begins until `becomes` says otherwise."""
+        return self.op("state", (initial, initial), output, loop=loop)
+
+    def becomes(self, state: str, after: str) -> None:
+        """What the state is at the next step."""
+        self.ops = [replace(op, inputs=(op.inputs[0], after)) if op.name == state else op for op in self.ops]
 
     def graph(self, *outputs: str, source: Source = Source()) -> Graph:
         """The graph so far with these outputs; what they do not need is dropped."""

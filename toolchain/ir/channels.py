@@ -266,6 +266,21 @@ def reshape_choices(op: Op, shapes: Shapes) -> list[Choice]:
             for choice in ways(digits(shapes[x], shapes[y]))]
 
 
+def step(op: Op, shapes: Shapes) -> list[Link]:
+    """Every axis but that of the steps passes on."""
+    x, y, gone = op.inputs[0], op.name, op.attrs["axis"]
+    return [(_whole(x, axis, shapes), _whole(y, axis - (axis > gone), shapes))
+            for axis in range(len(shapes[x]))
+            if axis != gone and (shapes[x][axis] > 1 or axis == len(shapes[x]) - 1)]
+
+
+def sequence(op: Op, shapes: Shapes) -> list[Link]:
+    """As `step`, the other way round."""
+    x, y, new = op.inputs[0], op.name, op.attrs["axis"]
+    return [(_whole(x, axis, shapes), _whole(y, axis + (axis >= new), shapes))
+            for axis in range(len(shapes[x])) if shapes[x][axis] > 1 or axis == len(shapes[x]) - 1]
+
+
 def transpose(op: Op, shapes: Shapes) -> list[Link]:
     x, y = op.inputs[0], op.name
     return [(_whole(x, old, shapes), _whole(y, new, shapes)) for new, old in enumerate(op.attrs["perm"])

@@ -12,6 +12,7 @@ import numpy as np
 
 from toolchain.errors import BadGraph, BadModel
 from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.loops import parts
 from toolchain.ir.ops import APART, OPS, PLAIN, Shape, output_dtype, output_shape
 from toolchain.ir.quant import HELD_AS
 
@@ -54,7 +55,7 @@ def _structure(graph: Graph) -> Iterator[Exception]:
         elif not OPS[op.kind].takes(len(op.inputs)):
             yield BadGraph(f"{op.name}: {op.kind} takes {', '.join(OPS[op.kind].inputs)}, "
                            f"but has {len(op.inputs)} inputs")
-        for name in op.inputs:
+        for name in op.inputs[:1] if op.kind == "state" else op.inputs:
             if name not in made:
                 yield BadGraph(f"{op.name}: reads {name} before anything makes it")
         for name in op.outputs:
@@ -65,6 +66,14 @@ def _structure(graph: Graph) -> Iterator[Exception]:
     for name in graph.outputs:
         if name not in made:
             yield BadGraph(f"{graph.name}: nothing makes output {name}")
+
+
+def _loops(graph: Graph) -> Iterator[Exception]:
+    """Every loop is a piece that can be repeated."""
+    try:
+        parts(graph)
+    except BadGraph as error:
+        yield error
 
 
 def _shapes(graph: Graph) -> Iterator[Exception]:
@@ -224,7 +233,7 @@ def _scales_agree(x: Tensor, weight: Tensor, bias: Tensor) -> bool:
     return np.allclose(bias.quant.scale, product, rtol=0.02, atol=0)
 
 
-_ALWAYS = (_structure, _shapes, _dtypes, _finite)
+_ALWAYS = (_structure, _shapes, _dtypes, _loops, _finite)
 LEVELS: Mapping[str, tuple[Callable[[Graph], Iterator[Exception]], ...]] = {
     "FLOAT": (*_ALWAYS, _float),
     "CANONICAL": (*_ALWAYS, _float, _folded),

@@ -53,7 +53,7 @@ class Op:
     """One node: `kind` is a key of `ops.OPS`, `inputs` are tensor names in TFLite's order.
 
     attrs:     plain Python values; the row in `ops.OPS` lists them with their defaults
-    internals: tensors that the op owns (cell, hidden state and gates of a recurrent op)
+    internals: tensors that the op owns
     """
 
     kind: str
@@ -118,7 +118,7 @@ class Metadata:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Tensors, and ops in topological order.
+    """Tensors, and ops in topological order but for what a state becomes (`ir.loops`).
 
     permutations: for each graph input or output whose layout in the source differs: the axes such that
                   source value = inner value transposed by them.
@@ -208,13 +208,14 @@ class Graph:
 
 
 def live_ops(ops: Iterable[Op], outputs: Iterable[str]) -> tuple[Op, ...]:
-    """The ops that `outputs` depend on, in the same order."""
-    needed, kept = set(outputs), []
-    for op in reversed(tuple(ops)):
-        if needed.intersection(op.outputs):
-            kept.append(op)
-            needed.update(op.inputs)
-    return tuple(reversed(kept))
+    """The ops that `outputs` depend on, in the same order. A state depends on what is made behind it."""
+    ops, needed, known = tuple(ops), set(outputs), -1
+    while known < len(needed):
+        known = len(needed)
+        for op in reversed(ops):
+            if needed.intersection(op.outputs):
+                needed.update(op.inputs)
+    return tuple(op for op in ops if needed.intersection(op.outputs))
 
 
 def unique_name(name: str, *taken: Container[str]) -> str:

@@ -3,7 +3,8 @@
 Activations are channels last. Weights: conv2d, transpose_conv2d [O, kh, kw, I]; depthwise_conv2d
 [1, kh, kw, I * multiplier]; fully_connected [O, I]. pads = (top, bottom, left, right). Input order and
 meaning of attributes follow TensorFlow Lite's schema. What is a composition of these (SiLU, hard sigmoid,
-SELU, group norm ...) has no row: doors compose it.
+SELU, group norm, LSTM ...) has no row: doors compose it. What repeats for each step of a sequence stands
+between the ops of a loop (`ir.loops`).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from toolchain.errors import BadGraph
 from toolchain.ir import channels, shapes
 from toolchain.ir.channels import Link
 from toolchain.ir.graph import Graph, Op, Shape
+from toolchain.ir.loops import repeats
 
 REQUIRED = object()
 """Marks an attribute without a default."""
@@ -98,8 +100,9 @@ def output_dtype(op: Op, dtypes: list[str]) -> str | None:
 
 
 def op_macs(graph: Graph, op: Op) -> int:
-    """Multiply-accumulates of one op for one sample."""
-    return OPS[op.kind].macs(op, [t.shape for t in graph.of(op)], graph.tensors[op.name].shape)
+    """Multiply-accumulates of one op for one sample, at all steps of a loop that repeats it."""
+    once = OPS[op.kind].macs(op, [t.shape for t in graph.of(op)], graph.tensors[op.name].shape)
+    return once * repeats(graph).get(op.name, 1) if once else 0
 
 
 def graph_macs(graph: Graph) -> int:
@@ -227,6 +230,12 @@ OPS: Mapping[str, Row] = {
     "tile": Row(("x",), shapes.tile, channels.tile, {"multiples": REQUIRED}),
     "reshape": Row(("x",), shapes.reshape, channels.reshape, {"shape": REQUIRED}),
     "transpose": Row(("x",), shapes.transpose, channels.transpose, {"perm": REQUIRED}),
+    # loops
+    "step": Row(("x",), shapes.step, channels.step, {"loop": REQUIRED, "axis": REQUIRED, "reverse": False}),
+    "state": Row(("initial", "next"), shapes.same, channels.aligned, {"loop": REQUIRED}),
+    "sequence": Row(("x",), shapes.sequence, channels.sequence,
+                    {"loop": REQUIRED, "axis": REQUIRED, "steps": REQUIRED, "reverse": False}),
+    "last": Row(("x",), shapes.same, channels.aligned, {"loop": REQUIRED}),
     # logic and types
     "compare": Row(("a", "b"), shapes.broadcast, channels.aligned, {"relation": REQUIRED}, dtypes=_FLOAT,
                    result=_to_bool),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op
-from toolchain.ir.rewriting import rewired, sole_pairs, until_nothing_folds, without
+from toolchain.ir.rewriting import reading, rewired, sole_pairs, until_nothing_folds, without
 
 NEUTRAL = {"add": 0, "sub": 0, "mul": 1, "div": 1}
 """Kind -> the second operand that changes nothing."""
@@ -35,7 +35,7 @@ def drop_repeated(graph: Graph) -> Graph:
             alias[op.name] = made
         if made == op.name or op.name in graph.outputs:
             ops.append(op)
-    return rewired(graph, ops)
+    return rewired(graph, reading(ops, alias))
 
 
 @until_nothing_folds

@@ -1,6 +1,6 @@
 """How passes rewrite a graph: pairs of ops that fold, ops that go."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
 
@@ -34,12 +34,16 @@ def without(graph: Graph, dropped: Callable[[Op], bool]) -> Graph:
     alias: dict[str, str] = {}
     ops: list[Op] = []
     for op in graph.ops:
-        inputs = tuple(alias.get(name, name) for name in op.inputs)
         if dropped(op) and op.name not in graph.outputs:
-            alias[op.name] = inputs[0]
+            alias[op.name] = alias.get(op.inputs[0], op.inputs[0])
         else:
-            ops.append(replace(op, inputs=inputs))
-    return rewired(graph, ops)
+            ops.append(op)
+    return rewired(graph, reading(ops, alias))
+
+
+def reading(ops: Iterable[Op], alias: Mapping[str, str]) -> list[Op]:
+    """The ops with other inputs: old name -> new."""
+    return [replace(op, inputs=tuple(alias.get(name, name) for name in op.inputs)) for op in ops]
 
 
 def until_nothing_folds(fold: Pass) -> Pass:

@@ -222,6 +222,20 @@ def reshape(op: Op, shapes: list[Shape]) -> Shape:
     return tuple(shape)
 
 
+def step(op: Op, shapes: list[Shape]) -> Shape:
+    """One place along an axis, which goes."""
+    x, axis = shapes[0], op.attrs["axis"]
+    _require(0 < axis < len(x), op, f"axis {axis} is none of {x} but the batch")
+    return (*x[:axis], *x[axis + 1:])
+
+
+def sequence(op: Op, shapes: list[Shape]) -> Shape:
+    """All steps along a new axis."""
+    x, axis, steps = shapes[0], op.attrs["axis"], op.attrs["steps"]
+    _require(0 < axis <= len(x) and steps > 0, op, f"{x} cannot be stacked {steps} times along axis {axis}")
+    return (*x[:axis], steps, *x[axis:])
+
+
 def transpose(op: Op, shapes: list[Shape]) -> Shape:
     x, perm = shapes[0], op.attrs["perm"]
     _require(sorted(perm) == list(range(len(x))), op, f"perm {perm} does not order the axes of {x}")

@@ -178,6 +178,7 @@ class Sinking:
         return None if moves_data(wanted, base.shape) else self.materialise(View(base.name, wanted))
 
     def finish(self) -> Graph:
+        self.finish_states()
         for name in self.old.outputs:
             self.finish_output(name)
         old = self.old
@@ -187,6 +188,13 @@ class Sinking:
         graph = replace(graph, outputs=old.outputs, permutations=self.permutations)
         graph = graph.with_ops(live_ops(graph.ops, graph.outputs))
         return graph.renamed(_names_of_moved(graph))
+
+    def finish_states(self) -> None:
+        """What a state becomes is made behind it."""
+        becomes = {op.name: self.materialise(self.views[op.inputs[1]])
+                   for op in self.old.ops if op.kind == "state"}
+        self.ops = [replace(op, inputs=(op.inputs[0], becomes[op.name])) if op.kind == "state" else op
+                    for op in self.ops]
 
     def finish_output(self, name: str) -> None:
         """Hand the output out as it lies, without unit axes that it has not, if it only permutes an op's

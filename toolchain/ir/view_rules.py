@@ -133,6 +133,25 @@ def _concat(pass_: Sinking, op: Op) -> bool:
     return False
 
 
+def _step(pass_: Sinking, op: Op) -> bool:
+    """A place along an axis, wherever that lies, if what is left lies as it did."""
+    view, axis = pass_.views[op.inputs[0]], op.attrs["axis"]
+    inner = view.axes[axis]
+    if inner is None or len(pass_.tensors[view.base].shape) != len(view.axes):
+        return False
+    left = (*view.axes[:axis], *view.axes[axis + 1:])
+    pass_.emit(op, [view.base], axis=inner,
+               view_axes=tuple(None if a is None else a - (a > inner) for a in left))
+    return True
+
+
+def _state(pass_: Sinking, op: Op) -> bool:
+    """It lies as the source has it; what it becomes is not there yet."""
+    initial = pass_.materialise(pass_.views[op.inputs[0]])
+    pass_.emit(op, [initial, initial])
+    return True
+
+
 def _with_axis(pass_: Sinking, view: View, axis: int) -> tuple[Axes, int]:
     """The view's axes and the base's rank. A unit axis that the base has not becomes the last of those that
     the view leaves out, or a new last one."""
@@ -168,6 +187,8 @@ VIEW_RULES: Mapping[str, Rule] = {
     "tile": _per_axis(multiples=1),
     "gather": _gather,
     "concat": _concat,
+    "step": _step,
+    "state": _state,
     **dict.fromkeys(("mean", "sum", "reduce_max", "reduce_min"), _reduction),
     **dict.fromkeys(BROADCASTING, _broadcasting),
 }

@@ -14,6 +14,7 @@ from toolchain.load import (
     aten_matrix,
     aten_norm,
     aten_pool,
+    aten_recurrent,
     aten_reduce,
     aten_resize,
     aten_shape,
@@ -24,7 +25,7 @@ from toolchain.load.aten_call import Rule
 RULES: Mapping[str, Rule] = {
     name: rule
     for theme in (aten_conv, aten_matrix, aten_norm, aten_activation, aten_math, aten_reduce, aten_pool,
-                  aten_resize, aten_shape, aten_slice)
+                  aten_resize, aten_shape, aten_slice, aten_recurrent)
     for name, rule in theme.RULES.items()}
 
 IDENTITY = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",
@@ -49,7 +50,6 @@ BROADCASTING = frozenset({"add", "sub", "rsub", "mul", "div", "minimum", "maximu
 
 HINTS: Mapping[str, str] = {
     "squeeze": "name the axis to squeeze",
-    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), "recurrent layers have no row yet"),
     **dict.fromkeys(("cumsum", "cumprod"), "running sums have no row; multiply by a constant triangle"),
     **dict.fromkeys(("sort", "topk", "argsort", "kthvalue", "median"),
                     "sorting has no row; return the values and sort them after the network"),

@@ -33,6 +33,7 @@ class Call:
     dtype:     numpy's name for the dtype of the result, of the first of several
     shared:    (parameter, layout) -> tensor already made of it
     made:      tensor -> the call that made it
+    rows:      tensor -> those that lie along its first axis
     spread_by_readers: whether all that read the result broadcast it themselves
     """
 
@@ -44,6 +45,7 @@ class Call:
     dtype: str = "float32"
     shared: dict[tuple[str, str], str] = field(default_factory=dict)
     made: dict[str, "Call"] = field(default_factory=dict)
+    rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     spread_by_readers: bool = False
 
     def __getitem__(self, argument: str):

@@ -33,6 +33,8 @@ def slice_(call: Call) -> str:
 def select(call: Call) -> str:
     x = activation(call)
     axis = axis_beside_batch(call, x, call["dim"])
+    if axis == 0 and x in call.rows:
+        return call.emit("reshape", [call.rows[x][call["index"]]], shape=call.result)
     return _one(call, x, axis, call["index"] % call.shape(x)[axis], "")
 
 

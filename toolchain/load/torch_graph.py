@@ -39,6 +39,7 @@ class _Walk:
         self.constants: dict[torch.fx.Node, Constant] = {}
         self.shared: dict[tuple[str, str], str] = {}
         self.made: dict[str, Call] = {}
+        self.rows: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.names = TensorNames(program.graph, module)
@@ -190,7 +191,7 @@ class _Walk:
             raise Unsupported(f"makes {first.dtype}; only {', '.join(sorted(PLAIN))} have a row")
         spread = op.startswith(("expand", "broadcast_to")) and self.is_spread(node)
         return Call(op, self.names[node], self.arguments(node), shape, self.build, dtype_name(first),
-                    self.shared, self.made, spread)
+                    self.shared, self.made, self.rows, spread)
 
     def changes_nothing(self, call: Call) -> bool:
         x = call.get("self", "input")

@@ -12,6 +12,7 @@ import numpy as np
 from toolchain.ir import channels
 from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.loops import ENTRIES, EXITS
 from toolchain.ir.ops import OPS, graph_macs
 from toolchain.ir.quant import clamp_range, requantize
 from toolchain.prune.cut import Kept, kept_elements, sliced
@@ -84,7 +85,7 @@ def known_channels(graph: Graph) -> dict[str, Known]:
 def _known(graph: Graph, op: Op, of_inputs: Sequence[Known], inputs: Sequence[str]) -> Known | None:
     if op.kind in WEIGHTED:
         return _known_sums(graph, op, of_inputs[0]) if len(inputs) == 1 else None
-    if not any(each.mask.any() for each in of_inputs):
+    if op.kind in ENTRIES | EXITS or not any(each.mask.any() for each in of_inputs):
         return None
     if op.kind == "reshape":
         return _known_reshaped(graph, op, of_inputs[0])

@@ -17,6 +17,7 @@ from toolchain.ir.channels_first import channels_first
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import PLAIN, make
+from toolchain.ir.unrolling import unrolled
 from toolchain.lower.metadata import onnx_metadata
 from toolchain.lower.onnx_half import in_float16, require_float
 from toolchain.lower.onnx_ops import EMIT
@@ -43,7 +44,7 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
     16-bit islands are on reals. Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)
-    graph = with_reals(with_signed_codes(graph))
+    graph = with_reals(with_signed_codes(unrolled(graph).graph))
     _check(graph, activations, keep)
     if weights not in WEIGHTS:
         raise BadInput(f"weights={weights!r}: must be one of {', '.join(map(repr, WEIGHTS))}")

@@ -15,6 +15,7 @@ from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Op, Tensor, unique_name
 from toolchain.ir.ops import OPS
 from toolchain.ir.quant import quantize
+from toolchain.ir.unrolling import unrolled
 from toolchain.load.tflite_schema import (
     BUILTIN,
     CODES,
@@ -57,12 +58,13 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
     for asked in (io, input_io or io):
         if asked not in IO:
             raise BadInput(f"io={asked!r}: must be one of {', '.join(map(repr, IO))}")
-    if problems := [f"{op.kind} '{op.name}': {why}" for op in graph.ops for why in _why_not(graph, op)]:
+    written = unrolled(graph).graph
+    if problems := [f"{op.kind} '{op.name}': {why}" for op in written.ops for why in _why_not(written, op)]:
         raise Unsupported.listing(f"{graph.name} as .tflite", problems)
     if weights not in FORMATS or (weights != "float32" and level_of(graph) != "FLOAT"):
         raise BadInput(f"{graph.name}: weights={weights!r}: a float graph's are one of "
                        f"{', '.join(map(repr, FORMATS))}, a quantized graph's are as they are")
-    lowered = with_border(with_border(graph, input_io or io, graph.inputs), io, graph.outputs)
+    lowered = with_border(with_border(written, input_io or io, graph.inputs), io, graph.outputs)
     lowered = with_islands(with_unsigned_codes(lowered), integer_only)
     for rewrite in (expanded, with_pads, in_wide_tiles, with_slopes):
         lowered = rewritten(lowered, rewrite)

@@ -58,17 +58,18 @@ def numbers_of(graph: Graph, base: str, islands: Mapping[str, str]) -> Numbers:
     """
     named = _named(graph, islands)
     _require_kernels(graph, named, islands)
-    held = {name: base for name in graph.inputs}
-    computes: dict[str, str] = {}
-    for op in graph.ops:
-        rule = rule_of(graph, op).output
-        read = [held[t.name] for t in data_inputs(graph, op) if not t.is_constant]
-        wide = [number for number in read if runs_on(op, number)]
-        reals = graph.tensors[op.name].dtype == "float32"
-        handed = (named.get(op.name, base), *(wide if rule == SAME else ())) if reals else ()
-        held[op.name] = _widest((base, *handed))
-        if rule != PLAIN:
-            computes[op.name] = "float32" if rule == FLOAT else _widest((held[op.name], *wide))
+    held, before = {t.name: base for t in graph.activations}, {}
+    while held != before:  # once more where a state becomes what is held in wider numbers
+        before, computes = dict(held), {}
+        for op in graph.ops:
+            rule = rule_of(graph, op).output
+            read = [held[t.name] for t in data_inputs(graph, op) if not t.is_constant]
+            wide = [number for number in read if runs_on(op, number)]
+            reals = graph.tensors[op.name].dtype == "float32"
+            handed = (named.get(op.name, base), *(wide if rule == SAME else ())) if reals else ()
+            held[op.name] = _widest((base, *handed))
+            if rule != PLAIN:
+                computes[op.name] = "float32" if rule == FLOAT else _widest((held[op.name], *wide))
     return Numbers(base, held, computes)
 
 

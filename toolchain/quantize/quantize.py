@@ -7,6 +7,7 @@ import numpy as np
 
 from toolchain.ir.check import CONVERSIONS, WEIGHTED, check
 from toolchain.ir.graph import Graph, Op, Tensor, constant, live_ops, unique_name
+from toolchain.ir.loops import made_first
 from toolchain.ir.ops import make
 from toolchain.ir.quant import RANGE, QuantParams, weight_params
 from toolchain.ir.quant import quantize as codes_of
@@ -84,7 +85,7 @@ class _Rewriting:
     def run(self) -> Graph:
         for op in self.graph.ops:
             self.rewrite(op)
-        source, ops = self.graph.source, live_ops(self.ops, self.graph.outputs)
+        source, ops = self.graph.source, made_first(live_ops(self.ops, self.graph.outputs))
         notes = notes_of(self.graph, self.numbers, self.on_real, sum(op.kind in CONVERSIONS for op in ops))
         graph = replace(self.graph, tensors=self.tensors, source=replace(source, notes=source.notes + notes))
         return graph.with_ops(ops)

@@ -115,7 +115,7 @@ def _shared(group: list[str], fixed: Mapping[str, QuantParams], ranges: Mapping[
             dtype: str) -> QuantParams:
     """The fixed parameters where the group holds nothing else, or those of the union of all ranges."""
     pinned = [fixed[name] for name in group if name in fixed]
-    own = [ranges[name] for name in group if name in ranges and name not in fixed]
+    own = [ranges[name] for name in group if name in ranges and name not in fixed and any(ranges[name])]
     if pinned and not own and all(params.same_as(pinned[0]) for params in pinned):
         return pinned[0]
     lows, highs = zip(*_reaches(group, fixed, ranges))

@@ -19,6 +19,8 @@ def batched(graph: Graph, count: int) -> Graph:
 
 def can_batch(graph: Graph) -> bool:
     """Whether samples on axis 0 know nothing of each other, all the way; a constant among the inputs of a
-    concat would have to be repeated for each."""
+    concat, and what is made of constants alone, would have to be repeated for each."""
     joined = (t for op in graph.ops if op.kind == "concat" for t in graph.of(op))
-    return all(keeps_batch(graph, op) for op in graph.ops) and not any(t.is_constant for t in joined)
+    known = (all(t.is_constant for t in graph.of(op)) for op in graph.ops)
+    return all(keeps_batch(graph, op) for op in graph.ops) and not any(t.is_constant for t in joined) \
+        and not any(known)

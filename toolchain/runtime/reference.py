@@ -11,6 +11,7 @@ from toolchain.errors import Unsupported
 from toolchain.ir.check import CONVERSIONS, INTEGER, WEIGHTED
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import PLAIN
+from toolchain.ir.unrolling import stacked, stepped, unrolled
 from toolchain.runtime.feeds import sample_count
 from toolchain.runtime.kernels_float import FLOAT
 from toolchain.runtime.kernels_int8 import INT8
@@ -25,6 +26,7 @@ def run(graph: Graph, feeds: Mapping[str, np.ndarray], keep: Iterable[str] = ())
     """Values of the graph's outputs and of the activations named in `keep`, for N samples.
 
     feeds: graph input -> (N, ...) in the tensor's own dtype; the Graph's leading 1 stands for the samples
+    What a loop repeats has its steps on axis 1: (N, steps, ...).
     Memory is bounded: a few samples at a time, and an activation is let go after its last reader.
     Raises BadSamples where the feeds do not match the inputs, Unsupported for an op without a kernel for its
     dtypes.
@@ -32,6 +34,14 @@ def run(graph: Graph, feeds: Mapping[str, np.ndarray], keep: Iterable[str] = ())
     keep = tuple(keep)
     if unknown := [name for name in keep if name not in graph.tensors]:
         raise KeyError(f"{graph.name} has no tensor {', '.join(unknown)}")
+    flat = unrolled(graph)
+    found = _run(flat.graph, feeds, stepped(flat, keep))
+    return {name: found[name] if name in found else stacked(flat, name, found)
+            for name in dict.fromkeys((*graph.outputs, *keep))}
+
+
+def _run(graph: Graph, feeds: Mapping[str, np.ndarray], keep: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """As `run`, of a graph without loops."""
     count, step = sample_count([graph.tensors[name] for name in graph.inputs], feeds), _samples_at_once(graph)
     wanted = [graph.tensors[name] for name in dict.fromkeys((*graph.outputs, *keep))]
     results = {t.name: np.empty((count * t.shape[0], *t.shape[1:]), t.dtype) for t in wanted}
@@ -46,7 +56,7 @@ def run(graph: Graph, feeds: Mapping[str, np.ndarray], keep: Iterable[str] = ())
 
 def run_one(graph: Graph, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The outputs for one sample; inputs have their tensors' own shapes, whose first axis need not be 1."""
-    return _run_part(graph, feeds, graph.outputs, 1)
+    return _run_part(unrolled(graph).graph, feeds, graph.outputs, 1)
 
 
 def _samples_at_once(graph: Graph) -> int:

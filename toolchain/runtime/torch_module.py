@@ -15,6 +15,7 @@ from torch import nn
 from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Op
 from toolchain.ir.ops import OPS
+from toolchain.ir.unrolling import unrolled
 from toolchain.runtime.reference import keeps_batch
 from toolchain.runtime.torch_forward import FORWARD
 
@@ -42,6 +43,7 @@ def fixed_threads() -> Iterator[None]:
 class GraphModule(nn.Module):
     """Computes `graph` in float32 for any number of samples.
 
+    flat:     the graph with its loops written out: what is computed
     momentum: share of a batch in batch norm's running statistics; None: they average all batches alike
     In train mode batch norm uses the batch's statistics and updates the running ones. to_graph() has the
     digest of `graph` until something trains. Raises Unsupported for an op that has no float form here.
@@ -49,11 +51,11 @@ class GraphModule(nn.Module):
 
     def __init__(self, graph: Graph, momentum: float | None = 0.1):
         super().__init__()
-        _check(graph)
         self.graph, self.momentum = graph, momentum
+        self.flat = _checked(unrolled(graph).graph)
         self.keys: dict[str, str] = {}
         self.batches = 0
-        self._last_read = _last_read(graph)
+        self._last_read = _last_read(self.flat)
         trained = trained_constants(graph)
         for index, tensor in enumerate(graph.constants):
             self.keys[tensor.name] = f"constant{index}"  # torch allows no "." in a name
@@ -72,7 +74,7 @@ class GraphModule(nn.Module):
         named = isinstance(inputs[0], Mapping)
         values = dict(inputs[0]) if named else dict(zip(self.graph.inputs, inputs, strict=True))
         self.batches += self.training
-        for op, last in zip(self.graph.ops, self._last_read):
+        for op, last in zip(self.flat.ops, self._last_read):
             self.compute(values, (op,))
             for name in last:
                 del values[name]
@@ -105,7 +107,7 @@ def _last_read(graph: Graph) -> list[list[str]]:
     return found[::-1]
 
 
-def _check(graph: Graph) -> None:
+def _checked(graph: Graph) -> Graph:
     """Every op has a float form, and the first axis is the batch all the way."""
     if missing := sorted({op.kind for op in graph.ops} - set(FORWARD)):
         raise Unsupported(f"{graph.name}: training has no {', '.join(missing)}; train the float graph")
@@ -113,6 +115,7 @@ def _check(graph: Graph) -> None:
         if not keeps_batch(graph, op):
             raise Unsupported(f"{op.name}: {op.kind} moves the batch away from the first axis; such a graph "
                               f"can be run but not trained")
+    return graph
 
 
 def trained_constants(graph: Graph) -> set[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from toolchain.errors import Unsupported
 from toolchain.ir.check import WEIGHTED, asymmetric
 from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.loops import in_pieces
 from toolchain.ir.ops import APART, OPS, graph_macs
 from toolchain.lower.c.arena.arena_map import arena_map
 from toolchain.lower.c.arena.plan import Plan
@@ -16,7 +17,7 @@ from toolchain.lower.c.arrange import arrange
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.machine import PORTABLE, Machine
 from toolchain.lower.c.pages import TEMPLATES, kernel_files, model_page, selftest_page
-from toolchain.lower.c.portable import arithmetic, elementwise, movement, taking, weighted
+from toolchain.lower.c.portable import arithmetic, elementwise, loops, movement, taking, weighted
 from toolchain.lower.dead_channels import told, without_dead_channels
 from toolchain.lower.tflite_border import with_border
 from toolchain.measurement import ArenaMap
@@ -75,6 +76,10 @@ CALLS: Mapping[str, Callable[[Graph, Op], Call | list[Call]]] = {
     "reshape": movement.reshape,
     "transpose": movement.transpose,
     "select": elementwise.select,
+    "step": loops.step,
+    "state": loops.state,
+    "sequence": loops.sequence,
+    "last": loops.last,
 }
 NOT_CODES: Mapping[tuple[str, str], frozenset[str]] = {
     ("quantize", "x"): frozenset({"int8", "uint8"}), ("quantize", "out"): frozenset({"int8", "uint8"}),
@@ -124,7 +129,7 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
     machine: whose instructions the kernels may use
     Raises Unsupported listing every op that has no integer kernel.
     """
-    digest, given = graph.digest, _with_int32(with_border(graph, input_io, graph.inputs))
+    digest, given = graph.digest, in_pieces(_with_int32(with_border(graph, input_io, graph.inputs)))
     graph = without_dead_channels(given)
     done = arrange(graph, _calls, machine)
     page = model_page(done.graph, name or graph.name, done.calls, done.plan) | {"digest": digest}

@@ -48,7 +48,8 @@ class PrintedPort:
 
 def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: Plan) -> dict[str, object]:
     """Everything that model.h and model.c show."""
-    steps = Printer(graph, calls, plan).steps()
+    blocks = Printer(graph, calls, plan).blocks()
+    steps = [step for block in blocks for step in block.steps]
     made = [call for step in steps for call in step.calls]
     prefix = identifier(name)
     upper = prefix.upper()
@@ -58,7 +59,8 @@ def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: P
         "title": plain(f"{name}: {graph_macs(graph):,} MACs in {len(graph.ops)} ops"), "name": plain(name),
         "prefix": prefix, "upper": upper,
         "tool": f"edge-toolchain {toolchain.__version__}", "macs": graph_macs(graph),
-        "arena_bytes": plan.peak_bytes, "regions": plan.regions[1:], "peak": plain(plan.peak), "steps": steps,
+        "arena_bytes": plan.peak_bytes, "regions": plan.regions[1:], "peak": plain(plan.peak),
+        "blocks": blocks, "steps": steps,
         "weight_bytes": sum(array.bytes for step in steps for array in step.arrays),
         "kernels": sorted({call.kernel for call in made}),
         **_arguments([port.argument for port in inputs], plan, made),

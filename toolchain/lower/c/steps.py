@@ -1,16 +1,22 @@
 """What model.c does, op by op: constants, parameters and kernel calls, each constant printed once."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op
+from toolchain.ir.loops import Loop, Part, parts
 from toolchain.ir.ops import op_macs
 from toolchain.lower.c.arena.plan import Plan
 from toolchain.lower.c.arena.views import byte_size
 from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
 from toolchain.lower.c.names import Symbols, plain
+
+
+STEP = "step"
+"""The variable of a loop."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,21 @@ class PrintedCall:
 
 @dataclass(frozen=True)
 class Step:
-    """One op. arrays, params: those that no step before has printed"""
+    """One op. arrays, params: those that no step before has printed; number: which of the layers it is"""
 
     title: str
     arrays: tuple[PrintedArray, ...]
     params: tuple[PrintedParams, ...]
     calls: tuple[PrintedCall, ...]
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Steps one after the other; times: how often, 0 where they are in no loop"""
+
+    steps: tuple[Step, ...]
+    times: int = 0
 
 
 def port_names(side: str, count: int) -> list[str]:
@@ -80,11 +95,30 @@ class Printer:
         return [(_as_bytes(argument, self._dtype(name), "void *"), name)
                 for argument, name in zip(arguments, self.graph.outputs, strict=True)]
 
-    def steps(self) -> list[Step]:
-        """One per op that does something, then copies to outputs whose value lies elsewhere."""
-        made = [self._step(op) for op in self.graph.ops if self.calls[op.name]]
-        return made + [self._copy(argument, name, f"output {i}")
-                       for i, (argument, name) in enumerate(self._outputs()) if self._place(name) != argument]
+    def blocks(self) -> list[Block]:
+        """A step per op that does something, then copies to outputs whose value lies elsewhere."""
+        made = [block for part in parts(self.graph) for block in self._blocks(part)]
+        made.append(Block(tuple(self._output(argument, name, f"output {i}")
+                                for i, (argument, name) in enumerate(self._outputs())
+                                if self._place(name) != argument)))
+        numbers = count()
+        return [replace(block, steps=tuple(replace(step, number=next(numbers)) for step in block.steps))
+                for block in made]
+
+    def _blocks(self, part: Part) -> Iterator[Block]:
+        """Of a loop: how its states begin, what is repeated, what it leaves behind."""
+        if not isinstance(part, Loop):
+            yield self._block([part])
+            return
+        states = [op for op in part.body if op.kind == "state"]
+        repeated = self._block([*(op for op in part.body if op.kind != "state"),
+                                *(op for op in part.exits if op.kind == "sequence")])
+        yield self._block(states)
+        yield Block((*repeated.steps, *map(self._becomes, states)), part.steps)
+        yield self._block([op for op in part.exits if op.kind == "last"])
+
+    def _block(self, ops: Iterable[Op]) -> Block:
+        return Block(tuple(self._step(op) for op in ops if self.calls[op.name]))
 
     def _dtype(self, name: str) -> str:
         return self.graph.tensors[name].dtype
@@ -130,15 +164,42 @@ class Printer:
 
     def _call(self, call: Call, op: Op) -> PrintedCall:
         scratch = [self._in_arena(f"{op.name}.scratch")] if call.scratch_bytes else []
+        operands, out = [*map(self._place, call.operands)], self._place(op.name)
+        if op.kind == "step":
+            operands = [self._at_step(op, op.inputs[0], op.name)]
+        elif op.kind == "sequence":
+            out = self._at_step(op, op.name, op.inputs[0])
         return PrintedCall(call.kernel, self.pool.params_name(_type(call), self._initializer(call)),
-                           (*map(self._place, call.operands), *scratch, self._place(op.name)))
+                           (*operands, *scratch, out))
 
-    def _copy(self, argument: str, name: str, title: str) -> Step:
+    def _at_step(self, op: Op, whole: str, one: str) -> str:
+        """Where the bytes of the tensor `one` lie in `whole` at the step of the loop around."""
+        steps = self.graph.tensors[whole].shape[op.attrs["axis"]]
+        number = f"({steps - 1} - {STEP})" if op.attrs["reverse"] else STEP
+        return f"{self._bytes_of(whole)} + {number} * {byte_size(self.graph.tensors[one])}"
+
+    def _bytes_of(self, name: str) -> str:
+        """As `_place`, of an activation, and to count on from."""
+        place = self.places[name]
+        if place.owner not in self.outside or place.offset:
+            return self._place(name)
+        argument, dtype, const = self.outside[place.owner]
+        return _as_bytes(argument, dtype, f"{const}int8_t *")
+
+    def _becomes(self, op: Op) -> Step:
+        """A state of the next step."""
+        return self._copy(self._place(op.name), op.inputs[1], f"{op.name}: of the next step",
+                          f"{self.symbols.of(op.name)}_params")
+
+    def _output(self, argument: str, name: str, title: str) -> Step:
+        return self._copy(argument, name, f"{title} is {name} too", "output_params")
+
+    def _copy(self, argument: str, name: str, title: str, wanted: str) -> Step:
         call = Call("tk_copy", (name,), {"size": byte_size(self.graph.tensors[name])})
-        params = self.pool.params("output_params", _type(call), self._initializer(call))
+        params = self.pool.params(wanted, _type(call), self._initializer(call))
         printed = PrintedCall(call.kernel, self.pool.params_name(_type(call), self._initializer(call)),
                               (self._place(name), argument))
-        return Step(plain(f"{title} is {name} too"), (), tuple(filter(None, (params,))), (printed,))
+        return Step(plain(title), (), tuple(filter(None, (params,))), (printed,))
 
 
 class Pool:

@@ -3,10 +3,11 @@
 Moments are the ops' numbers, and one after the last, when outputs are read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from toolchain.ir.graph import Graph, Op
+from toolchain.ir.loops import ENTRIES, EXITS, Loop, extents
 from toolchain.lower.c.arena.packing import Interval
 from toolchain.lower.c.arena.views import Layout, byte_size
 from toolchain.lower.c.call import Call, Overlap
@@ -57,7 +58,25 @@ def _moments(graph: Graph, views: frozenset[str]) -> tuple[dict[str, int], dict[
         first[op.name] = last[op.name] = first[op.inputs[0]] if op.name in views else number
         if op.name not in views:
             last |= {name: number for name in op.inputs if name in last}
+    for loop, begin, end in extents(graph):
+        first |= dict.fromkeys(_held_from_the_start(loop), begin)
+        last |= dict.fromkeys(_held_to_the_end(loop, last), end)
     return first, last | {name: len(graph.ops) for name in graph.outputs if name in last}
+
+
+def _held_from_the_start(loop: Loop) -> list[str]:
+    """States, and sequences of which every step writes its place."""
+    return [op.name for op in (*loop.body, *loop.exits) if op.kind in ("state", "sequence")]
+
+
+def _held_to_the_end(loop: Loop, known: Container[str]) -> list[str]:
+    """Activations that a step reads again, or the next one does: states and what they become, what was made
+    outside; and what leaves the loop behind the last step."""
+    inside = {op.name for op in loop.body}
+    outside = [name for op in loop.body if op.kind != "state" for name in op.inputs
+               if name in known and name not in inside]
+    states = [name for op in loop.body if op.kind == "state" for name in (op.name, op.inputs[1])]
+    return [*outside, *states, *(op.inputs[0] for op in loop.exits)]
 
 
 def apart(bytes_a: int, bytes_b: int) -> Interval:
@@ -78,7 +97,7 @@ def over(overlaps: Sequence[Overlap], bytes_x: int, bytes_out: int) -> list[Inte
 def operand_rules(graph: Graph, op: Op, calls: Sequence[Call]) -> dict[str, list[Interval]]:
     """Operand -> where start of output - start of operand may not lie, if nobody reads it afterwards, in
     either direction of the op's one call. An operand that is read in several roles keeps each one's rules."""
-    if len(calls) != 1:
+    if len(calls) != 1 or op.kind in ENTRIES | EXITS:
         return {}
     call, rules = calls[0], {}
     for number, name in enumerate(call.operands):
