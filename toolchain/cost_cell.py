@@ -37,7 +37,8 @@ STAND_IN: Mapping[str, str] = {
     "log_softmax": "softmax", "layer_norm": "softmax", "batch_norm": "mul",
     "sum": "mean", "reduce_max": "mean", "reduce_min": "mean", "argmax": "mean",
     "slice": "pad", "gather": "pad", "tile": "pad", "mirror_pad": "pad", "transpose": "pad",
-    "depth_to_space": "pad", "space_to_depth": "pad", "resize_nearest": "pad"}
+    "depth_to_space": "pad", "space_to_depth": "pad", "resize_nearest": "pad",
+    "step": "pad", "state": "pad", "sequence": "pad", "last": "pad"}
 """Kind that is not measured -> one whose cost for each code of the output is taken instead."""
 
 

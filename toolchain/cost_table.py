@@ -21,6 +21,7 @@ from toolchain.atomic import cache_folder, replacing
 from toolchain.cost_cell import STAND_IN, Cell, cell_of
 from toolchain.errors import BadConfig, Unsupported
 from toolchain.ir.graph import Graph, Op, Shape
+from toolchain.ir.loops import repeats
 from toolchain.ir.passes import canonical
 from toolchain.profile import TARGETS, TargetProfile
 
@@ -171,8 +172,10 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Raises Unsupported.
         """
         graph = canonical(graph)
-        return self.fixed + sum(self.of_op(op, [t.shape for t in graph.of(op)], graph.tensors[op.name].shape)
-                                for op in graph.ops)
+        times = repeats(graph)
+        return self.fixed + sum(
+            times.get(op.name, 1) * self.of_op(op, [t.shape for t in graph.of(op)], graph.tensors[op.name].shape)
+            for op in graph.ops)
 
     def staircase(self, op: Op, input_shapes: Sequence[Shape], output_shape: Shape, axis: Channels,
                   counts: Sequence[int]) -> np.ndarray:

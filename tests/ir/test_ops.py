@@ -15,7 +15,8 @@ def shape_of(kind, *shapes, **attrs):
 
 ENOUGH = {"axes": (1,), "pads": ((0, 0),), "axis": 1, "shape": (1,), "perm": (0,), "kernel": (1, 1),
           "alpha": 0.1, "epsilon": 1e-3, "size": (2, 2), "block": 2, "begin": (0,), "end": (1,),
-          "strides": (1,), "multiples": (1,), "relation": "less", "to": "float32"}
+          "strides": (1,), "multiples": (1,), "relation": "less", "to": "float32",
+          "loop": "loop", "steps": 1}
 
 
 def make_with(kind, count):

@@ -55,11 +55,12 @@ def parts(graph: Graph) -> tuple[Part, ...]:
 
 def in_pieces(graph: Graph) -> Graph:
     """The graph with each loop's ops side by side: its body, then its exits."""
-    ops = (op for part in parts(graph) for op in _ops_of(part))
+    ops = (op for part in parts(graph) for op in ops_of(part))
     return replace(graph, ops=tuple(ops)) if has_loops(graph) else graph
 
 
-def _ops_of(part: Part) -> tuple[Op, ...]:
+def ops_of(part: Part) -> tuple[Op, ...]:
+    """Of a loop: what it repeats, then its exits."""
     return (*part.body, *part.exits) if isinstance(part, Loop) else (part,)
 
 
@@ -67,7 +68,7 @@ def extents(graph: Graph) -> Iterator[tuple[Loop, int, int]]:
     """Each loop of a graph in pieces, and the positions of its first and last op."""
     position = 0
     for part in parts(graph):
-        count = len(_ops_of(part))
+        count = len(ops_of(part))
         if isinstance(part, Loop):
             yield part, position, position + count - 1
         position += count
@@ -163,7 +164,7 @@ class _Ordering:
             raise BadGraph(f"{key[1]}: depends on what is made of it outside of its loop")
         self.begun.add(key)
         part = self.loops[key[1]] if key[0] == "loop" else self.graph.producers[key[1]]
-        for op in _ops_of(part):
+        for op in ops_of(part):
             for name in op.inputs:
                 if self.key_of.get(name, key) != key:
                     self.visit(self.key_of[name])

@@ -12,6 +12,7 @@ from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.ops import OPS, graph_macs
+from toolchain.ir.unrolling import unrolled
 from toolchain.lower.c.arena.plan import Plan, plan_arena
 from toolchain.profile import Format, TargetProfile
 from toolchain.recipe import CConfig
@@ -182,7 +183,8 @@ def _emit_tflite(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: A
     outputs = file_ports(graph, graph.outputs, "tflite", profile.io)
     model = write_tflite(graph, io=profile.io, input_io=asked.input_dtype, weights=asked.weights,
                          integer_only=profile.integer_only)
-    return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model), plan_arena(graph))
+    return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model),
+                   plan_arena(unrolled(graph).graph))
 
 
 def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
@@ -193,7 +195,8 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Ask
     stored = "float16" if asked.weights == "float16" and level_of(graph) == "FLOAT" else "float32"
     model = write_onnx(graph, activations=profile.onnx_activations,
                        input_io=asked.input_dtype or "float32", weights=stored)
-    return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model), plan_arena(graph))
+    return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model),
+                   plan_arena(unrolled(graph).graph))
 
 
 def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from toolchain.ir.graph import Graph
+from toolchain.ir.unrolling import unrolled
 from toolchain.prune.evidence import Evidence
 from toolchain.prune.groups import Group
 from toolchain.prune.masks import with_masks
@@ -32,18 +33,20 @@ def batches(evidence: Evidence, size: int = BATCH) -> Iterator[tuple[np.ndarray,
 
 
 def task_module(graph: Graph, evidence: Evidence) -> GraphModule:
-    """Computes what the loss is made of; batch norms use their running statistics, nothing is trained."""
-    return GraphModule(replace(graph, outputs=evidence.outputs)).eval().requires_grad_(False)
+    """Computes what the loss is made of, loops written out; batch norms use their running statistics, nothing
+    is trained."""
+    flat = unrolled(replace(graph, outputs=evidence.outputs)).graph
+    return GraphModule(flat).eval().requires_grad_(False)
 
 
 class GatedModule:
-    """places: as of `with_masks`; masks: mask -> the "mul" that reads it."""
+    """places: as of `with_masks`; masks: mask -> the "mul"s that read it, one for each step of a loop."""
 
     def __init__(self, graph: Graph, groups: Sequence[Group], evidence: Evidence):
         masked = with_masks(graph, groups)
         self.groups, self.places, self.evidence = groups, masked.places, evidence
         self.module = task_module(masked.graph, evidence)
-        self.masks = {place.mask: masked.graph.consumers[place.mask][0] for place in masked.places}
+        self.masks = {place.mask: self.module.graph.consumers[place.mask] for place in masked.places}
         self.shapes = {mask: masked.graph.tensors[mask].shape for mask in self.masks}
 
     def ones(self, count: int) -> Gates:

@@ -31,8 +31,8 @@ def _means(graph: Graph, groups: Sequence[Group], evidence: Evidence,
     sums, counts = ([np.zeros(group.channels) for group in groups] for _ in range(2))
     for _, values in batches(evidence):
         gated.module.compute(values, gated.module.graph.ops)
-        for place in gated.places:
-            masked = values[gated.masks[place.mask].inputs[0]]
+        for place, reader in ((place, op) for place in gated.places for op in gated.masks[place.mask]):
+            masked = values[reader.inputs[0]]
             read = function(masked).movedim(place.member.axis, 0).flatten(1)
             channel, channels = place.member.channel, groups[place.group].channels
             total = read.sum(1, dtype=torch.float64).numpy()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter, mul
 
 from toolchain.ir.graph import Graph, Shape
+from toolchain.ir.loops import repeats
 from toolchain.prune.cost import Cost
 from toolchain.prune.groups import Group
 
@@ -13,6 +14,7 @@ class Widths:
 
     An axis loses, for every channel that goes, as many elements as the channel has there; channels of a group
     have the same number, so which ones go does not matter.
+    times:   op that a loop repeats -> how often
     full:    the channels of each group
     on:      per op, the groups whose channels its inputs or output have
     touched: per group, positions of the ops that it is on
@@ -21,7 +23,7 @@ class Widths:
     """
 
     def __init__(self, graph: Graph, groups: Sequence[Group]):
-        self.graph = graph
+        self.graph, self.times = graph, repeats(graph)
         self.full = tuple(group.channels for group in groups)
         self._lies = {tensor: [_Axis(*place, self.full) for place in places]
                       for tensor, places in _places(groups).items()}
@@ -119,7 +121,8 @@ class Price:
         if (key := part.kept(kept)) not in part.known:
             op, shape = self.widths.graph.ops[position], self.widths.shape
             inputs = [shape(name, kept) for name in op.inputs]
-            part.known[key] = self.cost.of_op(op, inputs, shape(op.name, kept))
+            times = self.widths.times.get(op.name, 1)
+            part.known[key] = times * self.cost.of_op(op, inputs, shape(op.name, kept))
         return part.known[key]
 
     def _of_constant(self, name: str, kept: Sequence[int]) -> float:

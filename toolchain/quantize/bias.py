@@ -15,6 +15,7 @@ import numpy as np
 from toolchain.data import Samples
 from toolchain.ir.check import INTEGER, WEIGHTED, check
 from toolchain.ir.graph import Graph, Op, Tensor, unique_name
+from toolchain.ir.loops import repeats
 from toolchain.ir.quant import dequantize, round_half_away
 from toolchain.quantize.calibrate import OpenWatch, batch_size
 from toolchain.quantize.reals import as_codes
@@ -48,14 +49,17 @@ def correct_biases(graph: Graph, quantized: Graph, samples: Samples, open_watch:
 
 
 def correctable(graph: Graph, quantized: Graph) -> list[Op]:
-    """Ops of the quantized graph that compute on codes with constant weights, where `graph` has them too."""
+    """Ops of the quantized graph that compute on codes with constant weights, where `graph` has them too. What
+    a loop repeats reads what it made itself: its means follow from no op before it alone."""
+    repeated = repeats(quantized)
+
     def is_one(op: Op) -> bool:
         x, *parameters = quantized.of(op)
         twin = graph.producers.get(op.name)
         return (x.dtype in INTEGER and all(t.is_constant and t.quant is not None for t in parameters)
                 and twin is not None and (twin.kind, twin.inputs[0]) == (op.kind, op.inputs[0]))
 
-    return [op for op in quantized.ops if op.kind in WEIGHTED and is_one(op)]
+    return [op for op in quantized.ops if op.kind in WEIGHTED and op.name not in repeated and is_one(op)]
 
 
 # One op -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.ir.graph import Graph, Metadata, Op, Tensor, live_ops, unique_name
+from toolchain.ir.loops import ops_of, parts
 from toolchain.ir.ops import make
 from toolchain.quantize.calibrate import OpenWatch, Watch
 
@@ -20,13 +21,16 @@ Steps = Sequence[Sequence[Op]]
 
 def steps_between(graph: Graph, corrected: set[str]) -> Steps:
     """Ops by how many corrected ones their result depends on: a step's corrected ops read what is held when
-    it begins."""
+    it begins. A loop, none of whose ops is corrected, is in one piece."""
     depth: dict[str, int] = {}
     steps: list[list[Op]] = [[]]
-    for op in graph.ops:
-        depth[op.name] = max((depth.get(name, 0) for name in op.inputs), default=0) + (op.name in corrected)
-        steps += [[] for _ in range(depth[op.name] + 1 - len(steps))]
-        steps[depth[op.name]].append(op)
+    for part in parts(graph):
+        ops = ops_of(part)
+        before = max((depth.get(name, 0) for op in ops for name in op.inputs), default=0)
+        number = before + any(op.name in corrected for op in ops)
+        depth |= {op.name: number for op in ops}
+        steps += [[] for _ in range(number + 1 - len(steps))]
+        steps[number] += ops
     last = max(number for number, step in enumerate(steps) if any(op.name in corrected for op in step))
     return steps[:last + 1]
 
