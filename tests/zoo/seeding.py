@@ -64,7 +64,7 @@ def _initialise(layer: nn.Module) -> None:
     if isinstance(layer, NORMS | nn.LayerNorm):
         nn.init.uniform_(layer.weight, 0.5, 1.0)
         nn.init.normal_(layer.bias, 0.75, 0.3)
-    elif getattr(layer, "bias", None) is not None:
+    elif isinstance(getattr(layer, "bias", None), nn.Parameter):
         nn.init.normal_(layer.bias, std=0.05)
 
 
