@@ -67,7 +67,8 @@ def test_two_values_of_the_last_step_leave_under_their_own_names():
 def test_what_a_loop_repeats_counts_as_often():
     build = Builder("dense")
     x = build.input("x", (1, STEPS, WIDTH))
-    weight, bias = build.constant("w", np.ones((2, WIDTH), np.float32)), build.constant("b", np.zeros(2, np.float32))
+    weight = build.constant("weight", np.ones((2, WIDTH), np.float32))
+    bias = build.constant("bias", np.zeros(2, np.float32))
     step = build.op("step", [x], "step", loop="loop", axis=1)
     dense = build.op("fully_connected", [step, weight, bias], "dense")
     graph = build.graph(build.op("sequence", [dense], "y", loop="loop", axis=1, steps=STEPS))
@@ -124,9 +125,9 @@ def attributes(graph: Graph, name: str, **attrs) -> Graph:
 
 
 @pytest.mark.parametrize("graph, message", [
-    (attributes(accumulating(), "y", loop="another"), "y: sequence reads what loops loop repeat"),
-    (attributes(accumulating(), "step", loop="another"), "after: add reads what loops"),
-    (changed(accumulating(), "s", inputs=("begin", "begin")), "s: state .* becomes begin .* made in loop loop"),
+    (attributes(accumulating(), "y", loop="another"), "y: sequence reads what is repeated by loop;"),
+    (attributes(accumulating(), "step", loop="another"), "after: add reads what is repeated by another, loop"),
+    (changed(accumulating(), "s", inputs=("begin", "begin")), "s: state .* becomes begin .* loop loop has to make that"),
     (replace(accumulating(), outputs=("after",)), "after: output of the graph is repeated by loop loop"),
     (changed(accumulating(), "s", inputs=("halved", "after")), "s: reads halved before anything makes it"),
 ])
@@ -150,5 +151,5 @@ def test_a_loop_inside_of_a_loop_is_refused():
     outer = build.op("step", [x], "outer", loop="outer", axis=1)
     inner = build.op("step", [outer], "inner", loop="inner", axis=1)
     graph = build.graph(build.op("last", [inner], "y", loop="inner"))
-    with pytest.raises(BadGraph, match="inner: step begins inside of loop outer; loops lie side by side"):
+    with pytest.raises(BadGraph, match="inner: step begins in loop outer; loops lie side by side"):
         check(graph, "FLOAT")

@@ -30,8 +30,8 @@ def outputs(m, x):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"bias": False}, {"num_layers": 3}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}],
-    ids=str)
+    {}, {"bias": False}, {"num_layers": 3}, {"bidirectional": True},
+    {"num_layers": 2, "bidirectional": True}], ids=str)
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_all_states_and_the_last_ones(kind, options):
     layer = settled(kind(6, 5, batch_first=True, **options))
