@@ -92,8 +92,8 @@ def _inside(graph: Graph) -> dict[str, str]:
             raise BadGraph(f"{op.name}: {op.kind} begins in loop {min(repeated)}; loops lie side by side")
         if len(repeated | own) > 1 or (op.kind in EXITS and repeated != own):
             where = f"is repeated by {', '.join(sorted(repeated))}" if repeated else "no loop repeats"
-            raise BadGraph(f"{op.name}: {op.kind} reads what {where}; a value leaves its own loop by a sequence "
-                           f"or a last op")
+            raise BadGraph(f"{op.name}: {op.kind} reads what {where}; a value leaves its own loop by a "
+                           f"sequence or a last op")
         if repeated or own:
             found[op.name] = next(iter(own or repeated))
     if lost := [name for name in graph.outputs if name in found and not _leaves(graph, name)]:

@@ -86,8 +86,8 @@ def _batch_first(call: Call) -> str:
     shape = call.shape(x)
     call.require(len(shape) == 3, f"input has shape {shape}; a batch axis is needed")
     batch = 0 if call["batch_first"] else 1
-    call.require(shape[batch] == 1, f"the batch, axis {batch} of {shape}, is not 1; where the batch comes first, "
-                                    f"make the layer with batch_first=True")
+    call.require(shape[batch] == 1, f"the batch, axis {batch} of {shape}, is not 1; where the batch comes "
+                                    f"first, make the layer with batch_first=True")
     return x if batch == 0 else call.emit("transpose", [x], "first", perm=SWAPPED)
 
 

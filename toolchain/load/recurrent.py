@@ -63,8 +63,8 @@ class Layer:
         return self.end(hidden, cell, new_cell)
 
     def gru(self, gates: Gate, candidate: Gate, reset_after: bool = True) -> Ended:
-        """gates: reset and update, in that order. reset_after: the reset gate multiplies the state's product, as
-        in PyTorch and cuDNN, and not the state."""
+        """gates: reset and update, in that order. reset_after: the reset gate multiplies the state's
+        product, as in PyTorch and cuDNN, and not the state."""
         begun = [self.over_input(gates, "gates"),
                  self.over_input(candidate, "candidate", whole=not reset_after)]
         self.hidden = self.state(0, "h")
