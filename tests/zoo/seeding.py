@@ -35,6 +35,11 @@ def smooth(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
     return contrast * x + level
 
 
+def bounded(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
+    """`smooth` within -3 and 3, as features are that were normalized and clipped."""
+    return smooth(shape, count, seed).clamp(-3, 3)
+
+
 def gaussian(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
     """Latent vectors."""
     return torch.randn((count, *shape), generator=torch.Generator().manual_seed(seed))
