@@ -69,6 +69,22 @@ def test_single_weights(model, tmp_path):
     assert "through zlib; dense kernels gain no time" in done.stdout
 
 
+def test_thinner_ops(model, data, tmp_path):
+    done = call(model, "--low-rank", "0.8", "--data", data, "--epochs", 1, "--out", tmp_path / "s.onnx")
+    assert done.exit_code == 0 and "in two thinner ops: head" in done.stdout
+    assert graph_macs(load(str(tmp_path / "s.onnx"))) <= 0.8 * graph_macs(trained_net())
+    table = call(model, "--low-rank", "0.8", "--explain").stdout
+    assert "channel" in table and "multiply-accumulates" in table and "no channel can go" not in table
+
+
+def test_it_explains_thinner_ops_of_what_pruning_leaves(model):
+    done = call(model, "--ratio", "0.25", "--low-rank", "0.9", "--explain", "--json")
+    found = json.loads(done.stdout)
+    assert sum(group["gone"] for group in found["groups"]) > 0
+    assert {line["form"] for line in found["thin"]} == {"", "channel"}
+    assert sum(line["cost"][0] for line in found["thin"]) < graph_macs(trained_net())
+
+
 def test_it_explains_and_writes_nothing(model, data, tmp_path):
     done = call(model, "--macs", "0.5", "--data", data, "--explain", "--json")
     assert done.exit_code == 0, done.output

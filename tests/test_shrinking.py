@@ -17,7 +17,7 @@ from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
 from toolchain.graph_file import read_graph
 from toolchain.ir.ops import graph_macs
 from toolchain.profile import load_target
-from toolchain.recipe import PruneConfig, Recipe, SparsifyConfig, TrainConfig
+from toolchain.recipe import LowRankConfig, PruneConfig, Recipe, SparsifyConfig, TrainConfig
 from toolchain.runtime import reference
 from toolchain.shrinking import Shrinking
 
@@ -64,6 +64,29 @@ def test_zeros_are_found_while_it_is_trained(schedule):
     assert zeros > 0.5 * sum(t.data.size for t in graph.constants if t.name.endswith(".weight"))
     with pytest.raises(BadConfig, match=f'schedule = "{schedule}" finds zeros while it trains; give samples'):
         shrinking(sparsify=config).run()
+
+
+def test_thinner_ops_after_pruning_and_tuned():
+    """A share of what pruning leaves."""
+    config = LowRankConfig(macs=0.8)
+    graph = shrinking(prune=PruneConfig(macs=0.7), low_rank=config, train=SHORT).run()
+    pruned = shrinking(prune=PruneConfig(macs=0.7)).run()
+    untuned = shrinking(prune=PruneConfig(macs=0.7), low_rank=config).run()
+    assert graph_macs(graph) == graph_macs(untuned) <= 0.8 * graph_macs(pruned)
+    assert accuracy(graph) > accuracy(untuned)
+    assert [note.split()[0] for note in graph.source.notes[-2:]] == ["pruned", "in"]
+
+
+def test_thinner_ops_save_what_a_table_says_or_are_refused():
+    told, table = [], load_cost_table(M4)
+    run = replace(shrinking(low_rank=LowRankConfig(instructions=0.95)), table=table, say=told.append)
+    assert table.predict(run.run()) <= 0.95 * table.predict(trained_net())
+    assert "instructions -> " in told[0]
+    with pytest.raises(DoesNotPay, match="breaking: low rank does not pay: .* Lower its budget, or limit"):
+        replace(run, recipe=Recipe(low_rank=LowRankConfig(macs=0.95)),
+                table=msgspec.structs.replace(table, fixed=1e9)).run()
+    within = shrinking(low_rank=LowRankConfig(macs=1e9)).run()
+    assert within.digest == trained_net().digest
 
 
 def test_nothing_asked_nothing_done():

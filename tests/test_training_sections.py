@@ -3,7 +3,7 @@
 import pytest
 
 from toolchain.errors import BadConfig
-from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import LowRankConfig, PruneConfig, SparsifyConfig, TrainConfig
 
 
 @pytest.mark.parametrize("section, given, told", [
@@ -12,6 +12,8 @@ from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
     (PruneConfig, {"macs": 0.5, "schedule": "gates", "scope": "layer"}, "where scope would do nothing"),
     (PruneConfig, {"macs": 0.5, "schedule": "batch_norm_l1", "importance": "taylor"}, "where importance"),
     (PruneConfig, {"macs": 0.5, "schedule": "batch_norm_l1", "blocks": True}, "where blocks would do n"),
+    (LowRankConfig, {"form": "spatial"}, r"\[low_rank\] has no budget; give exactly one of macs, parameters"),
+    (LowRankConfig, {"macs": 0.5, "latency_us": 9.0}, "has macs and latency_us; give exactly one of"),
     (SparsifyConfig, {"threshold": 0.1, "scope": "tensor"}, "threshold is the same for all tensors, whe"),
     (SparsifyConfig, {"pattern": "2:4", "scope": "tensor"}, 'pattern = "2:4" is the same for all tensors'),
     (TrainConfig, {"epochs": 1, "momentum": 0.5}, 'momentum is of optimizer = "sgd"; leave it out'),

@@ -21,12 +21,19 @@ from toolchain.preprocess import network_samples
 from toolchain.profile import TargetProfile
 from toolchain.prune.depth import without_branches
 from toolchain.prune.explanation import BranchLine, Explanation, branch_lines, explain
-from toolchain.prune.prune import channels_to_go, grouping_of, narrow, scores_of
+from toolchain.prune.prune import channels_to_go, cut_to, grouping_of, narrow, scores_of
 from toolchain.prune.sparse_size import sparse_size
 from toolchain.recipe import Recipe
 from toolchain.report.progress import progress_bar
 from toolchain.shrinking import Shrinking
-from toolchain.training_sections import BUDGETS, PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import (
+    ADDING_UP,
+    BUDGETS,
+    LowRankConfig,
+    PruneConfig,
+    SparsifyConfig,
+    TrainConfig,
+)
 
 EPOCHS = 10
 """Of training after pruning, where there are samples to train with and nothing else is said."""
@@ -78,19 +85,23 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         return Shrinking(graph, recipe, samples, self.profile, table, say=say)
 
 
-def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, sparsify: Mapping, train: Mapping) -> Recipe:
+def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, low_rank: Mapping, sparsify: Mapping,
+              train: Mapping) -> Recipe:
     """The recipe with what the command line says on top; a value of None says nothing.
 
     Budgets of the command line take the place of the recipe's. With samples it trains for EPOCHS unless
     something is said about training; epochs = 0 means none. Raises BadConfig.
     """
-    prune, sparsify, train = ({key: value for key, value in part.items() if value is not None}
-                              for part in (prune, sparsify, train))
+    prune, low_rank, sparsify, train = ({key: value for key, value in part.items() if value is not None}
+                                        for part in (prune, low_rank, sparsify, train))
     changes: dict = {}
     if prune or recipe.prune:
         own = msgspec.structs.asdict(recipe.prune) if recipe.prune else {}
         own |= dict.fromkeys(BUDGETS) if set(prune) & set(BUDGETS) else {}
         changes["prune"] = _section(PruneConfig, own | prune)
+    if low_rank:
+        own = msgspec.structs.asdict(recipe.low_rank) if recipe.low_rank else {}
+        changes["low_rank"] = _section(LowRankConfig, own | dict.fromkeys(ADDING_UP) | low_rank)
     if sparsify:
         own = msgspec.structs.asdict(recipe.sparsify) if recipe.sparsify else {}
         changes["sparsify"] = _section(SparsifyConfig, own | sparsify)
@@ -114,8 +125,9 @@ def prune_model(subject: Subject, out: Path, say: Callable[[str], None], quiet: 
     What a run has made lies beside `out` until it ends: after it was killed it goes on from there.
     Raises BadConfig where nothing is asked for, DoesNotPay, and what loading, pruning and training do.
     """
-    if not (subject.recipe.prune or subject.recipe.sparsify):
-        raise BadConfig(f"nothing to prune by: give {_options()}, or --sparsity")
+    recipe = subject.recipe
+    if not (recipe.prune or recipe.low_rank or recipe.sparsify):
+        raise BadConfig(f"nothing to prune by: give {_options()}, or --low-rank, or --sparsity")
     format_of(out)
     require_place(out)
     shrinking, folder = subject.opened(say), out.with_name(f".{out.name}.unfinished")
@@ -140,11 +152,23 @@ def _kept(shrinking: Shrinking) -> Graph:
 
 def explain_model(subject: Subject, say: Callable[[str], None]) -> Explanation:
     """Every group with its score and what goes of it, and everything that is not pruned, with the reason;
-    every residual branch too, where whole ones may go."""
-    if subject.recipe.prune is None:
-        raise BadConfig(f"--explain tells what a budget would take: give {_options()}")
+    every residual branch too, where whole ones may go; and what [low_rank] makes of each op of what is left
+    when that goes at once."""
+    if not (subject.recipe.prune or subject.recipe.low_rank):
+        raise BadConfig(f"--explain tells what a budget would take: give {_options()}, or --low-rank")
     shrinking = subject.opened(say)
-    graph, config, aim = shrinking.graph, subject.recipe.prune, shrinking.aim()
+    graph, config = shrinking.graph, subject.recipe.prune
+    found = _explained(shrinking) if config else Explanation(graph.name, (), ())
+    if subject.recipe.low_rank is None:
+        return found
+    smaller = cut_to(graph, config, shrinking.aim()) if config else graph
+    made = shrinking.thin(smaller)
+    return replace(found, thin=made.lines, unit=made.unit)
+
+
+def _explained(shrinking: Shrinking) -> Explanation:
+    """Of [prune]."""
+    graph, config, aim = shrinking.graph, shrinking.recipe.prune, shrinking.aim()
     branches: tuple[BranchLine, ...] = ()
     if config.blocks:
         smaller, removed = without_branches(graph, config, aim)

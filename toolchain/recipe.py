@@ -11,7 +11,7 @@ from toolchain.errors import BadConfig, about
 from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
-from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import LowRankConfig, PruneConfig, SparsifyConfig, TrainConfig
 
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
 PerChannel = Offset | tuple[Offset, ...]
@@ -158,12 +158,18 @@ class Recipe(Section):
     metric: Literal["top1", "mse", "agreement"] = "top1"
     seed: int = 0
     prune: PruneConfig | None = None
+    low_rank: LowRankConfig | None = None
     sparsify: SparsifyConfig | None = None
     train: TrainConfig | None = None
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether the float network is made another one before it is quantized."""
+        return any((self.prune, self.low_rank, self.sparsify, self.train))
 
     @property
     def input_dtype(self) -> str | None:

@@ -1,4 +1,5 @@
-"""The float network made smaller by a recipe: pruned, made sparse, and trained again by what it was.
+"""The float network made smaller by a recipe, and trained again by what it was: without channels, in thinner
+ops, with zeros.
 
 What a run has made is kept in a folder, where one is given: a run that was killed goes on from there.
 """
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 
 from toolchain.atomic import replacing
-from toolchain.budgets import Purpose, budget_in
+from toolchain.budgets import Purpose, budget_in, low_rank_limit, table_cost
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
@@ -23,6 +24,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.profile import TargetProfile
 from toolchain.prune.evidence import Evidence
+from toolchain.prune.low_rank import LowRank, low_rank
 from toolchain.prune.prune import Aim, Pruned, grouping_of
 from toolchain.prune.schedule import Work, shrunk
 from toolchain.prune.sparsify import sparsify
@@ -59,7 +61,8 @@ class Shrinking:
     progress: Callable | None = None
 
     def run(self) -> Graph:
-        """The FLOAT graph as [prune], [sparsify] and [train] leave it; its source notes what was done.
+        """The FLOAT graph as [prune], [low_rank], [sparsify] and [train] leave it; its source notes what was
+        done.
 
         Raises BadSamples where there are none to train with, DoesNotPay, and what pruning and training do.
         """
@@ -68,6 +71,8 @@ class Shrinking:
         graph, epochs = self.graph, self.epochs
         if self.recipe.prune:
             graph, epochs = self._pruned()
+        if self.recipe.low_rank:
+            graph = self._thinned(graph)
         additions: Sequence[Addition] = ()
         if self.recipe.sparsify:
             graph, additions = self._sparse(graph)
@@ -95,10 +100,30 @@ class Shrinking:
         config, aim = self.recipe.prune, self.aim()
         work = Work(self._tune, self.epochs, self._settled, self._remember)
         graph, epochs = shrunk(self.graph, config, aim, work)
-        self._require_gain(graph)
+        if graph.parameters == self.graph.parameters:
+            self.say(f"{graph.name} is within its budget as it is: no channel goes")
+        else:
+            self._require_gain(self.graph, graph, "pruning", "Prune more")
         grouping = grouping_of(self.graph, config)
         steps = aim.steps(self.graph, grouping.groups)
         return self._noted(graph, Pruned.of(self.graph, grouping, steps, graph).summary), epochs
+
+    def thin(self, graph: Graph) -> LowRank:
+        """What [low_rank] makes of the graph."""
+        config = self.recipe.low_rank
+        limit = low_rank_limit(graph, Purpose(config, self.profile, self.table))
+        table = table_cost(self.table) if self.table else None
+        samples = self._judged() if self.samples is not None else None
+        return low_rank(graph, config, limit, samples, table, self.recipe.seed)
+
+    def _thinned(self, graph: Graph) -> Graph:
+        """Made anew where a run goes on: it takes no training."""
+        made = self.thin(graph)
+        if not any(line.form for line in made.lines):
+            self.say(f"{graph.name} is within [low_rank]'s budget as it is: no op becomes two")
+            return graph
+        self._require_gain(graph, made.graph, "low rank", "Lower its budget")
+        return self._noted(self._settled(made.graph), made.summary)
 
     def _noted(self, graph: Graph, summary: str) -> Graph:
         """What was done is noted in the source."""
@@ -162,20 +187,18 @@ class Shrinking:
             return self._noted(sparse.graph, sparse.summary), [Masked(sparse.masks)]
         return graph, [(Movement if config.schedule == "movement" else GradualSparsity)(graph, config)]
 
-    def _require_gain(self, pruned: Graph) -> None:
-        """Raise DoesNotPay where the target, by its table, gains nothing from fewer channels."""
-        if pruned.parameters == self.graph.parameters:
-            self.say(f"{self.graph.name} is within its budget as it is: no channel goes")
-            return
+    def _require_gain(self, whole: Graph, smaller: Graph, way: str, advice: str) -> None:
+        """Raise DoesNotPay where the target, by its table, gains nothing from this way of making it smaller.
+        """
         if self.table is None:
             return
-        before, after = self.table.predict(self.graph), self.table.predict(pruned)
+        before, after = self.table.predict(whole), self.table.predict(smaller)
         unit = self.table.unit
         told = f"{before:,.6g} {unit} -> {after:,.6g} on {self.table.target}, by its table"
         if after > (1 - LEAST_GAIN) * before:
-            raise DoesNotPay(f"{self.graph.name}: pruning does not pay: {told}; MACs "
-                             f"{graph_macs(self.graph):,} -> {graph_macs(pruned):,}. Prune more, or limit "
-                             f"{budget_in(unit)} itself: the channels that cost most there go first then")
+            raise DoesNotPay(f"{self.graph.name}: {way} does not pay: {told}; MACs {graph_macs(whole):,} -> "
+                             f"{graph_macs(smaller):,}. {advice}, or limit {budget_in(unit)} itself: the "
+                             f"channels that cost most there go first then")
         self.say(told)
 
     # A run that can be gone on with -----------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -13,6 +13,8 @@ Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient",
                      "fisher", "perturbation", "geometric_median", "lamp", "random"]
 BUDGETS = ("ratio", "macs", "parameters", "flash", "ram", "latency_us", "instructions")
 """What a pruned network may take: keys of [prune]."""
+ADDING_UP = ("macs", "parameters", "latency_us", "instructions")
+"""Those of BUDGETS that are sums over ops: keys of [low_rank]."""
 TWO_OF_FOUR, BLOCK = "2:4", re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})")
 """What SparsifyConfig.pattern may be."""
 CHOOSES: Mapping[str, Mapping[str, tuple]] = {
@@ -50,6 +52,7 @@ class PruneConfig(Section):
     reestimate_batch_norm: recompute running statistics on calibration samples after each step
     """
 
+    heading: ClassVar[str] = "prune"
     ratio: Fraction | None = None
     macs: Amount | None = None
     parameters: Amount | None = None
@@ -97,6 +100,38 @@ def _bytes_of(name: str, text: str) -> float:
     return float(number) * BYTES[unit]
 
 
+class LowRankConfig(Section):
+    """Convolutions and fully connected ops become two thinner ones each, where that pays.
+
+    Exactly one budget says how thin. Below 1 it is a share of what the network takes without it, else an
+    amount:
+    macs, parameters
+    latency_us, instructions: on the target, from its measured table
+    form: "channel" = an op with fewer output channels, then 1x1 (Zhang et al. 2016); "spatial" = a kernel of
+          kh x 1, then one of 1 x kw (Jaderberg et al. 2014); "auto" = of each op the one that loses less
+    keep: ops that stay as they are: names or patterns
+    """
+
+    heading: ClassVar[str] = "low_rank"
+    macs: Amount | None = None
+    parameters: Amount | None = None
+    latency_us: Amount | None = None
+    instructions: Amount | None = None
+    form: Literal["auto", "channel", "spatial"] = "auto"
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        given = [name for name in ADDING_UP if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise BadConfig(f"[low_rank] has {' and '.join(given) or 'no budget'}; give exactly one of "
+                            f"{', '.join(ADDING_UP)}")
+
+    @property
+    def budget(self) -> tuple[str, float]:
+        """Which of ADDING_UP, and how much of it."""
+        return next((name, amount) for name in ADDING_UP if (amount := getattr(self, name)) is not None)
+
+
 class SparsifyConfig(Section):
     """Unstructured pruning: single weights become zero, and shapes stay.
 
@@ -110,6 +145,7 @@ class SparsifyConfig(Section):
     keep:      ops whose weights all stay: names or patterns
     """
 
+    heading: ClassVar[str] = "sparsify"
     sparsity: Fraction | None = None
     threshold: PositiveFloat | None = None
     pattern: str = ""
