@@ -1,6 +1,7 @@
 """`edge prune`: what it writes, prints and refuses."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -67,6 +68,15 @@ def test_single_weights(model, tmp_path):
     done = call(model, "--sparsity", "0.7", "--out", tmp_path / "s.onnx")
     assert done.exit_code == 0 and "70.0% of" in done.stdout
     assert "through zlib; dense kernels gain no time" in done.stdout
+
+
+def test_shared_values(model, tmp_path):
+    done = call(model, "--clusters", "8", "--out", tmp_path / "s.onnx")
+    assert done.exit_code == 0 and "take 8 values at most in each" in done.stdout
+    assert re.search("in float, at most [5-8] values .* bytes dense, .* with codebooks", done.stdout)
+    assert re.search("in INT8, at most [5-8] values .*; dense kernels gain no time", done.stdout)
+    refused = call(model, "--clusters", "1", "--out", tmp_path / "t.onnx")
+    assert refused.exit_code == 2 and "2<=x<=256" in refused.stderr
 
 
 def test_thinner_ops(model, data, tmp_path):

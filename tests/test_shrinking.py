@@ -9,15 +9,18 @@ import subprocess
 import sys
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.breaking_net import gratings, trained_net
 from toolchain.cost_table import load_cost_table
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.fitting import in_codes
 from toolchain.graph_file import read_graph
+from toolchain.ir.check import WEIGHTED
 from toolchain.ir.ops import graph_macs
 from toolchain.profile import load_target
-from toolchain.recipe import LowRankConfig, PruneConfig, Recipe, SparsifyConfig, TrainConfig
+from toolchain.recipe import ClusterConfig, LowRankConfig, PruneConfig, Recipe, SparsifyConfig, TrainConfig
 from toolchain.runtime import reference
 from toolchain.shrinking import Shrinking
 
@@ -87,6 +90,22 @@ def test_thinner_ops_save_what_a_table_says_or_are_refused():
                 table=msgspec.structs.replace(table, fixed=1e9)).run()
     within = shrinking(low_rank=LowRankConfig(macs=1e9)).run()
     assert within.digest == trained_net().digest
+
+
+def test_shared_values_stay_shared_while_they_are_tuned():
+    """Through zeros, training and INT8: an output channel has no more codes than clusters."""
+    graph = shrinking(sparsify=SparsifyConfig(sparsity=0.3), cluster=ClusterConfig(clusters=8),
+                      train=SHORT).run()
+    untuned = shrinking(cluster=ClusterConfig(clusters=8)).run()
+    assert accuracy(graph) > 0.6 and graph.source.notes[-1].split()[1:3] == ["weights", "in"]
+    for made in (graph, untuned):
+        weights = [t.data for t in made.constants if t.name.endswith(".weight")]
+        assert max(len(np.unique(weight)) for weight in weights) <= 8
+    codes = in_codes(graph)
+    for op in codes.ops:
+        if op.kind in WEIGHTED:
+            rows = np.moveaxis(codes.tensors[op.inputs[1]].data, WEIGHTED[op.kind], 0)
+            assert max(len(np.unique(row)) for row in rows) <= 8
 
 
 def test_nothing_asked_nothing_done():

@@ -3,7 +3,8 @@
 import pytest
 
 from toolchain.errors import BadConfig
-from toolchain.training_sections import LowRankConfig, PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.recipe import QuantSpec, Recipe
+from toolchain.training_sections import ClusterConfig, LowRankConfig, PruneConfig, SparsifyConfig, TrainConfig
 
 
 @pytest.mark.parametrize("section, given, told", [
@@ -24,6 +25,17 @@ def test_what_would_do_nothing_is_refused(section, given, told):
     with pytest.raises(BadConfig, match=told) as refused:
         section(**given)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given, told", [
+    ({"quantize": QuantSpec(rounding="gptq", equalise=True)},
+     r"\[quantize\] equalise, rounding may give weights that share a value codes of their own, where"),
+    ({"quantize": QuantSpec(accuracy_drop=1.0)}, r"\[quantize\] accuracy_drop may give weights"),
+    ({"sparsify": SparsifyConfig(sparsity=0.5, schedule="gradual")}, 'schedule = "gradual" finds zeros while')])
+def test_what_would_part_shared_values_is_refused(given, told):
+    with pytest.raises(BadConfig, match=told) as refused:
+        Recipe(cluster=ClusterConfig(), **given)
+    assert "\n" not in str(refused.value) and Recipe(**given) and Recipe(cluster=ClusterConfig())
 
 
 @pytest.mark.parametrize("section, given", [

@@ -125,7 +125,7 @@ def _open(subject: Subject, samples: Samples, say: Say) -> Opened:
 
 def _changed(recipe: Recipe) -> str:
     """Why the float graph is not what the source computes; "" where it is."""
-    made = [name for name in ("prune", "low_rank", "sparsify", "train") if getattr(recipe, name)] \
+    made = [name for name in ("prune", "low_rank", "sparsify", "cluster", "train") if getattr(recipe, name)] \
         + (["input"] if recipe.input.takes_frames else [])
     if not made:
         return ""

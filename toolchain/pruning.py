@@ -12,6 +12,7 @@ from toolchain.conversion import format_of, write_model
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import BadConfig, DoesNotPay, ToolchainError, Unsupported
+from toolchain.fitting import in_codes
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
@@ -19,6 +20,7 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.preprocess import network_samples
 from toolchain.profile import TargetProfile
+from toolchain.prune.cluster_size import cluster_size
 from toolchain.prune.depth import without_branches
 from toolchain.prune.explanation import BranchLine, Explanation, branch_lines, explain
 from toolchain.prune.prune import channels_to_go, cut_to, grouping_of, narrow, scores_of
@@ -29,6 +31,7 @@ from toolchain.shrinking import Shrinking
 from toolchain.training_sections import (
     ADDING_UP,
     BUDGETS,
+    ClusterConfig,
     LowRankConfig,
     PruneConfig,
     SparsifyConfig,
@@ -86,14 +89,15 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, low_rank: Mapping, sparsify: Mapping,
-              train: Mapping) -> Recipe:
+              cluster: Mapping, train: Mapping) -> Recipe:
     """The recipe with what the command line says on top; a value of None says nothing.
 
     Budgets of the command line take the place of the recipe's. With samples it trains for EPOCHS unless
     something is said about training; epochs = 0 means none. Raises BadConfig.
     """
-    prune, low_rank, sparsify, train = ({key: value for key, value in part.items() if value is not None}
-                                        for part in (prune, low_rank, sparsify, train))
+    prune, low_rank, sparsify, cluster, train = (
+        {key: value for key, value in part.items() if value is not None}
+        for part in (prune, low_rank, sparsify, cluster, train))
     changes: dict = {}
     if prune or recipe.prune:
         own = msgspec.structs.asdict(recipe.prune) if recipe.prune else {}
@@ -105,6 +109,9 @@ def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, low_rank: Mapping,
     if sparsify:
         own = msgspec.structs.asdict(recipe.sparsify) if recipe.sparsify else {}
         changes["sparsify"] = _section(SparsifyConfig, own | sparsify)
+    if cluster:
+        own = msgspec.structs.asdict(recipe.cluster) if recipe.cluster else {}
+        changes["cluster"] = _section(ClusterConfig, own | cluster)
     usual = {"epochs": EPOCHS} if has_data else {}
     wanted = (msgspec.structs.asdict(recipe.train) if recipe.train else usual) | train
     if wanted:
@@ -126,8 +133,8 @@ def prune_model(subject: Subject, out: Path, say: Callable[[str], None], quiet: 
     Raises BadConfig where nothing is asked for, DoesNotPay, and what loading, pruning and training do.
     """
     recipe = subject.recipe
-    if not (recipe.prune or recipe.low_rank or recipe.sparsify):
-        raise BadConfig(f"nothing to prune by: give {_options()}, or --low-rank, or --sparsity")
+    if not (recipe.prune or recipe.low_rank or recipe.sparsify or recipe.cluster):
+        raise BadConfig(f"nothing to prune by: give {_options()}, or --low-rank, --sparsity or --clusters")
     format_of(out)
     require_place(out)
     shrinking, folder = subject.opened(say), out.with_name(f".{out.name}.unfinished")
@@ -197,8 +204,14 @@ def _record(subject: Subject, shrinking: Shrinking, smaller: Graph, out: str, wr
 
 
 def _stored(subject: Subject, smaller: Graph) -> tuple[str, ...]:
-    """What zeros among single weights are good for."""
-    return (sparse_size(canonical(smaller)).summary,) if subject.recipe.sparsify else ()
+    """What zeros among single weights, and values that they share, are good for."""
+    recipe, graph, notes = subject.recipe, canonical(smaller), []
+    if recipe.sparsify:
+        notes.append(sparse_size(graph).summary)
+    if recipe.cluster:
+        notes.append(f"in float, {cluster_size(graph).summary}")
+        notes.append(f"in INT8, {cluster_size(in_codes(graph)).summary}")
+    return tuple(notes)
 
 
 def _test_samples(shrinking: Shrinking) -> Samples | None:

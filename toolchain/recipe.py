@@ -11,7 +11,13 @@ from toolchain.errors import BadConfig, about
 from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
-from toolchain.training_sections import LowRankConfig, PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import (
+    ClusterConfig,
+    LowRankConfig,
+    PruneConfig,
+    SparsifyConfig,
+    TrainConfig,
+)
 
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
 PerChannel = Offset | tuple[Offset, ...]
@@ -160,16 +166,28 @@ class Recipe(Section):
     prune: PruneConfig | None = None
     low_rank: LowRankConfig | None = None
     sparsify: SparsifyConfig | None = None
+    cluster: ClusterConfig | None = None
     train: TrainConfig | None = None
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
 
+    def __post_init__(self):
+        if self.cluster is None:
+            return
+        if breaks := [name for name in ("equalise", "rounding", "accuracy_drop")
+                      if getattr(self.quantize, name) not in TREATMENTS[name]]:
+            raise BadConfig(f"[quantize] {', '.join(breaks)} may give weights that share a value codes of "
+                            f"their own, where [cluster] would do nothing; leave one of both out")
+        if self.sparsify and self.sparsify.schedule != "one_shot":
+            raise BadConfig(f'[sparsify] schedule = "{self.sparsify.schedule}" finds zeros while it trains, '
+                            f'where [cluster] has shared values out before; take schedule "one_shot"')
+
     @property
     def shrinks(self) -> bool:
         """Whether the float network is made another one before it is quantized."""
-        return any((self.prune, self.low_rank, self.sparsify, self.train))
+        return any((self.prune, self.low_rank, self.sparsify, self.cluster, self.train))
 
     @property
     def input_dtype(self) -> str | None:

@@ -1,5 +1,5 @@
 """The float network made smaller by a recipe, and trained again by what it was: without channels, in thinner
-ops, with zeros.
+ops, with zeros, with few values.
 
 What a run has made is kept in a folder, where one is given: a run that was killed goes on from there.
 """
@@ -23,6 +23,7 @@ from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.profile import TargetProfile
+from toolchain.prune.cluster import cluster
 from toolchain.prune.evidence import Evidence
 from toolchain.prune.low_rank import LowRank, low_rank
 from toolchain.prune.prune import Aim, Pruned, grouping_of
@@ -61,8 +62,8 @@ class Shrinking:
     progress: Callable | None = None
 
     def run(self) -> Graph:
-        """The FLOAT graph as [prune], [low_rank], [sparsify] and [train] leave it; its source notes what was
-        done.
+        """The FLOAT graph as [prune], [low_rank], [sparsify], [cluster] and [train] leave it; its source
+        notes what was done.
 
         Raises BadSamples where there are none to train with, DoesNotPay, and what pruning and training do.
         """
@@ -76,6 +77,8 @@ class Shrinking:
         additions: Sequence[Addition] = ()
         if self.recipe.sparsify:
             graph, additions = self._sparse(graph)
+        if self.recipe.cluster:
+            graph, additions = self._clustered(graph, additions)
         if epochs:
             before = self.epochs - epochs
             graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, before))
@@ -186,6 +189,13 @@ class Shrinking:
             sparse = sparsify(graph, config)
             return self._noted(sparse.graph, sparse.summary), [Masked(sparse.masks)]
         return graph, [(Movement if config.schedule == "movement" else GradualSparsity)(graph, config)]
+
+    def _clustered(self, graph: Graph, additions: Sequence[Addition]) -> tuple[Graph, Sequence[Addition]]:
+        """The graph with few values, and what keeps them few while it is trained."""
+        from toolchain.prune.cluster_training import Sharing
+
+        made = cluster(graph, self.recipe.cluster)
+        return self._noted(made.graph, made.summary), [*additions, Sharing(made.shares)]
 
     def _require_gain(self, whole: Graph, smaller: Graph, way: str, advice: str) -> None:
         """Raise DoesNotPay where the target, by its table, gains nothing from this way of making it smaller.

@@ -182,6 +182,18 @@ class SparsifyConfig(Section):
         return (int(found[1]), int(found[2])) if found else (1, 1)
 
 
+class ClusterConfig(Section):
+    """Weights of each op take few values, which training moves (Han et al. 2016); shapes stay.
+
+    clusters: values at most of each weight tensor. Weights that are 0 stay so: a value of its own
+    keep:     ops whose weights stay as they are: names or patterns
+    """
+
+    heading: ClassVar[str] = "cluster"
+    clusters: Annotated[int, msgspec.Meta(ge=2, le=256)] = 16
+    keep: tuple[str, ...] = ()
+
+
 class TrainConfig(Section):
     """Fine-tuning of the float graph, distilled from the unpruned model.
 

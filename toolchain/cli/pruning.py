@@ -43,6 +43,8 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
           low_rank: _amount("Instead, or besides: most MACs, as --macs, of ops parted in two thinner ones."
                             ) = None,
           sparsity: _amount("Instead, or besides: share of single weights that become zero.") = None,
+          clusters: Annotated[int | None, typer.Option(
+              min=2, max=256, help="Instead, or besides: values that the weights of an op share.")] = None,
           importance: _choice("How channels are judged; see docs/pruning.md.") = None,
           scope: _choice("global, layer or sensitivity.") = None,
           schedule: _choice("one_shot, iterative, gradual, batch_norm_l1 or gates.") = None,
@@ -78,7 +80,7 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
          "scope": scope, "schedule": schedule, "steps": steps, "blocks": blocks or None, "keep": keep or None,
          "channel_multiple": channel_multiple},
         {"macs": _number("low_rank", low_rank)}, {"sparsity": _number("sparsity", sparsity)},
-        {"epochs": epochs, "learning_rate": learning_rate})
+        {"clusters": clusters}, {"epochs": epochs, "learning_rate": learning_rate})
     subject = Subject(model=model, recipe=wanted, profile=profile, data=data, checkpoint=checkpoint)
     if explain:
         from toolchain.report.pruning import explanation_table
