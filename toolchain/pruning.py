@@ -21,9 +21,10 @@ from toolchain.load import load
 from toolchain.preprocess import network_samples
 from toolchain.profile import TargetProfile
 from toolchain.prune.cluster_size import cluster_size
+from toolchain.prune.constants import fold_constants
 from toolchain.prune.depth import without_branches
 from toolchain.prune.explanation import BranchLine, Explanation, branch_lines, explain
-from toolchain.prune.prune import channels_to_go, cut_to, grouping_of, narrow, scores_of
+from toolchain.prune.prune import channels_to_go, checked_cut, grouping_of, narrow, scores_of
 from toolchain.prune.sparse_size import sparse_size
 from toolchain.recipe import Recipe
 from toolchain.report.progress import progress_bar
@@ -165,17 +166,9 @@ def explain_model(subject: Subject, say: Callable[[str], None]) -> Explanation:
         raise BadConfig(f"--explain tells what a budget would take: give {_options()}, or --low-rank")
     shrinking = subject.opened(say)
     graph, config = shrinking.graph, subject.recipe.prune
-    found = _explained(shrinking) if config else Explanation(graph.name, (), ())
-    if subject.recipe.low_rank is None:
-        return found
-    smaller = cut_to(graph, config, shrinking.aim()) if config else graph
-    made = shrinking.thin(smaller)
-    return replace(found, thin=made.lines, unit=made.unit)
-
-
-def _explained(shrinking: Shrinking) -> Explanation:
-    """Of [prune]."""
-    graph, config, aim = shrinking.graph, shrinking.recipe.prune, shrinking.aim()
+    if config is None:
+        return _with_thin(Explanation(graph.name, (), ()), shrinking, graph)
+    aim = shrinking.aim()
     branches: tuple[BranchLine, ...] = ()
     if config.blocks:
         smaller, removed = without_branches(graph, config, aim)
@@ -185,7 +178,16 @@ def _explained(shrinking: Shrinking) -> Explanation:
     scores = scores_of(graph, groups, config, aim)
     gone = channels_to_go(graph, groups, scores, config, aim)
     fixed = {**grouping.fixed, **narrow(groups, aim.steps(graph, groups))}
-    return replace(explain(graph, replace(grouping, fixed=fixed), scores, gone), branches=branches)
+    found = replace(explain(graph, replace(grouping, fixed=fixed), scores, gone), branches=branches)
+    if subject.recipe.low_rank is None:
+        return found
+    return _with_thin(found, shrinking, checked_cut(fold_constants(graph, groups, gone), groups, gone))
+
+
+def _with_thin(found: Explanation, shrinking: Shrinking, graph: Graph) -> Explanation:
+    """With what [low_rank] makes of the graph."""
+    made = shrinking.thin(graph)
+    return replace(found, thin=made.lines, unit=made.unit)
 
 
 def _options() -> str:

@@ -120,7 +120,7 @@ class Shrinking:
         return low_rank(graph, config, limit, samples, table, self.recipe.seed)
 
     def _thinned(self, graph: Graph) -> Graph:
-        """Made anew where a run goes on: it takes no training."""
+        """Made anew where a run goes on: that takes no training."""
         made = self.thin(graph)
         if not any(line.form for line in made.lines):
             self.say(f"{graph.name} is within [low_rank]'s budget as it is: no op becomes two")

@@ -8,12 +8,14 @@ import pytest
 from tests.prune.nets import RandomNet
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput
+from toolchain.execution import watch
 from toolchain.ir.build import Builder
 from toolchain.ir.check import check
+from toolchain.ir.graph import constant
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
 from toolchain.prune.cost import MACS, PARAMETERS, Cost, Limit
-from toolchain.prune.factors import FORMS
+from toolchain.prune.factors import FORMS, product
 from toolchain.prune.in_two import Prices
 from toolchain.prune.low_rank import _choice, _forms, low_rank, thinned
 from toolchain.prune.ranks import Option
@@ -80,6 +82,27 @@ def test_at_full_rank_it_is_the_same_network(form, attrs, norm, activation, give
     assert len(thin.ops) == len(graph.ops) + (2 if form == "channel" else 1)
     expected, found = outputs(graph, samples), outputs(thin, samples)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
+@pytest.mark.parametrize("form", FORMS)
+def test_other_runtimes_agree_at_any_rank(form, runtime):
+    graph = canonical(at_ranks(network(**GEOMETRY[1]), form, 0.4))
+    samples = noise(graph)
+    expected = outputs(graph, samples)
+    found = watch(graph, graph.outputs, runtime)({"x": samples.x["x"]})[graph.outputs[0]]
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_of_both_forms_the_one_that_loses_less():
+    """A kernel made of two columns and two rows, which takes six channels."""
+    graph, rng = network(norm=False, pads=(1, 1, 1, 1)), np.random.default_rng(0)
+    first, second = rng.standard_normal((2, 3, 1, 6)), rng.standard_normal((16, 1, 3, 2))
+    weight = constant("conv.weight", product(first, second).astype(np.float32))
+    spatial = low_rank(graph.with_tensors(weight), LowRankConfig(macs=0.9, keep=("fc",)),
+                       Limit(MACS, graph_macs(graph) - 35000), noise(graph)).lines[0]
+    assert (spatial.form, spatial.rank) == ("spatial", 2) and spatial.kept > 0.9999
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -32,6 +32,8 @@ PAYS = 0.95
 """What both ops may take at most of what the one takes: tables are a few percent off."""
 NOTHING = 1e-9
 """Share of the variance that counts as none."""
+DIGITS = 9
+"""Of a loss; what differs beyond is rounding."""
 LEFT = {"depthwise_conv2d": "each output of a depthwise convolution reads one input alone",
         "transpose_conv2d": "a transposed convolution stays as it is"}
 
@@ -94,9 +96,9 @@ def low_rank(graph: Graph, config: LowRankConfig, limit: Limit, samples: Samples
     taken = choose(choices, limit.cost.of(canonical(graph)) - limit.most)
     if taken is None:
         raise _out_of_reach(graph, limit, choices, whole)
-    return LowRank(thinned(graph, [(choice, taken[choice.op.name]) for choice in choices
-                                   if choice.op.name in taken]),
-                   tuple(_lines(graph, choices, taken, whole, prices)), limit.cost.unit)
+    pairs = [(choice, taken[choice.op.name]) for choice in choices if choice.op.name in taken]
+    lines = _lines(graph, choices, taken, whole, prices)
+    return LowRank(thinned(graph, pairs), tuple(lines), limit.cost.unit)
 
 
 def _left(graph: Graph, config: LowRankConfig) -> dict[str, str]:
@@ -140,7 +142,8 @@ def _choice(graph: Graph, op: Op, seen: Seen, config: LowRankConfig, prices: Pri
         for rank in range(ceil(LEAST_RANK * parts.rank), parts.rank + 1):
             costs = prices.thin(op, form, rank)
             if all(cost <= PAYS * most for cost, most in zip(costs, whole)):
-                options.append(Option(form, rank, costs[0], -log(max(parts.kept[rank - 1], NOTHING))))
+                loss = -log(max(parts.kept[rank - 1], NOTHING))
+                options.append(Option(form, rank, costs[0], round(loss, DIGITS)))
     return Choice(op, whole[0], factors, seen.mean, tuple(options))
 
 
