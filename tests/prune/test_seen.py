@@ -50,6 +50,5 @@ def test_no_more_windows_than_asked_for(monkeypatch):
 def test_without_samples_noise_that_knows_nothing():
     conv, fc = seen_by(network(), [network().producers[name] for name in ("conv", "fc")], None)
     assert (conv.rows, conv.taps, fc.taps) == (None, 18, network().tensors["v"].shape[1])
-    np.testing.assert_array_equal(Seen.white(3).windows, np.eye(3))
     matrix = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(Seen.white(3).outputs(matrix), np.eye(3) @ matrix.T)

@@ -1,7 +1,7 @@
 """A weight as the product of two thinner ones, for every rank at once, the most important part first.
 
-channel: W[o, i, j, c] ~ sum over r of second[o, r] first[r, i, j, c]. The rows of `second` are the principal
-         axes of the outputs, which is the least squared error on the inputs that were seen (Zhang et al.
+channel: W[o, i, j, c] ~ sum over r of second[o, r] first[r, i, j, c]. The columns of `second` are the
+         principal axes of the outputs, which is the least squared error on the inputs that were seen (Zhang et al.
          2016, "Accelerating Very Deep Convolutional Networks for Classification and Detection", 2.1).
 spatial: W[o, i, j, c] ~ sum over r of second[o, j, r] first[r, i, c] (Jaderberg et al. 2014, "Speeding up
          Convolutional Neural Networks with Low Rank Expansions", scheme 2; Tai et al. 2016: in closed form).
@@ -12,10 +12,15 @@ Without samples inputs count as white, and both are the singular value decomposi
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
+from toolchain.ir.graph import Shape
 from toolchain.prune.seen import Seen
+
+MEASURED = 1024
+"""Windows at most on which it is measured what spatial parts keep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +68,16 @@ def channel(weight: np.ndarray, scale: np.ndarray, seen: Seen) -> Factors:
 def spatial(weight: np.ndarray, scale: np.ndarray, seen: Seen) -> Factors:
     """As `channel`."""
     count, kh, kw, inputs = weight.shape
-    columns = seen.windows.reshape(-1, kh, kw, inputs).swapaxes(1, 2).reshape(-1, kw, kh * inputs)
-    root, inverse = _roots(columns.reshape(-1, kh * inputs), seen.noise)
+    root, inverse = _column_roots(weight.shape, seen)
     matrix = _scaled(weight, scale).transpose(1, 3, 2, 0).reshape(kh * inputs, kw * count)
     left, values, right = np.linalg.svd(root @ matrix, full_matrices=False)
     gain = _gain(values)
     first = (inverse @ left * (values / gain)).T.reshape(-1, kh, 1, inputs)
     second = (gain[:, None] * right).reshape(-1, kw, count).transpose(2, 1, 0)
-    whole = seen.outputs(_scaled(weight, scale).reshape(count, -1))
-    lost = _lost(whole, columns @ first.reshape(len(first), -1).T, second)
-    return Factors(first, _unscaled(second, scale)[:, None], _kept(lost, float(np.square(whole).sum())))
+    squares = np.square(values)
+    kept = _kept(squares.sum() - np.cumsum(squares), squares.sum()) if seen.rows is None else \
+        _measured(_scaled(weight, scale), first, second, seen.rows[::ceil(len(seen.rows) / MEASURED)])
+    return Factors(first, _unscaled(second, scale)[:, None], kept)
 
 
 FORMS: Mapping[str, Callable[[np.ndarray, np.ndarray, Seen], Factors]] = {
@@ -95,24 +100,35 @@ def _gain(deviations: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(deviations, 1e-6 * deviations.max(initial=0)) + np.finfo(np.float32).tiny)
 
 
-def _roots(rows: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Square root of the rows' covariance, and its inverse."""
-    rows = rows.astype(np.float64)
-    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows) + noise * np.eye(rows.shape[1]))
-    deviations = np.sqrt(np.maximum(values, noise))
+def _columns(rows: np.ndarray, shape: Shape) -> np.ndarray:
+    """(N, kw, kh * I) of windows (N, K). shape: of the weight"""
+    _, kh, kw, inputs = shape
+    return rows.reshape(-1, kh, kw, inputs).swapaxes(1, 2).reshape(-1, kw, kh * inputs)
+
+
+def _column_roots(shape: Shape, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+    """Square root of the covariance of a window's columns, and its inverse. shape: of the weight"""
+    size = shape[1] * shape[3]
+    if seen.rows is None:
+        return np.eye(size), np.eye(size)
+    columns = _columns(seen.rows, shape).reshape(-1, size).astype(np.float64)
+    values, vectors = np.linalg.eigh(columns.T @ columns / len(columns) + seen.noise * np.eye(size))
+    deviations = np.sqrt(np.maximum(values, seen.noise))
     return vectors * deviations @ vectors.T, vectors / deviations @ vectors.T
 
 
-def _lost(whole: np.ndarray, middle: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(R,) squares of what is missing of the outputs with the first 1, 2, ... R parts.
+def _measured(weight: np.ndarray, first: np.ndarray, second: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(R,) share of the squares of the outputs that the first 1, 2, ... R parts give on these windows.
 
-    whole: (N, O);  middle: (N, kw, R);  second: (O, kw, R)
+    second: (O, kw, R)
     """
-    missing, lost = whole.copy(), np.empty(second.shape[-1])
+    missing = rows @ weight.reshape(len(weight), -1).T
+    middle = _columns(rows, weight.shape) @ first.reshape(len(first), -1).T
+    total, lost = float(np.square(missing).sum()), np.empty(len(first))
     for part in range(len(lost)):
         missing -= middle[:, :, part] @ second[:, :, part].T
         lost[part] = np.square(missing).sum()
-    return lost
+    return _kept(lost, total)
 
 
 def _kept(lost: np.ndarray, total: float) -> np.ndarray:

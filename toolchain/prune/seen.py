@@ -43,11 +43,6 @@ class Seen:
         """Numbers that know nothing of each other, around 0."""
         return cls(taps, np.zeros(taps))
 
-    @property
-    def windows(self) -> np.ndarray:
-        """(N, K) that stand for all."""
-        return np.eye(self.taps) if self.rows is None else self.rows
-
     def outputs(self, matrix: np.ndarray) -> np.ndarray:
         """(N, O) of a weight (O, K)."""
         return matrix.T if self.rows is None else self.rows @ matrix.T
