@@ -1,8 +1,8 @@
 """A weight as the product of two thinner ones, for every rank at once, the most important part first.
 
 channel: W[o, i, j, c] ~ sum over r of second[o, r] first[r, i, j, c]. The columns of `second` are the
-         principal axes of the outputs, which is the least squared error on the inputs that were seen (Zhang et al.
-         2016, "Accelerating Very Deep Convolutional Networks for Classification and Detection", 2.1).
+         principal axes of the outputs, which is the least squared error on the inputs that were seen (Zhang
+         et al. 2016, "Accelerating Very Deep Convolutional Networks for Classification and Detection", 2.1).
 spatial: W[o, i, j, c] ~ sum over r of second[o, j, r] first[r, i, c] (Jaderberg et al. 2014, "Speeding up
          Convolutional Neural Networks with Low Rank Expansions", scheme 2; Tai et al. 2016: in closed form).
          By what is seen of a column of the window, as if columns knew nothing of each other.
