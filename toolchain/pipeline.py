@@ -1,11 +1,13 @@
 """The whole flow, and the only place where stages meet.
 
-load, prune, train, calibrate, quantize, lower, build firmware
+load, prune, train, calibrate, quantize (and train as quantized), lower, build firmware
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+import shutil
 
 import msgspec
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from toolchain.artifact import Artifact
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
-from toolchain.errors import DoesNotFit, Unsupported
+from toolchain.errors import DoesNotFit, ToolchainError, Unsupported
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
@@ -39,12 +41,15 @@ def quiet(message: str) -> None:
 
 
 def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None, say: Say = quiet,
-                checkpoint: Path | None = None, stats: Path | None = None) -> Artifact:
+                checkpoint: Path | None = None, stats: Path | None = None,
+                unfinished: Path | None = None) -> Artifact:
     """From a model file or module and a set of samples to an artefact for one target.
 
     checkpoint: the module's weights, instead of the recipe's
     stats:      what `edge calibrate` wrote of the same model, instead of calibrating; with its observer,
                 unless the recipe asks for another
+    unfinished: folder in which training is kept while it goes on: after a kill the same call goes on from
+                there. It is removed at the end, and with an error
     """
     require_known_kinds(profile)
     seen = read_stats(stats) if stats else None
@@ -53,8 +58,25 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
     say(f"loading {model}")
     graph = load(model, shapes=recipe.shapes, checkpoint=checkpoint or recipe.checkpoint)
     graph = integers_for(graph, profile.formats)
-    prepared = prepare(graph, recipe, samples, profile, say, seen)
-    return build(prepared, profile, samples, say)
+    with _kept_while_running(unfinished):
+        prepared = prepare(graph, recipe, samples, profile, say, seen, unfinished)
+        return build(prepared, profile, samples, say)
+
+
+@contextmanager
+def _kept_while_running(folder: Path | None) -> Iterator[None]:
+    """Removed at the end, or where there is an error that the same call would meet again."""
+    try:
+        yield
+    except ToolchainError:
+        _remove(folder)
+        raise
+    _remove(folder)
+
+
+def _remove(folder: Path | None) -> None:
+    if folder is not None and folder.is_dir():
+        shutil.rmtree(folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,20 +94,21 @@ class Prepared:
 
 
 def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None = None,
-            say: Say = quiet, stats: StatsFile | None = None) -> Prepared:
+            say: Say = quiet, stats: StatsFile | None = None, folder: Path | None = None) -> Prepared:
     """Everything that does not depend on a target's format. A quantized graph is taken as it is.
 
     profile: of a target whose channels pruning minds, and whose numbers accuracy control may widen to
     stats:   of the canonical float graph, if it was calibrated before
+    folder:  where training is kept while it goes on, or None
     """
     graph = with_labels(graph, recipe.input.labels, samples)
     if level_of(graph) == "QUANTIZED":
-        if recipe.shrinks or recipe.input.takes_frames:
+        if recipe.shrinks or recipe.qat or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
         return Prepared(fixed, fixed, recipe)
-    source = _smaller(graph, recipe, samples, profile, say)
+    source = _smaller(graph, recipe, samples, profile, say, folder)
     float_graph = canonical(source)
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
@@ -95,7 +118,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     if samples is not None:
         _say_findings(source, recipe, samples, say)
     seen = samples_for(float_graph, recipe, samples)
-    stages = PostTraining(float_graph, seen, say, source)
+    stages = PostTraining(float_graph, seen, say, source, folder)
     if stats:
         stages.take_statistics(stats, recipe)
     if recipe.quantize.accuracy_drop is None:
@@ -123,7 +146,7 @@ def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Sample
 
 
 def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None,
-             say: Say) -> Graph:
+             say: Say, folder: Path | None) -> Graph:
     """Pruned and fine-tuned, on what the network itself takes."""
     if not recipe.shrinks:
         return graph
@@ -132,7 +155,7 @@ def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Tar
     if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
     table = load_cost_table(profile) if profile and (recipe.prune or recipe.low_rank) else None
-    smaller = Shrinking(graph, recipe, samples, profile, table, say=say,
+    smaller = Shrinking(graph, recipe, samples, profile, table, folder, say=say,
                         progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
     for note in smaller.source.notes[len(graph.source.notes):]:
         say(note)

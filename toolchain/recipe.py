@@ -15,6 +15,7 @@ from toolchain.training_sections import (
     ClusterConfig,
     LowRankConfig,
     PruneConfig,
+    QatConfig,
     SparsifyConfig,
     TrainConfig,
 )
@@ -52,6 +53,11 @@ TREATMENTS: Mapping[str, tuple] = {
 """What is done to networks whose activations are quantized: key of [quantize] -> values that ask for none."""
 
 
+UNDONE_BY_QAT: Mapping[str, tuple] = {
+    "bias_correction": ("auto", "none"), "rounding": ("nearest",), "accuracy_drop": (None,)}
+"""What would move codes that [qat] has trained: key of [quantize] -> values that do not."""
+
+
 class QuantSpec(Section):
     """What numbers become.
 
@@ -63,7 +69,8 @@ class QuantSpec(Section):
     equalise:        scale channels between layers so that they share their range (Nagel et al. 2019; Xiao et
                      al. 2023 after norms)
     bias_correction: take the mean error that rounding makes out of biases: "empirical" on calibration
-                     samples, "analytic" from batch norms; "auto": on samples where there are some
+                     samples, "analytic" from batch norms; "auto": on samples where there are some; not with
+                     [qat], which trains biases
     rounding:        of weights: "nearest", or chosen on calibration samples layer by layer: "gptq"
                      (Frantar et al. 2023) or "adaround" (Nagel et al. 2020)
     islands:         op name, or a pattern of names -> what these ops compute in instead
@@ -170,12 +177,17 @@ class Recipe(Section):
     train: TrainConfig | None = None
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()
+    qat: QatConfig | None = None
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
 
     def __post_init__(self):
-        if self.cluster is None:
-            return
+        if self.cluster:
+            self._check_cluster()
+        if self.qat:
+            self._check_qat()
+
+    def _check_cluster(self) -> None:
         if breaks := [name for name in ("equalise", "rounding", "accuracy_drop")
                       if getattr(self.quantize, name) not in TREATMENTS[name]]:
             raise BadConfig(f"[quantize] {', '.join(breaks)} may give weights that share a value codes of "
@@ -183,6 +195,22 @@ class Recipe(Section):
         if self.sparsify and self.sparsify.schedule != "one_shot":
             raise BadConfig(f'[sparsify] schedule = "{self.sparsify.schedule}" finds zeros while it trains, '
                             f'where [cluster] has shared values out before; take schedule "one_shot"')
+
+    def _check_qat(self) -> None:
+        spec = self.quantize
+        if scheme_of(spec.scheme).method != "static":
+            raise BadConfig(f'[qat] trains a network whose activations are codes, and [quantize] scheme = '
+                            f'"{spec.scheme}" leaves them in float; leave [qat] out, or take a static scheme '
+                            f'such as "static_wi8_ai8"')
+        if idle := [name for name in UNDONE_BY_QAT if getattr(spec, name) not in UNDONE_BY_QAT[name]]:
+            raise BadConfig(f"[qat] trains weights and biases as their codes compute, and [quantize] "
+                            f"{', '.join(idle)} would move these codes again; leave it out, or [qat]")
+        if spec.islands and self.qat.ranges == "learned":
+            raise BadConfig('[qat] ranges = "learned" is for one width of codes, and [quantize] islands have '
+                            'others; take ranges = "fixed"')
+        if self.cluster:
+            raise BadConfig("[qat] trains each weight by itself, where [cluster] would do nothing; leave one of "
+                            "both out")
 
     @property
     def shrinks(self) -> bool:

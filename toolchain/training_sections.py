@@ -216,6 +216,8 @@ class TrainConfig(Section):
                    instead of batches of the training samples; the teacher sees what it gives
     """
 
+    SECTION: ClassVar[str] = "[train]"
+
     epochs: Positive
     batch_size: Positive = 64
     learning_rate: PositiveFloat = 1e-3
@@ -233,10 +235,25 @@ class TrainConfig(Section):
 
     def __post_init__(self):
         if self.optimizer == "adamw" and self.momentum != MOMENTUM:
-            raise BadConfig('[train] momentum is of optimizer = "sgd"; leave it out, or take that')
+            raise BadConfig(f'{self.SECTION} momentum is of optimizer = "sgd"; leave it out, or take that')
         if self.loss and self.label_smoothing:
-            raise BadConfig(f"[train] loss = {self.loss} takes the place of the labels' loss, where "
+            raise BadConfig(f"{self.SECTION} loss = {self.loss} takes the place of the labels' loss, where "
                             f"label_smoothing would do nothing; leave it out")
         if self.alpha == 1 and (idle := _asked(self, {"loss": ("",), "label_smoothing": (0,)})):
-            raise BadConfig(f"[train] alpha = 1 leaves all to the teacher, where {idle} would do nothing; "
-                            f"leave it out, or lower alpha")
+            raise BadConfig(f"{self.SECTION} alpha = 1 leaves all to the teacher, where {idle} would do "
+                            f"nothing; leave it out, or lower alpha")
+
+
+class QatConfig(TrainConfig):
+    """Quantization-aware training: the float graph is trained as its codes compute, taught by itself in
+    float. Keys are those of [train], and
+
+    learning_rate: of ranges too, which are learned as logarithms of their scales
+    ranges: "fixed" = those that calibration found, of weights what their largest values give; "learned" = of
+            activations and of each channel of weights, from these on (LSQ, Esser et al. 2020)
+    """
+
+    SECTION: ClassVar[str] = "[qat]"
+
+    learning_rate: PositiveFloat = 3e-4
+    ranges: Literal["fixed", "learned"] = "learned"

@@ -18,11 +18,11 @@ def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
                       dtype: str = "int8", numbers: Numbers | None = None) -> dict[str, QuantParams]:
     """QuantParams of every activation that is held in codes, and of every constant that is read as one.
 
-    pinned:  inputs whose parameters are known beforehand
+    pinned:  tensors whose parameters are known beforehand
     dtype:   of the codes, "int8" or "int16"
     numbers: of a network with islands; what they hold in reals has no parameters
     Tensors that a SAME rule ties together share the union of their ranges, if they are held in the same
-    numbers. An output whose parameters are fixed, and a pinned input, keeps them; where others are tied to
+    numbers. An output whose parameters are fixed, and a pinned tensor, keeps them; where others are tied to
     it, its codes have to be requantized for their op. Raises BadSamples where a range that is needed was not
     observed.
     """

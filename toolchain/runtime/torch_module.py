@@ -53,7 +53,7 @@ class GraphModule(nn.Module):
         self.graph, self.momentum = graph, momentum
         self.keys: dict[str, str] = {}
         self.batches = 0
-        self._last_read = _last_read(graph)
+        self.steps = steps_of(graph)
         trained = trained_constants(graph)
         for index, tensor in enumerate(graph.constants):
             self.keys[tensor.name] = f"constant{index}"  # torch allows no "." in a name
@@ -72,7 +72,7 @@ class GraphModule(nn.Module):
         named = isinstance(inputs[0], Mapping)
         values = dict(inputs[0]) if named else dict(zip(self.graph.inputs, inputs, strict=True))
         self.batches += self.training
-        for op, last in zip(self.graph.ops, self._last_read):
+        for op, last in self.steps:
             self.compute(values, (op,))
             for name in last:
                 del values[name]
@@ -85,6 +85,10 @@ class GraphModule(nn.Module):
             parts = [values[n] if n in values else self.constant(n) for n in op.inputs]
             values[op.name] = FORWARD[op.kind](self, op, parts)
 
+    def key(self) -> str:
+        """What besides the graph decides what it computes; a checkpoint of another is not gone on with."""
+        return ""
+
     def to_graph(self) -> Graph:
         """The graph with the constants as they are now."""
         changed = []
@@ -95,12 +99,12 @@ class GraphModule(nn.Module):
         return self.graph.with_tensors(*changed)
 
 
-def _last_read(graph: Graph) -> list[list[str]]:
-    """Per op, the activations that nothing reads after it."""
+def steps_of(graph: Graph) -> list[tuple[Op, list[str]]]:
+    """The ops in their order, each with the activations that nothing reads after it."""
     needed, found = set(graph.outputs), []
     for op in reversed(graph.ops):
-        found.append([name for name in dict.fromkeys(op.inputs)
-                      if name not in needed and not graph.tensors[name].is_constant])
+        found.append((op, [name for name in dict.fromkeys(op.inputs)
+                           if name not in needed and not graph.tensors[name].is_constant]))
         needed.update(op.inputs)
     return found[::-1]
 

@@ -25,7 +25,8 @@ from toolchain.training_sections import TrainConfig
 @fixed_threads()
 def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None = None, seed: int = 0,
         metric: str = "top1", progress: Progress | None = None, *, selection: Samples | None = None,
-        additions: Sequence[Addition] = (), checkpoint: Path | None = None) -> Graph:
+        additions: Sequence[Addition] = (), checkpoint: Path | None = None,
+        module: GraphModule | None = None) -> Graph:
     """The graph with trained weights, biases and batch norms.
 
     samples:    fit to the graph; without labels all of the loss is the teacher's
@@ -36,6 +37,8 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     additions:  what is done besides, see `runtime.additions`
     checkpoint: file that is written while it goes on, every few seconds, and removed at the end. Where it is
                 there, a run of the same arguments goes on from it and ends as if it had not been stopped
+    module:     what computes `student_of(graph, config, metric)`, and is trained; by default that graph in
+                float
 
     The same seed on the same kind of processor gives the same digest.
     Raises BadSamples where there is nothing to learn from or labels do not fit, BadInput where the loss
@@ -43,7 +46,8 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     another run's.
     """
     _check(graph, config, samples, teacher, selection)
-    student, logits = _student(graph, config, metric)
+    student, logits = student_of(graph, config, metric), _logits(graph, metric)
+    module = module or GraphModule(student)
     asked = None if teacher is None else Teacher(before_softmax(teacher) if is_classes(metric) else teacher)
     with torch.random.fork_rng(devices=[]), own_function(config.loss) as loss, own_function(
             config.loader) as loader:
@@ -51,17 +55,18 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
         batches = _batches(logits, config, samples, asked, seed, metric, loader)
         judge = Judge.of(metric, logits.outputs[0], selection, asked) if selection else None
         objective = Objective(config, metric, logits.outputs, asked, loss)
-        run = Run(GraphModule(student), objective, batches, additions, judge)
+        run = Run(module, objective, batches, additions, judge)
         kept = None
         if checkpoint:
-            identity = identity_of(graph, config, samples, teacher, seed, metric, selection, additions)
+            identity = identity_of(graph, config, samples, teacher, seed, metric, selection, additions,
+                                   module)
             kept = Checkpoint(checkpoint, identity)
             if state := kept.load():
                 run.resume(state)
         run.train(progress, kept)
     if kept:
         kept.remove()
-    return replace(run.module.to_graph(), outputs=graph.outputs)
+    return replace(module.to_graph(), outputs=graph.outputs)
 
 
 def _check(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None,
@@ -74,8 +79,8 @@ def _check(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph |
         raise BadInput(f"{teacher.name}: cannot teach {graph.name}: inputs and outputs {_ends(teacher)}, not "
                        f"{_ends(graph)}; give the network that this one was made of")
     if config.patience and selection is None:
-        raise BadSamples(f"{samples.name}: [train] patience = {config.patience} judges by selection samples; "
-                         f"give some, or leave out patience")
+        raise BadSamples(f"{samples.name}: {config.SECTION} patience = {config.patience} judges by selection "
+                         f"samples; give some, or leave out patience")
 
 
 def _ends(graph: Graph) -> list[str]:
@@ -84,11 +89,15 @@ def _ends(graph: Graph) -> list[str]:
             *(f"{graph.tensors[name].shape}" for name in graph.outputs)]
 
 
-def _student(graph: Graph, config: TrainConfig, metric: str) -> tuple[Graph, Graph]:
-    """What is trained, and it with logits alone for outputs; the user's loss sees the graph's own too."""
-    logits = before_softmax(graph) if is_classes(metric) else graph
-    names = (*logits.outputs, *(graph.outputs if config.loss else ()))
-    return replace(graph, outputs=tuple(dict.fromkeys(names))), logits
+def student_of(graph: Graph, config: TrainConfig, metric: str) -> Graph:
+    """What is trained: the graph with its logits for outputs; the user's loss sees the graph's own too."""
+    names = (*_logits(graph, metric).outputs, *(graph.outputs if config.loss else ()))
+    return replace(graph, outputs=tuple(dict.fromkeys(names)))
+
+
+def _logits(graph: Graph, metric: str) -> Graph:
+    """With what the losses are made of for outputs."""
+    return before_softmax(graph) if is_classes(metric) else graph
 
 
 def _batches(logits: Graph, config: TrainConfig, samples: Samples, teacher: Teacher | None, seed: int,
