@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from tests.quantize.nets import Net, samples_of
-from toolchain.errors import Unsupported
+from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.quant import QuantParams
 from toolchain.lower.tflite import write_tflite
 from toolchain.pipeline import build_model, prepare
 from toolchain.profile import load_target
-from toolchain.recipe import QuantSpec, Recipe, load_recipe
+from toolchain.recipe import QatConfig, QuantSpec, Recipe, TrainConfig, load_recipe
+from toolchain.train import checkpoint as checkpoint_module
+from toolchain.train.checkpoint import Checkpoint
 
 
 @pytest.mark.oracle
@@ -62,3 +64,59 @@ def test_the_recipe_that_accuracy_control_found_is_printed(tmp_path):
     heading, printed = next(line for line in told if "recipe that holds" in line).split("\n", 1)
     (tmp_path / "recipe.toml").write_text(printed)
     assert load_recipe(tmp_path / "recipe.toml") == found.recipe != asked
+
+
+@pytest.fixture
+def trainable(tmp_path, monkeypatch):
+    """(a model, samples for it); training writes a checkpoint after each step."""
+    monkeypatch.setattr(checkpoint_module, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint_module, "SHARE", 1e9)
+    net, rng = Net(), np.random.default_rng(0)
+    x = net.conv(net.input("x", (1, 6, 6, 2)), 4, "conv", activation="relu")
+    x = net.op("mean", [x], "mean", axes=(1, 2))
+    model, data = tmp_path / "net.tflite", tmp_path / "data.npz"
+    model.write_bytes(write_tflite(net.graph(net.dense(x, 3, "logits"))))
+    np.savez(data, x=rng.normal(size=(48, 6, 6, 2)).astype(np.float32), y=np.arange(48) % 3,
+             split=np.repeat(["train", "calibration"], 24))
+    return str(model), str(data)
+
+
+def built(trainable, recipe, unfinished=None):
+    return build_model(trainable[0], load_target("host"), recipe, trainable[1], unfinished=unfinished)
+
+
+def test_a_killed_build_goes_on_where_its_training_was(trainable, tmp_path, monkeypatch):
+    """Stopped after each checkpoint in turn, of [train] and of [qat]."""
+    recipe = Recipe(train=TrainConfig(epochs=2), qat=QatConfig(epochs=2))
+    whole, folder = built(trainable, recipe).digest, tmp_path / "unfinished"
+    write, stops = Checkpoint.write, 0
+
+    def once(self, state):
+        write(self, state)
+        raise KeyboardInterrupt
+    while True:
+        with monkeypatch.context() as patched:
+            patched.setattr(Checkpoint, "write", once)
+            try:
+                artifact = built(trainable, recipe, folder)
+                break
+            except KeyboardInterrupt:
+                stops += 1
+                assert folder.is_dir()
+    assert artifact.digest == whole and stops == 4 and not folder.exists()
+
+
+def test_a_build_that_ends_with_an_error_leaves_nothing_to_go_on_with(trainable, tmp_path):
+    recipe = Recipe(train=TrainConfig(epochs=1), qat=QatConfig(epochs=1, learning_rate=1000.0))
+    with pytest.raises(BadInput, match=r"lower \[qat\] learning_rate"):
+        built(trainable, recipe, tmp_path / "unfinished")
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_what_is_quantized_cannot_be_trained(tmp_path):
+    b, quant = Builder("net"), QuantParams(0.05, 0)
+    path = tmp_path / "net.tflite"
+    y = b.op("relu", [b.input("x", (1, 4), "int8", quant)], "y", quant=quant)
+    path.write_bytes(write_tflite(b.graph(y)))
+    with pytest.raises(Unsupported, match="already quantized: it cannot be pruned or trained"):
+        build_model(str(path), load_target("host"), Recipe(qat=QatConfig(epochs=1)), None)

@@ -4,7 +4,14 @@ import pytest
 
 from toolchain.errors import BadConfig
 from toolchain.recipe import QuantSpec, Recipe
-from toolchain.training_sections import ClusterConfig, LowRankConfig, PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import (
+    ClusterConfig,
+    LowRankConfig,
+    PruneConfig,
+    QatConfig,
+    SparsifyConfig,
+    TrainConfig,
+)
 
 
 @pytest.mark.parametrize("section, given, told", [
@@ -20,7 +27,9 @@ from toolchain.training_sections import ClusterConfig, LowRankConfig, PruneConfi
     (TrainConfig, {"epochs": 1, "momentum": 0.5}, 'momentum is of optimizer = "sgd"; leave it out'),
     (TrainConfig, {"epochs": 1, "loss": "a.py:f", "label_smoothing": 0.1}, "label_smoothing would do"),
     (TrainConfig, {"epochs": 1, "alpha": 1.0, "loss": "a.py:f"}, "all to the teacher, where loss w"),
-    (TrainConfig, {"epochs": 1, "alpha": 1.0, "label_smoothing": 0.1}, "where label_smoothing would")])
+    (TrainConfig, {"epochs": 1, "alpha": 1.0, "label_smoothing": 0.1}, "where label_smoothing would"),
+    (QatConfig, {"epochs": 1, "momentum": 0.5}, r'^\[qat\] momentum is of optimizer = "sgd"; leave it out'),
+    (QatConfig, {"epochs": 1, "alpha": 1.0, "label_smoothing": 0.1}, r"^\[qat\] alpha = 1 leaves all to")])
 def test_what_would_do_nothing_is_refused(section, given, told):
     with pytest.raises(BadConfig, match=told) as refused:
         section(**given)

@@ -248,12 +248,11 @@ class QatConfig(TrainConfig):
     """Quantization-aware training: the float graph is trained as its codes compute, taught by itself in
     float. Keys are those of [train], and
 
-    learning_rate: of ranges too, which are learned as logarithms of their scales
     ranges: "fixed" = those that calibration found, of weights what their largest values give; "learned" = of
-            activations and of each channel of weights, from these on (LSQ, Esser et al. 2020)
+            activations and of each channel of weights, from these on (LSQ, Esser et al. 2020), with the same
+            learning_rate: their scales' logarithms move by it
     """
 
     SECTION: ClassVar[str] = "[qat]"
 
-    learning_rate: PositiveFloat = 3e-4
     ranges: Literal["fixed", "learned"] = "learned"

@@ -46,8 +46,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     another run's.
     """
     _check(graph, config, samples, teacher, selection)
-    student, logits = student_of(graph, config, metric), _logits(graph, metric)
-    module = module or GraphModule(student)
+    logits, module = _logits(graph, metric), module or GraphModule(student_of(graph, config, metric))
     asked = None if teacher is None else Teacher(before_softmax(teacher) if is_classes(metric) else teacher)
     with torch.random.fork_rng(devices=[]), own_function(config.loss) as loss, own_function(
             config.loader) as loader:
@@ -56,13 +55,10 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
         judge = Judge.of(metric, logits.outputs[0], selection, asked) if selection else None
         objective = Objective(config, metric, logits.outputs, asked, loss)
         run = Run(module, objective, batches, additions, judge)
-        kept = None
-        if checkpoint:
-            identity = identity_of(graph, config, samples, teacher, seed, metric, selection, additions,
-                                   module)
-            kept = Checkpoint(checkpoint, identity)
-            if state := kept.load():
-                run.resume(state)
+        kept = Checkpoint(checkpoint, identity_of(graph, config, samples, teacher, seed, metric, selection,
+                                                  additions, module)) if checkpoint else None
+        if kept and (state := kept.load()):
+            run.resume(state)
         run.train(progress, kept)
     if kept:
         kept.remove()

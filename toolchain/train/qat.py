@@ -22,7 +22,8 @@ from toolchain.training_sections import QatConfig
 
 
 def train_quantized(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec, config: QatConfig,
-                    samples: Samples, seed: int = 0, metric: str = "top1", progress: Progress | None = None, *,
+                    samples: Samples, seed: int = 0, metric: str = "top1",
+                    progress: Progress | None = None, *,
                     pinned: Mapping[str, QuantParams] | None = None,
                     selection: Samples | None = None, additions: Sequence[Addition] = (),
                     checkpoint: Path | None = None) -> Graph:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from toolchain.errors import BadInput
 from toolchain.ir.check import CONVERSIONS, WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor, live_ops
 from toolchain.ir.quant import QuantParams, dequantize, quantize
@@ -32,7 +33,7 @@ from toolchain.train.fake_quant import Straight, fake_quantized
 Scales = Mapping[str, QuantParams]
 COARSE = frozenset({"mean", "sum", "average_pool2d", "resize_bilinear", "leaky_relu", "sqrt"})
 """Kinds whose kernels round few codes twice, or to one side: they are asked, since up to half of what they
-give is not the nearest code. Of the others in int8 it is less than 1 %, by 1 code; int16 has codes to spare."""
+give is not the nearest code. Of the others in int8 it is less than 1 %, by 1; int16 has codes to spare."""
 
 
 class QuantizedModule(GraphModule):
@@ -40,7 +41,7 @@ class QuantizedModule(GraphModule):
 
     weights: dtype of the scheme's weights
     pinned:  inputs whose parameters are known beforehand
-    learned: ranges are trained too, where no rule or pin has them
+    learned: ranges are trained too, where neither a rule nor `pinned` has them
     Float constants that are read as data, in codes, are not trained: their codes are the graph's.
     """
 
@@ -127,8 +128,14 @@ class QuantizedModule(GraphModule):
         return scale * self.ranges[quant].exp() if quant in self.ranges else scale
 
     def _params(self, quant: QuantParams) -> QuantParams:
-        """As they are now."""
-        return replace(quant, scale=self._scale(quant).detach().numpy()) if quant in self.ranges else quant
+        """As they are now. Raises BadInput where a learned scale has run away."""
+        if quant not in self.ranges:
+            return quant
+        scale = self._scale(quant).detach().numpy()
+        if not (np.isfinite(scale).all() and scale.all()):
+            raise BadInput(f"{self.graph.name}: a learned scale became {scale.max():g}; lower [qat] "
+                           f"learning_rate")
+        return replace(quant, scale=scale)
 
     def _told(self, name: str, x: torch.Tensor, parts: torch.Tensor | None = None) -> torch.Tensor:
         """x through the codes of the tensor of that name; as it is where it has none."""
