@@ -44,7 +44,7 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
         return graph
     require_rules(check(graph, "CANONICAL"))
     numbers = numbers_of(graph, scheme.activations, spec.islands)
-    widths = {numbers.base, *({"int16"} & set(numbers.computes.values()))}
+    widths = {numbers.base, *({"int16"} & {*numbers.computes.values(), *numbers.held.values()})}
     scales = {dtype: activation_scales(graph, stats, pinned, dtype, numbers) for dtype in widths}
     return check(_Rewriting(graph, numbers, scales, scheme.weights, pinned or {}).run(), "QUANTIZED")
 

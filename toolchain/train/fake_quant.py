@@ -14,7 +14,7 @@ from toolchain.ir.quant import BEYOND, RANGE, QuantParams
 def round_half_away(x: torch.Tensor) -> torch.Tensor:
     """`ir.quant.round_half_away`, in torch."""
     whole = x.trunc()
-    return whole + (x - whole).abs().ge(0.5) * x.sign()
+    return whole + (2 * (x - whole)).trunc()
 
 
 class FakeQuant(torch.autograd.Function):
