@@ -103,6 +103,8 @@ def test_a_killed_build_goes_on_where_its_training_was(trainable, tmp_path, monk
             except KeyboardInterrupt:
                 stops += 1
                 assert folder.is_dir()
+        with pytest.raises(BadInput, match="run of another model, recipe or target"):
+            built(trainable, Recipe(train=TrainConfig(epochs=3)), folder)
     assert artifact.digest == whole and stops == 4 and not folder.exists()
 
 

@@ -48,8 +48,8 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
     checkpoint: the module's weights, instead of the recipe's
     stats:      what `edge calibrate` wrote of the same model, instead of calibrating; with its observer,
                 unless the recipe asks for another
-    unfinished: folder in which training is kept while it goes on: after a kill the same call goes on from
-                there. It is removed at the end, and with an error
+    unfinished: folder in which training is kept while it goes on, and removed at the end: after a kill the
+                same call goes on from there, and one with another recipe is refused with BadInput
     """
     require_known_kinds(profile)
     seen = read_stats(stats) if stats else None
@@ -65,18 +65,18 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
 
 @contextmanager
 def _kept_while_running(folder: Path | None) -> Iterator[None]:
-    """Removed at the end, or where there is an error that the same call would meet again."""
+    """Removed at the end; after an error too, unless it was there before: it may be another run's."""
+    if folder is None:
+        yield
+        return
+    before = folder.exists()
     try:
         yield
     except ToolchainError:
-        _remove(folder)
+        if not before:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
-    _remove(folder)
-
-
-def _remove(folder: Path | None) -> None:
-    if folder is not None and folder.is_dir():
-        shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, eq=False)

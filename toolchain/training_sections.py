@@ -217,6 +217,7 @@ class TrainConfig(Section):
     """
 
     SECTION: ClassVar[str] = "[train]"
+    """What messages call it."""
 
     epochs: Positive
     batch_size: Positive = 64

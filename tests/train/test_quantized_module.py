@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.quantize.nets import Net, samples_of
+from toolchain.data import Samples
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import dequantize
 from toolchain.ir.quant import quantize as codes_of
@@ -159,6 +160,28 @@ def test_constants_read_as_data_keep_their_codes():
                   module=module)
     changed = {t.name for t in trained.constants if t.data.tobytes() != graph.tensors[t.name].data.tobytes()}
     assert changed == {t.name for t in graph.constants} - {"factor"}
+
+
+@pytest.mark.parametrize("ranges", ["fixed", "learned"])
+def test_a_matrix_that_is_a_table_too_keeps_its_codes(ranges):
+    """Rows are looked up in it and it makes the logits: one float constant, in codes of two kinds."""
+    net, rng = Net("tied", 3), np.random.default_rng(5)
+    table = net.weights("table", 12, 6)
+    rows = net.op("gather", [table, net.input("x", (1, 4), "int32")], "rows", axis=0)
+    x = net.op("mean", [rows], "mean", axes=(1,))
+    x = net.dense(x, 6, "hidden", activation="relu")
+    graph = net.graph(net.op("fully_connected", [x, table, net.weights("bias", 12)], "logits"))
+    tokens = rng.integers(0, 12, (300, 4)).astype(np.int32)
+    samples = Samples("tokens", {"x": tokens}, None, None, np.arange(300)).fit_to(graph)
+    stats = calibrate(graph, CalibrateConfig(observer="minmax"), samples)
+    module = module_of(graph, quantize(graph, stats), "static_wi8_ai8", ranges == "learned")
+    config = QatConfig(epochs=2, batch_size=30, learning_rate=0.02, ranges=ranges)
+    trained = fit(graph, config, samples, graph, module=module)
+    assert np.array_equal(trained.tensors["table"].data, graph.tensors["table"].data)
+    deployed = quantize(trained, stats, pinned=module.learned_params())
+    exact = reference.run(deployed, {"x": tokens})["logits"]
+    found = codes_of(foretold(module.eval(), tokens), deployed.tensors["logits"].quant)
+    assert np.abs(found.astype(int) - exact).max() <= 1
 
 
 def test_what_it_simulates_is_part_of_a_checkpoints_identity():

@@ -18,7 +18,7 @@ def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
                       dtype: str = "int8", numbers: Numbers | None = None) -> dict[str, QuantParams]:
     """QuantParams of every activation that is held in codes, and of every constant that is read as one.
 
-    pinned:  tensors whose parameters are known beforehand
+    pinned:  tensors whose parameters are known beforehand; those per channel, of weights, are passed over
     dtype:   of the codes, "int8" or "int16"
     numbers: of a network with islands; what they hold in reals has no parameters
     Tensors that a SAME rule ties together share the union of their ranges, if they are held in the same
@@ -30,7 +30,8 @@ def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
     outputs = {op.name: rule_of(graph, op).output for op in graph.ops}
     fixed = {name: at_width(params, dtype) for name, params in outputs.items()
              if isinstance(params, QuantParams)}
-    fixed |= {name: params for name, params in (pinned or {}).items() if params.dtype == dtype}
+    fixed |= {name: params for name, params in (pinned or {}).items()
+              if params.dtype == dtype and params.axis is None}
     groups = same_scale_groups(graph, numbers)
     ranges = _with_handed(_handed(graph, numbers), groups, fixed, _own_ranges(graph, stats, dtype))
     return {name: fixed.get(name, shared) for group in groups
