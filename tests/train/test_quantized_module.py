@@ -108,6 +108,18 @@ def test_foretells_what_litert_gives(name, scheme):
     assert_foretold(module_of(graph, quantized, scheme), quantized, samples.x["x"], SCHEMES[scheme])
 
 
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("scheme", ["static_wi8_ai8", "static_wi4_ai8"])
+def test_nearly_all_logits_are_the_references_bit_for_bit(name, scheme):
+    graph, samples, stats = calibrated(name)
+    quantized = quantize(graph, stats, QuantSpec(scheme=scheme))
+    module = module_of(replace(graph, outputs=("logits",)), quantized, scheme)
+    codes = {"x": codes_of(samples.x["x"], quantized.tensors["x"].quant)}
+    exact = reference.run(quantized, codes, keep=["logits"])["logits"].astype(int)
+    found = codes_of(foretold(module, samples.x["x"]), quantized.tensors["logits"].quant)
+    assert (found == exact).mean() > 0.97 and np.abs(found - exact).max() <= 1
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("number", ["int16", "float32"])
 def test_islands_are_foretold_too(number):
