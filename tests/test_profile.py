@@ -82,6 +82,7 @@ def test_a_recipe_has_sections_with_defaults(tmp_path):
      r"\[quantize\] rounding, accuracy_drop would move these codes again; leave it out, or \[qat\]"),
     ("[quantize]\nbias_correction = 'empirical'\n[qat]\nepochs = 1\n", "bias_correction would move these"),
     ("[quantize.islands]\na = 'int16'\n[qat]\nepochs = 1\n", r'one width .* take ranges = "fixed"'),
+    ("[cluster]\n[qat]\nepochs = 1\n", r"\[qat\] trains each weight by itself, where \[cluster\] would do"),
     ("[qat]\nepochs = 1\nranges = 'free'\n", r"qat\.ranges: invalid enum value 'free'; it can be fixed, l"),
     ("[quantize]\nscheme = 'weight_only_wi4_afp32'\nislands = {a = 'int16'}\n", "where islands would do"),
 ])

@@ -209,8 +209,8 @@ class Recipe(Section):
             raise BadConfig('[qat] ranges = "learned" is for one width of codes, and [quantize] islands have '
                             'others; take ranges = "fixed"')
         if self.cluster:
-            raise BadConfig("[qat] trains each weight by itself, where [cluster] would do nothing; leave one of "
-                            "both out")
+            raise BadConfig("[qat] trains each weight by itself, where [cluster] would do nothing; leave one "
+                            "of both out")
 
     @property
     def shrinks(self) -> bool:

@@ -216,9 +216,7 @@ class TrainConfig(Section):
                    instead of batches of the training samples; the teacher sees what it gives
     """
 
-    SECTION: ClassVar[str] = "[train]"
-    """What messages call it."""
-
+    heading: ClassVar[str] = "train"
     epochs: Positive
     batch_size: Positive = 64
     learning_rate: PositiveFloat = 1e-3
@@ -236,12 +234,12 @@ class TrainConfig(Section):
 
     def __post_init__(self):
         if self.optimizer == "adamw" and self.momentum != MOMENTUM:
-            raise BadConfig(f'{self.SECTION} momentum is of optimizer = "sgd"; leave it out, or take that')
+            raise BadConfig(f'[{self.heading}] momentum is of optimizer = "sgd"; leave it out, or take that')
         if self.loss and self.label_smoothing:
-            raise BadConfig(f"{self.SECTION} loss = {self.loss} takes the place of the labels' loss, where "
+            raise BadConfig(f"[{self.heading}] loss = {self.loss} takes the place of the labels' loss, where "
                             f"label_smoothing would do nothing; leave it out")
         if self.alpha == 1 and (idle := _asked(self, {"loss": ("",), "label_smoothing": (0,)})):
-            raise BadConfig(f"{self.SECTION} alpha = 1 leaves all to the teacher, where {idle} would do "
+            raise BadConfig(f"[{self.heading}] alpha = 1 leaves all to the teacher, where {idle} would do "
                             f"nothing; leave it out, or lower alpha")
 
 
@@ -254,6 +252,5 @@ class QatConfig(TrainConfig):
             learning_rate: their scales' logarithms move by it
     """
 
-    SECTION: ClassVar[str] = "[qat]"
-
+    heading: ClassVar[str] = "qat"
     ranges: Literal["fixed", "learned"] = "learned"

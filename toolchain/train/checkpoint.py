@@ -93,7 +93,7 @@ def identity_of(graph: Graph, config: TrainConfig, samples: Samples, teacher: Gr
     """Argument of `fit` -> digest of what of it decides the trained weights, and torch's version."""
     own = [Path(spec.rpartition(":")[0]).read_bytes() for spec in (config.loss, config.loader) if spec]
     return {"graph": graph.digest,
-            f"{config.SECTION} section": _sha256(msgspec.json.encode(config), *own),
+            f"[{config.heading}] section": _sha256(msgspec.json.encode(config), *own),
             "training samples": samples_digest(samples),
             "teacher": teacher.digest if teacher else "",
             "seed": str(seed),

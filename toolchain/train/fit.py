@@ -75,8 +75,8 @@ def _check(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph |
         raise BadInput(f"{teacher.name}: cannot teach {graph.name}: inputs and outputs {_ends(teacher)}, not "
                        f"{_ends(graph)}; give the network that this one was made of")
     if config.patience and selection is None:
-        raise BadSamples(f"{samples.name}: {config.SECTION} patience = {config.patience} judges by selection "
-                         f"samples; give some, or leave out patience")
+        raise BadSamples(f"{samples.name}: [{config.heading}] patience = {config.patience} judges by "
+                         f"selection samples; give some, or leave out patience")
 
 
 def _ends(graph: Graph) -> list[str]:
