@@ -134,7 +134,7 @@ def _changed(recipe: Recipe) -> str:
 
 def _elsewhere(subject: Subject, loaded: Graph, source) -> Opened:
     """INT8 as a file has it."""
-    if subject.recipe.shrinks or subject.recipe.input.takes_frames or subject.device:
+    if subject.recipe.shrinks or subject.recipe.qat or subject.recipe.input.takes_frames or subject.device:
         raise BadInput(f"{subject.against}: is compared as it is; leave --device, and of the recipe "
                        f"[input] and all that makes the network smaller or trains it, out")
     theirs = canonical(load(subject.against))
