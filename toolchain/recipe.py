@@ -11,7 +11,7 @@ from toolchain.errors import BadConfig, about
 from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
-from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import OF_CLASSES, PruneConfig, SparsifyConfig, TrainConfig, asked
 
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
 PerChannel = Offset | tuple[Offset, ...]
@@ -164,6 +164,11 @@ class Recipe(Section):
     quantize: QuantSpec = QuantSpec()
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
+
+    def __post_init__(self):
+        if self.metric == "mse" and self.train and (idle := asked(self.train, OF_CLASSES)):
+            raise BadConfig(f'metric = "mse" compares numbers, where [train] {idle} would do nothing; leave '
+                            f'it out')
 
     @property
     def input_dtype(self) -> str | None:

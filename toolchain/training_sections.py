@@ -19,7 +19,9 @@ CHOOSES: Mapping[str, Mapping[str, tuple]] = {
     "gates": {"importance": ("auto",), "scope": ("global",), "blocks": (False,)},
     "batch_norm_l1": {"importance": ("auto", "batch_norm"), "blocks": (False,)}}
 """Schedule of [prune] that chooses itself what goes -> keys of other choices: values that ask for none."""
-MOMENTUM, BETA = 0.9, 1.0
+MOMENTUM, TEMPERATURE, BETA = 0.9, 4.0, 1.0
+OF_CLASSES: Mapping[str, tuple] = {"temperature": (TEMPERATURE,), "label_smoothing": (0,)}
+"""Keys of [train] that are about classes: values that ask for nothing."""
 BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
 
 
@@ -69,7 +71,7 @@ class PruneConfig(Section):
     def __post_init__(self):
         if not self.budgets:
             raise BadConfig(f"[prune] has no budget; give one or more of {', '.join(BUDGETS)}")
-        idle = _asked(self, CHOOSES.get(self.schedule, {}))
+        idle = asked(self, CHOOSES.get(self.schedule, {}))
         if idle:
             raise BadConfig(f'[prune] schedule = "{self.schedule}" chooses by itself what goes, where {idle} '
                             f'would do nothing; leave it out, or take schedule "iterative"')
@@ -83,7 +85,7 @@ class PruneConfig(Section):
                 for name, limit in given.items()}
 
 
-def _asked(section: Section, nothing: Mapping[str, tuple]) -> str:
+def asked(section: Section, nothing: Mapping[str, tuple]) -> str:
     """Those of its keys that have another value than one that asks for nothing."""
     return ", ".join(name for name, values in nothing.items() if getattr(section, name) not in values)
 
@@ -182,7 +184,7 @@ class TrainConfig(Section):
     momentum: Fraction = MOMENTUM
     weight_decay: Share = 0.0
     alpha: Share = 0.5
-    temperature: PositiveFloat = 4.0
+    temperature: PositiveFloat = TEMPERATURE
     teacher: str = ""
     features: dict[str, str] | tuple[str, ...] = ()
     transfer: Literal["fitnets", "attention"] = "fitnets"
@@ -199,10 +201,12 @@ class TrainConfig(Section):
         if self.loss and self.label_smoothing:
             raise BadConfig(f"[train] loss = {self.loss} takes the place of the labels' loss, where "
                             f"label_smoothing would do nothing; leave it out")
-        if self.alpha == 1 and (idle := _asked(self, {"loss": ("",), "label_smoothing": (0,)})):
+        if self.alpha == 1 and (idle := asked(self, {"loss": ("",), "label_smoothing": (0,)})):
             raise BadConfig(f"[train] alpha = 1 leaves all to the teacher, where {idle} would do nothing; "
                             f"leave it out, or lower alpha")
-        if not self.features and (idle := _asked(self, {"transfer": ("fitnets",), "beta": (BETA,)})):
+        if not all(name for pair in self.feature_pairs for name in pair):
+            raise BadConfig(f"[train] features names no tensor: {self.features}; give names")
+        if not self.features and (idle := asked(self, {"transfer": ("fitnets",), "beta": (BETA,)})):
             raise BadConfig(f"[train] {idle} would do nothing without features; name the tensors whose "
                             f"activations are taught, or leave it out")
         if self.alpha == 0 and not self.features and self.teacher:

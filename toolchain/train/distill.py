@@ -60,30 +60,32 @@ def mix(labels: torch.Tensor | None, soft: torch.Tensor | None, alpha: float) ->
 class Teacher:
     """A network that is only asked. Batch norms are folded: the same numbers but for rounding.
 
-    names:   activations that it is asked for: its outputs or the logits before them, then any others; (): its
-             outputs
-    student: of whose inputs it is fed, and in whose layouts its outputs are answered; None: its own
+    student:  of whose inputs it is fed, and in whose layouts its outputs are answered; None: its own
+    answers:  what it is asked for, output by output: these or the logits before them; None: its outputs
+    features: activations that it is asked for besides
     """
 
-    def __init__(self, graph: Graph, names: Sequence[str] = (), student: Graph | None = None):
-        self.graph, self.names, student = graph, tuple(names) or graph.outputs, student or graph
+    def __init__(self, graph: Graph, student: Graph | None = None, answers: Sequence[str] | None = None,
+                 features: Sequence[str] = ()):
+        self.graph, student = graph, student or graph
+        self.names = (*(graph.outputs if answers is None else answers), *features)
         asked = replace(graph, outputs=tuple(dict.fromkeys(self.names)))
         self._module = GraphModule(canonical(asked)).eval().requires_grad_(False)
         self._turned_in = {its: (name, axes_between(student, name, graph, its))
                            for its, name in zip(graph.inputs, student.inputs)}
-        self._turned_out = {name: axes_between(graph, output, student, its) for name, output, its
-                            in zip(self.names, graph.outputs, student.outputs)}
+        self._turned_out = [axes_between(graph, its, student, name)
+                            for its, name in zip(graph.outputs, student.outputs)]
 
     @torch.no_grad()
     def outputs(self, feeds: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-        """Of each of its names, (n, ...)."""
+        """Answers, then features, (n, ...)."""
         values = self._module({its: feeds[name].permute(axes)
                                for its, (name, axes) in self._turned_in.items()})
-        return [values[name].permute(self._turned_out[name]) if name in self._turned_out else values[name]
-                for name in self.names]
+        found, count = [values[name] for name in self.names], len(self._turned_out)
+        return [*(x.permute(axes) for x, axes in zip(found, self._turned_out)), *found[count:]]
 
     def all_outputs(self, samples: Samples) -> list[torch.Tensor] | None:
-        """Of every sample, name by name (N, ...); None where they would take more than MOST_BYTES."""
+        """The same of every sample, (N, ...); None where they would take more than MOST_BYTES."""
         numbers = sum(self.graph.tensors[name].size for name in self.names)
         if 4 * numbers * len(samples) > MOST_BYTES:
             return None

@@ -22,6 +22,8 @@ from toolchain.training_sections import TrainConfig
 POOL = {1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d,
         3: functional.adaptive_avg_pool3d}
 """Axes of places -> what averages a map (n, 1, places ...) down to a size."""
+RIDGE = 1e-3
+"""What keeps a regression on channels that say the same, or nothing, small."""
 
 
 def attention(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -50,32 +52,54 @@ class Transfer(Addition):
     """
 
     def __init__(self, config: TrainConfig, student: Graph, teacher: Graph):
-        self.config = config
-        self.pairs = config.feature_pairs
-        self.channels = []
+        self.config, self.pairs, self.channels = config, config.feature_pairs, []
         for name, its in self.pairs:
             own, others = _activation(student, name, "student"), _activation(teacher, its, "teacher")
             _require_match(own, others, config.transfer)
             self.channels.append((own.shape[-1], others.shape[-1]))
 
     def begin(self, module: GraphModule, steps: int) -> Iterable[nn.Parameter]:
-        """Adapters of the run's seed, where channels differ; attention has none."""
-        adapted = self.config.transfer == "fitnets"
-        self.adapters = [nn.Linear(own, others) if adapted and own != others else nn.Identity()
+        """Adapters where channels differ; attention has none."""
+        adapted, self.adjusted = self.config.transfer == "fitnets", False
+        self.adapters = [nn.Linear(own, others) if adapted and own != others else None
                          for own, others in self.channels]
-        return [parameter for adapter in self.adapters for parameter in adapter.parameters()]
+        return [parameter for adapter in self.adapters if adapter for parameter in adapter.parameters()]
 
     def loss(self, values: Mapping[str, torch.Tensor], taught: Sequence[torch.Tensor]) -> torch.Tensor:
         """beta times the mean over the pairs. values: student's tensor -> (n, ...); taught: the teacher's, in
-        the order of the pairs"""
-        losses = [self._one(adapter, values[name], target)
-                  for adapter, (name, _), target in zip(self.adapters, self.pairs, taught, strict=True)]
-        return self.config.beta * torch.stack(losses).mean()
+        the order of the pairs. The first batch of a run adjusts the adapters to the student as it comes."""
+        triples = [(adapter, values[name], target)
+                   for adapter, (name, _), target in zip(self.adapters, self.pairs, taught, strict=True)]
+        if not self.adjusted:
+            for adapter, own, target in triples:
+                if adapter:
+                    adjust(adapter, own, target)
+            self.adjusted = True
+        return self.config.beta * torch.stack([self._one(*triple) for triple in triples]).mean()
 
-    def _one(self, adapter: nn.Module, own: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def _one(self, adapter: nn.Linear | None, own: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if self.config.transfer == "attention":
             return attention_loss(own, target)
-        return relative_loss(adapter(own), target)
+        return relative_loss(adapter(own) if adapter else own, target)
+
+    def state(self) -> Mapping[str, torch.Tensor]:
+        return {"adjusted": torch.tensor(self.adjusted)}
+
+    def resume(self, state: Mapping[str, torch.Tensor]) -> None:
+        self.adjusted = bool(state["adjusted"])
+
+
+@torch.no_grad()
+def adjust(adapter: nn.Linear, own: torch.Tensor, target: torch.Tensor) -> None:
+    """Set it to the ridge regression of (n, ..., others) on (n, ..., own): random numbers would have trained
+    weights follow them first."""
+    x, y = (z.reshape(-1, z.shape[-1]).double() for z in (own, target))
+    x = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
+    moments = x.T @ x
+    ridge = RIDGE * moments.diagonal().mean() * torch.eye(len(moments), dtype=x.dtype)
+    solved = torch.linalg.solve(moments + ridge, x.T @ y)
+    adapter.weight.copy_(solved[:-1].T)
+    adapter.bias.copy_(solved[-1])
 
 
 def _activation(graph: Graph, name: str, whose: str) -> Tensor:

@@ -90,8 +90,9 @@ def _lesson(graph: Graph, config: TrainConfig, teacher: Graph | None, metric: st
         return None
     answers = answers_of(graph, teacher, metric)
     transfer = Transfer(config, graph, teacher) if config.features else None
-    names = (*(answer.teacher for answer in answers), *(its for _, its in config.feature_pairs))
-    return Lesson(Teacher(teacher, names, graph), answers, transfer)
+    asked = Teacher(teacher, graph, [answer.teacher for answer in answers],
+                    [its for _, its in config.feature_pairs])
+    return Lesson(asked, answers, transfer)
 
 
 def _student(graph: Graph, config: TrainConfig, logits: Graph, lesson: Lesson | None) -> Graph:

@@ -18,9 +18,10 @@ from toolchain.training_sections import TrainConfig
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What a teacher is asked for: what it answers, then activations, in the order of `teacher.names`.
+    """What is learned of a teacher.
 
-    transfer: of activations, None where they are not taught
+    answers:  output by output
+    transfer: of its features, None where they are not taught
     """
 
     teacher: Teacher
