@@ -157,13 +157,14 @@ def alike(*graphs) -> float:
     return float((one == other).mean())
 
 
-@pytest.mark.parametrize("features", [{"transfer": "attention", "features": {"act": "curve"}}, {},
-                                      {"features": {"out": "classes"}}])
-def test_another_model_teaches_an_onnx_student(nets, tmp_path, features):
-    """PyTorch, with other ops, names and sizes; from calibration samples, whose labels are nobody's."""
-    file, told = nets(), []
-    write_model(canonical(load(f"{file}:student")), tmp_path / "student.onnx")
-    student, teacher = load(tmp_path / "student.onnx"), load(f"{file}:teacher")
+@pytest.mark.parametrize("file_format, features", [
+    ("onnx", {"transfer": "attention", "features": {"act": "curve"}}), ("onnx", {}),
+    ("tflite", {"features": {"out": "classes"}})])
+def test_another_model_teaches(nets, tmp_path, file_format, features):
+    """Of PyTorch, with other ops, names and sizes; from calibration samples, whose labels are nobody's."""
+    file, path, told = nets(), tmp_path / f"student.{file_format}", []
+    write_model(canonical(load(f"{file}:student")), path)
+    student, teacher = load(path), load(f"{file}:teacher")
     few = replace(gratings(), splits=np.where(gratings().splits == "train", "calibration", "test"))
     config = TrainConfig(epochs=10, learning_rate=5e-3, teacher=f"{file}:teacher", **features)
     tuned = Shrinking(student, Recipe(train=config), few, say=told.append).run()
@@ -175,14 +176,14 @@ def test_another_model_teaches_an_onnx_student(nets, tmp_path, features):
         assert Shrinking(student, Recipe(train=config), other).run().digest == tuned.digest
 
 
-def test_a_pruned_network_is_taught_by_what_is_in_the_whole_one():
-    """With features, as it was, and by their names alone."""
-    graph = shrinking(prune=PruneConfig(macs=0.5), train=msgspec.structs.replace(
-        SHORT, features=("stem.act", "block.expand.bn.relu"))).run()
+@pytest.mark.parametrize("schedule", ["one_shot", "gates"])
+def test_a_pruned_network_is_taught_what_the_whole_one_has_inside(schedule):
+    """By names that both have, before and after channels went; adapters are gone in the end."""
+    config = msgspec.structs.replace(SHORT, epochs=8, features=("stem.act", "block.expand.bn.relu"))
+    graph = shrinking(prune=PruneConfig(macs=0.5, schedule=schedule), train=config).run()
     plain = shrinking(prune=PruneConfig(macs=0.5), train=SHORT).run()
-    assert graph.digest != plain.digest and accuracy(graph) > accuracy(plain) - 0.1
-    assert {name: t.shape for name, t in graph.tensors.items()} == {
-        name: t.shape for name, t in plain.tensors.items()}
+    assert graph.digest != plain.digest and accuracy(graph) > 0.8 * accuracy(trained_net())
+    assert set(graph.tensors) == set(plain.tensors)
 
 
 def test_a_teachers_content_is_part_of_a_run(nets, tmp_path):

@@ -88,13 +88,13 @@ class Shrinking:
             raise BadSamples(f"{samples.name}: no samples for '{missing[0]}', which [train] needs; give "
                              f"some, or leave training out: `edge prune --epochs 0`")
         if train:
-            self._check_features()
+            self._check_teacher()
         config = self.recipe.sparsify
         if config and config.schedule != "one_shot" and not self.epochs:
             raise BadConfig(f'[sparsify] schedule = "{config.schedule}" finds zeros while it trains; give '
                             f'samples and [train], or take schedule "one_shot"')
 
-    def _check_features(self) -> None:
+    def _check_teacher(self) -> None:
         """What a run would be stopped for after it has pruned. Raises as `Transfer` and `answers_of`."""
         from toolchain.train.answers import answers_of
         from toolchain.train.features import Transfer
@@ -179,8 +179,9 @@ class Shrinking:
 
     def _told(self, epochs: int, samples: Samples) -> str:
         by = f", taught by {self.recipe.train.teacher}" if self.recipe.train.teacher else ""
-        few = "" if self.samples.has("train") else f", on {len(samples)} calibration samples without labels"
-        return f"tuning for {epochs} epochs{by}{few}"
+        few = not self.samples.has("train") and not self.recipe.train.loader
+        on = f", on {len(samples)} calibration samples without labels" if few else ""
+        return f"tuning for {epochs} epochs{by}{on}"
 
     def _counted(self, before: int) -> Callable | None:
         """Tells `progress` of a phase's epochs as epochs of the whole."""

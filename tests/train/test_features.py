@@ -135,7 +135,20 @@ def test_features_alone_beside_labels():
     assert (choices.argmax(-1).numpy() == data.y).mean() > 0.95
 
 
-def test_the_seed_decides_adapters_too():
+def test_an_adapter_begins_as_the_regression_on_the_first_batch_and_is_trained_from_there():
+    transfer, (weight, bias) = begun(CONFIG, network(), network(channels=11))
+    (own, _), (others, _) = activations(6, 4, 4, 8), activations(6, 4, 4, 11)
+    first = transfer.loss({"relu": own}, [others]).item()
+    x, y = own.reshape(-1, 8).numpy(), others.reshape(-1, 11).numpy()
+    solved, *_ = np.linalg.lstsq(np.concatenate([x, np.ones((len(x), 1))], 1), y, rcond=None)
+    np.testing.assert_allclose(weight.detach().numpy().T, solved[:-1], atol=2e-3)
+    np.testing.assert_allclose(bias.detach().numpy(), solved[-1], atol=2e-3)
+    with torch.no_grad():
+        weight += 0.1
+    assert transfer.loss({"relu": own}, [others]).item() > first
+
+
+def test_the_seed_decides_everything_here_too():
     teacher = network(seed=5, channels=11)
     one, two, other = (fit(network(), CONFIG, samples(), teacher, seed).digest for seed in (1, 1, 2))
     assert one == two != other

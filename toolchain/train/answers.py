@@ -9,23 +9,23 @@ from torch.nn import functional
 from toolchain.errors import BadInput
 from toolchain.ir.graph import Graph
 from toolchain.train.distill import axes_between, relative_loss, soft_loss, yes_no_loss
-from toolchain.train.tasks import is_classes
+from toolchain.train.tasks import is_classes, squash_of
 
 Kind = Literal["classes", "yes_no", "numbers", "relative"]
 
 SQUASHED: dict[str, Kind] = {"softmax": "classes", "logistic": "yes_no"}
-"""Kind of op that makes an output of logits -> what the output says."""
+"""What `squash_of` tells of an output -> what it says."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """An output as it is taught: `student` and `teacher` are the tensors that are compared.
 
-    kind: "classes":  logits of classes that exclude each other, along the last axis
-          "yes_no":   a logit for each place
-          "numbers":  mean squared difference
-          "relative": the same, by the teacher's mean square: of several outputs, boxes in pixels and offsets
-                      share no unit
+    kind: "classes":  logits of classes that exclude each other, along the last axis: `soft_loss`
+          "yes_no":   a logit for each place: `yes_no_loss`
+          "numbers":  the mean squared difference
+          "relative": the same by the teacher's mean square, where there are several outputs: boxes in pixels
+                      and scores share no unit
     """
 
     kind: Kind
@@ -60,19 +60,11 @@ def _answer(student: Graph, teacher: Graph, number: int, metric: str) -> Answer:
     numbers: Kind = "numbers" if len(student.outputs) == 1 else "relative"
     if not is_classes(metric):
         return Answer(numbers, *names)
-    made = [_squash(graph, name) for graph, name in zip((student, teacher), names)]
+    made = [squash_of(graph, name) for graph, name in zip((student, teacher), names)]
     if kind := next((SQUASHED[op] for op, _ in made if op), None):
         return Answer(kind, *(logits for _, logits in made))
     classes = number == 0 and student.tensors[names[0]].shape[-1] > 1
     return Answer("classes" if classes else numbers, *names)
-
-
-def _squash(graph: Graph, name: str) -> tuple[str, str]:
-    """The kind of SQUASHED that makes the output and the logits it reads; "" and the output without."""
-    op = graph.producers.get(name)
-    if op is None or op.kind not in SQUASHED or op.attrs.get("beta", 1) != 1:
-        return "", name
-    return op.kind, op.inputs[0]
 
 
 def _require_same_ends(student: Graph, teacher: Graph) -> None:

@@ -24,6 +24,8 @@ POOL = {1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d,
 """Axes of places -> what averages a map (n, 1, places ...) down to a size."""
 RIDGE = 1e-3
 """What keeps a regression on channels that say the same, or nothing, small."""
+PLACES = 1 << 14
+"""That a regression looks at, about."""
 
 
 def attention(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -91,9 +93,10 @@ class Transfer(Addition):
 
 @torch.no_grad()
 def adjust(adapter: nn.Linear, own: torch.Tensor, target: torch.Tensor) -> None:
-    """Set it to the ridge regression of (n, ..., others) on (n, ..., own): random numbers would have trained
-    weights follow them first."""
-    x, y = (z.reshape(-1, z.shape[-1]).double() for z in (own, target))
+    """Set it to the ridge regression of (n, ..., others) on (n, ..., own): weights that are trained already
+    would follow random numbers first."""
+    step = max(1, own[..., 0].numel() // PLACES)
+    x, y = (z.reshape(-1, z.shape[-1])[::step].double() for z in (own, target))
     x = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
     moments = x.T @ x
     ridge = RIDGE * moments.diagonal().mean() * torch.eye(len(moments), dtype=x.dtype)

@@ -33,8 +33,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     samples:    fit to the graph; without labels all of the loss is the teacher's
     teacher:    a float graph of the same inputs and outputs, of any architecture, usually the unpruned one;
                 None: labels only
-    metric:     "mse" compares outputs as numbers, anything else as logits; of several outputs see
-                `answers.answers_of`
+    metric:     "mse" compares outputs as numbers, anything else as logits; see `answers.answers_of`
     selection:  fit to the graph, disjoint from the samples: what patience judges by, by the metric; without
                 labels against the teacher
     additions:  what is done besides, see `runtime.additions`
@@ -56,15 +55,12 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
         batches = _batches(logits, config, samples, asked, seed, metric, loader)
         judge = Judge.of(metric, logits.outputs[0], selection, asked) if selection else None
         objective = Objective(config, metric, logits.outputs[0], lesson, loss)
-        adapted = [lesson.transfer] if lesson and lesson.transfer else []
-        run = Run(GraphModule(_student(graph, config, logits, lesson)), objective, batches,
-                  [*additions, *adapted], judge)
-        kept = None
-        if checkpoint:
-            identity = identity_of(graph, config, samples, teacher, seed, metric, selection, additions)
-            kept = Checkpoint(checkpoint, identity)
-            if state := kept.load():
-                run.resume(state)
+        student = GraphModule(_student(graph, config, logits, lesson))
+        run = Run(student, objective, batches, [*additions, *objective.additions], judge)
+        kept = Checkpoint(checkpoint, identity_of(graph, config, samples, teacher, seed, metric, selection,
+                                                  additions)) if checkpoint else None
+        if kept and (state := kept.load()):
+            run.resume(state)
         run.train(progress, kept)
     if kept:
         kept.remove()

@@ -7,6 +7,7 @@ import torch
 
 from toolchain.errors import BadInput
 from toolchain.python_file import blaming
+from toolchain.runtime.additions import Addition
 from toolchain.runtime.torch_module import GraphModule
 from toolchain.train.answers import Answer
 from toolchain.train.batches import Batch
@@ -47,6 +48,11 @@ class Objective:
     output: str
     lesson: Lesson | None = None
     own: Callable | None = None
+
+    @property
+    def additions(self) -> tuple[Addition, ...]:
+        """What the loss itself has to train besides: adapters."""
+        return (self.lesson.transfer,) if self.lesson and self.lesson.transfer else ()
 
     def loss(self, module: GraphModule, batch: Batch) -> torch.Tensor:
         """A scalar, mean over the batch's samples."""
