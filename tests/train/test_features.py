@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.breaking_net import trained_net
 from tests.train.training_nets import network, samples
 from toolchain.errors import BadInput
 from toolchain.ir.build import Builder
@@ -178,6 +179,19 @@ def test_what_does_not_go_together_is_refused(features, transfer, told):
     with pytest.raises(BadInput, match=told) as refused:
         Transfer(config, network(), wide())
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_a_teacher_tells_every_activation_as_it_is_before_ops_are_fused(one_by_one):
+    graph = trained_net("hard_swish")
+    feeds = {"x": torch.from_numpy(RNG.standard_normal((3, 12, 12, 1)).astype(np.float32))}
+    names = [op.name for op in graph.ops]
+    expected = GraphModule(replace(graph, outputs=tuple(names))).eval()(feeds)
+    asked = [[name] for name in names] if one_by_one else [names]
+    for features in asked:
+        _, *found = Teacher(graph, features=features).outputs(feeds)
+        for name, value in zip(features, found, strict=True):
+            torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_features_want_a_teacher():
