@@ -15,7 +15,7 @@ import pytest
 from tests.breaking_net import gratings, trained_net
 from toolchain.conversion import write_model
 from toolchain.cost_table import load_cost_table
-from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
 from toolchain.graph_file import read_graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
@@ -206,6 +206,12 @@ def test_what_cannot_teach_is_said_before_the_work(nets, tmp_path):
         with pytest.raises(BadInput, match=message):
             replace(shrinking(prune=PruneConfig(macs=0.5), train=config), folder=tmp_path / "run").run()
         assert not (tmp_path / "run").exists()
+
+
+def test_a_quantized_network_cannot_teach():
+    config = msgspec.structs.replace(SHORT, teacher=str(Path(__file__).parent / "golden" / "int8.tflite"))
+    with pytest.raises(Unsupported, match="int8.tflite is quantized: it cannot teach here; name its float m"):
+        shrinking(train=config).run()
 
 
 RUN = """
