@@ -12,11 +12,13 @@ from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
 from toolchain.training_sections import (
+    OF_CLASSES,
     ClusterConfig,
     LowRankConfig,
     PruneConfig,
     SparsifyConfig,
     TrainConfig,
+    asked,
 )
 
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
@@ -174,8 +176,14 @@ class Recipe(Section):
     c: CConfig = CConfig()
 
     def __post_init__(self):
-        if self.cluster is None:
-            return
+        if self.metric == "mse" and self.train and (idle := asked(self.train, OF_CLASSES)):
+            raise BadConfig(f'metric = "mse" compares numbers, where [train] {idle} would do nothing; leave '
+                            f'it out')
+        if self.cluster:
+            self._require_shared()
+
+    def _require_shared(self) -> None:
+        """Raise BadConfig where weights could not go on sharing values."""
         if breaks := [name for name in ("equalise", "rounding", "accuracy_drop")
                       if getattr(self.quantize, name) not in TREATMENTS[name]]:
             raise BadConfig(f"[quantize] {', '.join(breaks)} may give weights that share a value codes of "
