@@ -12,12 +12,14 @@ from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
 from toolchain.training_sections import (
+    OF_CLASSES,
     ClusterConfig,
     LowRankConfig,
     PruneConfig,
     QatConfig,
     SparsifyConfig,
     TrainConfig,
+    asked,
 )
 
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
@@ -182,12 +184,17 @@ class Recipe(Section):
     c: CConfig = CConfig()
 
     def __post_init__(self):
+        for section in filter(None, (self.train, self.qat)):
+            if self.metric == "mse" and (idle := asked(section, OF_CLASSES)):
+                raise BadConfig(f'metric = "mse" compares numbers, where [{section.heading}] {idle} would do '
+                                f'nothing; leave it out')
         if self.cluster:
-            self._check_cluster()
+            self._require_shared()
         if self.qat:
-            self._check_qat()
+            self._require_trainable_codes()
 
-    def _check_cluster(self) -> None:
+    def _require_shared(self) -> None:
+        """Raise BadConfig where weights could not go on sharing values."""
         if breaks := [name for name in ("equalise", "rounding", "accuracy_drop")
                       if getattr(self.quantize, name) not in TREATMENTS[name]]:
             raise BadConfig(f"[quantize] {', '.join(breaks)} may give weights that share a value codes of "
@@ -196,7 +203,8 @@ class Recipe(Section):
             raise BadConfig(f'[sparsify] schedule = "{self.sparsify.schedule}" finds zeros while it trains, '
                             f'where [cluster] has shared values out before; take schedule "one_shot"')
 
-    def _check_qat(self) -> None:
+    def _require_trainable_codes(self) -> None:
+        """Raise BadConfig where [qat] would train what is no code, or what is moved again."""
         spec = self.quantize
         if scheme_of(spec.scheme).method != "static":
             raise BadConfig(f'[qat] trains a network whose activations are codes, and [quantize] scheme = '

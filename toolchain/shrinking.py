@@ -6,6 +6,7 @@ What a run has made is kept in a folder, where one is given: a run that was kill
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +18,12 @@ from toolchain.atomic import replacing
 from toolchain.budgets import Purpose, budget_in, low_rank_limit, table_cost
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
-from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
 from toolchain.graph_file import read_graph, write_graph
-from toolchain.ir.check import check
+from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
+from toolchain.load import load
 from toolchain.profile import TargetProfile
 from toolchain.prune.cluster import cluster
 from toolchain.prune.evidence import Evidence
@@ -89,14 +91,37 @@ class Shrinking:
         if train and samples is None:
             raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples, beside a loader of "
                              f"your own too; give --data")
-        wanted = ("train", *(["selection"] if train.patience else [])) if train else ()
-        if missing := [name for name in wanted if not samples.has(name)]:
+        wanted = (("train", "calibration"), *([("selection",)] if train.patience else [])) if train else ()
+        if missing := [names[0] for names in wanted if not any(map(samples.has, names))]:
             raise BadSamples(f"{samples.name}: no samples for '{missing[0]}', which [train] needs; give "
                              f"some, or leave training out: `edge prune --epochs 0`")
+        if train:
+            self._check_teacher()
         config = self.recipe.sparsify
         if config and config.schedule != "one_shot" and not self.epochs:
             raise BadConfig(f'[sparsify] schedule = "{config.schedule}" finds zeros while it trains; give '
                             f'samples and [train], or take schedule "one_shot"')
+
+    def _check_teacher(self) -> None:
+        """What a run would be stopped for after it has pruned. Raises as `Transfer` and `answers_of`."""
+        from toolchain.train.answers import answers_of
+        from toolchain.train.features import Transfer
+
+        answers_of(self.graph, self.teacher, self.recipe.metric)
+        Transfer(self.recipe.train, self.graph, self.teacher)
+
+    @cached_property
+    def teacher(self) -> Graph:
+        """The graph as it came, or what [train] teacher names. Raises as `load`, Unsupported for a quantized
+        one."""
+        named = self.recipe.train.teacher
+        if not named:
+            return self.graph
+        teacher = load(named, shapes=self.recipe.shapes if named.endswith(".onnx") else None)
+        if level_of(teacher) == "QUANTIZED":
+            raise Unsupported(f"[train] teacher = {named} is quantized: it cannot teach here; name its float "
+                              f"model")
+        return teacher
 
     def _pruned(self) -> tuple[Graph, int]:
         """The pruned graph, and the epochs of training that are left for it."""
@@ -163,15 +188,28 @@ class Shrinking:
         return reestimate_batch_norm(graph, self._judged(), self.recipe.seed)
 
     def _tune(self, graph: Graph, epochs: int, additions: Sequence[Addition], before: int) -> Graph:
-        """Taught by the graph as it came. before: epochs of the phases that lie before this one"""
+        """before: epochs of the phases that lie before this one"""
         from toolchain.train.fit import fit
 
         config, recipe = msgspec.structs.replace(self.recipe.train, epochs=epochs), self.recipe
-        self.say(f"tuning for {epochs} epochs")
+        samples = self._training_samples()
+        self.say(self._told(epochs, samples))
         selection = self.samples.split("selection").fit_to(graph) if config.patience else None
-        return fit(graph, config, self.samples.split("train").fit_to(graph), self.graph, recipe.seed,
-                   recipe.metric, self._counted(before), selection=selection, additions=additions,
+        return fit(graph, config, samples.fit_to(graph), self.teacher, recipe.seed, recipe.metric,
+                   self._counted(before), selection=selection, additions=additions,
                    checkpoint=self.folder / "checkpoint" if self.folder else None)
+
+    def _training_samples(self) -> Samples:
+        """Of training; where there are none those of calibration, from which only the teacher is learned."""
+        if self.samples.has("train"):
+            return self.samples.split("train")
+        return replace(self.samples.split("calibration"), y=None)
+
+    def _told(self, epochs: int, samples: Samples) -> str:
+        by = f", taught by {self.recipe.train.teacher}" if self.recipe.train.teacher else ""
+        few = not self.samples.has("train") and not self.recipe.train.loader
+        on = f", on {len(samples)} calibration samples without labels" if few else ""
+        return f"tuning for {epochs} epochs{by}{on}"
 
     def _counted(self, before: int) -> Callable | None:
         """Tells `progress` of a phase's epochs as epochs of the whole."""
@@ -236,6 +274,7 @@ class Shrinking:
             found["samples"] = samples_digest(self.samples.fit_to(self.graph))
             found["splits"] = _sha256(repr(np.asarray(self.samples.splits).tolist()).encode())
         if train := self.recipe.train:
+            found |= {"teacher": self.teacher.digest} if train.teacher else {}
             own = [Path(spec.rpartition(":")[0]) for spec in (train.loss, train.loader) if spec]
             found["own code"] = _sha256(*(path.read_bytes() for path in own if path.is_file()))
         return found

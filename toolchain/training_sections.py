@@ -21,7 +21,9 @@ CHOOSES: Mapping[str, Mapping[str, tuple]] = {
     "gates": {"importance": ("auto",), "scope": ("global",), "blocks": (False,)},
     "batch_norm_l1": {"importance": ("auto", "batch_norm"), "blocks": (False,)}}
 """Schedule of [prune] that chooses itself what goes -> keys of other choices: values that ask for none."""
-MOMENTUM = 0.9
+MOMENTUM, TEMPERATURE, BETA = 0.9, 4.0, 1.0
+OF_CLASSES: Mapping[str, tuple] = {"temperature": (TEMPERATURE,), "label_smoothing": (0,)}
+"""Keys of [train] that are about classes: values that ask for nothing."""
 BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
 
 
@@ -72,7 +74,7 @@ class PruneConfig(Section):
     def __post_init__(self):
         if not self.budgets:
             raise BadConfig(f"[prune] has no budget; give one or more of {', '.join(BUDGETS)}")
-        idle = _asked(self, CHOOSES.get(self.schedule, {}))
+        idle = asked(self, CHOOSES.get(self.schedule, {}))
         if idle:
             raise BadConfig(f'[prune] schedule = "{self.schedule}" chooses by itself what goes, where {idle} '
                             f'would do nothing; leave it out, or take schedule "iterative"')
@@ -86,7 +88,7 @@ class PruneConfig(Section):
                 for name, limit in given.items()}
 
 
-def _asked(section: Section, nothing: Mapping[str, tuple]) -> str:
+def asked(section: Section, nothing: Mapping[str, tuple]) -> str:
     """Those of its keys that have another value than one that asks for nothing."""
     return ", ".join(name for name, values in nothing.items() if getattr(section, name) not in values)
 
@@ -195,7 +197,7 @@ class ClusterConfig(Section):
 
 
 class TrainConfig(Section):
-    """Fine-tuning of the float graph, distilled from the unpruned model.
+    """Training of the float graph on labels, and by a teacher: the unpruned network, or another one.
 
     epochs:        passes over the training samples
     batch_size
@@ -206,6 +208,12 @@ class TrainConfig(Section):
     weight_decay:  of weights, not of biases and norms
     alpha:         share of the distillation loss; 1 - alpha goes to the labels (without labels, it gets all)
     temperature:   of the soft labels (Hinton et al. 2015)
+    teacher:       MODEL, as the command line takes one: another network of the same task that teaches instead
+    features:      student's tensor -> teacher's, or names that both have: what these hold is taught too
+    transfer:      how: "fitnets" = mean squared error, through a learned 1x1 adapter where channels differ
+                   (Romero et al. 2015); "attention" = of where activations are large (Zagoruyko & Komodakis
+                   2017)
+    beta:          weight of that, beside the mixture of labels and soft labels
     label_smoothing: share of a label that all classes get
     average:       decay of an exponential moving average of the weights, kept in their place; 0: none
     patience:      epochs without a better score on selection samples after which it stops, with the best
@@ -225,7 +233,11 @@ class TrainConfig(Section):
     momentum: Fraction = MOMENTUM
     weight_decay: Share = 0.0
     alpha: Share = 0.5
-    temperature: PositiveFloat = 4.0
+    temperature: PositiveFloat = TEMPERATURE
+    teacher: str = ""
+    features: dict[str, str] | tuple[str, ...] = ()
+    transfer: Literal["fitnets", "attention"] = "fitnets"
+    beta: PositiveFloat = BETA
     label_smoothing: Fraction = 0.0
     average: Fraction = 0.0
     patience: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -238,14 +250,28 @@ class TrainConfig(Section):
         if self.loss and self.label_smoothing:
             raise BadConfig(f"[{self.heading}] loss = {self.loss} takes the place of the labels' loss, where "
                             f"label_smoothing would do nothing; leave it out")
-        if self.alpha == 1 and (idle := _asked(self, {"loss": ("",), "label_smoothing": (0,)})):
+        if self.alpha == 1 and (idle := asked(self, {"loss": ("",), "label_smoothing": (0,)})):
             raise BadConfig(f"[{self.heading}] alpha = 1 leaves all to the teacher, where {idle} would do "
                             f"nothing; leave it out, or lower alpha")
+        if not all(name for pair in self.feature_pairs for name in pair):
+            raise BadConfig(f"[{self.heading}] features names no tensor: {self.features}; give names")
+        if not self.features and (idle := asked(self, {"transfer": ("fitnets",), "beta": (BETA,)})):
+            raise BadConfig(f"[{self.heading}] {idle} would do nothing without features; name the tensors "
+                            f"whose activations are taught, or leave it out")
+        if self.alpha == 0 and not self.features and self.teacher:
+            raise BadConfig(f"[{self.heading}] alpha = 0 leaves all to the labels, where teacher = "
+                            f"{self.teacher} would do nothing; leave it out, raise alpha, or name features")
+
+    @property
+    def feature_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Of `features`: the student's tensor, the teacher's."""
+        names = self.features
+        return tuple(names.items()) if isinstance(names, dict) else tuple(zip(names, names))
 
 
 class QatConfig(TrainConfig):
     """Quantization-aware training: the float graph is trained as its codes compute, taught by itself in
-    float. Keys are those of [train], and
+    float. Keys are those of [train] but for teacher and features, and
 
     ranges: "fixed" = those that calibration found, of weights what their largest values give; "learned" = of
             activations and of each channel of weights, from these on (LSQ, Esser et al. 2020), with the same
@@ -253,4 +279,11 @@ class QatConfig(TrainConfig):
     """
 
     heading: ClassVar[str] = "qat"
+
     ranges: Literal["fixed", "learned"] = "learned"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if theirs := asked(self, {"teacher": ("",), "features": ((),)}):
+            raise BadConfig(f"[qat] learns from what the network itself answers in float; {theirs} is of "
+                            f"[train]")

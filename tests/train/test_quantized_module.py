@@ -138,7 +138,7 @@ def test_what_was_trained_is_what_quantize_deploys(name, scheme, ranges):
     student = replace(graph, outputs=("logits",))
     module = module_of(student, quantize(graph, stats, spec), scheme, learned)
     config = QatConfig(epochs=1, batch_size=40, learning_rate=0.02, ranges=ranges)
-    trained = fit(student, config, samples.take(200), student, module=module)
+    trained = fit(student, config, samples.take(200), student, module_of=lambda student: module)
     assert trained.digest != student.digest and bool(module.learned_params()) == learned
     deployed = quantize(replace(trained, outputs=graph.outputs), stats, spec, module.learned_params())
     assert_foretold(module.eval(), deployed, samples.x["x"], SCHEMES[scheme])
@@ -169,7 +169,7 @@ def test_constants_read_as_data_keep_their_codes():
     graph, samples, stats = calibrated("branches")
     module = module_of(graph, quantize(graph, stats), "static_wi8_ai8")
     trained = fit(graph, QatConfig(epochs=1, learning_rate=0.02, ranges="fixed"), samples, graph,
-                  module=module)
+                  module_of=lambda student: module)
     changed = {t.name for t in trained.constants if t.data.tobytes() != graph.tensors[t.name].data.tobytes()}
     assert changed == {t.name for t in graph.constants} - {"factor"}
 
@@ -188,7 +188,7 @@ def test_a_matrix_that_is_a_table_too_keeps_its_codes(ranges):
     stats = calibrate(graph, CalibrateConfig(observer="minmax"), samples)
     module = module_of(graph, quantize(graph, stats), "static_wi8_ai8", ranges == "learned")
     config = QatConfig(epochs=2, batch_size=30, learning_rate=0.02, ranges=ranges)
-    trained = fit(graph, config, samples, graph, module=module)
+    trained = fit(graph, config, samples, graph, module_of=lambda student: module)
     assert np.array_equal(trained.tensors["table"].data, graph.tensors["table"].data)
     deployed = quantize(trained, stats, pinned=module.learned_params())
     exact = reference.run(deployed, {"x": tokens})["logits"]

@@ -14,7 +14,7 @@ from toolchain.quantize.quantize import quantize
 from toolchain.recipe import QuantSpec
 from toolchain.runtime.additions import Addition
 from toolchain.scheme import scheme_of
-from toolchain.train.fit import fit, student_of
+from toolchain.train.fit import fit
 from toolchain.train.loop import Progress
 from toolchain.train.optimizers import weights_of
 from toolchain.train.quantized_module import QuantizedModule
@@ -33,12 +33,16 @@ def train_quantized(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantS
     stats:  what calibration saw of it;  spec: of a static scheme;  pinned: as for `quantize`
     Others are as for `fit`, and so is what it raises; as `quantize` besides.
     """
-    pinned = dict(pinned or {})
-    module = QuantizedModule(student_of(graph, config, metric), quantize(graph, stats, spec, pinned),
-                             scheme_of(spec.scheme).weights, pinned, config.ranges == "learned")
+    pinned, modules = dict(pinned or {}), []
+
+    def module_of(student: Graph) -> QuantizedModule:
+        modules.append(QuantizedModule(student, quantize(graph, stats, spec, pinned),
+                                       scheme_of(spec.scheme).weights, pinned, config.ranges == "learned"))
+        return modules[-1]
+
     trained = fit(graph, config, samples, graph, seed, metric, progress, selection=selection,
-                  additions=additions, checkpoint=checkpoint, module=module)
-    return quantize(trained, stats, spec, {**pinned, **module.learned_params()})
+                  additions=additions, checkpoint=checkpoint, module_of=module_of)
+    return quantize(trained, stats, spec, {**pinned, **modules[-1].learned_params()})
 
 
 def zeros_kept(graph: Graph) -> Masked:
