@@ -43,7 +43,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
 
     The same seed on the same kind of processor gives the same digest.
     Raises BadSamples where there is nothing to learn from or labels do not fit, BadInput where the loss
-    diverges, the teacher is of another kind, the user's code at fault, or the checkpoint damaged or another's.
+    diverges, the teacher is of another kind, the user's code at fault, the checkpoint damaged or another's.
     """
     _check(graph, config, samples, teacher, selection)
     logits = before_softmax(graph) if is_classes(metric) else graph
