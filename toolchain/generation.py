@@ -14,7 +14,7 @@ LEAST_PROBABILITY = 1 / 512
 """Half a step of an INT8 probability: what a network of 8 bits can mean by 0."""
 
 
-# Sets of features (N, d) -------------------------------------------------------------------------------------
+# Sets of features (N, d) ------------------------------------------------------------------------------------
 
 def frechet_distance(features: np.ndarray, real: np.ndarray) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two sets' means and covariances, >= 0.
@@ -58,8 +58,8 @@ def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _pair_of_sets(features: np.ndarray, real: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
     sets = [np.asarray(x, np.float64).reshape(len(x), -1) for x in (features, real)]
     if min(map(len, sets)) < least or sets[0].shape[1] != sets[1].shape[1]:
-        raise BadSamples(f"sets of features of shape {features.shape} and {real.shape} have no distance; give "
-                         f"{least} samples or more of the same width")
+        raise BadSamples(f"sets of features of shape {features.shape} and {real.shape} have no distance; "
+                         f"give {least} samples or more of the same width")
     return sets[0], sets[1]
 
 
@@ -108,8 +108,8 @@ def _blurred(images: np.ndarray) -> np.ndarray:
 
 def _pair_of_images(images: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if images.shape != references.shape or images.ndim != 4:
-        raise BadSamples(f"images of shape {images.shape} are compared with {references.shape}; give both as "
-                         f"(N, height, width, channels)")
+        raise BadSamples(f"images of shape {images.shape} are compared with {references.shape}; give both "
+                         f"as (N, height, width, channels)")
     return np.asarray(images, np.float64), np.asarray(references, np.float64)
 
 
@@ -126,8 +126,8 @@ def elbo(images: np.ndarray, reconstructions: np.ndarray, mean: np.ndarray, log_
     Raises BadSamples where shapes do not fit.
     """
     if images.shape != reconstructions.shape or mean.shape != log_variance.shape or len(mean) != len(images):
-        raise BadSamples(f"images {images.shape}, reconstructions {reconstructions.shape}, means {mean.shape} "
-                         f"and variances {log_variance.shape} are not of the same samples")
+        raise BadSamples(f"images {images.shape}, reconstructions {reconstructions.shape}, means "
+                         f"{mean.shape} and variances {log_variance.shape} are not of the same samples")
     x, made = (np.asarray(a, np.float64).reshape(len(images), -1) for a in (images, reconstructions))
     if sigma is None:
         made = np.clip(made, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)

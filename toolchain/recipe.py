@@ -145,17 +145,25 @@ class CConfig(Section):
     patches: Annotated[int, msgspec.Meta(ge=0, le=64)] | Literal["auto"] = "auto"
 
 
+OF_SETS = ("frechet", "kernel")
+"""Metrics that compare sets, in features."""
+
+
 class Recipe(Section):
     """Everything that is decided about a model before it is built.
 
     shapes:     input name -> its whole shape, the batch of 1 in front, for an .onnx file that leaves sizes
                 open
     checkpoint: a file beside the recipe with the weights of file.py:function's module; "" for none
+    metric:     a key of metric.METRIC, by which networks are chosen and artefacts evaluated
+    features:   of "frechet" and "kernel": a model beside the recipe, as `edge build` takes it, whose first
+                output is what sets of outputs are compared in
     """
 
     shapes: dict[str, tuple[Positive, ...]] = {}
     checkpoint: str = ""
-    metric: Literal["top1", "mse", "agreement"] = "top1"
+    metric: Literal["top1", "mse", "agreement", "psnr", "ssim", "frechet", "kernel"] = "top1"
+    features: str = ""
     seed: int = 0
     prune: PruneConfig | None = None
     sparsify: SparsifyConfig | None = None
@@ -164,6 +172,14 @@ class Recipe(Section):
     quantize: QuantSpec = QuantSpec()
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
+
+    def __post_init__(self):
+        if self.features and self.metric not in OF_SETS:
+            raise BadConfig(f'features = "{self.features}" would do nothing with metric = "{self.metric}"; '
+                            f'leave it out, or take metric = "frechet"')
+        if self.metric in OF_SETS and not self.features:
+            raise BadConfig(f'metric = "{self.metric}" compares sets of features; name a model that gives '
+                            f'them: features = "file.py:function"')
 
     @property
     def input_dtype(self) -> str | None:
@@ -180,8 +196,9 @@ class Recipe(Section):
 
     @property
     def portable(self) -> "Recipe":
-        """The same anywhere: of a checkpoint its name, not its folder."""
-        return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name)
+        """The same anywhere: of a checkpoint and of features their name, not their folder."""
+        return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name,
+                                       features=Path(self.features).name)
 
     @property
     def digest(self) -> str:
@@ -200,6 +217,8 @@ def load_recipe(path: Path) -> Recipe:
         recipe = decode_toml(path, Recipe)
     if recipe.checkpoint:
         recipe = msgspec.structs.replace(recipe, checkpoint=str(path.parent / recipe.checkpoint))
+    if recipe.features:
+        recipe = msgspec.structs.replace(recipe, features=str(path.parent / recipe.features))
     labels = recipe.input.labels
     if isinstance(labels, str):
         named = msgspec.structs.replace(recipe.input, labels=read_labels(path.parent / labels))

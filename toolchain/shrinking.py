@@ -17,6 +17,7 @@ from toolchain.budgets import Purpose, budget_in
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.features import embedding
 from toolchain.graph_file import read_graph, write_graph
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
@@ -142,7 +143,8 @@ class Shrinking:
         self.say(f"tuning for {epochs} epochs")
         selection = self.samples.split("selection").fit_to(graph) if config.patience else None
         return fit(graph, config, self.samples.split("train").fit_to(graph), self.graph, recipe.seed,
-                   recipe.metric, self._counted(before), selection=selection, additions=additions,
+                   recipe.metric, self._counted(before), selection=selection,
+                   embed=embedding(recipe.features) if selection else None, additions=additions,
                    checkpoint=self.folder / "checkpoint" if self.folder else None)
 
     def _counted(self, before: int) -> Callable | None:
@@ -203,7 +205,8 @@ class Shrinking:
             found["samples"] = samples_digest(self.samples.fit_to(self.graph))
             found["splits"] = _sha256(repr(np.asarray(self.samples.splits).tolist()).encode())
         if train := self.recipe.train:
-            own = [Path(spec.rpartition(":")[0]) for spec in (train.loss, train.loader) if spec]
+            own = [Path(spec.rpartition(":")[0] or spec)
+                   for spec in (train.loss, train.loader, self.recipe.features) if spec]
             found["own code"] = _sha256(*(path.read_bytes() for path in own if path.is_file()))
         return found
 

@@ -10,6 +10,7 @@ import torch
 from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.graph import Graph, live_ops
+from toolchain.metric import Embed
 from toolchain.runtime.additions import Addition
 from toolchain.runtime.torch_module import GraphModule, fixed_threads
 from toolchain.train.batches import Batches, LoadedBatches, SampleBatches, batch_count, own_function
@@ -18,21 +19,24 @@ from toolchain.train.distill import BATCH, Teacher, tensors
 from toolchain.train.loop import Progress, Run
 from toolchain.train.objective import Objective
 from toolchain.train.scoring import Judge
-from toolchain.train.tasks import before_softmax, is_classes, targets_of
+from toolchain.train.tasks import answerable, before_softmax, is_classes, targets_of
 from toolchain.training_sections import TrainConfig
 
 
 @fixed_threads()
 def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None = None, seed: int = 0,
         metric: str = "top1", progress: Progress | None = None, *, selection: Samples | None = None,
-        additions: Sequence[Addition] = (), checkpoint: Path | None = None) -> Graph:
+        embed: Embed | None = None, additions: Sequence[Addition] = (),
+        checkpoint: Path | None = None) -> Graph:
     """The graph with trained weights, biases and batch norms.
 
-    samples:    fit to the graph; without labels all of the loss is the teacher's
+    samples:    fit to the graph; without labels all of the loss is the teacher's, and where the metric is a
+                distance between sets, by which no sample has an answer
     teacher:    a float graph of the same inputs and outputs, usually the unpruned one; None: labels only
-    metric:     "mse" compares outputs as numbers, anything else as logits of classes
+    metric:     a key of METRIC, which says whether outputs are compared as numbers or as logits of classes
     selection:  fit to the graph, disjoint from the samples: what patience judges by, by the metric; without
                 labels against the teacher
+    embed:      for a metric that is a distance between sets
     additions:  what is done besides, see `runtime.additions`
     checkpoint: file that is written while it goes on, every few seconds, and removed at the end. Where it is
                 there, a run of the same arguments goes on from it and ends as if it had not been stopped
@@ -42,6 +46,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     diverges, the teacher is of another kind, the user's own code is at fault, or the checkpoint is damaged or
     another run's.
     """
+    samples = samples if config.loss else answerable(samples, metric)
     _check(graph, config, samples, teacher, selection)
     student, logits = _student(graph, config, metric)
     asked = None if teacher is None else Teacher(before_softmax(teacher) if is_classes(metric) else teacher)
@@ -49,7 +54,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
             config.loader) as loader:
         torch.manual_seed(seed)
         batches = _batches(logits, config, samples, asked, seed, metric, loader)
-        judge = Judge.of(metric, logits.outputs[0], selection, asked) if selection else None
+        judge = Judge.of(metric, logits.outputs[0], selection, asked, embed) if selection else None
         objective = Objective(config, metric, logits.outputs, asked, loss)
         run = Run(GraphModule(student), objective, batches, additions, judge)
         kept = None

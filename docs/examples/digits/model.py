@@ -1,8 +1,8 @@
 """Networks that draw: a DCGAN and a variational autoencoder of 8 x 8 handwritten digits.
 
-`edge build docs/examples/digits/model.py:generator ...` takes any of generator, discriminator, vae, decoder and
-features. Their weights lie in weights/; `python docs/examples/digits/model.py NAME ...` trains them again, a
-minute each, seeded. Images are (N, 1, 8, 8) in 0..1. All that is random is an input: networks hold no noise.
+`edge build docs/examples/digits/model.py:generator ...` takes any of generator, discriminator, vae, decoder
+and features. Their weights lie in weights/; `python docs/examples/digits/model.py NAME ...` trains them again,
+a minute each, seeded. Images are (N, 1, 8, 8) in 0..1. All that is random is an input: networks hold no noise.
 """
 
 from collections.abc import Callable, Iterator
@@ -66,7 +66,8 @@ class Encoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.shrink = nn.Sequential(nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU())
+        self.shrink = nn.Sequential(nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(),
+                                    nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU())
         self.mean, self.log_variance = nn.Linear(256, LATENT), nn.Linear(256, LATENT)
 
     def forward(self, image):
@@ -189,9 +190,10 @@ def batches(epochs: int, *arrays: torch.Tensor) -> Iterator[list[torch.Tensor]]:
 
 
 def train_gan(epochs: int = 200) -> dict[str, nn.Module]:
-    """Generator and discriminator against each other (Goodfellow et al. 2014), the loss that does not saturate.
+    """Generator and discriminator against each other (Goodfellow et al. 2014, section 3).
 
-    The generator's weights are averaged; the discriminator sees images with noise that fades (Sonderby 2017).
+    The generator's weights are averaged; the discriminator sees images with noise that fades (Sonderby et al.
+    2017).
     """
     drawing, judging = Decoder(NOISE).train(), Discriminator().train()
     average = torch.optim.swa_utils.AveragedModel(
