@@ -138,6 +138,6 @@ def elbo(images: np.ndarray, reconstructions: np.ndarray, mean: np.ndarray, log_
 
 
 def divergence(mean: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
-    """KL(N(mean, exp(log_variance)) || N(0, I)) of each row, (N,) nats (Kingma & Welling 2014, appendix B)."""
+    """KL(N(mean, exp(log_variance)) || N(0, I)) of each row, (N,) nats (Kingma & Welling 2014, app. B)."""
     mean, log_variance = np.asarray(mean, np.float64), np.asarray(log_variance, np.float64)
     return (mean**2 + np.exp(log_variance) - 1 - log_variance).sum(1) / 2

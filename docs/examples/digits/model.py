@@ -1,8 +1,8 @@
 """Networks that draw: a DCGAN and a variational autoencoder of 8 x 8 handwritten digits.
 
 `edge build docs/examples/digits/model.py:generator ...` takes any of generator, discriminator, vae, decoder
-and features. Their weights lie in weights/; `python docs/examples/digits/model.py NAME ...` trains them again,
-a minute each, seeded. Images are (N, 1, 8, 8) in 0..1. All that is random is an input: networks hold no noise.
+and features. Their weights lie in weights/; `python docs/examples/digits/model.py` trains them again, a minute
+of CPU time, seeded. Images are (N, 1, 8, 8) in 0..1. All that is random is an input: networks hold no noise.
 """
 
 from collections.abc import Callable, Iterator
@@ -171,7 +171,14 @@ def drawn(size: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def images_and_noise() -> dict[str, np.ndarray]:
-    """For the autoencoder: images, seeded noise, and the same images as what should come out."""
+    """For the autoencoder: images and seeded noise. It has three outputs to learn, all from its teacher."""
+    samples = reconstructions()
+    del samples["y"]
+    return samples
+
+
+def reconstructions() -> dict[str, np.ndarray]:
+    """The same with y, what the first output should be: the images."""
     rng, parts = np.random.default_rng(SEED), []
     for name in SPLITS:
         images = split(name)[0].numpy()
