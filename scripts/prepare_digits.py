@@ -19,13 +19,14 @@ SHA256 = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"  # o
 SHARES = {"calibration": 100, "selection": 250, "test": 500}  # the rest is for training
 SEED = 0
 NOTICE = """\
-Alpaydin, E. & Kaynak, C. (1998). Optical Recognition of Handwritten Digits. UCI Machine
-Learning Repository. https://doi.org/10.24432/C50P49. Creative Commons Attribution 4.0 International (CC BY 4.0).
+Alpaydin, E. & Kaynak, C. (1998). Optical Recognition of Handwritten Digits.
+UCI Machine Learning Repository. https://doi.org/10.24432/C50P49.
+Creative Commons Attribution 4.0 International (CC BY 4.0).
 """
 
 
 def read_digits(table: bytes) -> dict[str, np.ndarray]:
-    """x (1797, 8, 8, 1) uint8 in 0..16, y (1797,) int64, of a gzipped CSV with 64 pixels and a label a row."""
+    """x (1797, 8, 8, 1) uint8 in 0..16, y (1797,) int64, of a gzipped CSV: 64 pixels and a label a row."""
     rows = np.loadtxt(BytesIO(gzip.decompress(table)), delimiter=",", dtype=np.uint8)
     return {"x": rows[:, :-1].reshape(-1, 8, 8, 1), "y": rows[:, -1].astype(np.int64)}
 

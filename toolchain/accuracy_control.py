@@ -169,22 +169,22 @@ def judge_of(graph: Graph, metric: str, samples: Samples, open_watch: OpenWatch,
     embed: for a distance between sets
     Raises BadSamples where the metric needs labels and there are none.
     """
-    names = graph.outputs[0], logits(graph)[0]
-    exact, exact_logits = reals_of(graph, names, samples, open_watch)
     row = METRIC[metric]
+    names = *graph.outputs[:row.outputs], logits(graph)[0]
+    *exact, exact_logits = reals_of(graph, names, samples, open_watch)
     if row.expected == "labels" and samples.y is None:
         raise BadSamples(f"{samples.name}: {metric} needs labels for [quantize] accuracy_drop; give 'y', or "
                          f'take metric = "agreement"')
     y = samples.targets(graph)
-    labelled = y is not None and (row.expected == "labels" or y.shape[1:] == exact.shape[1:])
-    expected = y if labelled else exact
+    labelled = y is not None and (row.expected == "labels" or y.shape[1:] == exact[0].shape[1:])
+    expected = y if labelled else exact[0]
     of_float = values_of(metric, exact, expected, embed)
     scale, unit = loss_scale(metric, of_float, expected), "dB" if row.lost == "dB" else "points"
 
     def judge(quantized: Graph) -> Judgement:
-        found, found_logits = reals_of(quantized, names, samples, open_watch)
+        *found, found_logits = reals_of(quantized, names, samples, open_watch)
         lost = scale * (of_float - values_of(metric, found, expected, embed))
         return Judgement(float(lost.mean()), standard_error(lost), mean_sqnr_db(exact_logits, found_logits),
-                         len(found), unit)
+                         len(found[0]), unit)
 
     return judge

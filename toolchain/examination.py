@@ -72,7 +72,7 @@ def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: E
 
     Raises BadSamples, and what devices raise.
     """
-    outputs = answers(artifact, fmt, session, exam.samples)
+    outputs = all_answers(artifact, fmt, session, exam.samples)[:METRIC[exam.metric].outputs]
     with about(exam.data):
         expected = exam.samples.targets(_as_graph(artifact.manifest, fmt))
         found = score(exam.metric, outputs, expected, exam.embed)
@@ -82,13 +82,19 @@ def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: E
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
-    """The first output for every sample, as reals (N, ...) in the graph's layout. Samples as sample_feeds
-    takes them."""
-    outputs = artifact.manifest.outputs
-    out, own = outputs[fmt][0], outputs.get("graph", outputs[fmt])[0]
-    want = Port(out.name, own.shape, "float32", permutation=own.permutation)
-    return np.concatenate([convert(session.run(feeds)[out.name], out, want)
-                           for feeds in sample_feeds(artifact, fmt, samples, session.at_once)])
+    """The first output for every sample, as all_answers has it."""
+    return all_answers(artifact, fmt, session, samples)[0]
+
+
+def all_answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> list[np.ndarray]:
+    """Every output for every sample, as reals (N, ...) in the graph's layout. Samples as sample_feeds takes
+    them."""
+    have = artifact.manifest.outputs[fmt]
+    want = [Port(port.name, port.shape, "float32", permutation=port.permutation)
+            for port in artifact.manifest.outputs.get("graph", have)]
+    shown = [session.run(feeds) for feeds in sample_feeds(artifact, fmt, samples, session.at_once)]
+    return [np.concatenate([convert(values[out.name], out, own) for values in shown])
+            for out, own in zip(have, want)]
 
 
 def _frames(artifact: Artifact, name: str) -> Frames:

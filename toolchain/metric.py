@@ -1,6 +1,6 @@
 """How good outputs are: one figure with its number of samples and standard error."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,11 +8,13 @@ import msgspec
 import numpy as np
 
 from toolchain.errors import BadSamples
-from toolchain.generation import frechet_distance, kernel_distance, psnr, ssim
+from toolchain.generation import elbo, frechet_distance, kernel_distance, psnr, ssim
 from toolchain.paired import EXACT_DB
 
 BLOCKS = 10
 """Parts of a set that a distance is told without, one at a time, for its standard error."""
+Outputs = np.ndarray | Sequence[np.ndarray]
+"""Of a network for N samples, (N, ...); of a metric that takes several outputs, each of them."""
 Embed = Callable[[np.ndarray], np.ndarray]
 """Outputs (N, ...) -> features (N, d), in which sets are compared."""
 
@@ -33,18 +35,22 @@ class Metric:
 
     expected: "labels" = (N,) class indices, "outputs" = of the outputs' shape: the float model's, or targets;
               "set" = real samples, or the float model's, in any order: both go in as features
+    outputs:  how many of the network's it takes, from the first; per_sample is given a list of several
+    alone:    no sample has its own answer in what is expected: only a teacher has
     classes:  outputs are logits of classes, else plain numbers
     smaller_is_better: as errors and distances are
-    unit:     "%" for shares of 1, "dB", or ""
+    unit:     "%" for shares of 1, "dB", "nats", or ""
     lost:     what `accuracy_drop` is told in: "points", percent points; "dB"; "power", percent of the mean
               square of what is expected; "share", percent of the float model's own score
     """
 
-    per_sample: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    per_sample: Callable[[Outputs, np.ndarray], np.ndarray]
     expected: Literal["labels", "outputs", "set"]
+    outputs: int = 1
+    alone: bool = False
     classes: bool = False
     smaller_is_better: bool = False
-    unit: Literal["%", "dB", ""] = ""
+    unit: Literal["%", "dB", "nats", ""] = ""
     lost: Literal["points", "dB", "power", "share"] = "points"
 
 
@@ -72,6 +78,11 @@ def likeness_db(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def structural_similarity(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """SSIM, with the span of all targets."""
     return ssim(outputs, targets, _span(targets))
+
+
+def evidence_bound(outputs: Sequence[np.ndarray], images: np.ndarray) -> np.ndarray:
+    """ELBO in nats of a variational autoencoder: reconstruction, mean and log variance, of images in 0..1."""
+    return elbo(images, *outputs)
 
 
 def _span(targets: np.ndarray) -> float:
@@ -109,25 +120,29 @@ METRIC: Mapping[str, Metric] = {
     "mse": Metric(squared_error, "outputs", smaller_is_better=True, lost="power"),
     "psnr": Metric(likeness_db, "outputs", unit="dB", lost="dB"),
     "ssim": Metric(structural_similarity, "outputs"),
-    "frechet": Metric(set_values(frechet_distance), "set", smaller_is_better=True, lost="share"),
-    "kernel": Metric(set_values(kernel_distance), "set", smaller_is_better=True, lost="share"),
+    "elbo": Metric(evidence_bound, "outputs", outputs=3, alone=True, unit="nats", lost="share"),
+    "frechet": Metric(set_values(frechet_distance), "set", alone=True, smaller_is_better=True, lost="share"),
+    "kernel": Metric(set_values(kernel_distance), "set", alone=True, smaller_is_better=True, lost="share"),
 }
 
 
-def score(metric: str, outputs: np.ndarray, expected: np.ndarray, embed: Embed | None = None) -> Score:
-    """Score `outputs` (N, ...) by a key of METRIC. Raises BadSamples where `expected` does not fit them."""
+def score(metric: str, outputs: Outputs, expected: np.ndarray, embed: Embed | None = None) -> Score:
+    """Score `outputs` by a key of METRIC. Raises BadSamples where `expected` does not fit them."""
     values = values_of(metric, outputs, expected, embed)
     error = standard_error(values) if len(values) > 1 else None
-    return Score(metric, float(values.mean()), len(outputs), error)
+    return Score(metric, float(values.mean()), len(expected), error)
 
 
-def values_of(metric: str, outputs: np.ndarray, expected: np.ndarray, embed: Embed | None) -> np.ndarray:
+def values_of(metric: str, outputs: Outputs, expected: np.ndarray, embed: Embed | None) -> np.ndarray:
     """What the score is the mean of: one for each sample, of sets as `set_values` has it.
 
     embed: for a distance between sets
     Raises BadSamples where `expected` does not fit the outputs.
     """
     row = METRIC[metric]
+    given, outputs = outputs, outputs if isinstance(outputs, np.ndarray) else outputs[0]
+    if row.outputs > 1 and (given is outputs or len(given) != row.outputs):
+        raise BadSamples(f"{metric} takes {row.outputs} outputs of a network; this one has other ones")
     shape = {"labels": outputs.shape[:1], "outputs": outputs.shape,
              "set": (len(expected), *outputs.shape[1:])}[row.expected]
     if expected.shape != shape or not len(outputs):
@@ -137,7 +152,7 @@ def values_of(metric: str, outputs: np.ndarray, expected: np.ndarray, embed: Emb
         require_labels(expected, int(np.prod(outputs.shape[1:])))
     if row.expected == "set":
         outputs, expected = embed(outputs), embed(expected)
-    return row.per_sample(outputs, expected)
+    return row.per_sample(given if row.outputs > 1 else outputs, expected)
 
 
 def loss_scale(metric: str, of_float: np.ndarray, expected: np.ndarray) -> float:
@@ -146,12 +161,13 @@ def loss_scale(metric: str, of_float: np.ndarray, expected: np.ndarray) -> float
     of_float: the float model's values_of. Raises BadSamples where its score allows no such figure.
     """
     row, own = METRIC[metric], float(of_float.mean())
-    if row.lost == "share" and not own > 0 or row.lost == "dB" and own >= EXACT_DB:
+    if row.alone and row.expected == "set" and not own > 0 or row.lost == "dB" and own >= EXACT_DB:
         raise BadSamples(f"{metric} of the float network is {own:.4g}, from which no drop can be told; give "
                          f"'y', what outputs are to be like, and enough of it")
     if row.lost == "power":
         return -100 / np.mean(np.square(expected, dtype=np.float64))
-    return {"points": 100, "dB": 1, "share": -100 / own}[row.lost] if own else 100
+    scale = {"points": 100, "dB": 1, "share": 100 / abs(own or 1)}[row.lost]
+    return -scale if row.smaller_is_better else scale
 
 
 def standard_error(values: np.ndarray) -> float:

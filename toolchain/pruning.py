@@ -192,7 +192,7 @@ def _scores(shrinking: Shrinking, smaller: Graph, test: Samples) -> tuple[float,
     from toolchain.train.scoring import Judge
 
     graph = shrinking.graph
-    judge = Judge.of(shrinking.recipe.metric, graph.outputs[0], test, Teacher(graph),
+    judge = Judge.of(shrinking.recipe.metric, graph.outputs, test, Teacher(graph),
                      embedding(shrinking.recipe.features))
     return judge.score(GraphModule(graph)), judge.score(GraphModule(smaller))
 

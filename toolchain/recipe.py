@@ -162,7 +162,7 @@ class Recipe(Section):
 
     shapes: dict[str, tuple[Positive, ...]] = {}
     checkpoint: str = ""
-    metric: Literal["top1", "mse", "agreement", "psnr", "ssim", "frechet", "kernel"] = "top1"
+    metric: Literal["top1", "mse", "agreement", "psnr", "ssim", "elbo", "frechet", "kernel"] = "top1"
     features: str = ""
     seed: int = 0
     prune: PruneConfig | None = None

@@ -106,7 +106,7 @@ def _show_outcomes(folder: Path, artifact, outcomes, as_json: bool) -> None:
 def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A labelled set or .npz.")],
          device: Device = None, format: FormatOption = None,
          metric: Annotated[str | None, typer.Option(
-             help="top1, mse, psnr, ssim, frechet or kernel; default: the recipe's.")] = None,
+             help="top1, mse, psnr, ssim, elbo, frechet or kernel; default: the recipe's.")] = None,
          features: Annotated[str, typer.Option(
              help="Of frechet and kernel: the model that gives features; default: the recipe's.")] = "",
          split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",

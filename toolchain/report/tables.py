@@ -65,7 +65,8 @@ def bytes_text(count: int | None) -> str:
 
 def quality_text(e: Evaluation) -> str:
     """A score with its standard error and n, in its unit; shares as percent."""
-    scale, unit = {"%": (100, " %"), "dB": (1, " dB")}.get(METRIC[e.metric].unit, (1, ""))
+    unit = METRIC[e.metric].unit and f" {METRIC[e.metric].unit}"
+    scale = 100 if unit == " %" else 1
     error = "" if e.standard_error is None else f" ± {scale * e.standard_error:.2g}"
     return f"{e.metric} {scale * e.value:.4g}{error}{unit} (n={e.n:,})"
 

@@ -30,8 +30,8 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
         checkpoint: Path | None = None) -> Graph:
     """The graph with trained weights, biases and batch norms.
 
-    samples:    fit to the graph; without labels all of the loss is the teacher's, and where the metric is a
-                distance between sets, by which no sample has an answer
+    samples:    fit to the graph; without labels all of the loss is the teacher's, and where samples
+                have no answer of their own (Metric.alone)
     teacher:    a float graph of the same inputs and outputs, usually the unpruned one; None: labels only
     metric:     a key of METRIC, which says whether outputs are compared as numbers or as logits of classes
     selection:  fit to the graph, disjoint from the samples: what patience judges by, by the metric; without
@@ -54,7 +54,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
             config.loader) as loader:
         torch.manual_seed(seed)
         batches = _batches(logits, config, samples, asked, seed, metric, loader)
-        judge = Judge.of(metric, logits.outputs[0], selection, asked, embed) if selection else None
+        judge = Judge.of(metric, logits.outputs, selection, asked, embed) if selection else None
         objective = Objective(config, metric, logits.outputs, asked, loss)
         run = Run(GraphModule(student), objective, batches, additions, judge)
         kept = None

@@ -25,9 +25,9 @@ def is_classes(metric: str) -> bool:
 
 
 def answerable(samples: Samples, metric: str) -> Samples:
-    """The samples, without what stands beside them where that answers none of them: real images beside a
-    generator's noise, which only a teacher can answer."""
-    return replace(samples, y=None) if METRIC[metric].expected == "set" else samples
+    """The samples, without what stands beside them where that is no answer: real images beside a generator's
+    noise."""
+    return replace(samples, y=None) if METRIC[metric].alone else samples
 
 
 def class_losses(output: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """Networks that draw: a DCGAN and a variational autoencoder of 8 x 8 handwritten digits.
 
 `edge build docs/examples/digits/model.py:generator ...` takes any of generator, discriminator, vae, decoder
-and features. Their weights lie in weights/; `python docs/examples/digits/model.py` trains them again, a minute
-of CPU time, seeded. Images are (N, 1, 8, 8) in 0..1. All that is random is an input: networks hold no noise.
+and features. Their weights lie in weights/; `python docs/examples/digits/model.py` trains them again, seeded,
+in a minute of CPU time. Images are in 0..1. All that is random is an input: networks hold no noise.
 """
 
 from collections.abc import Callable, Iterator
@@ -160,10 +160,10 @@ def codes() -> dict[str, np.ndarray]:
 
 
 def drawn(size: int, seed: int) -> dict[str, np.ndarray]:
-    """x (N, size) standard normal, y (N, 1, 8, 8) real images of the same split, again and again."""
+    """x (N, size) standard normal, y (N, 8, 8, 1) real images of the same split, in turn."""
     rng, parts = np.random.default_rng(seed), []
     for name in SPLITS:
-        images = split(name)[0].numpy()
+        images = split(name)[0].numpy().transpose(0, 2, 3, 1)
         count = DRAWN if name == "train" else len(images)
         parts.append({"x": rng.standard_normal((count, size), np.float32),
                       "y": images[np.arange(count) % len(images)], "split": np.full(count, name)})
@@ -171,17 +171,10 @@ def drawn(size: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def images_and_noise() -> dict[str, np.ndarray]:
-    """For the autoencoder: images and seeded noise. It has three outputs to learn, all from its teacher."""
-    samples = reconstructions()
-    del samples["y"]
-    return samples
-
-
-def reconstructions() -> dict[str, np.ndarray]:
-    """The same with y, what the first output should be: the images."""
+    """For the autoencoder: images, seeded noise, and the same images as what should come out."""
     rng, parts = np.random.default_rng(SEED), []
     for name in SPLITS:
-        images = split(name)[0].numpy()
+        images = split(name)[0].numpy().transpose(0, 2, 3, 1)
         parts.append({"image": images, "noise": rng.standard_normal((len(images), LATENT), np.float32),
                       "y": images, "split": np.full(len(images), name)})
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
