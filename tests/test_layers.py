@@ -19,7 +19,7 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme s
           "examination package", "diagnose",
           "report", "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
-          "diagnosis campaign comparing mlperf pruning", "cli")
+          "diagnosis campaign comparing drawing mlperf pruning", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.

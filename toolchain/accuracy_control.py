@@ -177,6 +177,9 @@ def judge_of(graph: Graph, metric: str, samples: Samples, open_watch: OpenWatch,
                          f'take metric = "agreement"')
     y = samples.targets(graph)
     labelled = y is not None and (row.expected == "labels" or y.shape[1:] == exact[0].shape[1:])
+    if not labelled and row.lost in ("dB", "share"):
+        raise BadSamples(f"{samples.name}: {metric} of float held against itself has no bound, so "
+                         f"[quantize] accuracy_drop needs 'y', of {exact[0].shape[1:]}, to be like")
     expected = y if labelled else exact[0]
     of_float = values_of(metric, exact, expected, embed)
     scale, unit = loss_scale(metric, of_float, expected), "dB" if row.lost == "dB" else "points"

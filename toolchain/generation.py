@@ -25,7 +25,7 @@ def frechet_distance(features: np.ndarray, real: np.ndarray) -> float:
     sets of the same size.
     Raises BadSamples where a set has fewer than 2 samples or is of another width.
     """
-    first, second = _pair_of_sets(features, real, 2)
+    first, second = _pair_of_sets(features, real)
     roots = [_root(np.atleast_2d(np.cov(x, rowvar=False))) for x in (first, second)]
     traces = sum(float(np.square(root).sum()) for root in roots)
     joint = float(np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum())
@@ -45,7 +45,7 @@ def kernel_distance(features: np.ndarray, real: np.ndarray) -> float:
     Binkowski et al. 2018, "Demystifying MMD GANs", section 3; Gretton et al. 2012, equation 3.
     Raises BadSamples as frechet_distance.
     """
-    first, second = _pair_of_sets(features, real, 2)
+    first, second = _pair_of_sets(features, real)
     within = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
               for k in (_cubic(first, first), _cubic(second, second))]
     return float(sum(within) - 2 * _cubic(first, second).mean())
@@ -55,23 +55,26 @@ def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
-def _pair_of_sets(features: np.ndarray, real: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+def _pair_of_sets(features: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sets = [np.asarray(x, np.float64).reshape(len(x), -1) for x in (features, real)]
-    if min(map(len, sets)) < least or sets[0].shape[1] != sets[1].shape[1]:
+    if min(map(len, sets)) < 2 or sets[0].shape[1] != sets[1].shape[1]:
         raise BadSamples(f"sets of features of shape {features.shape} and {real.shape} have no distance; "
-                         f"give {least} samples or more of the same width")
+                         f"give 2 samples or more of the same width")
     return sets[0], sets[1]
 
 
 # Pairs of images --------------------------------------------------------------------------------------------
 
 def psnr(images: np.ndarray, references: np.ndarray, peak: float) -> np.ndarray:
-    """10 log10(peak^2 / MSE) of each pair, (N,) dB; infinite for equal ones.
+    """10 log10(peak^2 / MSE) of each pair (N, ...), (N,) dB; infinite for equal ones.
 
     peak: the span of values that images may have: 1 for 0..1, 2 for -1..1, 255 for pixels
     Raises BadSamples where shapes differ.
     """
-    images, references = _pair_of_images(images, references)
+    if images.shape != references.shape:
+        raise BadSamples(f"images of shape {images.shape} are compared with {references.shape}; give as many "
+                         f"of the same shape")
+    images, references = np.asarray(images, np.float64), np.asarray(references, np.float64)
     errors = np.square(images - references).reshape(len(images), -1).mean(1)
     with np.errstate(divide="ignore"):
         return 10 * np.log10(peak**2 / errors)
@@ -84,8 +87,12 @@ def ssim(images: np.ndarray, references: np.ndarray, peak: float) -> np.ndarray:
     lies inside the image. For images of less than 11 pixels, along that axis the largest odd window that
     fits, of the same sigma: figures of small images compare with their like only.
     peak: as in psnr
+    Raises BadSamples where shapes differ or are no images'.
     """
-    x, y = _pair_of_images(images, references)
+    if images.shape != references.shape or images.ndim != 4:
+        raise BadSamples(f"images of shape {images.shape} are compared with {references.shape}; give both as "
+                         f"(N, height, width, channels)")
+    x, y = np.asarray(images, np.float64), np.asarray(references, np.float64)
     c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
     mean_x, mean_y = _blurred(x), _blurred(y)
     variance_x = _blurred(x * x) - mean_x**2
@@ -104,13 +111,6 @@ def _blurred(images: np.ndarray) -> np.ndarray:
         windows = np.lib.stride_tricks.sliding_window_view(images, size, axis)
         images = windows @ (weights / weights.sum())
     return images
-
-
-def _pair_of_images(images: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if images.shape != references.shape or images.ndim != 4:
-        raise BadSamples(f"images of shape {images.shape} are compared with {references.shape}; give both "
-                         f"as (N, height, width, channels)")
-    return np.asarray(images, np.float64), np.asarray(references, np.float64)
 
 
 # Variational autoencoders -----------------------------------------------------------------------------------

@@ -132,6 +132,23 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
 
 
 @verb
+def draw(artifacts: Annotated[list[Path], typer.Argument(help="As `edge bench` takes one; a row for each.")],
+         data: Annotated[str, typer.Option(help="A set or file of their inputs.")],
+         out: Annotated[Path, typer.Option(help="The .png to write.")],
+         split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
+         limit: Annotated[int, typer.Option(min=1, help="At most so many images in a row.")] = 16,
+         json: Json = False, quiet: Quiet = False) -> None:
+    """Draw what artefacts make of the same inputs, each on its own device, as rows of one image."""
+    from toolchain.atomic import replacing
+    from toolchain.drawing import drawn
+
+    with replacing(out) as unfinished:
+        unfinished.write_bytes(drawn(artifacts, data, split, limit))
+    show(json, {"png": str(out), "rows": [str(path) for path in artifacts]},
+         f"{out}: {len(artifacts)} rows of at most {limit} images")
+
+
+@verb
 def compare(baseline: ArtifactPath, candidate: Annotated[Path, typer.Argument(help="As BASELINE.")],
             device: Device = None, format: FormatOption = None, runtime: Runtime = None,
             runner: Runner = None, ledger: LedgerOption = None, json: Json = False,
