@@ -28,7 +28,8 @@ class Judgement:
     """A quantized network beside the float one on n selection samples.
 
     drop:           of the metric, in percent points; of "mse", in percent of the expected values' mean
-                    square; of "psnr", in dB; of distances between sets, in percent of the float network's
+                    square; of "psnr", in dB; of "elbo" and distances between sets, in percent of what the
+                    float network has
     standard_error: of the drop, from the differences sample by sample
     sqnr_db:        of the first output before its softmax, mean over samples
     """

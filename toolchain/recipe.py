@@ -61,8 +61,8 @@ class QuantSpec(Section):
     rounding:        of weights: "nearest", or chosen on calibration samples layer by layer: "gptq"
                      (Frantar et al. 2023) or "adaround" (Nagel et al. 2020)
     islands:         op name, or a pattern of names -> what these ops compute in instead
-    accuracy_drop:   most that the metric may lose to float, in percent points on selection samples:
-                     treatments are added until it holds
+    accuracy_drop:   most that the metric may lose to float on selection samples, in percent points, or as
+                     accuracy_control.Judgement has it: treatments are added until it holds
 
     All but the scheme is for static ones: constructing raises BadConfig where another is given more.
     """

@@ -35,7 +35,8 @@ def test_half_the_work_in_int8_draws_as_well_everywhere(name, data, recipe, tmp_
     lines = (DIGITS / recipe).read_text().replace("model.py", f"{DIGITS}/model.py").splitlines()
     plain = tmp_path / "float.toml"
     plain.write_text("\n".join(lines[:lines.index("[prune]")] + ['[quantize]', 'scheme = "float32"']))
-    edge("build", f"{DIGITS}/model.py:{name}", "--target", "host", "--recipe", plain, "--out", tmp_path / "float")
+    edge("build", f"{DIGITS}/model.py:{name}", "--target", "host", "--recipe", plain,
+         "--out", tmp_path / "float")
     for target in ("host", "cortex_m4_qemu"):
         edge("build", f"{DIGITS}/model.py:{name}", "--target", target, "--recipe", DIGITS / recipe, "--data",
              f"{DIGITS}/model.py:{data}", "--out", tmp_path / target)
