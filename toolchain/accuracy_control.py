@@ -167,7 +167,8 @@ def judge_of(graph: Graph, metric: str, samples: Samples, open_watch: OpenWatch,
              embed: Embed | None = None) -> Callable[[Graph], Judgement]:
     """Judges quantized forms of a float graph by the metric on these samples.
 
-    embed: for a distance between sets
+    samples: fit to the graph
+    embed:   for a distance between sets
     Raises BadSamples where the metric needs labels and there are none.
     """
     row = METRIC[metric]
@@ -176,12 +177,12 @@ def judge_of(graph: Graph, metric: str, samples: Samples, open_watch: OpenWatch,
     if row.expected == "labels" and samples.y is None:
         raise BadSamples(f"{samples.name}: {metric} needs labels for [quantize] accuracy_drop; give 'y', or "
                          f'take metric = "agreement"')
-    y = samples.targets(graph)
-    labelled = y is not None and (row.expected == "labels" or y.shape[1:] == exact[0].shape[1:])
+    labelled = samples.y is not None and (
+        row.expected == "labels" or samples.y.shape[1:] == exact[0].shape[1:])
     if not labelled and row.lost in ("dB", "share"):
         raise BadSamples(f"{samples.name}: {metric} of float held against itself has no bound, so "
                          f"[quantize] accuracy_drop needs 'y', of {exact[0].shape[1:]}, to be like")
-    expected = y if labelled else exact[0]
+    expected = samples.y if labelled else exact[0]
     of_float = values_of(metric, exact, expected, embed)
     scale, unit = loss_scale(metric, of_float, expected), "dB" if row.lost == "dB" else "points"
 

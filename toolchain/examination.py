@@ -72,7 +72,7 @@ def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: E
 
     Raises BadSamples, and what devices raise.
     """
-    outputs = all_answers(artifact, fmt, session, exam.samples)[:METRIC[exam.metric].outputs]
+    outputs = first_answers(artifact, fmt, session, exam.samples, METRIC[exam.metric].outputs)
     with about(exam.data):
         expected = exam.samples.targets(_as_graph(artifact.manifest, fmt))
         found = score(exam.metric, outputs, expected, exam.embed)
@@ -82,19 +82,20 @@ def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: E
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
-    """The first output for every sample, as all_answers has it."""
-    return all_answers(artifact, fmt, session, samples)[0]
+    """The first output for every sample, as first_answers has it."""
+    return first_answers(artifact, fmt, session, samples, 1)[0]
 
 
-def all_answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> list[np.ndarray]:
-    """Every output for every sample, as reals (N, ...) in the graph's layout. Samples as sample_feeds takes
+def first_answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples,
+                  count: int) -> list[np.ndarray]:
+    """So many outputs for every sample, as reals (N, ...) in the graph's layout. Samples as sample_feeds takes
     them."""
-    have = artifact.manifest.outputs[fmt]
+    have = artifact.manifest.outputs[fmt][:count]
     want = [Port(port.name, port.shape, "float32", permutation=port.permutation)
             for port in artifact.manifest.outputs.get("graph", have)]
-    shown = [session.run(feeds) for feeds in sample_feeds(artifact, fmt, samples, session.at_once)]
-    return [np.concatenate([convert(values[out.name], out, own) for values in shown])
-            for out, own in zip(have, want)]
+    shown = [[convert(values[out.name], out, own) for out, own in zip(have, want)] for values in
+             map(session.run, sample_feeds(artifact, fmt, samples, session.at_once))]
+    return [np.concatenate(parts) for parts in zip(*shown)]
 
 
 def _frames(artifact: Artifact, name: str) -> Frames:
