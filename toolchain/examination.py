@@ -88,8 +88,10 @@ def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples)
 
 def first_answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples,
                   count: int) -> list[np.ndarray]:
-    """So many outputs for every sample, as reals (N, ...) in the graph's layout. Samples as sample_feeds takes
-    them."""
+    """The first `count` outputs for every sample, as reals (N, ...) in the graph's layout.
+
+    samples: as sample_feeds takes them
+    """
     have = artifact.manifest.outputs[fmt][:count]
     want = [Port(port.name, port.shape, "float32", permutation=port.permutation)
             for port in artifact.manifest.outputs.get("graph", have)]
