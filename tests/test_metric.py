@@ -16,7 +16,7 @@ from toolchain.metric import (
     standard_error,
 )
 from toolchain.paired import EXACT_DB
-from toolchain.recipe import OF_SETS, Recipe
+from toolchain.recipe import OF_LABELS, OF_SETS, Recipe
 
 LOGITS = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
 
@@ -161,5 +161,6 @@ def test_of_a_distance_that_is_none_no_share_can_be_told(metric, own):
     ({"features": "a.py:b"}, 'features = "a.py:b" would do nothing with metric = "top1"')])
 def test_features_go_with_distances_between_sets(choice, message):
     assert set(OF_SETS) == {name for name, row in METRIC.items() if row.expected == "set"}
+    assert set(OF_LABELS) == {name for name, row in METRIC.items() if row.classes}
     with pytest.raises(BadConfig, match=message):
         Recipe(**choice)

@@ -81,7 +81,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     """
     graph = with_labels(graph, recipe.input.labels, samples)
     if level_of(graph) == "QUANTIZED":
-        if recipe.prune or recipe.sparsify or recipe.train or recipe.input.takes_frames:
+        if recipe.shrinks or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
@@ -126,13 +126,13 @@ def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Sample
 def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None,
              say: Say) -> Graph:
     """Pruned and fine-tuned, on what the network itself takes."""
-    if not (recipe.prune or recipe.sparsify or recipe.train):
+    if not recipe.shrinks:
         return graph
     from toolchain.shrinking import Shrinking
 
     if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
-    table = load_cost_table(profile) if profile and recipe.prune else None
+    table = load_cost_table(profile) if profile and (recipe.prune or recipe.low_rank) else None
     smaller = Shrinking(graph, recipe, samples, profile, table, say=say,
                         progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
     for note in smaller.source.notes[len(graph.source.notes):]:

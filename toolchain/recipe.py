@@ -11,7 +11,15 @@ from toolchain.errors import BadConfig, about
 from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
-from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import (
+    OF_CLASSES,
+    ClusterConfig,
+    LowRankConfig,
+    PruneConfig,
+    SparsifyConfig,
+    TrainConfig,
+    asked,
+)
 
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
 PerChannel = Offset | tuple[Offset, ...]
@@ -145,6 +153,8 @@ class CConfig(Section):
     patches: Annotated[int, msgspec.Meta(ge=0, le=64)] | Literal["auto"] = "auto"
 
 
+OF_LABELS = ("top1", "agreement")
+"""Metrics of classes; all others are of numbers."""
 OF_SETS = ("frechet", "kernel")
 """Metrics that compare sets, in features."""
 
@@ -166,7 +176,9 @@ class Recipe(Section):
     features: str = ""
     seed: int = 0
     prune: PruneConfig | None = None
+    low_rank: LowRankConfig | None = None
     sparsify: SparsifyConfig | None = None
+    cluster: ClusterConfig | None = None
     train: TrainConfig | None = None
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()
@@ -180,6 +192,26 @@ class Recipe(Section):
         if self.metric in OF_SETS and not self.features:
             raise BadConfig(f'metric = "{self.metric}" compares sets of features; name a model that gives '
                             f'them: features = "file.py:function"')
+        if self.metric not in OF_LABELS and self.train and (idle := asked(self.train, OF_CLASSES)):
+            raise BadConfig(f'metric = "{self.metric}" compares numbers, where [train] {idle} would do '
+                            f'nothing; leave it out')
+        if self.cluster:
+            self._require_shared()
+
+    def _require_shared(self) -> None:
+        """Raise BadConfig where weights could not go on sharing values."""
+        if breaks := [name for name in ("equalise", "rounding", "accuracy_drop")
+                      if getattr(self.quantize, name) not in TREATMENTS[name]]:
+            raise BadConfig(f"[quantize] {', '.join(breaks)} may give weights that share a value codes of "
+                            f"their own, where [cluster] would do nothing; leave one of both out")
+        if self.sparsify and self.sparsify.schedule != "one_shot":
+            raise BadConfig(f'[sparsify] schedule = "{self.sparsify.schedule}" finds zeros while it trains, '
+                            f'where [cluster] has shared values out before; take schedule "one_shot"')
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether the float network is made another one before it is quantized."""
+        return any((self.prune, self.low_rank, self.sparsify, self.cluster, self.train))
 
     @property
     def input_dtype(self) -> str | None:

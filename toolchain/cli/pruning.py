@@ -40,7 +40,11 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
           ram: _amount('Most RAM of its C: a share, or bytes as "64kB".') = None,
           latency_us: _amount("Most microseconds on the target: a share or a number.") = None,
           instructions: _amount("Most instructions on the target: a share or a number.") = None,
+          low_rank: _amount("Instead, or besides: most MACs, as --macs, of ops parted in two thinner ones."
+                            ) = None,
           sparsity: _amount("Instead, or besides: share of single weights that become zero.") = None,
+          clusters: Annotated[int | None, typer.Option(
+              min=2, max=256, help="Instead, or besides: values that the weights of an op share.")] = None,
           importance: _choice("How channels are judged; see docs/pruning.md.") = None,
           scope: _choice("global, layer or sensitivity.") = None,
           schedule: _choice("one_shot, iterative, gradual, batch_norm_l1 or gates.") = None,
@@ -75,7 +79,8 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
         {**{name: _number(name, text) for name, text in budget.items()}, "importance": importance,
          "scope": scope, "schedule": schedule, "steps": steps, "blocks": blocks or None, "keep": keep or None,
          "channel_multiple": channel_multiple},
-        {"sparsity": _number("sparsity", sparsity)}, {"epochs": epochs, "learning_rate": learning_rate})
+        {"macs": _number("low_rank", low_rank)}, {"sparsity": _number("sparsity", sparsity)},
+        {"clusters": clusters}, {"epochs": epochs, "learning_rate": learning_rate})
     subject = Subject(model=model, recipe=wanted, profile=profile, data=data, checkpoint=checkpoint)
     if explain:
         from toolchain.report.pruning import explanation_table

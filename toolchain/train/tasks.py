@@ -69,10 +69,18 @@ def targets_of(graph: Graph, name: str, y: np.ndarray, metric: str) -> torch.Ten
 
 def before_softmax(graph: Graph) -> Graph:
     """The graph with logits for outputs where it ends in a softmax."""
-    makers = [graph.producers.get(name) for name in graph.outputs]
-    plain = [op is not None and op.kind == "softmax" and op.attrs["beta"] == 1 for op in makers]
-    return replace(graph, outputs=tuple(op.inputs[0] if p else name
-                                        for op, name, p in zip(makers, graph.outputs, plain)))
+    squashed = zip(graph.outputs, (squash_of(graph, name) for name in graph.outputs))
+    return replace(graph, outputs=tuple(logits if kind == "softmax" else name
+                                        for name, (kind, logits) in squashed))
+
+
+def squash_of(graph: Graph, name: str) -> tuple[str, str]:
+    """"softmax" or "logistic" where one makes the output `name`, and the logits that it reads; else "" and
+    the name."""
+    op = graph.producers.get(name)
+    if op is None or op.kind not in ("softmax", "logistic") or op.attrs.get("beta", 1) != 1:
+        return "", name
+    return op.kind, op.inputs[0]
 
 
 @fixed_threads()
