@@ -16,6 +16,7 @@ from toolchain.artifact import Artifact
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import DoesNotFit, ToolchainError, Unsupported
+from toolchain.features import FEATURES_FILE, features_file
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
@@ -213,9 +214,10 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
 
 
 def _stated(recipe: Recipe) -> dict[str, bytes]:
-    """The recipe that leads here, for whoever wants to build this again."""
+    """The recipe that leads here, for whoever wants to build this again, and what its metric compares in."""
     text = encode_toml(recipe.portable)
-    return {"recipe.toml": text.encode()} if text else {}
+    features = {FEATURES_FILE: features_file(recipe.features)} if recipe.features else {}
+    return {**({"recipe.toml": text.encode()} if text else {}), **features}
 
 
 def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfile) -> Artifact:

@@ -12,6 +12,7 @@ from toolchain.accuracy_control import Ladder, Trial, judge_of
 from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples, Unsupported
 from toolchain.execution import watch
+from toolchain.features import embedding
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import op_macs
@@ -217,7 +218,8 @@ def controlled(stages: PostTraining, recipe: Recipe, integer_only: bool) -> Tria
         return [op.name for op in ops if island == "float32" or runs_on(op, island)]
 
     ladder = Ladder(
-        treat=stages.quantized, judge=judge_of(graph, recipe.metric, selection, watch),
+        treat=stages.quantized,
+        judge=judge_of(graph, recipe.metric, selection, watch, embedding(recipe.features)),
         rank=rank, costs={op.name: op_macs(graph, op) for op in graph.ops},
         island=island, say=stages.say)
     return ladder.climb(recipe)

@@ -12,6 +12,7 @@ from toolchain.conversion import format_of, write_model
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import BadConfig, DoesNotPay, ToolchainError, Unsupported
+from toolchain.features import embedding
 from toolchain.fitting import in_codes
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
@@ -230,7 +231,8 @@ def _scores(shrinking: Shrinking, smaller: Graph, test: Samples) -> tuple[float,
     from toolchain.train.scoring import Judge
 
     graph = shrinking.graph
-    judge = Judge.of(shrinking.recipe.metric, graph.outputs[0], test, Teacher(graph))
+    judge = Judge.of(shrinking.recipe.metric, graph.outputs, test, Teacher(graph),
+                     embedding(shrinking.recipe.features))
     return judge.score(GraphModule(graph)), judge.score(GraphModule(smaller))
 
 

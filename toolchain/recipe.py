@@ -76,8 +76,8 @@ class QuantSpec(Section):
     rounding:        of weights: "nearest", or chosen on calibration samples layer by layer: "gptq"
                      (Frantar et al. 2023) or "adaround" (Nagel et al. 2020)
     islands:         op name, or a pattern of names -> what these ops compute in instead
-    accuracy_drop:   most that the metric may lose to float, in percent points on selection samples:
-                     treatments are added until it holds
+    accuracy_drop:   most that the metric may lose to float on selection samples, in percent points, or as
+                     accuracy_control.Judgement has it: treatments are added until it holds
 
     All but the scheme is for static ones: constructing raises BadConfig where another is given more.
     """
@@ -160,17 +160,27 @@ class CConfig(Section):
     patches: Annotated[int, msgspec.Meta(ge=0, le=64)] | Literal["auto"] = "auto"
 
 
+OF_LABELS = ("top1", "agreement")
+"""Metrics of classes; all others are of numbers."""
+OF_SETS = ("frechet", "kernel")
+"""Metrics that compare sets, in features."""
+
+
 class Recipe(Section):
     """Everything that is decided about a model before it is built.
 
     shapes:     input name -> its whole shape, the batch of 1 in front, for an .onnx file that leaves sizes
                 open
     checkpoint: a file beside the recipe with the weights of file.py:function's module; "" for none
+    metric:     a key of metric.METRIC, by which networks are chosen and artefacts evaluated
+    features:   of "frechet" and "kernel": a model beside the recipe, as `edge build` takes it, whose first
+                output is what sets of outputs are compared in
     """
 
     shapes: dict[str, tuple[Positive, ...]] = {}
     checkpoint: str = ""
-    metric: Literal["top1", "mse", "agreement"] = "top1"
+    metric: Literal["top1", "mse", "agreement", "psnr", "ssim", "elbo", "frechet", "kernel"] = "top1"
+    features: str = ""
     seed: int = 0
     prune: PruneConfig | None = None
     low_rank: LowRankConfig | None = None
@@ -184,10 +194,16 @@ class Recipe(Section):
     c: CConfig = CConfig()
 
     def __post_init__(self):
+        if self.features and self.metric not in OF_SETS:
+            raise BadConfig(f'features = "{self.features}" would do nothing with metric = "{self.metric}"; '
+                            f'leave it out, or take metric = "frechet"')
+        if self.metric in OF_SETS and not self.features:
+            raise BadConfig(f'metric = "{self.metric}" compares sets of features; name a model that gives '
+                            f'them: features = "file.py:function"')
         for section in filter(None, (self.train, self.qat)):
-            if self.metric == "mse" and (idle := asked(section, OF_CLASSES)):
-                raise BadConfig(f'metric = "mse" compares numbers, where [{section.heading}] {idle} would do '
-                                f'nothing; leave it out')
+            if self.metric not in OF_LABELS and (idle := asked(section, OF_CLASSES)):
+                raise BadConfig(f'metric = "{self.metric}" compares numbers, where [{section.heading}] {idle} '
+                                f'would do nothing; leave it out')
         if self.cluster:
             self._require_shared()
         if self.qat:
@@ -240,8 +256,9 @@ class Recipe(Section):
 
     @property
     def portable(self) -> "Recipe":
-        """The same anywhere: of a checkpoint its name, not its folder."""
-        return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name)
+        """The same anywhere: of a checkpoint and of features their name, not their folder."""
+        return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name,
+                                       features=Path(self.features).name)
 
     @property
     def digest(self) -> str:
@@ -260,6 +277,8 @@ def load_recipe(path: Path) -> Recipe:
         recipe = decode_toml(path, Recipe)
     if recipe.checkpoint:
         recipe = msgspec.structs.replace(recipe, checkpoint=str(path.parent / recipe.checkpoint))
+    if recipe.features:
+        recipe = msgspec.structs.replace(recipe, features=str(path.parent / recipe.features))
     labels = recipe.input.labels
     if isinstance(labels, str):
         named = msgspec.structs.replace(recipe.input, labels=read_labels(path.parent / labels))

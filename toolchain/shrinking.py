@@ -19,6 +19,7 @@ from toolchain.budgets import Purpose, budget_in, low_rank_limit, table_cost
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
+from toolchain.features import embedding
 from toolchain.graph_file import read_graph, write_graph
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
@@ -196,7 +197,8 @@ class Shrinking:
         self.say(self._told(epochs, samples))
         selection = self.samples.split("selection").fit_to(graph) if config.patience else None
         return fit(graph, config, samples.fit_to(graph), self.teacher, recipe.seed, recipe.metric,
-                   self._counted(before), selection=selection, additions=additions,
+                   self._counted(before), selection=selection,
+                   embed=embedding(recipe.features) if selection else None, additions=additions,
                    checkpoint=self.folder / "checkpoint" if self.folder else None)
 
     def _training_samples(self) -> Samples:
@@ -275,7 +277,8 @@ class Shrinking:
             found["splits"] = _sha256(repr(np.asarray(self.samples.splits).tolist()).encode())
         if train := self.recipe.train:
             found |= {"teacher": self.teacher.digest} if train.teacher else {}
-            own = [Path(spec.rpartition(":")[0]) for spec in (train.loss, train.loader) if spec]
+            own = [Path(spec.rpartition(":")[0] or spec)
+                   for spec in (train.loss, train.loader, self.recipe.features) if spec]
             found["own code"] = _sha256(*(path.read_bytes() for path in own if path.is_file()))
         return found
 

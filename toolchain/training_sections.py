@@ -38,8 +38,8 @@ class PruneConfig(Section):
                    its file
     latency_us, instructions: on the target, from its measured table
     importance:    a key of prune.importance.IMPORTANCE; "auto" = "l2" without samples; "taylor" with them,
-                   "fisher" where blocks are weighed against channels; where metric "mse" has no labels, so
-                   that the network held against itself has no gradient, "hessian" and "perturbation"
+                   "fisher" where blocks are weighed against channels; where outputs are numbers without
+                   labels, so that the network is held against itself, "hessian" and "perturbation"
     scope:         "global" = one ranking of all groups; "layer" = the same share of each group;
                    "sensitivity" = of each group as much as a scan says it can spare
     schedule:      "one_shot"; "iterative" = in equal steps, tuned after each; "gradual" = in steps that get

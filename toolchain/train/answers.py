@@ -44,8 +44,8 @@ class Answer:
 def answers_of(student: Graph, teacher: Graph, metric: str) -> tuple[Answer, ...]:
     """Output by output, in order.
 
-    metric "mse":   all are numbers, of regressors and generators
-    any other one:  what a softmax makes, in the student or else in the teacher, is classes, what a sigmoid
+    a metric of numbers: all are numbers, of regressors and generators
+    one of classes: what a softmax makes, in the student or else in the teacher, is classes, what a sigmoid
                     makes is yes or no, and the logits before it are compared. Of what neither makes, the
                     first output, which the metric reads, is classes, where its last axis is more than 1; all
                     else is numbers, as a detector's boxes

@@ -10,6 +10,7 @@ import torch
 from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples
 from toolchain.ir.graph import Graph, live_ops
+from toolchain.metric import Embed
 from toolchain.runtime.additions import Addition
 from toolchain.runtime.torch_module import GraphModule, fixed_threads
 from toolchain.train.answers import answers_of
@@ -20,22 +21,25 @@ from toolchain.train.features import Transfer
 from toolchain.train.loop import Progress, Run
 from toolchain.train.objective import Lesson, Objective
 from toolchain.train.scoring import Judge
-from toolchain.train.tasks import before_softmax, is_classes, targets_of
+from toolchain.train.tasks import answerable, before_softmax, is_classes, targets_of
 from toolchain.training_sections import TrainConfig
 
 
 @fixed_threads()
 def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None = None, seed: int = 0,
         metric: str = "top1", progress: Progress | None = None, *, selection: Samples | None = None,
-        additions: Sequence[Addition] = (), checkpoint: Path | None = None,
-        module_of: Callable[[Graph], GraphModule] = GraphModule) -> Graph:
+         embed: Embed | None = None, additions: Sequence[Addition] = (), checkpoint: Path | None = None,
+         module_of: Callable[[Graph], GraphModule] = GraphModule) -> Graph:
     """The graph with trained weights, biases and batch norms.
 
-    samples:    fit to the graph; without labels all of the loss is the teacher's
+    samples:    fit to the graph; without labels all of the loss is the teacher's, and where samples
+                have no answer of their own (Metric.alone)
     teacher:    a float graph, whatever it is made of, of the same inputs and outputs; None: labels only
-    metric:     "mse" compares outputs as numbers, anything else as logits; see `answers.answers_of`
+    metric:     a key of METRIC, which says whether outputs are compared as numbers or as logits; see
+                `answers.answers_of`
     selection:  fit to the graph, disjoint from the samples: what patience judges by, by the metric; without
                 labels against the teacher
+    embed:      for a metric that is a distance between sets
     additions:  what is done besides, see `runtime.additions`
     checkpoint: file that is written while it goes on, every few seconds, and removed at the end. Where it is
                 there, a run of the same arguments goes on from it and ends as if it had not been stopped
@@ -45,6 +49,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
     Raises BadSamples where there is nothing to learn from or labels do not fit, BadInput where the loss
     diverges, the teacher is of another kind, the user's code at fault, the checkpoint damaged or another's.
     """
+    samples = samples if config.loss else answerable(samples, metric)
     _check(graph, config, samples, teacher, selection)
     logits = before_softmax(graph) if is_classes(metric) else graph
     lesson = _lesson(graph, config, teacher, metric)
@@ -53,7 +58,7 @@ def fit(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | No
             config.loader) as loader:
         torch.manual_seed(seed)
         batches = _batches(logits, config, samples, asked, seed, metric, loader)
-        judge = Judge.of(metric, logits.outputs[0], selection, asked) if selection else None
+        judge = Judge.of(metric, logits.outputs, selection, asked, embed) if selection else None
         objective = Objective(config, metric, logits.outputs[0], lesson, loss)
         module = module_of(_student(graph, config, logits, lesson))
         run = Run(module, objective, batches, [*additions, *objective.additions], judge)
