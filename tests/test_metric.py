@@ -157,7 +157,7 @@ def test_of_a_distance_that_is_none_no_share_can_be_told(metric, own):
 
 
 @pytest.mark.parametrize("choice, message", [
-    ({"metric": "frechet"}, 'metric = "frechet" compares sets of features; name a model'),
+    ({"metric": "frechet"}, 'metric = "frechet" compares sets; give features'),
     ({"features": "a.py:b"}, 'features = "a.py:b" would do nothing with metric = "top1"')])
 def test_features_go_with_distances_between_sets(choice, message):
     assert set(OF_SETS) == {name for name, row in METRIC.items() if row.expected == "set"}

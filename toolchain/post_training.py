@@ -81,6 +81,7 @@ class PostTraining:
             graph, stats, recipe.quantize, config, samples, recipe.seed, recipe.metric,
             lambda epoch: self.say(f"epoch {epoch.number}: loss {epoch.loss:.4f}"),
             pinned=self.pinned(recipe), selection=selection,
+            embed=embedding(recipe.features) if selection else None,
             additions=[zeros_kept(graph)] if recipe.sparsify else [],
             checkpoint=self.folder / "qat" if self.folder else None)
 

@@ -198,12 +198,11 @@ class Recipe(Section):
             raise BadConfig(f'features = "{self.features}" would do nothing with metric = "{self.metric}"; '
                             f'leave it out, or take metric = "frechet"')
         if self.metric in OF_SETS and not self.features:
-            raise BadConfig(f'metric = "{self.metric}" compares sets of features; name a model that gives '
-                            f'them: features = "file.py:function"')
+            raise BadConfig(f'metric = "{self.metric}" compares sets; give features = "file.py:function"')
         for section in filter(None, (self.train, self.qat)):
             if self.metric not in OF_LABELS and (idle := asked(section, OF_CLASSES)):
-                raise BadConfig(f'metric = "{self.metric}" compares numbers, where [{section.heading}] {idle} '
-                                f'would do nothing; leave it out')
+                raise BadConfig(f'metric = "{self.metric}" compares numbers, where [{section.heading}] '
+                                f'{idle} would do nothing; leave it out')
         if self.cluster:
             self._require_shared()
         if self.qat:

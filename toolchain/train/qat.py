@@ -8,6 +8,7 @@ import numpy as np
 from toolchain.data import Samples
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import QuantParams
+from toolchain.metric import Embed
 from toolchain.prune.sparse_training import Masked
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.quantize import quantize
@@ -25,8 +26,8 @@ def train_quantized(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantS
                     samples: Samples, seed: int = 0, metric: str = "top1",
                     progress: Progress | None = None, *,
                     pinned: Mapping[str, QuantParams] | None = None,
-                    selection: Samples | None = None, additions: Sequence[Addition] = (),
-                    checkpoint: Path | None = None) -> Graph:
+                    selection: Samples | None = None, embed: Embed | None = None,
+                    additions: Sequence[Addition] = (), checkpoint: Path | None = None) -> Graph:
     """The QUANTIZED graph that `quantize` makes of the trained weights, at the ranges that were trained.
 
     graph:  CANONICAL, which is its own teacher
@@ -41,7 +42,7 @@ def train_quantized(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantS
         return modules[-1]
 
     trained = fit(graph, config, samples, graph, seed, metric, progress, selection=selection,
-                  additions=additions, checkpoint=checkpoint, module_of=module_of)
+                  embed=embed, additions=additions, checkpoint=checkpoint, module_of=module_of)
     return quantize(trained, stats, spec, {**pinned, **modules[-1].learned_params()})
 
 
