@@ -16,7 +16,7 @@ def folded(graph: Graph, groups: Sequence[Group]) -> tuple[Graph, tuple[Group, .
     of the canonical graph is known to be one of a group's. A group that folding leaves nothing of has no
     members.
     """
-    smaller = canonical(graph)
+    smaller = canonical(graph, join_parts=False)
     places = {(member.tensor, member.axis): [] for group in groups for member in group.members}
     for number, group in enumerate(groups):
         for member in group.members:
