@@ -179,7 +179,8 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
     vectors = vectors_of(prepared.graph, seen, recipe.seed)
-    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c)
+    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c,
+                  recipe.tflite)
     artifact = lower(prepared.graph, profile, vectors, asked)
     for note in artifact.manifest.notes[len(prepared.graph.source.notes):]:
         say(note)

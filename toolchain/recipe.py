@@ -153,6 +153,16 @@ class CConfig(Section):
     patches: Annotated[int, msgspec.Meta(ge=0, le=64)] | Literal["auto"] = "auto"
 
 
+class TFLiteConfig(Section):
+    """How .tflite files of integer networks are written.
+
+    islands: "auto" = ops that LiteRT runs faster on reals compute on them, between conversions, unless the
+             target says `integer_only`; "needed" = only what LiteRT has no integer kernel for
+    """
+
+    islands: Literal["auto", "needed"] = "auto"
+
+
 class Recipe(Section):
     """Everything that is decided about a model before it is built.
 
@@ -174,6 +184,7 @@ class Recipe(Section):
     quantize: QuantSpec = QuantSpec()
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
+    tflite: TFLiteConfig = TFLiteConfig()
 
     def __post_init__(self):
         if self.metric == "mse" and self.train and (idle := asked(self.train, OF_CLASSES)):
