@@ -17,9 +17,11 @@ from toolchain.errors import DoesNotFit, Unsupported
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
+from toolchain.ir.ops import PLAIN
 from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
+from toolchain.load.selfcheck import noise
 from toolchain.lower import Asked, lower, require_known_kinds, with_files
 from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
@@ -155,7 +157,9 @@ def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str
     for name in graph.inputs:
         tensor = graph.tensors[name]
         shape = (VECTORS, *tensor.shape[1:])
-        if tensor.quant is None:
+        if tensor.dtype in PLAIN - {"float32"}:
+            feeds.setdefault(name, noise(graph, VECTORS)[name])
+        elif tensor.quant is None:
             feeds.setdefault(name, _noise(rng, shape, graph.metadata.frames.get(name)))
         elif name in feeds:
             feeds[name] = codes_of(feeds[name], tensor.quant)

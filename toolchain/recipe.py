@@ -192,6 +192,10 @@ class Recipe(Section):
                             f'it out')
         if self.cluster:
             self._require_shared()
+        scheme = self.quantize.scheme
+        if self.tflite.islands != "auto" and scheme_of(scheme).method != "static":
+            raise BadConfig(f'[tflite] islands = "{self.tflite.islands}" is of integer networks and would do '
+                            f'nothing with [quantize] scheme = "{scheme}"; leave it out')
 
     def _require_shared(self) -> None:
         """Raise BadConfig where weights could not go on sharing values."""
