@@ -117,6 +117,6 @@ def test_tokens_go_into_c_as_whole_numbers(words, tmp_path):
 
 def test_islands_are_of_integer_networks():
     with pytest.raises(BadConfig, match=re.escape(
-            '[tflite] islands = "needed" is of integer networks and would do nothing with [quantize] scheme = '
-            '"float32"; leave it out')):
+            '[tflite] islands = "needed" is of integer networks and would do nothing with [quantize] scheme '
+            '= "float32"; leave it out')):
         Recipe(quantize=QuantSpec(scheme="float32"), tflite=TFLiteConfig(islands="needed"))
