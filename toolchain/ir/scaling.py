@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op, constant
-from toolchain.ir.rewriting import rewired, without
+from toolchain.ir.rewriting import rewired, until_nothing_folds, without
 
 MOVING = {
     "reshape": lambda op, x: x.reshape(op.attrs["shape"]),
@@ -20,6 +20,7 @@ LAYERS = frozenset({"conv2d", "fully_connected"})
 """Kinds whose weights have a row for each channel that they make."""
 
 
+@until_nothing_folds
 def fold_factor(graph: Graph) -> Graph:
     """linear layer -> ops that move -> [product of matrices ->] mul by a number: rows of the layer take it.
 
@@ -30,13 +31,13 @@ def fold_factor(graph: Graph) -> Graph:
         if op.name not in graph.outputs and (layer := _layer(graph, op)) is not None:
             rows = _rows(graph, layer, _scaled_reader(graph, op))
             if rows is not None:
-                return fold_factor(_folded(graph, op, layer, rows))
+                return _folded(graph, op, layer, rows)
     return graph
 
 
 def _layer(graph: Graph, op: Op) -> Op | None:
     """The linear layer whose result is all that a multiplication by a number scales."""
-    if op.kind != "mul" or op.attrs["activation"] is not None or not _is_number(graph, op.inputs[1]):
+    if op.kind != "mul" or op.attrs["activation"] is not None or not _is_by_number(graph, op):
         return None
     maker = graph.producers.get(_scaled_reader(graph, op).inputs[0])
     while maker is not None and maker.kind in MOVING:
@@ -45,9 +46,9 @@ def _layer(graph: Graph, op: Op) -> Op | None:
     return maker if linear and all(t.is_constant for t in graph.of(maker)[1:]) else None
 
 
-def _is_number(graph: Graph, name: str) -> bool:
-    tensor = graph.tensors[name]
-    return tensor.is_constant and tensor.size == 1
+def _is_by_number(graph: Graph, op: Op) -> bool:
+    x, number = graph.of(op)
+    return number.is_constant and number.size == 1 and graph.tensors[op.name].shape == x.shape
 
 
 def _scaled_reader(graph: Graph, op: Op) -> Op:

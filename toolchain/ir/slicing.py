@@ -56,13 +56,13 @@ def _branch(graph: Graph, part: Op) -> Iterator[_Branch]:
     last = _only_reader(graph, part)
     if last is not None and last.kind == "reshape":
         last = _only_reader(graph, last)
-    turned = last is not None and last.kind == "transpose" and last.attrs["perm"][0] == 0
-    if not turned or len(axes) != 1 or axes == [0]:
+    if last is None or last.kind != "transpose" or len(axes) != 1 or axes == [0]:
         return
     axis, = axes
-    size, begin = cut[axis], part.attrs["begin"][axis]
-    if part.attrs["strides"][axis] == 1 and begin % size == whole[axis] % size == 0:
-        yield _Branch(last, axis, begin // size, whole[axis] // size, graph.tensors[last.inputs[0]].shape)
+    size, begin, shape = cut[axis], part.attrs["begin"][axis], graph.tensors[last.inputs[0]].shape
+    keeps_batch = shape[0] == 1 and last.attrs["perm"][0] == 0
+    if keeps_batch and part.attrs["strides"][axis] == 1 and begin % size == whole[axis] % size == 0:
+        yield _Branch(last, axis, begin // size, whole[axis] // size, shape)
 
 
 def _only_reader(graph: Graph, op: Op) -> Op | None:
