@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from tests.zoo.catalogue import ZOO
 from toolchain.ir.build import Builder
+from toolchain.ir.channels_first import channels_first
 from toolchain.ir.check import check
+from toolchain.ir.layout import transposes
+from toolchain.ir.passes import canonical
 from toolchain.ir.slicing import turn_before_slicing
+from toolchain.load import load
 from toolchain.runtime import reference
 
 HEADS = (1, 6, 2, 4)
@@ -63,3 +68,13 @@ def test_what_is_turned_otherwise_or_read_by_others_stays():
     x = b.op("relu", [b.input("x", (1, 6, 24))], "relu")
     ends = [turned(b, part, f"t{n}") for n, part in enumerate(parts(b, x))]
     assert after(b.graph(*(b.op("exp", [t], f"y{n}") for n, t in enumerate(ends)), x)) == (3, 3)
+
+
+@pytest.mark.parametrize("name, layers, images", [
+    ("keyword_transformer", 4, (0, 0)), ("vit", 4, (0, 1)), ("text_transformer", 3, (0, 0)),
+    ("mobilevit", 4, (4, 10))])
+def test_a_layer_of_attention_has_two_transposes_and_in_onnx_a_third(name, layers, images):
+    """images: what turns images, into tokens and back."""
+    graph = canonical(load(ZOO[name].open()))
+    assert transposes(graph) == 2 * layers + images[0]
+    assert transposes(channels_first(graph)) == 3 * layers + images[1]
