@@ -1,18 +1,25 @@
 """The flow as a whole, where stages meet."""
 
 from dataclasses import replace
+import re
 
 import numpy as np
 import pytest
 
+from tests.c_host import compile_graphs
 from tests.quantize.nets import Net, samples_of
-from toolchain.errors import BadInput, Unsupported
+from toolchain.data import Samples
+from toolchain.errors import BadConfig, BadInput, Unsupported
 from toolchain.ir.build import Builder
 from toolchain.ir.quant import QuantParams
+from toolchain.load import load
 from toolchain.lower.tflite import write_tflite
 from toolchain.pipeline import build_model, prepare
 from toolchain.profile import load_target
-from toolchain.recipe import QatConfig, QuantSpec, Recipe, TrainConfig, load_recipe
+from toolchain.recipe import QatConfig, QuantSpec, Recipe, TFLiteConfig, TrainConfig, load_recipe
+from toolchain.runtime import reference
+from toolchain.runtime.litert import LiteRT
+from toolchain.runtime.onnxruntime import OnnxRuntime
 from toolchain.train import checkpoint as checkpoint_module
 from toolchain.train.checkpoint import Checkpoint
 
@@ -122,3 +129,54 @@ def test_what_is_quantized_cannot_be_trained(tmp_path):
     path.write_bytes(write_tflite(b.graph(y)))
     with pytest.raises(Unsupported, match="already quantized: it cannot be pruned or trained"):
         build_model(str(path), load_target("host"), Recipe(qat=QatConfig(epochs=1)), None)
+
+
+@pytest.fixture(scope="module")
+def words():
+    """A model file of tokens -> embedding -> attention, and samples for it."""
+    b, rng = Builder("words"), np.random.default_rng(0)
+    table = b.constant("table", rng.standard_normal((10, 8)).astype(np.float32))
+    x = b.op("gather", [table, b.input("tokens", (1, 6), "int32")], "embedded", axis=0)
+    shares = b.op("softmax", [b.op("batch_matmul", [x, x], "scores", transpose_b=True)], "shares")
+    graph = b.graph(b.op("mean", [b.op("batch_matmul", [shares, x], "values")], "y", axes=(1,)))
+    tokens = rng.integers(0, 10, (16, 6), np.int32)
+    return write_tflite(graph), Samples("words", {"tokens": tokens}, None, None, np.arange(16))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("scheme, islands", [("float32", "auto"), ("static_wi8_ai8", "auto"),
+                                             ("static_wi8_ai8", "needed")])
+def test_tokens_go_in_as_whole_numbers_in_every_format(words, scheme, islands, tmp_path, monkeypatch):
+    model, samples = words
+    (path := tmp_path / "words.tflite").write_bytes(model)
+    monkeypatch.setattr("toolchain.pipeline.load_samples", lambda data: samples)
+    recipe = Recipe(quantize=QuantSpec(scheme=scheme), tflite=TFLiteConfig(islands=islands))
+    given = "words" if scheme != "float32" else None
+    artifact = build_model(str(path), load_target("host"), recipe, given)
+    assert {port.dtype for fmt in ("tflite", "onnx") for port in artifact.manifest.inputs[fmt]} == {"int32"}
+    tokens = artifact.vectors["input/tokens"]
+    assert tokens.dtype == np.int32 and 0 <= tokens.min() and tokens.max() < 10
+    told = any("2 batch_matmul, 1 softmax" in note for note in artifact.manifest.notes)
+    assert told == (scheme != "float32" and islands == "auto")
+    for runtime, file in ((LiteRT, "model.tflite"), (OnnxRuntime, "model.onnx")):
+        found = runtime(artifact.files[file]).run({"tokens": tokens})["y"]
+        exact = artifact.vectors["output/y"]
+        if found.dtype == exact.dtype:
+            np.testing.assert_allclose(found.astype(float), exact, atol=1 if found.dtype == np.int8 else 1e-5)
+
+
+@pytest.mark.oracle
+def test_tokens_go_into_c_as_whole_numbers(words, tmp_path):
+    model, samples = words
+    (path := tmp_path / "words.tflite").write_bytes(model)
+    codes = prepare(load(str(path)), Recipe(), samples).graph
+    compiled, = compile_graphs([codes], tmp_path, ("-O2",))
+    feeds = {"tokens": samples.x["tokens"]}
+    assert np.array_equal(compiled.run(feeds)["y"], reference.run(codes, feeds)["y"])
+
+
+def test_islands_are_of_integer_networks():
+    with pytest.raises(BadConfig, match=re.escape(
+            '[tflite] islands = "needed" is of integer networks and would do nothing with [quantize] scheme '
+            '= "float32"; leave it out')):
+        Recipe(quantize=QuantSpec(scheme="float32"), tflite=TFLiteConfig(islands="needed"))

@@ -68,7 +68,8 @@ class Purpose:
         if self.config.channel_multiple:
             return [self.config.channel_multiple] * len(groups)
         if self.table:
-            return measured_steps(Price(Widths(*folded(graph, groups)), table_cost(self.table)))
+            widths = Widths(*folded(graph, groups, self.config.heads))
+            return measured_steps(Price(widths, table_cost(self.table)))
         return liked_steps(graph, groups, self.profile.channel_multiple if self.profile else {})
 
     def _searched(self, graph: Graph, aim: Aim, whole: Limit, name: str, amount: float) -> Limit:

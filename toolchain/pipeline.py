@@ -20,9 +20,11 @@ from toolchain.features import FEATURES_FILE, features_file
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
+from toolchain.ir.ops import PLAIN
 from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
+from toolchain.load.selfcheck import noise
 from toolchain.lower import Asked, lower, require_known_kinds, with_files
 from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
@@ -179,7 +181,9 @@ def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str
     for name in graph.inputs:
         tensor = graph.tensors[name]
         shape = (VECTORS, *tensor.shape[1:])
-        if tensor.quant is None:
+        if tensor.dtype in PLAIN - {"float32"}:
+            feeds.setdefault(name, noise(graph, VECTORS)[name])
+        elif tensor.quant is None:
             feeds.setdefault(name, _noise(rng, shape, graph.metadata.frames.get(name)))
         elif name in feeds:
             feeds[name] = codes_of(feeds[name], tensor.quant)
@@ -203,7 +207,8 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
     vectors = vectors_of(prepared.graph, seen, recipe.seed)
-    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c)
+    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c,
+                  recipe.tflite)
     artifact = lower(prepared.graph, profile, vectors, asked)
     for note in artifact.manifest.notes[len(prepared.graph.source.notes):]:
         say(note)

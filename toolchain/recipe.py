@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from toolchain.errors import BadConfig, about
+from toolchain.file_sections import CConfig, TFLiteConfig
 from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
@@ -147,19 +148,6 @@ class InputConfig(Section):
         return msgspec.structs.replace(self, labels=()) != InputConfig()
 
 
-class CConfig(Section):
-    """How C is written for a microcontroller.
-
-    optimise: "size" = least flash; "speed" = fewest instructions; "balanced" = instructions where their price
-              in flash is fair
-    patches:  bands of rows that the first layers are done in, one after the other, with less RAM; "auto": as
-              many as make the network fit the target; 0: none
-    """
-
-    optimise: Literal["size", "balanced", "speed"] = "balanced"
-    patches: Annotated[int, msgspec.Meta(ge=0, le=64)] | Literal["auto"] = "auto"
-
-
 OF_LABELS = ("top1", "agreement")
 """Metrics of classes; all others are of numbers."""
 OF_SETS = ("frechet", "kernel")
@@ -192,6 +180,7 @@ class Recipe(Section):
     qat: QatConfig | None = None
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
+    tflite: TFLiteConfig = TFLiteConfig()
 
     def __post_init__(self):
         if self.features and self.metric not in OF_SETS:
@@ -207,6 +196,9 @@ class Recipe(Section):
             self._require_shared()
         if self.qat:
             self._require_trainable_codes()
+        if self.tflite != TFLiteConfig() and scheme_of(self.quantize.scheme).method != "static":
+            raise BadConfig(f'[tflite] islands = "{self.tflite.islands}" is of integer networks and would do '
+                            f'nothing with [quantize] scheme = "{self.quantize.scheme}"; leave it out')
 
     def _require_shared(self) -> None:
         """Raise BadConfig where weights could not go on sharing values."""

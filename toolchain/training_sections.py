@@ -48,6 +48,8 @@ class PruneConfig(Section):
                    (Louizos et al. 2018)
     steps:         of the iterative and the gradual schedule
     blocks:        whole residual branches may go too
+    heads:         whole heads of attention go, and whole groups of convolutions, where by default the same
+                   channels of each do
     keep:          ops whose channels all stay: names or patterns such as "head.*"
     channel_multiple: keep multiples of this; by default, what the target's measured table favours; 1 = no
                    rounding
@@ -67,6 +69,7 @@ class PruneConfig(Section):
     schedule: Literal["one_shot", "iterative", "gradual", "batch_norm_l1", "gates"] = "one_shot"
     steps: Positive = 5
     blocks: bool = False
+    heads: bool = False
     keep: tuple[str, ...] = ()
     channel_multiple: Positive | None = None
     reestimate_batch_norm: bool = True

@@ -51,6 +51,8 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
           steps: Annotated[int | None, typer.Option(
               min=1, help="Of the iterative and the gradual schedule.")] = None,
           blocks: Annotated[bool, typer.Option("--blocks", help="Whole residual branches may go.")] = False,
+          heads: Annotated[bool, typer.Option(
+              "--heads", help="Whole heads of attention go, not the same channels of each.")] = False,
           keep: Annotated[list[str] | None, typer.Option(
               help="An op whose channels all stay, or a pattern; repeatable.")] = None,
           channel_multiple: Annotated[int | None, typer.Option(
@@ -77,8 +79,8 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
     wanted = recipe_of(
         start, data is not None,
         {**{name: _number(name, text) for name, text in budget.items()}, "importance": importance,
-         "scope": scope, "schedule": schedule, "steps": steps, "blocks": blocks or None, "keep": keep or None,
-         "channel_multiple": channel_multiple},
+         "scope": scope, "schedule": schedule, "steps": steps, "blocks": blocks or None,
+         "heads": heads or None, "keep": keep or None, "channel_multiple": channel_multiple},
         {"macs": _number("low_rank", low_rank)}, {"sparsity": _number("sparsity", sparsity)},
         {"clusters": clusters}, {"epochs": epochs, "learning_rate": learning_rate})
     subject = Subject(model=model, recipe=wanted, profile=profile, data=data, checkpoint=checkpoint)

@@ -6,6 +6,7 @@ import math
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.quant import RANGE, QuantParams, activation_params
+from toolchain.quantize.hidden import masked_ranges
 from toolchain.quantize.islands import Numbers, numbers_of
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.rules import SAME, at_width, data_inputs, observed, rule_of
@@ -97,8 +98,8 @@ def _own_ranges(graph: Graph, stats: Mapping[str, TensorStats], dtype: str) -> d
     if missing := [name for name in needed if name not in stats]:
         raise BadSamples(f"{graph.name}: no statistics of {', '.join(missing)}; calibrate this very graph")
     pads = {op.name: (op.attrs["value"],) * 2 for op in graph.ops if op.kind == "pad" and op.attrs["value"]}
-    return pads | dict(_constant_ranges(graph)) | {
-        name: stats[name].range_for(dtype) for name in needed}
+    own = pads | dict(_constant_ranges(graph)) | {name: stats[name].range_for(dtype) for name in needed}
+    return own | masked_ranges(graph, own)
 
 
 def _constant_ranges(graph: Graph) -> Iterator[tuple[str, Range]]:
