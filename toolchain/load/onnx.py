@@ -51,6 +51,7 @@ class _Door:
         self.values: dict[str, Value] = dict(file.constants)
         self.shared: dict[tuple[str, str], str] = {}
         self.grids: dict[str, Grid] = {}
+        self.rows: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
         self.unknown: set[str] = set()
         self.used = {value for node in file.nodes for value in node.inputs} | set(file.outputs)
@@ -115,7 +116,7 @@ class _Door:
 
     def apply(self, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...]:
         call = Call(node.op, node.outputs, tuple(map(single, inputs)), node.inputs, node.attrs,
-                    self.file.opset, self.build, self.shared, self.grids)
+                    self.file.opset, self.build, self.shared, self.grids, self.rows)
         made = RULES[node.op](call)
         results = made if isinstance(made, tuple) else (made,)
         for result in results:
