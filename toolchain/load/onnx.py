@@ -92,7 +92,7 @@ class _Door:
             self.values.update(zip(node.outputs, self.convert(node)))
         except Unsupported as error:
             hint = f" ({HINTS[node.op]})" if node.op in HINTS else ""
-            self.problems.append(f"{node.op} at {node.outputs[0]}: {error}{hint}")
+            self.problems.append(f"{node.op} at {node.name}: {error}{hint}")
             self.stand_in(node)
         except MALFORMED as error:
             if self.problems:  # what stands in for an unsupported node may not fit
@@ -100,7 +100,7 @@ class _Door:
             raise self.broken(node, error) from error
 
     def broken(self, node: Node, error: Exception) -> BadModel:
-        return BadModel(f"{self.file.name}: {node.op} at {node.outputs[0]}: {error}; the model breaks the "
+        return BadModel(f"{self.file.name}: {node.op} at {node.name}: {error}; the model breaks the "
                         f"ONNX specification or is damaged: export it again")
 
     def convert(self, node: Node) -> tuple[Value, ...]:

@@ -81,7 +81,8 @@ class Call:
 
     @property
     def name(self) -> str:
-        return self.outputs[0]
+        """The first output that is not left out."""
+        return next(filter(None, self.outputs))
 
     def attr(self, name: str, default=None):
         value = self.attrs.get(name, default)

@@ -1,7 +1,7 @@
 """LSTM, GRU and RNN (ONNX operator specification, opset 14) as loops.
 
-Shapes, D directions: X (T, 1, F), W (D, gates * H, F), R (D, gates * H, H), B (D, 2 * gates * H): the biases of
-the input, then those of the state; Y (T, D, 1, H), Y_h and Y_c (D, 1, H).
+Shapes, D directions: X (T, 1, F), W (D, gates * H, F), R (D, gates * H, H), B (D, 2 * gates * H): the biases
+of the input, then those of the state; Y (T, D, 1, H), Y_h and Y_c (D, 1, H).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ REVERSED = {"forward": (False,), "reverse": (True,), "bidirectional": (False, Tr
 """What `direction` says -> of each direction whether it goes from the last step to the first."""
 
 
-def lstm(call: Call) -> tuple[Value, ...]:
+def lstm(call: Call) -> tuple[Value | None, ...]:
     _require_usual(call, "sigmoid", "tanh", "tanh")
     call.require(call.input(PEEPHOLES) is None, "has peepholes (P), which have no row; train it without them")
     call.require(not call.attr("input_forget", 0), "input_forget=1 has no row; train it without")
@@ -28,14 +28,14 @@ def lstm(call: Call) -> tuple[Value, ...]:
                       lambda layer, parts: layer.lstm(gate_of(parts, "ifo"), gate_of(parts, "c")))
 
 
-def gru(call: Call) -> tuple[Value, ...]:
+def gru(call: Call) -> tuple[Value | None, ...]:
     _require_usual(call, "sigmoid", "tanh")
     after = bool(call.attr("linear_before_reset", 0))
     return _recurrent(call, "zrh", (HIDDEN,),
                       lambda layer, parts: layer.gru(gate_of(parts, "rz"), gate_of(parts, "h"), after))
 
 
-def rnn(call: Call) -> tuple[Value, ...]:
+def rnn(call: Call) -> tuple[Value | None, ...]:
     asked = {name.lower() for name in call.attr("activations", ("tanh",))}
     activation = "relu" if asked == {"relu"} else "tanh"
     _require_usual(call, activation)
@@ -46,8 +46,9 @@ def _require_usual(call: Call, *activations: str) -> None:
     """activations: of one direction, as the layers here have them"""
     ways = _ways(call)
     asked = tuple(name.lower() for name in call.attr("activations", activations * len(ways)))
-    call.require(asked == activations * len(ways), f"activations={', '.join(asked)}; only "
-                 f"{'tanh or relu' if call.op == 'RNN' else ', '.join(activations)} in each direction have a row")
+    known = "tanh or relu" if call.op == "RNN" else ", ".join(activations)
+    call.require(asked == activations * len(ways),
+                 f"activations={', '.join(asked)}; only {known} in each direction have a row")
     call.require(not call.attr("clip", 0.0), f"clip={call.attr('clip')} has no row; export without it")
     call.require(not call.attr("layout", 0), "layout=1 has no row; export it with the time first (layout=0)")
 
@@ -59,13 +60,13 @@ def _ways(call: Call) -> tuple[bool, ...]:
     return REVERSED[direction]
 
 
-def _recurrent(call: Call, order: str, states: tuple[int, ...], build: Build) -> tuple[Value, ...]:
+def _recurrent(call: Call, order: str, states: tuple[int, ...], build: Build) -> tuple[Value | None, ...]:
     """order: letters of the gates as they lie in W, R and B"""
     ways, x = _ways(call), _batch_first(call)
     arrays = _arrays(call, order, len(ways), call.shape(x)[-1])
-    name, ended = next(filter(None, call.outputs)), []
+    ended = []
     for number, (reverse, parts) in enumerate(zip(ways, arrays)):
-        own = f"{name}.reverse" if number else name
+        own = f"{call.name}.reverse" if number else call.name
         width = parts[order[0]][1].shape[1]
         initial = [_initial(call, at, number, (len(ways), 1, width), f"{own}.initial{at - HIDDEN}")
                    for at in states]
@@ -73,7 +74,7 @@ def _recurrent(call: Call, order: str, states: tuple[int, ...], build: Build) ->
     lasts = [[each.hidden for each in ended], [each.cell for each in ended]]
     made = [lambda: _all_steps(call, [each.sequence for each in ended]),
             *(lambda at=at: stacked(call, lasts[at], call.outputs[at + 1]) for at in range(len(states)))]
-    return tuple(make() if output else "" for make, output in zip(made, call.outputs))
+    return tuple(make() if output else None for make, output in zip(made, call.outputs))
 
 
 def _batch_first(call: Call) -> str:
@@ -82,9 +83,9 @@ def _batch_first(call: Call) -> str:
     steps, batch, features = call.shape(x)
     call.require(batch == 1, f"input has shape {call.shape(x)}: the batch, its second axis, is not 1")
     lengths = call.setting("sequence_lens", LENGTHS)
-    call.require(lengths in (None, (steps,)), f"sequence_lens={lengths} of {steps} steps; only whole sequences "
-                 f"have a row")
-    return call.build.op("reshape", [x], f"{next(filter(None, call.outputs))}:first", shape=(1, steps, features))
+    call.require(lengths in (None, (steps,)),
+                 f"sequence_lens={lengths} of {steps} steps; only whole sequences have a row")
+    return call.emit("reshape", [x], "first", shape=(1, steps, features))
 
 
 def _arrays(call: Call, order: str, directions: int, features: int) -> list[Parts]:
