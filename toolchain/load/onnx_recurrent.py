@@ -80,12 +80,12 @@ def _recurrent(call: Call, order: str, states: tuple[int, ...], build: Build) ->
 def _batch_first(call: Call) -> str:
     """X as (1, T, F)."""
     x = call.activation()
-    steps, batch, features = call.shape(x)
+    steps, batch, _ = call.shape(x)
     call.require(batch == 1, f"input has shape {call.shape(x)}: the batch, its second axis, is not 1")
     lengths = call.setting("sequence_lens", LENGTHS)
     call.require(lengths in (None, (steps,)),
                  f"sequence_lens={lengths} of {steps} steps; only whole sequences have a row")
-    return call.emit("reshape", [x], "first", shape=(1, steps, features))
+    return call.emit("transpose", [x], "first", perm=(1, 0, 2))
 
 
 def _arrays(call: Call, order: str, directions: int, features: int) -> list[Parts]:

@@ -17,10 +17,10 @@ from toolchain.ir.channels_first import channels_first
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import PLAIN, make
-from toolchain.ir.unrolling import unrolled
 from toolchain.lower.metadata import onnx_metadata
 from toolchain.lower.onnx_half import in_float16, require_float
 from toolchain.lower.onnx_ops import EMIT
+from toolchain.lower.onnx_recurrent import RECURRENT, without_loops
 from toolchain.lower.onnx_wide import with_reals
 from toolchain.lower.onnx_writer import CODE_OFFSET, IR_VERSION, OnnxWriter
 from toolchain.lower.tflite_unsigned import with_signed_codes
@@ -44,11 +44,11 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
     16-bit islands are on reals. Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)
-    graph = with_reals(with_signed_codes(unrolled(graph).graph))
+    graph = with_reals(with_signed_codes(without_loops(graph, keep)))
     _check(graph, activations, keep)
     if weights not in WEIGHTS:
         raise BadInput(f"weights={weights!r}: must be one of {', '.join(map(repr, WEIGHTS))}")
-    laid = _pads_apart(channels_first(graph, keep))
+    laid = _pads_apart(channels_first(graph, keep, RECURRENT))
     writer = OnnxWriter(laid, activations, input_io)
     for op in laid.ops:
         EMIT[op.kind](writer, op)
