@@ -99,7 +99,8 @@ class _Reading:
         _require(self.op(apart, "sub").inputs == (h.name, n.name))
         step, read = self.either(n.inputs[0], "add", "step")
         after = read in self.graph.producers and self.graph.producers[read].kind == "mul"
-        r, product = self.either(read if after else self.op(read, "fully_connected").inputs[0], "mul", "slice")
+        reset = read if after else self.op(read, "fully_connected").inputs[0]
+        r, product = self.either(reset, "mul", "slice")
         gates = self.opened(r, z)
         candidate = self.rows(step, self.op(product if after else read, "fully_connected"))
         self.require_read(h.name, gates)
@@ -145,22 +146,22 @@ class _Reading:
         return self.rows(step, self.op(recurrent, "fully_connected"))
 
     def rows(self, step: Op, recurrent: Op) -> _Joined:
-        _require(step.attrs["axis"] == 1)
-        made = step.inputs[0]
-        while (maker := self.graph.producers.get(made)) and maker.kind == "reshape":
-            made = maker.inputs[0]
-        conv = self.op(made, "conv2d")
-        x, weight, bias = (self.graph.tensors[name] for name in conv.inputs)
-        _require(weight.shape[1:3] == (1, 1) == conv.attrs["stride"] and not any(conv.attrs["pads"]))
-        width = weight.shape[0]
-        _require(self.graph.tensors[step.inputs[0]].shape == (1, self.loop.steps, width))
-        _require(prod(x.shape[:-1]) == self.loop.steps and weight.shape[3] == x.shape[-1] and x.quant is None)
-        arrays = (weight, self.graph.tensors[recurrent.inputs[1]], bias, self.graph.tensors[recurrent.inputs[2]])
-        _require(all(array.is_constant and array.dtype == "float32" and array.quant is None for array in arrays))
+        conv = self.op(self.unshaped(step.inputs[0]), "conv2d")
+        x, *ahead = self.graph.of(conv)
+        weight, bias, own, own_bias = arrays = (*ahead, *self.graph.of(recurrent)[1:])
+        steps, (width, *kernel, features) = self.loop.steps, weight.shape
+        _require((1, 1) == tuple(kernel) == conv.attrs["stride"] and not any(conv.attrs["pads"]))
+        _require(step.attrs["axis"] == 1 and self.graph.of(step)[0].shape == (1, steps, width))
+        _require((prod(x.shape[:-1]), x.shape[-1], x.quant) == (steps, features, None))
+        _require(all(array.is_constant and (array.dtype, array.quant) == ("float32", None) for array in arrays))
         _require({array.shape[0] for array in arrays} == {width})
-        data = [array.data for array in arrays]
-        return _Joined((data[0].reshape(width, -1), *data[1:]), x.name, step.attrs["reverse"],
-                       recurrent.inputs[0])
+        rows = weight.data.reshape(width, features), own.data, bias.data, own_bias.data
+        return _Joined(rows, self.unshaped(x.name), step.attrs["reverse"], recurrent.inputs[0])
+
+    def unshaped(self, name: str) -> str:
+        """The tensor that was reshaped to this one."""
+        maker = self.graph.producers.get(name)
+        return self.unshaped(maker.inputs[0]) if maker and maker.kind == "reshape" else name
 
     def require_read(self, state: str, *gates: _Joined) -> None:
         """They read this state, and the same input in the same direction."""
