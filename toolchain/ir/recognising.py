@@ -153,8 +153,8 @@ class _Reading:
         _require((1, 1) == tuple(kernel) == conv.attrs["stride"] and not any(conv.attrs["pads"]))
         _require(step.attrs["axis"] == 1 and self.graph.of(step)[0].shape == (1, steps, width))
         _require((prod(x.shape[:-1]), x.shape[-1], x.quant) == (steps, features, None))
-        _require(all(array.is_constant and (array.dtype, array.quant) == ("float32", None) for array in arrays))
-        _require({array.shape[0] for array in arrays} == {width})
+        kinds = {(array.is_constant, array.dtype, array.quant, array.shape[0]) for array in arrays}
+        _require(kinds == {(True, "float32", None, width)})
         rows = weight.data.reshape(width, features), own.data, bias.data, own_bias.data
         return _Joined(rows, self.unshaped(x.name), step.attrs["reverse"], recurrent.inputs[0])
 
