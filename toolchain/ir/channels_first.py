@@ -5,6 +5,7 @@ without a transpose; one that came channels last has one at an input or output t
 makes.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from math import prod
 
@@ -22,18 +23,19 @@ CHANNEL_OPS = frozenset({"conv2d", "depthwise_conv2d", "transpose_conv2d", "aver
                          "space_to_depth"})
 
 
-def channels_first(graph: Graph, keep: tuple[str, ...] = ()) -> Graph:
+def channels_first(graph: Graph, keep: tuple[str, ...] = (), own: Collection[str] = ()) -> Graph:
     """The ops of an .onnx file, in order: the activations of a channel op are [N, C, ...]; weights and
     attributes stay as the op table has them. Not a legal Graph any more: only the door out reads it.
 
     keep: tensors handed out beside the outputs, as they lie
+    own:  kinds of ops that the door out alone knows; they read and make values as the Graph has them
     Inputs and outputs are in the source's layout. `permutations` of the result: for each of inputs, outputs
     and kept tensors that differ, the axes such that the graph's value = the result's value transposed by
     them.
     """
     kept = tuple(dict.fromkeys(name for name in keep if name not in graph.outputs))
     made = tuple(name for name in kept if name not in graph.inputs)
-    laid = _ChannelsFirst(replace(graph, outputs=(*graph.outputs, *made)), graph.outputs).run()
+    laid = _ChannelsFirst(replace(graph, outputs=(*graph.outputs, *made)), graph.outputs, own).run()
     return replace(laid, outputs=(*laid.outputs, *(name for name in kept if name in graph.inputs)))
 
 
@@ -57,14 +59,22 @@ def _batch_matmul(pass_: Sinking, op: Op) -> bool:
     return True
 
 
+def _own(pass_: Sinking, op: Op) -> bool:
+    inputs = tuple(pass_.materialise(pass_.views[name]) for name in op.inputs)
+    pass_.ops.append(replace(op, inputs=inputs))
+    pass_.keep(pass_.old.tensors[op.name])
+    return True
+
+
 class _ChannelsFirst(Sinking):
     """source_outputs: outputs that must lie as the source has them; others are handed out as they lie."""
 
     lies = TO_FIRST
 
-    def __init__(self, graph: Graph, source_outputs: tuple[str, ...]):
+    def __init__(self, graph: Graph, source_outputs: tuple[str, ...], own: Collection[str]):
         self.source_outputs = source_outputs
-        super().__init__(graph, {**RULES, "layer_norm": _layer_norm, "batch_matmul": _batch_matmul})
+        super().__init__(graph, {**RULES, "layer_norm": _layer_norm, "batch_matmul": _batch_matmul,
+                                 **dict.fromkeys(own, _own)})
         turned = [name for name in graph.inputs if name in graph.permutations]
         self.permutations = {name: self.views[name].axes for name in turned}
 

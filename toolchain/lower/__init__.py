@@ -192,6 +192,7 @@ def _emit_tflite(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: A
 
 def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.onnx import write_onnx
+    from toolchain.lower.onnx_recurrent import step_notes
 
     inputs = file_ports(graph, graph.inputs, "onnx", asked.input_dtype)
     outputs = file_ports(graph, graph.outputs, "onnx")
@@ -199,7 +200,7 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Ask
     model = write_onnx(graph, activations=profile.onnx_activations,
                        input_io=asked.input_dtype or "float32", weights=stored)
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model),
-                   plan_arena(unrolled(graph).graph))
+                   plan_arena(unrolled(graph).graph), step_notes(graph))
 
 
 def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
