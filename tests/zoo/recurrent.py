@@ -1,11 +1,11 @@
-"""Networks with memory: keywords from 49 frames of 40 coefficients."""
+"""Networks with memory: keywords from 49 frames of 40 coefficients, texts of 64 words."""
 
 from functools import partial
 
 import torch
 from torch import nn
 
-from tests.zoo.seeding import bounded, seeded
+from tests.zoo.seeding import bounded, seeded, words
 
 FRAMES, COEFFICIENTS, CLASSES = 49, 40, 12
 
@@ -47,3 +47,19 @@ def lstm_both_ways():
 
 def gru_stacked():
     return _keywords(nn.GRU, 48, num_layers=2)
+
+
+class Text(nn.Module):
+    """Tokens (N, 64) of 500 words -> (N, 4) logits: what a GRU remembers of them, on average."""
+
+    def __init__(self, width: int = 48):
+        super().__init__()
+        self.embed, self.layer = nn.Embedding(500, 32), nn.GRU(32, width, batch_first=True)
+        self.classifier = nn.Linear(width, 4)
+
+    def forward(self, tokens):
+        return self.classifier(self.layer(self.embed(tokens))[0].mean(1))
+
+
+def text_gru():
+    return seeded(Text, 64, draw=words)
