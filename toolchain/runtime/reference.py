@@ -119,9 +119,11 @@ def _run_part(graph: Graph, feeds: Mapping[str, np.ndarray], wanted: Iterable[st
 
 def run_op(graph: Graph, op: Op, values: list[np.ndarray], count: int) -> np.ndarray:
     """One op over `count` samples, by the kernel for its dtypes: plain numbers all through, or codes, or from
-    one to the other."""
-    op = op if count == 1 else over_samples(op, count)
+    one to the other. What is made of constants alone is the same for every sample."""
     inputs, output = graph.of(op), graph.tensors[op.name]
+    if count > 1 and all(t.is_constant for t in inputs):
+        return np.repeat(run_op(graph, op, values, 1), count, axis=0)
+    op = op if count == 1 else over_samples(op, count)
     dtypes = {t.dtype for t in inputs if not t.is_constant} | {output.dtype}
     if dtypes <= PLAIN and op.kind in FLOAT:
         with np.errstate(all="ignore"):
