@@ -36,7 +36,7 @@ def concat(call: Call) -> str | None:
 def move(call: Call) -> str | None:
     """Numbers for the values go through the same node: where whole states stay together, these are it."""
     x, *others = call.inputs
-    if x not in call.rows or any(isinstance(other, str) for other in others):
+    if not isinstance(x, str) or x not in call.rows or any(isinstance(other, str) for other in others):
         return None
     rows, shape = call.rows[x], call.shape(x)
     width = call.shape(rows[0])[1]
