@@ -172,9 +172,9 @@ class CostTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Raises Unsupported.
         """
         graph = canonical(graph)
-        times = repeats(graph)
+        tensors, times = graph.tensors, repeats(graph)
         return self.fixed + sum(
-            times.get(op.name, 1) * self.of_op(op, [t.shape for t in graph.of(op)], graph.tensors[op.name].shape)
+            times.get(op.name, 1) * self.of_op(op, [t.shape for t in graph.of(op)], tensors[op.name].shape)
             for op in graph.ops)
 
     def staircase(self, op: Op, input_shapes: Sequence[Shape], output_shape: Shape, axis: Channels,

@@ -6,31 +6,37 @@ from pathlib import Path
 
 import numpy as np
 
-from toolchain.artifact import Artifact, Port, convert
+from toolchain.artifact import Artifact, Manifest, Port, convert
 from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.local import Session
 from toolchain.device.place import Place
 from toolchain.errors import BadInput, BadSamples, about
+from toolchain.features import FEATURES_FILE, embedding, embedding_of
 from toolchain.ir.graph import Frames, Graph, Tensor
 from toolchain.measurement import Evaluation
-from toolchain.metric import METRIC, score
+from toolchain.metric import METRIC, Embed, score
 from toolchain.preprocess import frame_samples
 from toolchain.profile import Format
 
 
 @dataclass(frozen=True)
 class Exam:
-    """Labelled samples, and the key of METRIC that answers are scored by. data, split: where they are from"""
+    """Labelled samples, and the key of METRIC that answers are scored by. data, split: where they are from
+
+    embed: for a metric that is a distance between sets
+    """
 
     samples: Samples
     metric: str
     data: str
     split: str
+    embed: Embed | None = None
 
 
 def set_exam(artifact: Artifact, data: str, metric: str | None = None, split: str = "test",
-             limit: int | None = None) -> Exam:
+             limit: int | None = None, features: str = "") -> Exam:
     """limit: at most so many samples; metric: the manifest's where none is given
+    features: the model whose features sets are compared in, where it is not the artefact's own
 
     Raises BadSamples where there are no labels, BadInput for a metric that does not compare with them.
     """
@@ -43,7 +49,22 @@ def set_exam(artifact: Artifact, data: str, metric: str | None = None, split: st
     samples = load_samples(data).split(split)
     if samples.y is None:
         raise BadSamples(f"{data}: no labels, so {metric} cannot be told; give a set with labels")
-    return Exam(samples.take(limit or len(samples)), metric, data, split)
+    embed = _embedding(artifact, metric, features)
+    return Exam(samples.take(limit or len(samples)), metric, data, split, embed)
+
+
+def _embedding(artifact: Artifact, metric: str, features: str) -> Embed | None:
+    """Of the model that is named, else of the artefact's own. Raises BadInput."""
+    if METRIC[metric].expected != "set":
+        if features:
+            raise BadInput(f"features do nothing with metric {metric}; leave them out")
+        return None
+    if features:
+        return embedding(features)
+    if FEATURES_FILE not in artifact.files:
+        raise BadInput(f"{artifact.manifest.name}: {metric} compares sets of features; give --features, a "
+                       f"model whose first output they are")
+    return embedding_of(artifact.files[FEATURES_FILE])
 
 
 def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: Exam) -> Evaluation:
@@ -51,19 +72,32 @@ def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: E
 
     Raises BadSamples, and what devices raise.
     """
-    outputs = answers(artifact, fmt, session, exam.samples)
+    outputs = first_answers(artifact, fmt, session, exam.samples, METRIC[exam.metric].outputs)
     with about(exam.data):
-        found = score(exam.metric, outputs, exam.samples.y)
+        expected = exam.samples.targets(_as_graph(artifact.manifest, fmt))
+        found = score(exam.metric, outputs, expected, exam.embed)
     return Evaluation(metric=exam.metric, value=found.value, n=found.n, standard_error=found.standard_error,
                       data=Path(exam.data).name, split=exam.split, device=place.name,
                       emulated=place.emulated, runtime=session.runtime, artifact_digest=artifact.digest)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
-    """The first output for every sample, as reals (N, ...). Samples as sample_feeds takes them."""
-    out = artifact.manifest.outputs[fmt][0]
-    return np.concatenate([convert(session.run(feeds)[out.name], out, Port(out.name, out.shape, "float32"))
-                           for feeds in sample_feeds(artifact, fmt, samples, session.at_once)])
+    """The first output for every sample, as first_answers has it."""
+    return first_answers(artifact, fmt, session, samples, 1)[0]
+
+
+def first_answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples,
+                  count: int) -> list[np.ndarray]:
+    """The first `count` outputs for every sample, as reals (N, ...) in the graph's layout.
+
+    samples: as sample_feeds takes them
+    """
+    have = artifact.manifest.outputs[fmt][:count]
+    want = [Port(port.name, port.shape, "float32", permutation=port.permutation)
+            for port in artifact.manifest.outputs.get("graph", have)]
+    shown = [[convert(values[out.name], out, own) for out, own in zip(have, want)] for values in
+             map(session.run, sample_feeds(artifact, fmt, samples, session.at_once))]
+    return [np.concatenate(parts) for parts in zip(*shown)]
 
 
 def _frames(artifact: Artifact, name: str) -> Frames:
@@ -83,7 +117,7 @@ def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
     ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
     if artifact.manifest.takes_frames:
         samples = frame_samples(samples, _frames(artifact, ports[0].name))
-    fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
+    fitted = samples.fit_to(_as_graph(artifact.manifest, fmt))
     have = [port if _holds_codes(fitted, port) else
             Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
     for feeds in fitted.batches(at_once):
@@ -96,8 +130,11 @@ def _holds_codes(samples: Samples, port: Port) -> bool:
     return stored == port.dtype == "int8" and samples.preprocessing == Preprocessing()
 
 
-def _as_graph(name: str, ports: tuple[Port, ...]) -> Graph:
-    """Only inputs: what samples are fitted to."""
-    return Graph(name, {p.name: Tensor(p.name, p.shape) for p in ports}, (), tuple(p.name for p in ports), (),
+def _as_graph(manifest: Manifest, fmt: Format) -> Graph:
+    """Only inputs and outputs: what samples are fitted to."""
+    inputs, outputs = (ports.get("graph", ports[fmt]) for ports in (manifest.inputs, manifest.outputs))
+    ports = (*inputs, *outputs)
+    return Graph(manifest.name, {p.name: Tensor(p.name, p.shape) for p in ports}, (),
+                 tuple(p.name for p in inputs), tuple(p.name for p in outputs),
                  {p.name: p.permutation for p in ports if p.permutation})
 

@@ -39,7 +39,8 @@ def test_fixed_outputs_are_the_specification_s(kind, scale, zero_point):
 def test_ops_that_move_codes_keep_their_parameters():
     moving = {"average_pool2d", "max_pool2d", "relu6", "minimum", "maximum", "reduce_max", "reduce_min",
               "resize_nearest", "resize_bilinear", "depth_to_space", "space_to_depth", "pad", "mirror_pad",
-              "concat", "slice", "gather", "tile", "reshape", "transpose", "select"}
+              "concat", "slice", "gather", "tile", "reshape", "transpose", "select", "step", "state",
+              "sequence", "last"}
     assert {kind for kind, rule in RULES.items() if rule.output == SAME} == moving
 
 

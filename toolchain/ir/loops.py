@@ -89,10 +89,11 @@ def _inside(graph: Graph) -> dict[str, str]:
         repeated = {found[name] for name in read if name in found and not _leaves(graph, name)}
         own = {op.attrs["loop"]} if op.kind in ENTRIES | EXITS else set()
         if op.kind in ENTRIES and repeated:
-            raise BadGraph(f"{op.name}: {op.kind} begins inside of loop {min(repeated)}; loops lie side by side")
+            raise BadGraph(f"{op.name}: {op.kind} begins in loop {min(repeated)}; loops lie side by side")
         if len(repeated | own) > 1 or (op.kind in EXITS and repeated != own):
-            raise BadGraph(f"{op.name}: {op.kind} reads what loops {', '.join(sorted(repeated)) or 'outside'} "
-                           f"repeat; a value leaves its own loop by a sequence or a last op")
+            where = f"is repeated by {', '.join(sorted(repeated))}" if repeated else "no loop repeats"
+            raise BadGraph(f"{op.name}: {op.kind} reads what {where}; a value leaves its own loop by a "
+                           f"sequence or a last op")
         if repeated or own:
             found[op.name] = next(iter(own or repeated))
     if lost := [name for name in graph.outputs if name in found and not _leaves(graph, name)]:
@@ -110,7 +111,7 @@ def _loop(graph: Graph, name: str, ops: Sequence[Op]) -> Loop:
     steps = {graph.tensors[op.inputs[0]].shape[op.attrs["axis"]] for op in body if op.kind == "step"}
     steps |= {op.attrs["steps"] for op in exits if op.kind == "sequence"}
     if len(steps) != 1:
-        raise BadGraph(f"loop {name}: has {sorted(steps) or 'no number of'} steps; all its sequences are as long")
+        raise BadGraph(f"loop {name}: has {sorted(steps) or 'no number of'} steps; its sequences are as long")
     made = {op.name for op in body}
     for op in body:
         if op.kind == "state":
@@ -123,11 +124,12 @@ def _require_next(graph: Graph, op: Op, made: set[str]) -> None:
     before, after = graph.of(op)
     if after.name not in made or (before.shape, before.dtype) != (after.shape, after.dtype):
         raise BadGraph(f"{op.name}: state {before.dtype}{before.shape} becomes {after.name} {after.dtype}"
-                       f"{after.shape}; that is to be made in loop {op.attrs['loop']}, of one shape and dtype")
+                       f"{after.shape}; loop {op.attrs['loop']} has to make that, of one shape and dtype")
 
 
 def made_first(ops: Sequence[Op]) -> tuple[Op, ...]:
-    """The ops, each behind those that make what it reads, but for what a state becomes; else as they stand."""
+    """The ops, each behind those that make what it reads (but for what a state becomes), else as they stand.
+    """
     makers, done = {op.name: op for op in ops}, {}
 
     def place(op: Op) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from toolchain.ir.graph import Graph, Op, Tensor
+from toolchain.ir.graph import Graph, Op
 from toolchain.ir.loops import Loop, has_loops, parts
 from toolchain.ir.ops import make
 
@@ -34,8 +34,8 @@ def stepped(flat: Unrolled, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def stacked(flat: Unrolled, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(N, steps, ...): what is repeated, from its values (N, ...) at each step. A constant that a state begins
-    with is the same for every sample."""
+    """(N, steps, ...): what is repeated, from its values (N, ...) at each step. A constant, which a state
+    may begin with, is the same for every sample."""
     each = [values[step] if step in values else flat.graph.tensors[step].data for step in flat.steps[name]]
     count = max(map(len, each))
     return np.stack([np.broadcast_to(x, (count, *x.shape[1:])) for x in each], axis=1)

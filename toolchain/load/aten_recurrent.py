@@ -10,6 +10,9 @@ from toolchain.load.recurrent import Ended, Layer, gate_of, gates_of
 WEIGHTS = 2
 """Of a layer: of its input and of its state; as many biases, where it has some."""
 
+SWAPPED = (1, 0, 2)
+"""Batch and time."""
+
 
 def lstm(call: Call) -> tuple[str, ...]:
     """Gates as torch.nn.LSTM has them: input, forget, cell, output."""
@@ -83,15 +86,13 @@ def _batch_first(call: Call) -> str:
     shape = call.shape(x)
     call.require(len(shape) == 3, f"input has shape {shape}; a batch axis is needed")
     batch = 0 if call["batch_first"] else 1
-    call.require(shape[batch] == 1, f"input has shape {shape}: the batch is not 1")
-    return x if batch == 0 else call.emit("reshape", [x], "first", shape=(1, shape[0], shape[2]))
+    call.require(shape[batch] == 1, f"the batch, axis {batch} of {shape}, is not 1; where the batch comes "
+                                    f"first, make the layer with batch_first=True")
+    return x if batch == 0 else call.emit("transpose", [x], "first", perm=SWAPPED)
 
 
 def _as_called(call: Call, y: str) -> str:
-    if call["batch_first"]:
-        return y
-    _, steps, width = call.shape(y)
-    return call.emit("reshape", [y], "steps", shape=(steps, 1, width))
+    return y if call["batch_first"] else call.emit("transpose", [y], "steps", perm=SWAPPED)
 
 
 def _initial(call: Call, state, number: int, name: str) -> str:
@@ -107,9 +108,7 @@ def _stacked(call: Call, names: Sequence[str], step: str) -> str:
     """States (1, H) as (layers, 1, H)."""
     width = call.shape(names[0])[1]
     parts = [call.emit("reshape", [name], f"{step}.{i}", shape=(1, 1, width)) for i, name in enumerate(names)]
-    if len(parts) == 1:
-        return parts[0]
-    joined = call.emit("concat", parts, f"{step}.joined", axis=1)
+    joined = parts[0] if len(parts) == 1 else call.emit("concat", parts, f"{step}.joined", axis=1)
     whole = call.emit("reshape", [joined], step, shape=(len(parts), 1, width))
     call.rows[whole] = tuple(names)
     return whole

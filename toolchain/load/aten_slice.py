@@ -32,9 +32,9 @@ def slice_(call: Call) -> str:
 
 def select(call: Call) -> str:
     x = activation(call)
-    axis = axis_beside_batch(call, x, call["dim"])
-    if axis == 0 and x in call.rows:
+    if x in call.rows and call["dim"] % len(call.shape(x)) == 0:
         return call.emit("reshape", [call.rows[x][call["index"]]], shape=call.result)
+    axis = axis_beside_batch(call, x, call["dim"])
     return _one(call, x, axis, call["index"] % call.shape(x)[axis], "")
 
 

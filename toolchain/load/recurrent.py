@@ -64,14 +64,15 @@ class Layer:
         return self.end(hidden, cell, new_cell)
 
     def gru(self, gates: Gate, candidate: Gate, reset_after: bool = True) -> Ended:
-        """gates: reset and update, in that order. reset_after: the reset gate multiplies what of the state has
-        been multiplied already, as in PyTorch and cuDNN."""
+        """gates: reset and update, in that order. reset_after: the reset gate multiplies the state's
+        product, as in PyTorch and cuDNN, and not the state."""
         begun = [self.over_input(gates, "gates"),
                  self.over_input(candidate, "candidate", whole=not reset_after)]
         self.hidden = self.state(0, "h")
         r, z = self.split(self.op("logistic", [self.met(begun[0], gates, "gates")], "open"), "r", "z")
         if reset_after:
-            read = self.op("mul", [r, self.over_state(candidate, "candidate", candidate.recurrent_bias)], "reset")
+            said = self.over_state(candidate, "candidate", candidate.recurrent_bias)
+            read = self.op("mul", [r, said], "reset")
         else:
             shown = self.op("mul", [r, self.hidden], "reset")
             read = self.over_state(candidate, "candidate", np.zeros(len(candidate.bias)), shown)
@@ -106,9 +107,9 @@ class Layer:
         return self.op("step", [sequence], f"{part}.step", loop=self.loop, axis=1, reverse=self.reverse)
 
     def over_state(self, gate: Gate, part: str, bias: np.ndarray, state: str = "") -> str:
-        weight = self.constant(f"{part}.recurrent.weight", gate.recurrent)
-        return self.op("fully_connected", [state or self.hidden, weight,
-                                           self.constant(f"{part}.recurrent.bias", bias)], f"{part}.recurrent")
+        parameters = [self.constant(f"{part}.recurrent.weight", gate.recurrent),
+                      self.constant(f"{part}.recurrent.bias", bias)]
+        return self.op("fully_connected", [state or self.hidden, *parameters], f"{part}.recurrent")
 
     def met(self, begun: str, gate: Gate, part: str) -> str:
         """What input and state say together."""
@@ -153,5 +154,6 @@ def gate_of(parts: Mapping[str, Sequence[np.ndarray]], order: str) -> Gate:
 def gates_of(weight: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, recurrent_bias: np.ndarray,
              order: str) -> dict[str, tuple[np.ndarray, ...]]:
     """Letter -> its rows of arrays that hold one gate after the other, in this order."""
-    rows = zip(*(np.split(array, len(order)) for array in (weight, recurrent, bias, recurrent_bias)), strict=True)
+    arrays = (weight, recurrent, bias, recurrent_bias)
+    rows = zip(*(np.split(array, len(order)) for array in arrays), strict=True)
     return dict(zip(order, rows, strict=True))

@@ -15,7 +15,7 @@ from toolchain.ir.ops import OPS, graph_macs
 from toolchain.ir.unrolling import unrolled
 from toolchain.lower.c.arena.plan import Plan, plan_arena
 from toolchain.profile import Format, TargetProfile
-from toolchain.recipe import CConfig
+from toolchain.recipe import CConfig, TFLiteConfig
 
 TOOLS = ("numpy", "onnx", "flatbuffers", "ai-edge-litert", "onnxruntime")
 Files = Mapping[str, bytes]
@@ -47,12 +47,13 @@ class Asked:
 
     input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
     weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
-    c:           how C is written
+    c, tflite:   how these are written
     """
 
     input_dtype: str | None = None
     weights: str = "float32"
     c: CConfig = CConfig()
+    tflite: TFLiteConfig = TFLiteConfig()
 
 
 def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = Asked()) -> Artifact:
@@ -178,13 +179,15 @@ def _in_source_layout(port: Port) -> Port:
 
 def _emit_tflite(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.tflite import write_tflite
+    from toolchain.lower.tflite_islands import island_note
 
+    integer_only = profile.integer_only or asked.tflite.islands == "needed"
     inputs = file_ports(graph, graph.inputs, "tflite", asked.input_dtype or profile.io)
     outputs = file_ports(graph, graph.outputs, "tflite", profile.io)
     model = write_tflite(graph, io=profile.io, input_io=asked.input_dtype, weights=asked.weights,
-                         integer_only=profile.integer_only)
+                         integer_only=integer_only)
     return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model),
-                   plan_arena(unrolled(graph).graph))
+                   plan_arena(unrolled(graph).graph), island_note(unrolled(graph).graph, integer_only))
 
 
 def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:

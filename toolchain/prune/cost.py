@@ -19,8 +19,8 @@ class Cost:
     """The sum of these parts.
 
     name, unit:  for people
-    of_op:       (op, shapes of its inputs, shape of its output) -> what it takes each time; attributes of the op that
-                 follow sizes (a reshape's shape) may be those of the whole network
+    of_op:       (op, shapes of its inputs, shape of its output) -> what it takes each time; attributes of the
+                 op that follow sizes (a reshape's shape) may be those of the whole network
     of_constant: its shape -> what it takes, once, whatever the number of ops that read it
     of_channel:  for each channel of a group
     fixed:       whatever the network
@@ -36,8 +36,9 @@ class Cost:
     def of(self, graph: Graph, groups: Sequence[Group] = ()) -> float:
         """Of a whole graph. groups: whose channels are counted"""
         tensors, times = graph.tensors, repeats(graph)
-        ops = sum(times.get(op.name, 1) * self.of_op(op, [t.shape for t in graph.of(op)], tensors[op.name].shape)
-                  for op in graph.ops)
+        ops = sum(
+            times.get(op.name, 1) * self.of_op(op, [t.shape for t in graph.of(op)], tensors[op.name].shape)
+            for op in graph.ops)
         constants = sum(self.of_constant(tensor.shape) for tensor in graph.constants)
         return self.fixed + ops + constants + self.of_channel * sum(group.channels for group in groups)
 

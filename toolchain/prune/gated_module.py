@@ -40,14 +40,16 @@ def task_module(graph: Graph, evidence: Evidence) -> GraphModule:
 
 
 class GatedModule:
-    """places: as of `with_masks`; masks: mask -> the "mul"s that read it, one for each step of a loop."""
+    """places: as of `with_masks`; reads: each with a "mul" that reads its mask, one for every step of a loop.
+    """
 
     def __init__(self, graph: Graph, groups: Sequence[Group], evidence: Evidence):
         masked = with_masks(graph, groups)
         self.groups, self.places, self.evidence = groups, masked.places, evidence
         self.module = task_module(masked.graph, evidence)
-        self.masks = {place.mask: self.module.graph.consumers[place.mask] for place in masked.places}
-        self.shapes = {mask: masked.graph.tensors[mask].shape for mask in self.masks}
+        self.reads = [(place, op) for place in masked.places
+                      for op in self.module.graph.consumers[place.mask]]
+        self.shapes = {place.mask: masked.graph.tensors[place.mask].shape for place in masked.places}
 
     def ones(self, count: int) -> Gates:
         """Open gates of so many samples, to be differentiated by."""

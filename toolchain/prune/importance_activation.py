@@ -31,7 +31,7 @@ def _means(graph: Graph, groups: Sequence[Group], evidence: Evidence,
     sums, counts = ([np.zeros(group.channels) for group in groups] for _ in range(2))
     for _, values in batches(evidence):
         gated.module.compute(values, gated.module.graph.ops)
-        for place, reader in ((place, op) for place in gated.places for op in gated.masks[place.mask]):
+        for place, reader in gated.reads:
             masked = values[reader.inputs[0]]
             read = function(masked).movedim(place.member.axis, 0).flatten(1)
             channel, channels = place.member.channel, groups[place.group].channels

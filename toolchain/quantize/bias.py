@@ -49,8 +49,8 @@ def correct_biases(graph: Graph, quantized: Graph, samples: Samples, open_watch:
 
 
 def correctable(graph: Graph, quantized: Graph) -> list[Op]:
-    """Ops of the quantized graph that compute on codes with constant weights, where `graph` has them too. What
-    a loop repeats reads what it made itself: its means follow from no op before it alone."""
+    """Ops of the quantized graph that compute on codes with constant weights, where `graph` has them too. Not
+    what a loop repeats: it reads what it made itself."""
     repeated = repeats(quantized)
 
     def is_one(op: Op) -> bool:

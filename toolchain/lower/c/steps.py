@@ -14,7 +14,6 @@ from toolchain.lower.c.arena.views import byte_size
 from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
 from toolchain.lower.c.names import Symbols, plain
 
-
 STEP = "step"
 """The variable of a loop."""
 
