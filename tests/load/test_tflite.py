@@ -93,14 +93,18 @@ def test_a_dynamic_range_file_is_dequantized_and_says_so(kit):
     assert len(np.unique(weight)) <= 255 and abs(weight).max() > 0.1
 
 
-def test_a_stateful_network_is_refused_by_name(kit):
-    with pytest.raises(Unsupported) as caught:
-        load(kit / "models" / "trained_lstm.tflite")
-    first, *items = str(caught.value).splitlines()
-    assert first.endswith("trained_lstm.tflite: 1 unsupported:") and caught.value.exit_code == 4
-    assert items == [
-        "  op 0 UNIDIRECTIONAL_SEQUENCE_LSTM 'tfl.unidirectional_sequence_lstm': no row for this operator; "
-        "replace it in the source network, or bench the file as it is"]
+def test_a_network_of_a_sequence_lstm_is_one_of_a_loop(kit):
+    graph = load(kit / "models" / "trained_lstm.tflite")
+    assert graph.source.worst_error < 1e-5
+    assert {"state", "step", "sequence"} <= {op.kind for op in graph.ops}
+
+
+def test_a_state_elsewhere_is_refused_by_name():
+    def remember(file):
+        tensor(file, "conv").isVariable = True
+
+    with pytest.raises(Unsupported, match="tensor 'conv': it is a state variable; stateful networks have no"):
+        load_tflite(edited(write_tflite(classifier()), remember), "net")
 
 
 # Ways of saying a thing ------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ class _Reading:
         fused = made.attrs.get("activation") if made.kind == "add" else None
         activation = fused or made.kind
         _require(activation in ("tanh", "relu"))
-        gate = self.joined(made.name if fused else made.inputs[0], fused)
+        gate = self.joined(made.name if fused else self.op(made.name, activation).inputs[0], fused)
         self.require_read(h.name, gate)
         return self.described("rnn", gate, {"h": gate.rows}, (h,), activation=activation)
 
@@ -146,6 +146,7 @@ class _Reading:
         return self.rows(step, self.op(recurrent, "fully_connected"))
 
     def rows(self, step: Op, recurrent: Op) -> _Joined:
+        """Of all steps at once the input's product, one step of it, and the state's."""
         conv = self.op(self.unshaped(step.inputs[0]), "conv2d")
         x, *ahead = self.graph.of(conv)
         weight, bias, own, own_bias = arrays = (*ahead, *self.graph.of(recurrent)[1:])

@@ -231,8 +231,9 @@ def _lstm_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
             yield f"weight '{tensor.name}' is no float32 constant; convert the float model"
     if op.options["fusedActivationFunction"] != schema.ActivationFunctionType.TANH:
         yield "activation is not tanh, which alone has a row"
-    if (batch := file.tensors[op.inputs[0]].shape[int(op.options["timeMajor"])]) != 1:
-        yield f"takes {batch} samples at once; export it with batch 1"
+    shape = file.tensors[op.inputs[0]].shape
+    if len(shape) != 3 or shape[int(op.options["timeMajor"])] != 1:
+        yield f"takes {shape}; one sequence of one sample has a row: export it with batch 1"
 
 
 _OWN_PROBLEMS = {

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Op, constant, live_ops
 from toolchain.ir.loops import Loop, has_loops, ops_of, parts
 from toolchain.ir.recognising import Recurrent, recognised
@@ -37,7 +36,8 @@ def without_loops(graph: Graph, keep: Iterable[str] = ()) -> Graph:
 def step_notes(graph: Graph) -> tuple[str, ...]:
     """Which loops the file has step by step, and why."""
     names = [part.name for part in parts(graph) if isinstance(part, Loop) and recognised(graph, part) is None]
-    why = ("ONNX Runtime has kernels for recurrent layers in float only" if level_of(graph) == "QUANTIZED"
+    coded = any(tensor.quant is not None for tensor in graph.tensors.values())
+    why = ("ONNX Runtime has kernels for recurrent layers in float only" if coded
            else "none of ONNX's LSTM, GRU and RNN computes the same")
     return (f"model.onnx has every step of {', '.join(names)} one after the other: {why}",) if names else ()
 
