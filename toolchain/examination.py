@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from toolchain.artifact import Artifact, Port, convert
@@ -12,10 +13,12 @@ from toolchain.device.local import Session
 from toolchain.device.place import Place
 from toolchain.errors import BadInput, BadSamples, about
 from toolchain.ir.graph import Frames, Graph, Tensor
+from toolchain.ir.streaming import Streaming
 from toolchain.measurement import Evaluation
 from toolchain.metric import METRIC, score
 from toolchain.preprocess import frame_samples
 from toolchain.profile import Format
+from toolchain.runtime.steps import run_steps
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,44 @@ def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: E
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:
-    """The first output for every sample, as reals (N, ...). Samples as sample_feeds takes them."""
+    """The first output for every sample, as reals (N, ...). Samples as sample_feeds takes them.
+
+    A streaming form is run step by step from the initial states, sample by sample: its answer is that after
+    the last step, or those of all steps where each has its own.
+    """
+    if artifact.manifest.streaming:
+        return np.concatenate(list(_streamed(artifact, fmt, session, samples, artifact.manifest.streaming)))
     out = artifact.manifest.outputs[fmt][0]
     return np.concatenate([convert(session.run(feeds)[out.name], out, Port(out.name, out.shape, "float32"))
                            for feeds in sample_feeds(artifact, fmt, samples, session.at_once)])
+
+
+def _streamed(artifact: Artifact, fmt: Format, session: Session, samples: Samples,
+              form: Streaming) -> Iterator[np.ndarray]:
+    inputs, outputs = artifact.manifest.inputs, artifact.manifest.outputs
+    states = {state.input for state in form.states}
+    whole = tuple(_whole(port, form) for port in inputs["graph"] if port.name not in states)
+    fitted, have = _fitted(artifact, whole, samples)
+    given, out, inner = {port.name: port for port in have}, outputs[fmt][0], outputs["graph"][0]
+    axis = form.axes.get(inner.name)
+    for feeds in fitted.batches(session.at_once):
+        fed = {name: feeds[name].astype(port.dtype) for name, port in given.items()}
+        done = [convert(made[out.name], out, Port(out.name, out.shape, "float32"))
+                for _, made in run_steps(session.run, form, inputs[fmt], outputs[fmt], given, fed)]
+        yield done[-1] if axis is None else np.concatenate(done, _in_source(inner, axis))
+
+
+def _in_source(port: Port, axis: int) -> int:
+    """Where an axis of the graph's layout lies in its source's."""
+    return port.permutation.index(axis) if port.permutation else axis
+
+
+def _whole(port: Port, form: Streaming) -> Port:
+    """Of all steps."""
+    sizes = list(port.shape)
+    if port.name in form.axes:
+        sizes[form.axes[port.name]] = form.steps
+    return msgspec.structs.replace(port, shape=tuple(sizes))
 
 
 def _frames(artifact: Artifact, name: str) -> Frames:
@@ -81,14 +118,19 @@ def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
     and raw frames for an artefact that takes those.
     """
     ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
-    if artifact.manifest.takes_frames:
-        samples = frame_samples(samples, _frames(artifact, ports[0].name))
-    fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
-    have = [port if _holds_codes(fitted, port) else
-            Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
+    fitted, have = _fitted(artifact, ports, samples)
     for feeds in fitted.batches(at_once):
         yield {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
                for port, want in zip(have, artifact.manifest.inputs[fmt])}
+
+
+def _fitted(artifact: Artifact, ports: tuple[Port, ...], samples: Samples) -> tuple[Samples, list[Port]]:
+    """The samples for inputs of the graph, and what they then hold of each."""
+    if artifact.manifest.takes_frames:
+        samples = frame_samples(samples, _frames(artifact, ports[0].name))
+    fitted = samples.fit_to(_as_graph(artifact.manifest.name, ports))
+    return fitted, [port if _holds_codes(fitted, port) else
+                    Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
 
 
 def _holds_codes(samples: Samples, port: Port) -> bool:

@@ -151,12 +151,15 @@ class Recipe(Section):
     shapes:     input name -> its whole shape, the batch of 1 in front, for an .onnx file that leaves sizes
                 open
     checkpoint: a file beside the recipe with the weights of file.py:function's module; "" for none
+    streaming:  a network with recurrent layers is built for one step, its states going in and coming out;
+                it is quantized, and its accuracy controlled, on whole sequences
     """
 
     shapes: dict[str, tuple[Positive, ...]] = {}
     checkpoint: str = ""
     metric: Literal["top1", "mse", "agreement"] = "top1"
     seed: int = 0
+    streaming: bool = False
     prune: PruneConfig | None = None
     sparsify: SparsifyConfig | None = None
     train: TrainConfig | None = None
@@ -164,6 +167,11 @@ class Recipe(Section):
     quantize: QuantSpec = QuantSpec()
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
+
+    def __post_init__(self):
+        if self.streaming and self.input.takes_frames:
+            raise BadConfig("streaming = true takes sequences step by step, and [input] raw frames; leave out "
+                            "one of them")
 
     @property
     def input_dtype(self) -> str | None:
