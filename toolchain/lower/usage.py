@@ -145,11 +145,14 @@ def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
     files: dict[str, bytes] = {}
     for fmt, (inputs, outputs) in ports.items():
         axes = _axes(streaming, fmt, permutations or {})
+        given = [replace(_printed(port, metadata.frames.get(port.name)), steps_axis=axes.get(port.name))
+                 for port in inputs]
+        states = _states(streaming, inputs, outputs)
+        held = {state.input for state in states}
         page = {"name": plain(name), "prefix": identifier(name), "upper": identifier(name).upper(),
                 "class_name": "".join(word.capitalize() for word in identifier(name).split("_")),
-                "inputs": [replace(_printed(port, metadata.frames.get(port.name)),
-                                   steps_axis=axes.get(port.name)) for port in inputs],
-                "states": _states(streaming, inputs, outputs),
+                "inputs": given, "states": states,
+                "fed": [(n + 1, port) for n, port in enumerate(given) if n not in held],
                 "outputs": [_printed(port, None) for port in outputs], "labels": bool(metadata.labels),
                 "regions": range(1, memories)}
         for snippet in SNIPPETS[fmt]:
