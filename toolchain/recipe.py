@@ -170,8 +170,8 @@ class Recipe(Section):
 
     def __post_init__(self):
         if self.streaming and self.input.takes_frames:
-            raise BadConfig("streaming = true takes sequences step by step, and [input] raw frames; leave out "
-                            "one of them")
+            raise BadConfig("streaming = true takes sequences step by step, and [input] raw frames; leave one "
+                            "of them out")
 
     @property
     def input_dtype(self) -> str | None:

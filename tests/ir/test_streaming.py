@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.c_host import compile_graphs
-from tests.recurrent_nets import FEATURES, HIDDEN, LAYERS, STEPS, X, Tagger, in_codes, literal, tagger
+from tests.recurrent_nets import FEATURES, HIDDEN, LAYERS, STEPS, Tagger, X, in_codes, literal, tagger
 from toolchain.errors import Unsupported
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
@@ -252,8 +252,8 @@ def test_a_sequence_leaves_nothing_behind(layer, tmp_path):
     graph = in_codes(tagger(layer))
     x = codes(graph)[[0, 1, 0]]
     c, = compile_graphs([graph], tmp_path)
-    runs = [(LiteRT(write_tflite(graph)).run, x), (OnnxRuntime(write_onnx(graph)).run, X[[0, 1, 0]]), (c.run, x),
-            (in_reference(graph), x)]
+    runs = [(LiteRT(write_tflite(graph)).run, x), (OnnxRuntime(write_onnx(graph)).run, X[[0, 1, 0]]),
+            (c.run, x), (in_reference(graph), x)]
     for run, samples in runs:
         for values in run({"x": samples}).values():
             assert np.array_equal(values[0], values[2]) and not np.array_equal(values[0], values[1])

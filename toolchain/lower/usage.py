@@ -6,6 +6,7 @@ Names come from untrusted files: only `plain` text of them gets into a snippet.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+import math
 from pathlib import Path
 
 import numpy as np
@@ -118,13 +119,19 @@ class PrintedPort:
 @dataclass(frozen=True)
 class PrintedState:
     """A state of a streaming network: its input, the output that is its next value, both by number, and what
-    it is fed with first, as the file takes it, a value where all are the same."""
+    it is fed with first, as the file takes it: all of it, one value where all are the same."""
 
     input: int
     output: int
     name: str
     next: str
     first: tuple[float | int, ...]
+    count: int
+
+    @property
+    def listed(self) -> str:
+        """All values that it is fed with first."""
+        return ", ".join(map(str, self.first * self.count if len(self.first) == 1 else self.first))
 
     @property
     def title(self) -> str:
@@ -174,7 +181,7 @@ def _states(streaming: Streaming | None, inputs: Ports, outputs: Ports) -> list[
     numbers = {port.name: number for ports in (outputs, inputs) for number, port in enumerate(ports)}
     return [PrintedState(numbers[state.input], numbers[state.output], plain(state.input), plain(state.output),
                          tuple(initial(state, inputs[numbers[state.input]]).ravel()
-                               [:len(state.initial)].tolist()))
+                               [:len(state.initial)].tolist()), math.prod(inputs[numbers[state.input]].shape))
             for state in (streaming.states if streaming else ())]
 
 
