@@ -82,6 +82,8 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     stats:   of the canonical float graph, if it was calibrated before
     """
     graph = with_labels(graph, recipe.input.labels, samples)
+    if recipe.streaming:
+        streamed(canonical(graph))  # refused before anything is trained
     if level_of(graph) == "QUANTIZED":
         if recipe.prune or recipe.sparsify or recipe.train or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "

@@ -170,7 +170,7 @@ class Recipe(Section):
 
     def __post_init__(self):
         if self.streaming and self.input.takes_frames:
-            raise BadConfig("streaming = true takes sequences step by step, and [input] raw frames; leave one "
+            raise BadConfig("streaming = true takes a sequence step by step, [input] raw frames; leave one "
                             "of them out")
 
     @property

@@ -1,4 +1,4 @@
-"""The streaming form: step by step what the sequence form gives, in every runtime; what cannot be streamed."""
+"""The streaming form: step by step what the sequence form gives, in every runtime; what has none."""
 
 import numpy as np
 import pytest

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from toolchain.errors import Unsupported
-from toolchain.ir.channels import Slot
 from toolchain.ir.check import check, level_of
-from toolchain.ir.digits import digits
-from toolchain.ir.elements import links_of
 from toolchain.ir.graph import Graph, Op, Shape, Tensor, live_ops, unique_name
 from toolchain.ir.loops import Loop, parts
 from toolchain.ir.ops import make
 from toolchain.ir.passes import drop_identity
+from toolchain.ir.passing import differs_along, passed
 from toolchain.ir.quant import dequantize
 
 REMEDY = "leave out streaming = true, or let each step depend on itself and the states alone"
@@ -150,7 +148,7 @@ class _OneStep:
         if places or axis is None:
             raise self.mixes(op)
         for tensor in self.graph.of(op):
-            if tensor.name not in self.axes and differs_by_step(self.graph, op, tensor, axis):
+            if tensor.name not in self.axes and differs_along(self.graph, op, tensor, axis):
                 raise self.refused(op, f"reads other values of {tensor.name} at each step")
         self.axes[op.name] = axis
         self.ops.append(self.of_one(op, self.axes.get(op.inputs[0])))
@@ -256,43 +254,3 @@ def _reals(tensor: Tensor) -> tuple[float, ...]:
     reals = tensor.data if tensor.quant is None else dequantize(tensor.data, tensor.quant)
     values = tuple(map(float, reals.ravel()))
     return values[:1] if len(set(values)) == 1 else values
-
-
-# Which axes pass on, each place for itself -----------------------------------------------------------------
-
-WINDOW = {"conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d"}
-"""Kinds that read the places near each one of axes 1 and 2."""
-
-
-def passed(graph: Graph, op: Op, name: str, axis: int) -> int | None:
-    """The axis of the op's result whose places depend on the same ones of that axis of an input, and no
-    others; None where there is none such."""
-    x, y = graph.tensors[name].shape, graph.tensors[op.name].shape
-    if op.kind == "reshape":
-        kept = (digit for digit in digits(x, y) if digit.old.axis == axis and digit.size == x[axis])
-        return next((digit.new.axis for digit in kept if y[digit.new.axis] == x[axis]), None)
-    if op.kind in WINDOW:
-        alone = axis == 0 or (axis in (1, 2) and _alone(graph, op, axis - 1))
-        return axis if alone and name == op.inputs[0] else None
-    for link in links_of(graph, op):
-        if any(_is_all(slot, name, axis, x[axis]) for slot in link):
-            return next((slot.axis for slot in link if slot.tensor == op.name and y[slot.axis] == x[axis]
-                         and _is_all(slot, op.name, slot.axis, x[axis])), None)
-    return None
-
-
-def _is_all(slot: Slot, name: str, axis: int, size: int) -> bool:
-    """Whether the slot is the whole axis, in order."""
-    return (slot.tensor, slot.axis) == (name, axis) and np.array_equal(slot.index, np.arange(size))
-
-
-def _alone(graph: Graph, op: Op, side: int) -> bool:
-    """Whether the window is one place along height (side 0) or width (side 1)."""
-    kernel = op.attrs.get("kernel") or graph.tensors[op.inputs[1]].shape[1:3]
-    before, after = op.attrs["pads"][2 * side:2 * side + 2]
-    return (kernel[side], op.attrs["stride"][side], before, after) == (1, 1, 0, 0)
-
-
-def differs_by_step(graph: Graph, op: Op, tensor: Tensor, axis: int) -> bool:
-    """Whether an operand has values of its own for places along that axis of the result."""
-    return any(passed(graph, op, tensor.name, at) == axis for at in range(len(tensor.shape)))
