@@ -96,10 +96,11 @@ class _OneStep:
 
     def run(self) -> OneStep:
         for op in (op for loop in self.loops for op in loop.body if op.kind == "step"):
-            self.trace(op.inputs[0], op.attrs["axis"], op)
+            self.trace(op)
         for part in parts(self.graph):
             self.repeat(part) if isinstance(part, Loop) else self.outside(part)
-        self.tensors = {name: self.one(tensor) for name, tensor in self.graph.tensors.items()}
+        self.tensors = {name: replace(tensor, shape=self.shape(tensor))
+                        for name, tensor in self.graph.tensors.items()}
         self.hand_out()
         outputs = (*self.graph.outputs, *(state.output for state in self.states))
         inputs = (*self.graph.inputs, *(state.input for state in self.states))
@@ -116,24 +117,29 @@ class _OneStep:
 
     # Where the steps lie
 
-    def trace(self, name: str, axis: int, reader: Op) -> None:
-        """Back to the inputs whose steps these are."""
-        if name in self.graph.inputs:
-            if self.axes.setdefault(name, axis) != axis:
-                raise self.refused(reader, f"takes steps along axis {axis} of input {name}, of which others "
-                                           f"take them along axis {self.axes[name]}")
-            return
-        if self.graph.tensors[name].is_constant:
-            raise self.refused(reader, f"takes its steps of the constant {name}")
+    def trace(self, reader: Op) -> None:
+        """From a step op back to the inputs whose steps it takes."""
+        todo = [(reader.inputs[0], reader.attrs["axis"])]
+        for name, axis in todo:
+            if name in self.graph.inputs:
+                if self.axes.setdefault(name, axis) != axis:
+                    raise self.refused(reader, f"takes steps along axis {axis} of input {name}, of which "
+                                               f"others take them along axis {self.axes[name]}")
+            elif self.graph.tensors[name].is_constant:
+                raise self.refused(reader, f"takes its steps of the constant {name}")
+            else:
+                todo += [place for place in self.behind(name, axis) if place not in todo]
+
+    def behind(self, name: str, axis: int) -> list[tuple[str, int]]:
+        """Tensors and their axes that pass to this one; none of what a loop gives."""
         op = self.graph.producers[name]
         if op.kind == "sequence":
-            return
+            return []
         found = [(t.name, at) for t in self.graph.of(op) if not t.is_constant for at in range(len(t.shape))
                  if passed(self.graph, op, t.name, at) == axis]
         if not found:
             raise self.mixes(op)
-        for before, at in found:
-            self.trace(before, at, reader)
+        return found
 
     def outside(self, op: Op) -> None:
         """An op that no loop repeats."""
@@ -199,10 +205,6 @@ class _OneStep:
             self.alias[op.name] = op.inputs[0]
 
     # What becomes of ops and tensors
-
-    def one(self, tensor: Tensor) -> Tensor:
-        axis = self.axes.get(tensor.name)
-        return tensor if axis is None else replace(tensor, shape=self.shape(tensor))
 
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
         """With one step, where it has all of them."""
