@@ -111,7 +111,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-measurement costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-measurement costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -137,6 +137,9 @@ benchmark-onnx: setup data  ## its .onnx part alone, without the vendors' enviro
 benchmark-calibration: setup setup-peers setup-nncf data  ## calibration's cost beside the others', and INT8's accuracy; QUICK=1: fewer
 	$(BIN)/python scripts/benchmark_calibration_cost.py $(if $(QUICK),--quick)
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_accuracy.py $(if $(QUICK),--quick)
+
+benchmark-islands: setup  ## INT8 networks that attend beside their float versions in LiteRT
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_islands.py
 
 benchmark-zoo: setup setup-peers data  ## the zoo's files beside the vendors'; QUICK=1: fewer runs; ONLY=name,name
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_zoo.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))

@@ -28,6 +28,8 @@ def _noise(shape, dtype) -> np.ndarray:
     rng = np.random.default_rng(0)
     if dtype == np.float32:
         return rng.standard_normal(shape, np.float32)
+    if dtype == np.int32:  # tokens
+        return rng.integers(0, 2, shape, dtype)
     return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 

@@ -117,6 +117,35 @@ class DsCnn(nn.Sequential):
                          nn.Flatten(), nn.Linear(64, 12))
 
 
+class Gru(nn.Module):
+    """Keywords by the last state of a GRU: (N, 1, 49, 10) MFCCs -> (N, 12) logits."""
+
+    def __init__(self, width: int = 96):
+        super().__init__()
+        self.layer, self.drop = nn.GRU(10, width, batch_first=True), nn.Dropout(0.3)
+        self.classifier = nn.Linear(width, 12)
+
+    def forward(self, x):
+        return self.classifier(self.drop(self.layer(x.squeeze(1) * 0.1)[0][:, -1]))
+
+
+class Transformer(nn.Module):
+    """Keywords by attention (Berg et al. 2021, smaller): (N, 1, 49, 10) MFCCs -> (N, 12) logits."""
+
+    def __init__(self, width: int = 48, layers: int = 3):
+        super().__init__()
+        self.embed, self.place = nn.Linear(10, width), nn.Parameter(0.02 * torch.randn(1, 49, width))
+        self.layers = nn.ModuleList([nn.TransformerEncoderLayer(
+            width, 3, 4 * width, dropout=0.1, batch_first=True, norm_first=True) for _ in range(layers)])
+        self.norm, self.classifier = nn.LayerNorm(width), nn.Linear(width, 12)
+
+    def forward(self, x):
+        x = self.embed(x.squeeze(1) * 0.1) + self.place
+        for layer in self.layers:
+            x = layer(x)
+        return self.classifier(self.norm(x).mean(1))
+
+
 class Tenth(nn.Module):
     """MFCCs deviate by 9, about; a convolution takes it in."""
 
@@ -142,6 +171,14 @@ def keywords() -> Data:
 
 def ds_cnn() -> tuple[nn.Module, tuple]:
     return _trained("ds_cnn", DsCnn, SPEECH_EPOCHS, moved_keywords), (torch.zeros(1, 1, 49, 10),)
+
+
+def gru() -> tuple[nn.Module, tuple]:
+    return _trained("gru", Gru, SPEECH_EPOCHS, moved_keywords), (torch.zeros(1, 1, 49, 10),)
+
+
+def transformer() -> tuple[nn.Module, tuple]:
+    return _trained("transformer", Transformer, SPEECH_EPOCHS, moved_keywords), (torch.zeros(1, 1, 49, 10),)
 
 
 def moved_keywords(epoch: int, seed: int) -> Iterator[tuple]:
@@ -208,7 +245,11 @@ CASES = {case.name: case for case in (
     Case("ds_cnn", "DS-CNN, keywords (MLPerf Tiny)", ds_cnn, keywords, moved_keywords, "other speakers"),
     Case("mobilenet_v2", "MobileNetV2, small images", mobilenet_v2, images, moved_images, "other images"),
     Case("watch", "1-D residual network, a wrist sensor", watch, motions, turned_motions, "other people"),
+    Case("gru", "GRU, keywords", gru, keywords, moved_keywords, "other speakers"),
+    Case("transformer", "transformer, keywords", transformer, keywords, moved_keywords, "other speakers"),
 )}
+WHOLE = ("resnet8", "ds_cnn", "mobilenet_v2", "watch")
+"""Of these a run that names none; Torch-Pruning prunes neither recurrent layers nor attention."""
 
 
 def right(network: nn.Module, x: np.ndarray, y: np.ndarray) -> float:

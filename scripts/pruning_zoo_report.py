@@ -76,7 +76,7 @@ was meant. `tests/prune/test_zoo.py` holds our side to it.
   user can do; parameters left are then those of that run.
 - A layer norm over the channels normalizes those that are left without those that went, so that no cut equals
   the masked network. We keep such channels; Torch-Pruning removes them by intent and leaves the rest to
-  fine-tuning: that is all of ConvNeXt's difference.
+  fine-tuning: that is all of ConvNeXt's and the keyword transformer's difference.
 
 ## Where Torch-Pruning fails, or gives another network
 

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 
+from tests.op_cases_loops import draw_loop
 from tests.op_cases_moving import (
     draw_concat,
     draw_depth_to_space,
@@ -105,6 +106,8 @@ DRAW: Mapping[str, tuple[int, Callable[[Maker, int], Graph]]] = {
     "tile": (6, draw_tile),
     "reshape": (4, draw_reshape),
     "transpose": (6, draw_transpose),
+    **dict.fromkeys(("step", "state", "sequence"), (8, draw_loop("sequence"))),
+    "last": (8, draw_loop("last")),
     "compare": (12, draw_compare),
     "logical_and": (4, draw_logical("logical_and")),
     "logical_or": (4, draw_logical("logical_or")),

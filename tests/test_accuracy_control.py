@@ -148,6 +148,25 @@ def test_squared_error_is_told_by_what_is_expected(judged):
     assert found.drop == pytest.approx(100 * noise / signal, rel=1e-4) and found.drop > 0
 
 
+def test_a_distance_between_sets_is_told_in_shares_of_float_s_own(judged):
+    """The second set has as many samples, in another order, and is of the outputs' kind."""
+    graph, coded, samples, of = judged
+    y = of[graph][::-1] + 0.5
+    found = judge_of(graph, "frechet", labelled(samples, y), watch, lambda x: x)(coded)
+    exact, ours = (score("frechet", of[g], y, lambda x: x).value for g in (graph, coded))
+    assert found.drop == pytest.approx(100 * (ours - exact) / exact) and found.standard_error > 0
+    assert (found.n, found.unit) == (64, "points")
+    with pytest.raises(BadSamples, match="frechet of float held against itself has no bound, .* needs 'y'"):
+        judge_of(graph, "frechet", samples, watch, lambda x: x)
+
+
+def test_psnr_drops_in_decibels(judged):
+    graph, coded, samples, of = judged
+    y = of[graph] + 1
+    found = judge_of(graph, "psnr", labelled(samples, y), watch)(coded)
+    assert "dB (n=64)" in str(found)
+
+
 def test_a_metric_that_needs_labels_says_so(judged):
     graph, _, samples, _ = judged
     with pytest.raises(BadSamples, match='top1 needs labels .*metric = "agreement"'):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.breaking_net import trained_net
-from toolchain.budgets import Purpose
+from toolchain.budgets import Purpose, low_rank_limit
 from toolchain.cost_table import load_cost_table
 from toolchain.errors import BadConfig, BadInput
 from toolchain.fitting import CODE_BYTES, in_codes
@@ -17,7 +17,7 @@ from toolchain.lower.tflite import write_tflite
 from toolchain.profile import load_target
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.prune import cut_to
-from toolchain.training_sections import PruneConfig
+from toolchain.training_sections import LowRankConfig, PruneConfig
 
 M4 = load_target("cortex_m4_qemu")
 TABLE = load_cost_table(M4)
@@ -118,3 +118,13 @@ def test_a_limit_out_of_reach_beside_others_is_told():
 def test_a_budget_at_least_in_known_units(given, told):
     with pytest.raises(BadConfig, match=told):
         assert PruneConfig(**given).budgets
+
+
+def test_the_budget_of_low_rank():
+    graph, most = trained_net(), low_rank_limit
+    assert most(graph, Purpose(LowRankConfig(macs=0.5))).most == 0.5 * graph_macs(graph)
+    assert most(graph, Purpose(LowRankConfig(instructions=9e4), M4, TABLE)).most == 9e4
+    with pytest.raises(BadConfig, match=r"\[low_rank\] latency_us: the table of cortex_m4_qemu is in instru"):
+        most(graph, Purpose(LowRankConfig(latency_us=0.5), M4, TABLE))
+    with pytest.raises(BadConfig, match=r"\[low_rank\] instructions wants a table of what the target takes"):
+        most(graph, Purpose(LowRankConfig(instructions=0.5)))

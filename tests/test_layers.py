@@ -11,21 +11,22 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section",
-          "training_sections graph_file", "profile recipe data metric paired measurement cost_cell",
+          "training_sections file_sections graph_file paired generation",
+          "profile recipe data metric measurement cost_cell",
           "artifact preprocess cost_table", "runtime", "load", "prune quantize", "train", "lower",
-          "execution shards input_checks",
+          "execution shards input_checks features",
           "accuracy_control fitting", "post_training budgets", "shrinking", "device ledger",
           "examination package", "diagnose",
           "report", "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
-          "diagnosis campaign comparing mlperf pruning", "cli")
+          "diagnosis campaign comparing drawing mlperf pruning", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
 KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "artifact",
                     "runtime"},
          "ledger": {"errors", "names", "atomic", "measurement"},
-         "report": {"errors", "names", "atomic", "profile", "measurement", "artifact"}}
+         "report": {"errors", "names", "atomic", "profile", "measurement", "artifact", "metric"}}
 
 # Where a foreign package may be imported: rooms, or single modules.
 HOME = {

@@ -33,6 +33,7 @@ LACKS = {
     ("onnx", "quantize"): BORDER,
     ("onnx", "dequantize"): BORDER,
     ("c", "dequantize"): "our C is integer only",
+    **{("float", kind): "codes leave a loop as they came" for kind in ("step", "state", "sequence", "last")},
     ("float", "quantize"): "moves between codes",
     ("float", "dequantize"): "moves between codes",
 }

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.breaking_net import PLANTED, breaking_net, breaking_swish_net
@@ -13,7 +14,7 @@ from toolchain.ir.check import level_of
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import RANGE as CODES
 from toolchain.post_training import PostTraining, controlled
-from toolchain.recipe import CalibrateConfig, QuantSpec, Recipe
+from toolchain.recipe import CalibrateConfig, QatConfig, QuantSpec, Recipe, SparsifyConfig
 
 MINMAX = CalibrateConfig(observer="minmax")
 PLAIN = Recipe(calibrate=MINMAX, quantize=QuantSpec(bias_correction="none"))
@@ -47,6 +48,40 @@ def test_a_recipe_runs_its_stages_and_no_others(net, spec, said):
     assert [line for line in told if line not in calibrating] == said
     plain = stages.quantized(PLAIN)
     assert (graph.digest == plain.digest) == (not said)
+
+
+QAT = QatConfig(epochs=2, learning_rate=1e-2)
+
+
+def test_quantization_aware_training_takes_the_place_of_what_chooses_codes(net):
+    stages, told = stages_of(net)
+    graph = stages.quantized(Recipe(calibrate=MINMAX, qat=QAT))
+    assert [line.partition(" loss")[0] for line in told] == [
+        "calibrating with 64 samples (minmax)", "training for 2 epochs as quantized, ranges learned",
+        "epoch 1:", "epoch 2:"]
+    assert level_of(graph) == "QUANTIZED" and graph.digest != stages.quantized(PLAIN).digest
+
+
+def test_what_a_recipe_made_sparse_stays_sparse_in_training(net):
+    source, samples, _ = net
+    weight = next(t for t in source.constants if len(t.shape) == 4)
+    zeros = np.abs(weight.data) < np.median(np.abs(weight.data))
+    sparse = source.with_tensors(replace(weight, data=np.where(zeros, np.float32(0), weight.data)))
+    recipe = Recipe(calibrate=MINMAX, qat=QAT)
+    for section, kept in ((None, False), (SparsifyConfig(sparsity=0.5), True)):
+        made = PostTraining(sparse, samples, lambda line: None).quantized(
+            msgspec.structs.replace(recipe, sparsify=section))
+        assert (not made.tensors[weight.name].data[zeros].any()) == kept
+
+
+def test_training_needs_samples_for_it(net):
+    recipe = Recipe(calibrate=MINMAX, qat=QAT)
+    with pytest.raises(BadSamples, match="no samples for 'train', only for calibration, selection, test"):
+        stages = PostTraining(net[0], replace(net[1], splits=np.where(
+            net[1].splits == "train", "test", net[1].splits)), lambda line: None)
+        stages.quantized(recipe)
+    with pytest.raises(BadSamples, match="(?s)give --data.*asks for what looks at those of 'train'"):
+        PostTraining(net[0], None, lambda line: None, breaking_net()[0]).quantized(recipe)
 
 
 def test_observers_that_count_share_one_run(net):
@@ -107,6 +142,12 @@ def test_selection_needs_samples_of_its_own(net, samples):
     stages = PostTraining(net[0], samples and replace(net[1], splits=None), lambda line: None)
     with pytest.raises(BadSamples, match="accuracy_drop selects on samples that calibrate nothing"):
         controlled(stages, Recipe(quantize=QuantSpec(accuracy_drop=1.0)), integer_only=False)
+
+
+def test_training_as_quantized_wins_back_more_than_half(net):
+    """Of what INT8 loses without treatments; more than default treatments do."""
+    left = drop_on_test(net, Recipe(qat=QatConfig(epochs=6, learning_rate=3e-3)))
+    assert left < drop_on_test(net, PLAIN) / 2 and left < drop_on_test(net, Recipe())
 
 
 def test_the_found_recipe_makes_the_same_network_again(net):

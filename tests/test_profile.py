@@ -75,6 +75,15 @@ def test_a_recipe_has_sections_with_defaults(tmp_path):
     ("[quantize]\nscheme = 'int1'\n", r'"int1": no such scheme; known are static_wi8_ai8, .*float32'),
     ("[quantize]\nscheme = 'float16'\naccuracy_drop = 1\nequalise = true\n",
      r'recipe\.toml: .*"float16" leaves activations in float, where equalise, accuracy_drop would do'),
+    ("[quantize]\nscheme = 'float16'\n[qat]\nepochs = 1\n",
+     r'recipe\.toml: \[qat\] trains .* codes, .*"float16" leaves them in float; leave \[qat\] out, or take'),
+    ("[quantize]\nscheme = 'dynamic_wi8_afp32'\n[qat]\nepochs = 1\n", '"dynamic_wi8_afp32" leaves them in f'),
+    ("[quantize]\nrounding = 'gptq'\naccuracy_drop = 1\n[qat]\nepochs = 1\n",
+     r"\[quantize\] rounding, accuracy_drop would move these codes again; leave it out, or \[qat\]"),
+    ("[quantize]\nbias_correction = 'empirical'\n[qat]\nepochs = 1\n", "bias_correction would move these"),
+    ("[quantize.islands]\na = 'int16'\n[qat]\nepochs = 1\n", r'one width .* take ranges = "fixed"'),
+    ("[cluster]\n[qat]\nepochs = 1\n", r"\[qat\] trains each weight by itself, where \[cluster\] would do"),
+    ("[qat]\nepochs = 1\nranges = 'free'\n", r"qat\.ranges: invalid enum value 'free'; it can be fixed, l"),
     ("[quantize]\nscheme = 'weight_only_wi4_afp32'\nislands = {a = 'int16'}\n", "where islands would do"),
 ])
 def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
@@ -82,6 +91,16 @@ def test_mistakes_in_a_recipe_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(BadConfig, match=message):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("text", [
+    "scheme = 'static_wi8_ai16'\nequalise = true\n[qat]\nepochs = 1\n",
+    "scheme = 'static_wi4_ai8'\nislands = {a = 'int16'}\n[qat]\nepochs = 1\nranges = 'fixed'\n",
+    "bias_correction = 'none'\n[qat]\nepochs = 1\noptimizer = 'sgd'\nmomentum = 0.5\n"])
+def test_what_goes_with_quantization_aware_training_is_taken(tmp_path, text):
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"[quantize]\n{text}")
+    assert load_recipe(path).qat.epochs == 1
 
 
 def test_the_recipe_digest_is_of_its_values():

@@ -1,6 +1,7 @@
 """`edge prune`: what it writes, prints and refuses."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -67,6 +68,31 @@ def test_single_weights(model, tmp_path):
     done = call(model, "--sparsity", "0.7", "--out", tmp_path / "s.onnx")
     assert done.exit_code == 0 and "70.0% of" in done.stdout
     assert "through zlib; dense kernels gain no time" in done.stdout
+
+
+def test_shared_values(model, tmp_path):
+    done = call(model, "--clusters", "8", "--out", tmp_path / "s.onnx")
+    assert done.exit_code == 0 and "take 8 values at most in each" in done.stdout
+    assert re.search("in float, at most [5-8] values .* bytes dense, .* with codebooks", done.stdout)
+    assert re.search("in INT8, at most [5-8] values .*; dense kernels gain no time", done.stdout)
+    refused = call(model, "--clusters", "1", "--out", tmp_path / "t.onnx")
+    assert refused.exit_code == 2 and "Invalid value for '--clusters'" in refused.stderr
+
+
+def test_thinner_ops(model, data, tmp_path):
+    done = call(model, "--low-rank", "0.8", "--data", data, "--epochs", 1, "--out", tmp_path / "s.onnx")
+    assert done.exit_code == 0 and "in two thinner ops: head" in done.stdout
+    assert graph_macs(load(str(tmp_path / "s.onnx"))) <= 0.8 * graph_macs(trained_net())
+    table = call(model, "--low-rank", "0.8", "--explain").stdout
+    assert "channel" in table and "multiply-accumulates" in table and "no channel can go" not in table
+
+
+def test_it_explains_thinner_ops_of_what_pruning_leaves(model):
+    done = call(model, "--ratio", "0.25", "--low-rank", "0.9", "--explain", "--json")
+    found = json.loads(done.stdout)
+    assert sum(group["gone"] for group in found["groups"]) > 0
+    assert {line["form"] for line in found["thin"]} == {"", "channel"}
+    assert sum(line["cost"][0] for line in found["thin"]) < graph_macs(trained_net())
 
 
 def test_it_explains_and_writes_nothing(model, data, tmp_path):

@@ -9,15 +9,21 @@ import subprocess
 import sys
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.breaking_net import gratings, trained_net
+from toolchain.conversion import write_model
 from toolchain.cost_table import load_cost_table
-from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
+from toolchain.fitting import in_codes
 from toolchain.graph_file import read_graph
+from toolchain.ir.check import WEIGHTED
 from toolchain.ir.ops import graph_macs
+from toolchain.ir.passes import canonical
+from toolchain.load import load
 from toolchain.profile import load_target
-from toolchain.recipe import PruneConfig, Recipe, SparsifyConfig, TrainConfig
+from toolchain.recipe import ClusterConfig, LowRankConfig, PruneConfig, Recipe, SparsifyConfig, TrainConfig
 from toolchain.runtime import reference
 from toolchain.shrinking import Shrinking
 
@@ -66,6 +72,45 @@ def test_zeros_are_found_while_it_is_trained(schedule):
         shrinking(sparsify=config).run()
 
 
+def test_thinner_ops_after_pruning_and_tuned():
+    """A share of what pruning leaves."""
+    config = LowRankConfig(macs=0.8)
+    graph = shrinking(prune=PruneConfig(macs=0.7), low_rank=config, train=SHORT).run()
+    pruned = shrinking(prune=PruneConfig(macs=0.7)).run()
+    untuned = shrinking(prune=PruneConfig(macs=0.7), low_rank=config).run()
+    assert graph_macs(graph) == graph_macs(untuned) <= 0.8 * graph_macs(pruned)
+    assert accuracy(graph) > accuracy(untuned)
+    assert [note.split()[0] for note in graph.source.notes[-2:]] == ["pruned", "in"]
+
+
+def test_thinner_ops_save_what_a_table_says_or_are_refused():
+    told, table = [], load_cost_table(M4)
+    run = replace(shrinking(low_rank=LowRankConfig(instructions=0.95)), table=table, say=told.append)
+    assert table.predict(run.run()) <= 0.95 * table.predict(trained_net())
+    assert "instructions -> " in told[0]
+    with pytest.raises(DoesNotPay, match="breaking: low rank does not pay: .* Lower its budget, or limit"):
+        replace(run, recipe=Recipe(low_rank=LowRankConfig(macs=0.95)),
+                table=msgspec.structs.replace(table, fixed=1e9)).run()
+    within = shrinking(low_rank=LowRankConfig(macs=1e9)).run()
+    assert within.digest == trained_net().digest
+
+
+def test_shared_values_stay_shared_while_they_are_tuned():
+    """Through zeros, training and INT8: an output channel has no more codes than clusters."""
+    graph = shrinking(sparsify=SparsifyConfig(sparsity=0.3), cluster=ClusterConfig(clusters=8),
+                      train=SHORT).run()
+    untuned = shrinking(cluster=ClusterConfig(clusters=8)).run()
+    assert accuracy(graph) > 0.6 and graph.source.notes[-1].split()[1:3] == ["weights", "in"]
+    for made in (graph, untuned):
+        weights = [t.data for t in made.constants if t.name.endswith(".weight")]
+        assert max(len(np.unique(weight)) for weight in weights) <= 8
+    codes = in_codes(graph)
+    for op in codes.ops:
+        if op.kind in WEIGHTED:
+            rows = np.moveaxis(codes.tensors[op.inputs[1]].data, WEIGHTED[op.kind], 0)
+            assert max(len(np.unique(row)) for row in rows) <= 8
+
+
 def test_nothing_asked_nothing_done():
     assert shrinking().run() is trained_net()
 
@@ -111,6 +156,103 @@ def test_epochs_are_counted_over_all_phases_and_from_where_a_run_goes_on(tmp_pat
     (tmp_path / "tuned.graph").unlink()
     assert counted() == [(number, 6) for number in range(3, 7)]
     assert counted() == []
+
+
+# Teachers ---------------------------------------------------------------------------------------------------
+
+NETS = """
+from collections import OrderedDict
+import torch
+from torch import nn
+
+def made(seed, **layers):
+    torch.manual_seed(seed)
+    made = OrderedDict((name, layer()) for name, layer in layers.items())
+    return nn.Sequential(made), (torch.zeros(1, 1, 12, 12),)
+
+def student():
+    return made(1, conv=lambda: nn.Conv2d(1, 12, 3, 2), norm=lambda: nn.BatchNorm2d(12), act=nn.ReLU,
+                flat=nn.Flatten, out=lambda: nn.Linear(300, 8))
+
+def teacher():
+    net, example = made(SEED, first=lambda: nn.Conv2d(1, 12, 5, 2, 2), curve=nn.SiLU, flat=nn.Flatten,
+                        classes=lambda: nn.Linear(432, 8), end=lambda: nn.Softmax(-1))
+    net.classes.weight.data *= 10
+    return net, example
+"""
+
+
+@pytest.fixture
+def nets(tmp_path):
+    """Writes the file of both, by the seed of the teacher's weights."""
+    def write(seed=2) -> str:
+        (tmp_path / "nets.py").write_text(NETS.replace("SEED", str(seed)))
+        return str(tmp_path / "nets.py")
+    return write
+
+
+def alike(*graphs) -> float:
+    """How often both have the same winner on test samples."""
+    feeds = [(graph, gratings().split("test").fit_to(graph).feeds(slice(None))) for graph in graphs]
+    one, other = (reference.run(graph, fed)[graph.outputs[0]].argmax(-1) for graph, fed in feeds)
+    return float((one == other).mean())
+
+
+@pytest.mark.parametrize("file_format, features", [
+    ("onnx", {"transfer": "attention", "features": {"act": "curve"}}), ("onnx", {}),
+    ("tflite", {"features": {"out": "classes"}})])
+def test_another_model_teaches(nets, tmp_path, file_format, features):
+    """Of PyTorch, with other ops, names and sizes; from calibration samples, whose labels are nobody's."""
+    file, path, told = nets(), tmp_path / f"student.{file_format}", []
+    write_model(canonical(load(f"{file}:student")), path)
+    student, teacher = load(path), load(f"{file}:teacher")
+    few = replace(gratings(), splits=np.where(gratings().splits == "train", "calibration", "test"))
+    config = TrainConfig(epochs=10, learning_rate=5e-3, teacher=f"{file}:teacher", **features)
+    tuned = Shrinking(student, Recipe(train=config), few, say=told.append).run()
+    assert alike(student, teacher) < 0.35 < 0.55 < alike(tuned, teacher)
+    assert told == [f"tuning for 10 epochs, taught by {file}:teacher, on 1024 calibration samples without "
+                    f"labels"]
+    if not features:
+        other = replace(few, y=few.y[::-1])
+        assert Shrinking(student, Recipe(train=config), other).run().digest == tuned.digest
+
+
+@pytest.mark.parametrize("schedule", ["one_shot", "gates"])
+def test_a_pruned_network_is_taught_what_the_whole_one_has_inside(schedule):
+    """By names that both have, before and after channels went; adapters are gone in the end."""
+    config = msgspec.structs.replace(SHORT, epochs=8, features=("stem.act", "block.expand.bn.relu"))
+    graph = shrinking(prune=PruneConfig(macs=0.5, schedule=schedule), train=config).run()
+    plain = shrinking(prune=PruneConfig(macs=0.5), train=SHORT).run()
+    assert graph.digest != plain.digest and accuracy(graph) > 0.8 * accuracy(trained_net())
+    assert set(graph.tensors) == set(plain.tensors)
+
+
+def test_a_teachers_content_is_part_of_a_run(nets, tmp_path):
+    student = load(f"{nets()}:student")
+    config = TrainConfig(epochs=1, teacher=f"{nets()}:teacher")
+    one = Shrinking(student, Recipe(train=config), gratings(), folder=tmp_path / "run")
+    digest = one.run().digest
+    assert replace(one).run().digest == digest
+    nets(seed=3)
+    with pytest.raises(BadInput, match="holds a run of another model, recipe or target, or of other samples"):
+        replace(one).run()
+
+
+def test_what_cannot_teach_is_said_before_the_work(nets, tmp_path):
+    told = "'stem.atc', which is no activation of the student; did you mean stem.act"
+    for train, message in (({"features": ("stem.atc",)}, told),
+                           ({"teacher": str(tmp_path / "none.onnx")}, "none.onnx: no such file"),
+                           ({"teacher": f"{nets()}:student", "features": {"stem": "ou"}}, "you mean out")):
+        config = msgspec.structs.replace(SHORT, **train)
+        with pytest.raises(BadInput, match=message):
+            replace(shrinking(prune=PruneConfig(macs=0.5), train=config), folder=tmp_path / "run").run()
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_quantized_network_cannot_teach():
+    config = msgspec.structs.replace(SHORT, teacher=str(Path(__file__).parent / "golden" / "int8.tflite"))
+    with pytest.raises(Unsupported, match="int8.tflite is quantized: it cannot teach here; name its float m"):
+        shrinking(train=config).run()
 
 
 RUN = """

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
 import msgspec
-import numpy as np
 
 from toolchain.data import Samples
 from toolchain.errors import BadSamples, GateFailed
 from toolchain.ir.graph import Graph
-from toolchain.metric import METRIC, standard_error
+from toolchain.metric import METRIC, Embed, loss_scale, standard_error, values_of
 from toolchain.quantize.calibrate import OpenWatch
 from toolchain.quantize.reals import reals_of
 from toolchain.quantize.sensitivity import logits, mean_sqnr_db
@@ -28,7 +27,9 @@ OBSERVERS = get_args(get_type_hints(CalibrateConfig)["observer"])
 class Judgement:
     """A quantized network beside the float one on n selection samples.
 
-    drop:           of the metric, in percent points; of "mse", in percent of the expected values' mean square
+    drop:           of the metric, in percent points; of "mse", in percent of the expected values' mean
+                    square; of "psnr", in dB; of "elbo" and distances between sets, in percent of what the
+                    float network has
     standard_error: of the drop, from the differences sample by sample
     sqnr_db:        of the first output before its softmax, mean over samples
     """
@@ -37,9 +38,10 @@ class Judgement:
     standard_error: float
     sqnr_db: float
     n: int
+    unit: str = "points"
 
     def __str__(self) -> str:
-        return (f"drop {self.drop:.2f} ± {self.standard_error:.2f} points (n={self.n}), "
+        return (f"drop {self.drop:.2f} ± {self.standard_error:.2f} {self.unit} (n={self.n}), "
                 f"SQNR {self.sqnr_db:.1f} dB")
 
 
@@ -161,27 +163,33 @@ def rounded(recipe: Recipe) -> Rung:
 
 # Judging ----------------------------------------------------------------------------------------------------
 
-def judge_of(graph: Graph, metric: str, samples: Samples,
-             open_watch: OpenWatch) -> Callable[[Graph], Judgement]:
+def judge_of(graph: Graph, metric: str, samples: Samples, open_watch: OpenWatch,
+             embed: Embed | None = None) -> Callable[[Graph], Judgement]:
     """Judges quantized forms of a float graph by the metric on these samples.
 
+    samples: fit to the graph
+    embed:   for a distance between sets
     Raises BadSamples where the metric needs labels and there are none.
     """
-    names = graph.outputs[0], logits(graph)[0]
-    exact, exact_logits = reals_of(graph, names, samples, open_watch)
     row = METRIC[metric]
+    names = *graph.outputs[:row.outputs], logits(graph)[0]
+    *exact, exact_logits = reals_of(graph, names, samples, open_watch)
     if row.expected == "labels" and samples.y is None:
         raise BadSamples(f"{samples.name}: {metric} needs labels for [quantize] accuracy_drop; give 'y', or "
                          f'take metric = "agreement"')
-    labelled = samples.y is not None and (row.expected == "labels" or samples.y.shape == exact.shape)
-    expected = samples.y if labelled else exact
-    scale = -100 / np.mean(np.square(expected, dtype=np.float64)) if metric == "mse" else 100
-    of_float = row.per_sample(exact, expected)
+    labelled = samples.y is not None and (
+        row.expected == "labels" or samples.y.shape[1:] == exact[0].shape[1:])
+    if not labelled and row.lost in ("dB", "share"):
+        raise BadSamples(f"{samples.name}: {metric} of float held against itself has no bound, so "
+                         f"[quantize] accuracy_drop needs 'y', of {exact[0].shape[1:]}, to be like")
+    expected = samples.y if labelled else exact[0]
+    of_float = values_of(metric, exact, expected, embed)
+    scale, unit = loss_scale(metric, of_float, expected), "dB" if row.lost == "dB" else "points"
 
     def judge(quantized: Graph) -> Judgement:
-        found, found_logits = reals_of(quantized, names, samples, open_watch)
-        lost = scale * (of_float - row.per_sample(found, expected))
+        *found, found_logits = reals_of(quantized, names, samples, open_watch)
+        lost = scale * (of_float - values_of(metric, found, expected, embed))
         return Judgement(float(lost.mean()), standard_error(lost), mean_sqnr_db(exact_logits, found_logits),
-                         len(lost))
+                         len(found[0]), unit)
 
     return judge

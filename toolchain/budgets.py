@@ -9,6 +9,7 @@ from toolchain.errors import BadConfig, BadInput
 from toolchain.fitting import CODE_BYTES, in_codes
 from toolchain.ir.graph import Graph, Op, Shape
 from toolchain.ir.ops import APART, OPS
+from toolchain.ir.passes import canonical
 from toolchain.lower.c.arrange import BESIDES
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
@@ -21,7 +22,7 @@ from toolchain.prune.groups import Group
 from toolchain.prune.prune import Aim, cost_of, grouping_of, narrowed
 from toolchain.prune.steps import liked_steps, measured_steps
 from toolchain.prune.widths import Price, Widths
-from toolchain.training_sections import PruneConfig
+from toolchain.training_sections import LowRankConfig, PruneConfig
 
 UNIT = {"instructions": "instructions", "latency_us": "us"}
 """Budget -> unit of the table that tells it."""
@@ -33,13 +34,13 @@ CROWD = 8
 
 @dataclass(frozen=True, eq=False)
 class Purpose:
-    """What a network is pruned for.
+    """What a network is made smaller for.
 
     profile, table: the target and what ops cost there, as far as they are known
     scheme:         of the codes that the network becomes
     """
 
-    config: PruneConfig
+    config: PruneConfig | LowRankConfig
     profile: TargetProfile | None = None
     table: CostTable | None = None
     scheme: str = "static_wi8_ai8"
@@ -60,14 +61,15 @@ class Purpose:
             return Limit(cost, (1 - amount) * whole)
         if name in SIZES:
             return self._searched(graph, aim, Limit(cost, whole), name, amount)
-        return Limit(cost, amount * whole if amount < 1 else amount)
+        return _limit_of(cost, whole, amount)
 
     def steps(self, graph: Graph, groups: Sequence[Group]) -> Sequence[int]:
         """What the kept channels of each group are a multiple of."""
         if self.config.channel_multiple:
             return [self.config.channel_multiple] * len(groups)
         if self.table:
-            return measured_steps(Price(Widths(*folded(graph, groups)), table_cost(self.table)))
+            widths = Widths(*folded(graph, groups, self.config.heads))
+            return measured_steps(Price(widths, table_cost(self.table)))
         return liked_steps(graph, groups, self.profile.channel_multiple if self.profile else {})
 
     def _searched(self, graph: Graph, aim: Aim, whole: Limit, name: str, amount: float) -> Limit:
@@ -98,6 +100,18 @@ class Purpose:
         return found
 
 
+def low_rank_limit(graph: Graph, purpose: Purpose) -> Limit:
+    """What the budget of a LowRankConfig comes to. Raises BadConfig where nothing tells what it takes."""
+    name, amount = purpose.config.budget
+    cost = COSTS[name](purpose)
+    return _limit_of(cost, cost.of(canonical(graph)), amount)
+
+
+def _limit_of(cost: Cost, whole: float, amount: float) -> Limit:
+    """amount: below 1 a share of the whole"""
+    return Limit(cost, amount * whole if amount < 1 else amount)
+
+
 def table_cost(table: CostTable) -> Cost:
     """What a target was measured to take."""
     name = "instructions" if table.unit == "instructions" else "latency"
@@ -110,12 +124,13 @@ def budget_in(unit: str) -> str:
 
 
 def _measured(purpose: Purpose, name: str) -> Cost:
+    asked = f"[{purpose.config.heading}] {name}"
     if purpose.table is None:
         missing = f"{purpose.profile.name} has none" if purpose.profile else "name one with --target"
-        raise BadConfig(f"[prune] {name} wants a table of what the target takes: {missing}; `edge "
+        raise BadConfig(f"{asked} wants a table of what the target takes: {missing}; `edge "
                         f"profile-target` makes it")
     if purpose.table.unit != UNIT[name]:
-        raise BadConfig(f"[prune] {name}: the table of {purpose.table.target} is in {purpose.table.unit}; "
+        raise BadConfig(f"{asked}: the table of {purpose.table.target} is in {purpose.table.unit}; "
                         f"limit {budget_in(purpose.table.unit)} instead")
     return table_cost(purpose.table)
 

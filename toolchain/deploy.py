@@ -43,9 +43,9 @@ def open_artifact(path: Path) -> Artifact:
     with about(path):
         apart(lambda: _run_once(fmt, model), RUNTIME[fmt])
         session = open_session(fmt, model)
-    seen = tuple(map(_channels_last, session.inputs)) if fmt == "onnx" else session.inputs
-    manifest = Manifest(name=path.stem, target=HOST, formats=(fmt,),
-                        inputs={fmt: session.inputs, "graph": seen}, outputs={fmt: session.outputs})
+    inputs, outputs = ({fmt: ports, "graph": tuple(map(_channels_last, ports)) if fmt == "onnx" else ports}
+                       for ports in (session.inputs, session.outputs))
+    manifest = Manifest(name=path.stem, target=HOST, formats=(fmt,), inputs=inputs, outputs=outputs)
     return Artifact(manifest, {f"model.{fmt}": model})
 
 
@@ -56,7 +56,7 @@ def _run_once(fmt: Format, model: bytes) -> dict[str, np.ndarray]:
 
 
 def _channels_last(port: Port) -> Port:
-    """An input of somebody's .onnx as sample sets lie; ONNX's own operators take channels first."""
+    """An end of somebody's .onnx as sample sets lie; ONNX's own operators take channels first."""
     batch, *rest = port.shape
     if len(rest) < 2:
         return port

@@ -125,7 +125,7 @@ def _open(subject: Subject, samples: Samples, say: Say) -> Opened:
 
 def _changed(recipe: Recipe) -> str:
     """Why the float graph is not what the source computes; "" where it is."""
-    made = [name for name in ("prune", "train") if getattr(recipe, name)] \
+    made = [name for name in ("prune", "low_rank", "sparsify", "cluster", "train") if getattr(recipe, name)] \
         + (["input"] if recipe.input.takes_frames else [])
     if not made:
         return ""
@@ -134,9 +134,9 @@ def _changed(recipe: Recipe) -> str:
 
 def _elsewhere(subject: Subject, loaded: Graph, source) -> Opened:
     """INT8 as a file has it."""
-    if subject.recipe.prune or subject.recipe.train or subject.recipe.input.takes_frames or subject.device:
-        raise BadInput(f"{subject.against}: is compared as it is; leave --device, and [prune], [train] and "
-                       f"[input] of the recipe, out")
+    if subject.recipe.shrinks or subject.recipe.qat or subject.recipe.input.takes_frames or subject.device:
+        raise BadInput(f"{subject.against}: is compared as it is; leave --device, and of the recipe "
+                       f"[input] and all that makes the network smaller or trains it, out")
     theirs = canonical(load(subject.against))
     if level_of(theirs) != "QUANTIZED":
         raise BadInput(f"{subject.against}: has no integer activations; --against takes an INT8 .tflite "

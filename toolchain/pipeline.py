@@ -1,12 +1,14 @@
 """The whole flow, and the only place where stages meet.
 
-load, prune, train, calibrate, quantize, lower, build firmware
+load, prune, train, calibrate, quantize (and train as quantized), lower, build firmware
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+import shutil
 
 import msgspec
 import numpy as np
@@ -14,14 +16,17 @@ import numpy as np
 from toolchain.artifact import Artifact
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
-from toolchain.errors import DoesNotFit, Unsupported
+from toolchain.errors import DoesNotFit, ToolchainError, Unsupported
+from toolchain.features import FEATURES_FILE, features_file
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
+from toolchain.ir.ops import PLAIN
 from toolchain.ir.passes import canonical
 from toolchain.ir.streaming import OneStep, streamed
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
+from toolchain.load.selfcheck import noise
 from toolchain.lower import Asked, lower, ports, require_known_kinds, with_files
 from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
@@ -42,12 +47,15 @@ def quiet(message: str) -> None:
 
 
 def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | None, say: Say = quiet,
-                checkpoint: Path | None = None, stats: Path | None = None) -> Artifact:
+                checkpoint: Path | None = None, stats: Path | None = None,
+                unfinished: Path | None = None) -> Artifact:
     """From a model file or module and a set of samples to an artefact for one target.
 
     checkpoint: the module's weights, instead of the recipe's
     stats:      what `edge calibrate` wrote of the same model, instead of calibrating; with its observer,
                 unless the recipe asks for another
+    unfinished: folder in which training is kept while it goes on, and removed at the end: after a kill the
+                same call goes on from there, and one with another recipe is refused with BadInput
     """
     require_known_kinds(profile)
     seen = read_stats(stats) if stats else None
@@ -56,8 +64,25 @@ def build_model(model: str, profile: TargetProfile, recipe: Recipe, data: str | 
     say(f"loading {model}")
     graph = load(model, shapes=recipe.shapes, checkpoint=checkpoint or recipe.checkpoint)
     graph = integers_for(graph, profile.formats)
-    prepared = prepare(graph, recipe, samples, profile, say, seen)
-    return build(prepared, profile, samples, say)
+    with _kept_while_running(unfinished):
+        prepared = prepare(graph, recipe, samples, profile, say, seen, unfinished)
+        return build(prepared, profile, samples, say)
+
+
+@contextmanager
+def _kept_while_running(folder: Path | None) -> Iterator[None]:
+    """Removed at the end; after an error too, unless it was there before: it may be another run's."""
+    if folder is None:
+        yield
+        return
+    before = folder.exists()
+    try:
+        yield
+    except ToolchainError:
+        if not before:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,22 +100,23 @@ class Prepared:
 
 
 def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None = None,
-            say: Say = quiet, stats: StatsFile | None = None) -> Prepared:
+            say: Say = quiet, stats: StatsFile | None = None, folder: Path | None = None) -> Prepared:
     """Everything that does not depend on a target's format. A quantized graph is taken as it is.
 
     profile: of a target whose channels pruning minds, and whose numbers accuracy control may widen to
     stats:   of the canonical float graph, if it was calibrated before
+    folder:  where training is kept while it goes on, or None
     """
     graph = with_labels(graph, recipe.input.labels, samples)
     if recipe.streaming:
         streamed(canonical(graph))  # refused before anything is trained
     if level_of(graph) == "QUANTIZED":
-        if recipe.prune or recipe.sparsify or recipe.train or recipe.input.takes_frames:
+        if recipe.shrinks or recipe.qat or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
         return Prepared(fixed, fixed, recipe)
-    source = _smaller(graph, recipe, samples, profile, say)
+    source = _smaller(graph, recipe, samples, profile, say, folder)
     float_graph = canonical(source)
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
@@ -100,7 +126,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     if samples is not None:
         _say_findings(source, recipe, samples, say)
     seen = samples_for(float_graph, recipe, samples)
-    stages = PostTraining(float_graph, seen, say, source)
+    stages = PostTraining(float_graph, seen, say, source, folder)
     if stats:
         stages.take_statistics(stats, recipe)
     if recipe.quantize.accuracy_drop is None:
@@ -128,16 +154,16 @@ def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Sample
 
 
 def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None,
-             say: Say) -> Graph:
+             say: Say, folder: Path | None) -> Graph:
     """Pruned and fine-tuned, on what the network itself takes."""
-    if not (recipe.prune or recipe.sparsify or recipe.train):
+    if not recipe.shrinks:
         return graph
     from toolchain.shrinking import Shrinking
 
     if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
-    table = load_cost_table(profile) if profile and recipe.prune else None
-    smaller = Shrinking(graph, recipe, samples, profile, table, say=say,
+    table = load_cost_table(profile) if profile and (recipe.prune or recipe.low_rank) else None
+    smaller = Shrinking(graph, recipe, samples, profile, table, folder, say=say,
                         progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
     for note in smaller.source.notes[len(graph.source.notes):]:
         say(note)
@@ -173,7 +199,9 @@ def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str
     for name in graph.inputs:
         tensor = graph.tensors[name]
         shape = (VECTORS, *tensor.shape[1:])
-        if tensor.quant is None:
+        if tensor.dtype in PLAIN - {"float32"}:
+            feeds.setdefault(name, noise(graph, VECTORS)[name])
+        elif tensor.quant is None:
             feeds.setdefault(name, _noise(rng, shape, graph.metadata.frames.get(name)))
         elif name in feeds:
             feeds[name] = codes_of(feeds[name], tensor.quant)
@@ -199,7 +227,8 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     one = streamed(prepared.graph) if recipe.streaming else None
     vectors = step_vectors(prepared.graph, one, seen, recipe.seed) if one else \
         vectors_of(prepared.graph, seen, recipe.seed)
-    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, one and one.form)
+    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c,
+                  recipe.tflite, one and one.form)
     artifact = lower(one.graph if one else prepared.graph, profile, vectors, asked)
     for note in artifact.manifest.notes[len(prepared.graph.source.notes):]:
         say(note)
@@ -210,9 +239,10 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
 
 
 def _stated(recipe: Recipe) -> dict[str, bytes]:
-    """The recipe that leads here, for whoever wants to build this again."""
+    """The recipe that leads here, for whoever wants to build this again, and what its metric compares in."""
     text = encode_toml(recipe.portable)
-    return {"recipe.toml": text.encode()} if text else {}
+    features = {FEATURES_FILE: features_file(recipe.features)} if recipe.features else {}
+    return {**({"recipe.toml": text.encode()} if text else {}), **features}
 
 
 def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfile) -> Artifact:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,6 +12,7 @@ from toolchain.accuracy_control import Ladder, Trial, judge_of
 from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples, Unsupported
 from toolchain.execution import watch
+from toolchain.features import embedding
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import op_macs
@@ -37,16 +39,20 @@ class PostTraining:
     graph:   canonical, float; its metadata's frames, if a recipe takes any, settle the inputs' codes
     samples: with splits, or None where there are none
     source:  what `graph` was made of, with its batch norms: they serve where samples are missing
+    folder:  where training that is not done yet is kept, so that a killed run goes on; None: nowhere
     """
 
     def __init__(self, graph: Graph, samples: Samples | None, say: Callable[[str], None],
-                 source: Graph | None = None):
+                 source: Graph | None = None, folder: Path | None = None):
+        self.folder = folder
         self.graph, self.samples, self.say, self.source = graph, samples, say, source or graph
         self._stats: dict[tuple[str | None, CalibrateConfig], Mapping[str, TensorStats]] = {}
         self._equalised: dict[str, Equalised] = {}
 
     def quantized(self, recipe: Recipe) -> Graph:
         """The QUANTIZED graph. Raises BadSamples where samples are missing, and what the stages raise."""
+        if recipe.qat:
+            return self._trained(recipe)
         spec, graph, open_watch = recipe.quantize, self.float_graph(recipe), watching(recipe.calibrate)
         correction = spec.bias_correction
         if correction == "auto":
@@ -62,6 +68,22 @@ class PostTraining:
             self.say("correcting biases, by batch norms")
             codes = correct_biases_analytically(self.source, graph, codes, self.factors(recipe))
         return check(codes, "QUANTIZED")
+
+    def _trained(self, recipe: Recipe) -> Graph:
+        """By quantization-aware training, in the place of what chooses codes after calibration."""
+        from toolchain.train.qat import train_quantized, zeros_kept
+
+        config, samples = recipe.qat, self.split("train")
+        selection = self.split("selection") if config.patience else None
+        graph, stats = self.float_graph(recipe), self.statistics(recipe)
+        self.say(f"training for {config.epochs} epochs as quantized, ranges {config.ranges}")
+        return train_quantized(
+            graph, stats, recipe.quantize, config, samples, recipe.seed, recipe.metric,
+            lambda epoch: self.say(f"epoch {epoch.number}: loss {epoch.loss:.4f}"),
+            pinned=self.pinned(recipe), selection=selection,
+            embed=embedding(recipe.features) if selection else None,
+            additions=[zeros_kept(graph)] if recipe.sparsify else [],
+            checkpoint=self.folder / "qat" if self.folder else None)
 
     def take_statistics(self, file: StatsFile, recipe: Recipe) -> None:
         """What `edge calibrate` saw of the network, so that it need not be calibrated.
@@ -137,7 +159,7 @@ class PostTraining:
 
     def split(self, name: str) -> Samples:
         if self.samples is None:
-            raise self._no_samples(f"the recipe's [quantize] asks for what looks at those of '{name}'")
+            raise self._no_samples(f"the recipe asks for what looks at those of '{name}'")
         return self.samples.split(name).fit_to(self.graph)
 
     def pinned(self, recipe: Recipe) -> dict[str, QuantParams]:
@@ -197,7 +219,8 @@ def controlled(stages: PostTraining, recipe: Recipe, integer_only: bool) -> Tria
         return [op.name for op in ops if island == "float32" or runs_on(op, island)]
 
     ladder = Ladder(
-        treat=stages.quantized, judge=judge_of(graph, recipe.metric, selection, watch),
+        treat=stages.quantized,
+        judge=judge_of(graph, recipe.metric, selection, watch, embedding(recipe.features)),
         rank=rank, costs={op.name: op_macs(graph, op) for op in graph.ops},
         island=island, say=stages.say)
     return ladder.climb(recipe)

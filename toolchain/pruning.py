@@ -12,6 +12,8 @@ from toolchain.conversion import format_of, write_model
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import BadConfig, DoesNotPay, ToolchainError, Unsupported
+from toolchain.features import embedding
+from toolchain.fitting import in_codes
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
@@ -19,14 +21,24 @@ from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.preprocess import network_samples
 from toolchain.profile import TargetProfile
+from toolchain.prune.cluster_size import cluster_size
+from toolchain.prune.constants import fold_constants
 from toolchain.prune.depth import without_branches
 from toolchain.prune.explanation import BranchLine, Explanation, branch_lines, explain
-from toolchain.prune.prune import channels_to_go, grouping_of, narrow, scores_of
+from toolchain.prune.prune import channels_to_go, checked_cut, grouping_of, narrow, scores_of
 from toolchain.prune.sparse_size import sparse_size
 from toolchain.recipe import Recipe
 from toolchain.report.progress import progress_bar
 from toolchain.shrinking import Shrinking
-from toolchain.training_sections import BUDGETS, PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import (
+    ADDING_UP,
+    BUDGETS,
+    ClusterConfig,
+    LowRankConfig,
+    PruneConfig,
+    SparsifyConfig,
+    TrainConfig,
+)
 
 EPOCHS = 10
 """Of training after pruning, where there are samples to train with and nothing else is said."""
@@ -78,22 +90,30 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         return Shrinking(graph, recipe, samples, self.profile, table, say=say)
 
 
-def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, sparsify: Mapping, train: Mapping) -> Recipe:
+def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, low_rank: Mapping, sparsify: Mapping,
+              cluster: Mapping, train: Mapping) -> Recipe:
     """The recipe with what the command line says on top; a value of None says nothing.
 
     Budgets of the command line take the place of the recipe's. With samples it trains for EPOCHS unless
     something is said about training; epochs = 0 means none. Raises BadConfig.
     """
-    prune, sparsify, train = ({key: value for key, value in part.items() if value is not None}
-                              for part in (prune, sparsify, train))
+    prune, low_rank, sparsify, cluster, train = (
+        {key: value for key, value in part.items() if value is not None}
+        for part in (prune, low_rank, sparsify, cluster, train))
     changes: dict = {}
     if prune or recipe.prune:
         own = msgspec.structs.asdict(recipe.prune) if recipe.prune else {}
         own |= dict.fromkeys(BUDGETS) if set(prune) & set(BUDGETS) else {}
         changes["prune"] = _section(PruneConfig, own | prune)
+    if low_rank:
+        own = msgspec.structs.asdict(recipe.low_rank) if recipe.low_rank else {}
+        changes["low_rank"] = _section(LowRankConfig, own | dict.fromkeys(ADDING_UP) | low_rank)
     if sparsify:
         own = msgspec.structs.asdict(recipe.sparsify) if recipe.sparsify else {}
         changes["sparsify"] = _section(SparsifyConfig, own | sparsify)
+    if cluster:
+        own = msgspec.structs.asdict(recipe.cluster) if recipe.cluster else {}
+        changes["cluster"] = _section(ClusterConfig, own | cluster)
     usual = {"epochs": EPOCHS} if has_data else {}
     wanted = (msgspec.structs.asdict(recipe.train) if recipe.train else usual) | train
     if wanted:
@@ -114,8 +134,9 @@ def prune_model(subject: Subject, out: Path, say: Callable[[str], None], quiet: 
     What a run has made lies beside `out` until it ends: after it was killed it goes on from there.
     Raises BadConfig where nothing is asked for, DoesNotPay, and what loading, pruning and training do.
     """
-    if not (subject.recipe.prune or subject.recipe.sparsify):
-        raise BadConfig(f"nothing to prune by: give {_options()}, or --sparsity")
+    recipe = subject.recipe
+    if not (recipe.prune or recipe.low_rank or recipe.sparsify or recipe.cluster):
+        raise BadConfig(f"nothing to prune by: give {_options()}, or --low-rank, --sparsity or --clusters")
     format_of(out)
     require_place(out)
     shrinking, folder = subject.opened(say), out.with_name(f".{out.name}.unfinished")
@@ -140,11 +161,15 @@ def _kept(shrinking: Shrinking) -> Graph:
 
 def explain_model(subject: Subject, say: Callable[[str], None]) -> Explanation:
     """Every group with its score and what goes of it, and everything that is not pruned, with the reason;
-    every residual branch too, where whole ones may go."""
-    if subject.recipe.prune is None:
-        raise BadConfig(f"--explain tells what a budget would take: give {_options()}")
+    every residual branch too, where whole ones may go; and what [low_rank] makes of each op of what is left
+    when that goes at once."""
+    if not (subject.recipe.prune or subject.recipe.low_rank):
+        raise BadConfig(f"--explain tells what a budget would take: give {_options()}, or --low-rank")
     shrinking = subject.opened(say)
-    graph, config, aim = shrinking.graph, subject.recipe.prune, shrinking.aim()
+    graph, config = shrinking.graph, subject.recipe.prune
+    if config is None:
+        return _with_thin(Explanation(graph.name, (), ()), shrinking, graph)
+    aim = shrinking.aim()
     branches: tuple[BranchLine, ...] = ()
     if config.blocks:
         smaller, removed = without_branches(graph, config, aim)
@@ -154,7 +179,16 @@ def explain_model(subject: Subject, say: Callable[[str], None]) -> Explanation:
     scores = scores_of(graph, groups, config, aim)
     gone = channels_to_go(graph, groups, scores, config, aim)
     fixed = {**grouping.fixed, **narrow(groups, aim.steps(graph, groups))}
-    return replace(explain(graph, replace(grouping, fixed=fixed), scores, gone), branches=branches)
+    found = replace(explain(graph, replace(grouping, fixed=fixed), scores, gone), branches=branches)
+    if subject.recipe.low_rank is None:
+        return found
+    return _with_thin(found, shrinking, checked_cut(fold_constants(graph, groups, gone), groups, gone))
+
+
+def _with_thin(found: Explanation, shrinking: Shrinking, graph: Graph) -> Explanation:
+    """With what [low_rank] makes of the graph."""
+    made = shrinking.thin(graph)
+    return replace(found, thin=made.lines, unit=made.unit)
 
 
 def _options() -> str:
@@ -173,8 +207,14 @@ def _record(subject: Subject, shrinking: Shrinking, smaller: Graph, out: str, wr
 
 
 def _stored(subject: Subject, smaller: Graph) -> tuple[str, ...]:
-    """What zeros among single weights are good for."""
-    return (sparse_size(canonical(smaller)).summary,) if subject.recipe.sparsify else ()
+    """What zeros among single weights, and values that they share, are good for."""
+    recipe, graph, notes = subject.recipe, canonical(smaller), []
+    if recipe.sparsify:
+        notes.append(sparse_size(graph).summary)
+    if recipe.cluster:
+        notes.append(f"in float, {cluster_size(graph).summary}")
+        notes.append(f"in INT8, {cluster_size(in_codes(graph)).summary}")
+    return tuple(notes)
 
 
 def _test_samples(shrinking: Shrinking) -> Samples | None:
@@ -191,7 +231,8 @@ def _scores(shrinking: Shrinking, smaller: Graph, test: Samples) -> tuple[float,
     from toolchain.train.scoring import Judge
 
     graph = shrinking.graph
-    judge = Judge.of(shrinking.recipe.metric, graph.outputs[0], test, Teacher(graph))
+    judge = Judge.of(shrinking.recipe.metric, graph.outputs, test, Teacher(graph),
+                     embedding(shrinking.recipe.features))
     return judge.score(GraphModule(graph)), judge.score(GraphModule(smaller))
 
 

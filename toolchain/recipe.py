@@ -8,10 +8,20 @@ from typing import Annotated, Literal
 import msgspec
 
 from toolchain.errors import BadConfig, about
+from toolchain.file_sections import CConfig, TFLiteConfig
 from toolchain.scheme import scheme_of
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
-from toolchain.training_sections import PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.training_sections import (
+    OF_CLASSES,
+    ClusterConfig,
+    LowRankConfig,
+    PruneConfig,
+    QatConfig,
+    SparsifyConfig,
+    TrainConfig,
+    asked,
+)
 
 Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
 PerChannel = Offset | tuple[Offset, ...]
@@ -46,6 +56,11 @@ TREATMENTS: Mapping[str, tuple] = {
 """What is done to networks whose activations are quantized: key of [quantize] -> values that ask for none."""
 
 
+UNDONE_BY_QAT: Mapping[str, tuple] = {
+    "bias_correction": ("auto", "none"), "rounding": ("nearest",), "accuracy_drop": (None,)}
+"""What would move codes that [qat] has trained: key of [quantize] -> values that do not."""
+
+
 class QuantSpec(Section):
     """What numbers become.
 
@@ -57,12 +72,13 @@ class QuantSpec(Section):
     equalise:        scale channels between layers so that they share their range (Nagel et al. 2019; Xiao et
                      al. 2023 after norms)
     bias_correction: take the mean error that rounding makes out of biases: "empirical" on calibration
-                     samples, "analytic" from batch norms; "auto": on samples where there are some
+                     samples, "analytic" from batch norms; "auto": on samples where there are some; not with
+                     [qat], which trains biases
     rounding:        of weights: "nearest", or chosen on calibration samples layer by layer: "gptq"
                      (Frantar et al. 2023) or "adaround" (Nagel et al. 2020)
     islands:         op name, or a pattern of names -> what these ops compute in instead
-    accuracy_drop:   most that the metric may lose to float, in percent points on selection samples:
-                     treatments are added until it holds
+    accuracy_drop:   most that the metric may lose to float on selection samples, in percent points, or as
+                     accuracy_control.Judgement has it: treatments are added until it holds
 
     All but the scheme is for static ones: constructing raises BadConfig where another is given more.
     """
@@ -132,17 +148,10 @@ class InputConfig(Section):
         return msgspec.structs.replace(self, labels=()) != InputConfig()
 
 
-class CConfig(Section):
-    """How C is written for a microcontroller.
-
-    optimise: "size" = least flash; "speed" = fewest instructions; "balanced" = instructions where their price
-              in flash is fair
-    patches:  bands of rows that the first layers are done in, one after the other, with less RAM; "auto": as
-              many as make the network fit the target; 0: none
-    """
-
-    optimise: Literal["size", "balanced", "speed"] = "balanced"
-    patches: Annotated[int, msgspec.Meta(ge=0, le=64)] | Literal["auto"] = "auto"
+OF_LABELS = ("top1", "agreement")
+"""Metrics of classes; all others are of numbers."""
+OF_SETS = ("frechet", "kernel")
+"""Metrics that compare sets, in features."""
 
 
 class Recipe(Section):
@@ -151,27 +160,83 @@ class Recipe(Section):
     shapes:     input name -> its whole shape, the batch of 1 in front, for an .onnx file that leaves sizes
                 open
     checkpoint: a file beside the recipe with the weights of file.py:function's module; "" for none
+    metric:     a key of metric.METRIC, by which networks are chosen and artefacts evaluated
+    features:   of "frechet" and "kernel": a model beside the recipe, as `edge build` takes it, whose first
+                output is what sets of outputs are compared in
     streaming:  a network with recurrent layers is built for one step, its states going in and coming out;
                 it is quantized, and its accuracy controlled, on whole sequences
     """
 
     shapes: dict[str, tuple[Positive, ...]] = {}
     checkpoint: str = ""
-    metric: Literal["top1", "mse", "agreement"] = "top1"
+    metric: Literal["top1", "mse", "agreement", "psnr", "ssim", "elbo", "frechet", "kernel"] = "top1"
+    features: str = ""
     seed: int = 0
     streaming: bool = False
     prune: PruneConfig | None = None
+    low_rank: LowRankConfig | None = None
     sparsify: SparsifyConfig | None = None
+    cluster: ClusterConfig | None = None
     train: TrainConfig | None = None
     calibrate: CalibrateConfig = CalibrateConfig()
     quantize: QuantSpec = QuantSpec()
+    qat: QatConfig | None = None
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
+    tflite: TFLiteConfig = TFLiteConfig()
 
     def __post_init__(self):
+        if self.features and self.metric not in OF_SETS:
+            raise BadConfig(f'features = "{self.features}" would do nothing with metric = "{self.metric}"; '
+                            f'leave it out, or take metric = "frechet"')
+        if self.metric in OF_SETS and not self.features:
+            raise BadConfig(f'metric = "{self.metric}" compares sets; give features = "file.py:function"')
+        for section in filter(None, (self.train, self.qat)):
+            if self.metric not in OF_LABELS and (idle := asked(section, OF_CLASSES)):
+                raise BadConfig(f'metric = "{self.metric}" compares numbers, where [{section.heading}] '
+                                f'{idle} would do nothing; leave it out')
         if self.streaming and self.input.takes_frames:
             raise BadConfig("streaming = true takes a sequence step by step, [input] raw frames; leave one "
                             "of them out")
+        if self.cluster:
+            self._require_shared()
+        if self.qat:
+            self._require_trainable_codes()
+        if self.tflite != TFLiteConfig() and scheme_of(self.quantize.scheme).method != "static":
+            raise BadConfig(f'[tflite] islands = "{self.tflite.islands}" is of integer networks and would do '
+                            f'nothing with [quantize] scheme = "{self.quantize.scheme}"; leave it out')
+
+    def _require_shared(self) -> None:
+        """Raise BadConfig where weights could not go on sharing values."""
+        if breaks := [name for name in ("equalise", "rounding", "accuracy_drop")
+                      if getattr(self.quantize, name) not in TREATMENTS[name]]:
+            raise BadConfig(f"[quantize] {', '.join(breaks)} may give weights that share a value codes of "
+                            f"their own, where [cluster] would do nothing; leave one of both out")
+        if self.sparsify and self.sparsify.schedule != "one_shot":
+            raise BadConfig(f'[sparsify] schedule = "{self.sparsify.schedule}" finds zeros while it trains, '
+                            f'where [cluster] has shared values out before; take schedule "one_shot"')
+
+    def _require_trainable_codes(self) -> None:
+        """Raise BadConfig where [qat] would train what is no code, or what is moved again."""
+        spec = self.quantize
+        if scheme_of(spec.scheme).method != "static":
+            raise BadConfig(f'[qat] trains a network whose activations are codes, and [quantize] scheme = '
+                            f'"{spec.scheme}" leaves them in float; leave [qat] out, or take a static scheme '
+                            f'such as "static_wi8_ai8"')
+        if idle := [name for name in UNDONE_BY_QAT if getattr(spec, name) not in UNDONE_BY_QAT[name]]:
+            raise BadConfig(f"[qat] trains weights and biases as their codes compute, and [quantize] "
+                            f"{', '.join(idle)} would move these codes again; leave it out, or [qat]")
+        if spec.islands and self.qat.ranges == "learned":
+            raise BadConfig('[qat] ranges = "learned" is for one width of codes, and [quantize] islands have '
+                            'others; take ranges = "fixed"')
+        if self.cluster:
+            raise BadConfig("[qat] trains each weight by itself, where [cluster] would do nothing; leave one "
+                            "of both out")
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether the float network is made another one before it is quantized."""
+        return any((self.prune, self.low_rank, self.sparsify, self.cluster, self.train))
 
     @property
     def input_dtype(self) -> str | None:
@@ -188,8 +253,9 @@ class Recipe(Section):
 
     @property
     def portable(self) -> "Recipe":
-        """The same anywhere: of a checkpoint its name, not its folder."""
-        return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name)
+        """The same anywhere: of a checkpoint and of features their name, not their folder."""
+        return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name,
+                                       features=Path(self.features).name)
 
     @property
     def digest(self) -> str:
@@ -208,6 +274,8 @@ def load_recipe(path: Path) -> Recipe:
         recipe = decode_toml(path, Recipe)
     if recipe.checkpoint:
         recipe = msgspec.structs.replace(recipe, checkpoint=str(path.parent / recipe.checkpoint))
+    if recipe.features:
+        recipe = msgspec.structs.replace(recipe, features=str(path.parent / recipe.features))
     labels = recipe.input.labels
     if isinstance(labels, str):
         named = msgspec.structs.replace(recipe.input, labels=read_labels(path.parent / labels))

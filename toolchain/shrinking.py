@@ -1,10 +1,12 @@
-"""The float network made smaller by a recipe: pruned, made sparse, and trained again by what it was.
+"""The float network made smaller by a recipe, and trained again by what it was: without channels, in thinner
+ops, with zeros, with few values.
 
 What a run has made is kept in a folder, where one is given: a run that was killed goes on from there.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
@@ -13,16 +15,20 @@ import msgspec
 import numpy as np
 
 from toolchain.atomic import replacing
-from toolchain.budgets import Purpose, budget_in
+from toolchain.budgets import Purpose, budget_in, low_rank_limit, table_cost
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
-from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay
+from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
+from toolchain.features import embedding
 from toolchain.graph_file import read_graph, write_graph
-from toolchain.ir.check import check
+from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
+from toolchain.load import load
 from toolchain.profile import TargetProfile
+from toolchain.prune.cluster import cluster
 from toolchain.prune.evidence import Evidence
+from toolchain.prune.low_rank import LowRank, low_rank
 from toolchain.prune.prune import Aim, Pruned, grouping_of
 from toolchain.prune.schedule import Work, shrunk
 from toolchain.prune.sparsify import sparsify
@@ -59,7 +65,8 @@ class Shrinking:
     progress: Callable | None = None
 
     def run(self) -> Graph:
-        """The FLOAT graph as [prune], [sparsify] and [train] leave it; its source notes what was done.
+        """The FLOAT graph as [prune], [low_rank], [sparsify], [cluster] and [train] leave it; its source
+        notes what was done.
 
         Raises BadSamples where there are none to train with, DoesNotPay, and what pruning and training do.
         """
@@ -68,9 +75,13 @@ class Shrinking:
         graph, epochs = self.graph, self.epochs
         if self.recipe.prune:
             graph, epochs = self._pruned()
+        if self.recipe.low_rank:
+            graph = self._thinned(graph)
         additions: Sequence[Addition] = ()
         if self.recipe.sparsify:
             graph, additions = self._sparse(graph)
+        if self.recipe.cluster:
+            graph, additions = self._clustered(graph, additions)
         if epochs:
             before = self.epochs - epochs
             graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, before))
@@ -81,24 +92,67 @@ class Shrinking:
         if train and samples is None:
             raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples, beside a loader of "
                              f"your own too; give --data")
-        wanted = ("train", *(["selection"] if train.patience else [])) if train else ()
-        if missing := [name for name in wanted if not samples.has(name)]:
+        wanted = (("train", "calibration"), *([("selection",)] if train.patience else [])) if train else ()
+        if missing := [names[0] for names in wanted if not any(map(samples.has, names))]:
             raise BadSamples(f"{samples.name}: no samples for '{missing[0]}', which [train] needs; give "
                              f"some, or leave training out: `edge prune --epochs 0`")
+        if train:
+            self._check_teacher()
         config = self.recipe.sparsify
         if config and config.schedule != "one_shot" and not self.epochs:
             raise BadConfig(f'[sparsify] schedule = "{config.schedule}" finds zeros while it trains; give '
                             f'samples and [train], or take schedule "one_shot"')
+
+    def _check_teacher(self) -> None:
+        """What a run would be stopped for after it has pruned. Raises as `Transfer` and `answers_of`."""
+        from toolchain.train.answers import answers_of
+        from toolchain.train.features import Transfer
+
+        answers_of(self.graph, self.teacher, self.recipe.metric)
+        Transfer(self.recipe.train, self.graph, self.teacher)
+
+    @cached_property
+    def teacher(self) -> Graph:
+        """The graph as it came, or what [train] teacher names. Raises as `load`, Unsupported for a quantized
+        one."""
+        named = self.recipe.train.teacher
+        if not named:
+            return self.graph
+        teacher = load(named, shapes=self.recipe.shapes if named.endswith(".onnx") else None)
+        if level_of(teacher) == "QUANTIZED":
+            raise Unsupported(f"[train] teacher = {named} is quantized: it cannot teach here; name its float "
+                              f"model")
+        return teacher
 
     def _pruned(self) -> tuple[Graph, int]:
         """The pruned graph, and the epochs of training that are left for it."""
         config, aim = self.recipe.prune, self.aim()
         work = Work(self._tune, self.epochs, self._settled, self._remember)
         graph, epochs = shrunk(self.graph, config, aim, work)
-        self._require_gain(graph)
+        if graph.parameters == self.graph.parameters:
+            self.say(f"{graph.name} is within its budget as it is: no channel goes")
+        else:
+            self._require_gain(self.graph, graph, "pruning", "Prune more")
         grouping = grouping_of(self.graph, config)
         steps = aim.steps(self.graph, grouping.groups)
         return self._noted(graph, Pruned.of(self.graph, grouping, steps, graph).summary), epochs
+
+    def thin(self, graph: Graph) -> LowRank:
+        """What [low_rank] makes of the graph."""
+        config = self.recipe.low_rank
+        limit = low_rank_limit(graph, Purpose(config, self.profile, self.table))
+        table = table_cost(self.table) if self.table else None
+        samples = self._judged() if self.samples is not None else None
+        return low_rank(graph, config, limit, samples, table, self.recipe.seed)
+
+    def _thinned(self, graph: Graph) -> Graph:
+        """Made anew where a run goes on: that takes no training."""
+        made = self.thin(graph)
+        if not any(line.form for line in made.lines):
+            self.say(f"{graph.name} is within [low_rank]'s budget as it is: no op becomes two")
+            return graph
+        self._require_gain(graph, made.graph, "low rank", "Lower its budget")
+        return self._noted(self._settled(made.graph), made.summary)
 
     def _noted(self, graph: Graph, summary: str) -> Graph:
         """What was done is noted in the source."""
@@ -135,15 +189,29 @@ class Shrinking:
         return reestimate_batch_norm(graph, self._judged(), self.recipe.seed)
 
     def _tune(self, graph: Graph, epochs: int, additions: Sequence[Addition], before: int) -> Graph:
-        """Taught by the graph as it came. before: epochs of the phases that lie before this one"""
+        """before: epochs of the phases that lie before this one"""
         from toolchain.train.fit import fit
 
         config, recipe = msgspec.structs.replace(self.recipe.train, epochs=epochs), self.recipe
-        self.say(f"tuning for {epochs} epochs")
+        samples = self._training_samples()
+        self.say(self._told(epochs, samples))
         selection = self.samples.split("selection").fit_to(graph) if config.patience else None
-        return fit(graph, config, self.samples.split("train").fit_to(graph), self.graph, recipe.seed,
-                   recipe.metric, self._counted(before), selection=selection, additions=additions,
+        return fit(graph, config, samples.fit_to(graph), self.teacher, recipe.seed, recipe.metric,
+                   self._counted(before), selection=selection,
+                   embed=embedding(recipe.features) if selection else None, additions=additions,
                    checkpoint=self.folder / "checkpoint" if self.folder else None)
+
+    def _training_samples(self) -> Samples:
+        """Of training; where there are none those of calibration, from which only the teacher is learned."""
+        if self.samples.has("train"):
+            return self.samples.split("train")
+        return replace(self.samples.split("calibration"), y=None)
+
+    def _told(self, epochs: int, samples: Samples) -> str:
+        by = f", taught by {self.recipe.train.teacher}" if self.recipe.train.teacher else ""
+        few = not self.samples.has("train") and not self.recipe.train.loader
+        on = f", on {len(samples)} calibration samples without labels" if few else ""
+        return f"tuning for {epochs} epochs{by}{on}"
 
     def _counted(self, before: int) -> Callable | None:
         """Tells `progress` of a phase's epochs as epochs of the whole."""
@@ -162,20 +230,25 @@ class Shrinking:
             return self._noted(sparse.graph, sparse.summary), [Masked(sparse.masks)]
         return graph, [(Movement if config.schedule == "movement" else GradualSparsity)(graph, config)]
 
-    def _require_gain(self, pruned: Graph) -> None:
-        """Raise DoesNotPay where the target, by its table, gains nothing from fewer channels."""
-        if pruned.parameters == self.graph.parameters:
-            self.say(f"{self.graph.name} is within its budget as it is: no channel goes")
-            return
+    def _clustered(self, graph: Graph, additions: Sequence[Addition]) -> tuple[Graph, Sequence[Addition]]:
+        """The graph with few values, and what keeps them few while it is trained."""
+        from toolchain.prune.cluster_training import Sharing
+
+        made = cluster(graph, self.recipe.cluster)
+        return self._noted(made.graph, made.summary), [*additions, Sharing(made.shares)]
+
+    def _require_gain(self, whole: Graph, smaller: Graph, way: str, advice: str) -> None:
+        """Raise DoesNotPay where the target, by its table, gains nothing from this way of making it smaller.
+        """
         if self.table is None:
             return
-        before, after = self.table.predict(self.graph), self.table.predict(pruned)
+        before, after = self.table.predict(whole), self.table.predict(smaller)
         unit = self.table.unit
         told = f"{before:,.6g} {unit} -> {after:,.6g} on {self.table.target}, by its table"
         if after > (1 - LEAST_GAIN) * before:
-            raise DoesNotPay(f"{self.graph.name}: pruning does not pay: {told}; MACs "
-                             f"{graph_macs(self.graph):,} -> {graph_macs(pruned):,}. Prune more, or limit "
-                             f"{budget_in(unit)} itself: the channels that cost most there go first then")
+            raise DoesNotPay(f"{self.graph.name}: {way} does not pay: {told}; MACs {graph_macs(whole):,} -> "
+                             f"{graph_macs(smaller):,}. {advice}, or limit {budget_in(unit)} itself: the "
+                             f"channels that cost most there go first then")
         self.say(told)
 
     # A run that can be gone on with -----------------------------------------------------------------------
@@ -203,7 +276,9 @@ class Shrinking:
             found["samples"] = samples_digest(self.samples.fit_to(self.graph))
             found["splits"] = _sha256(repr(np.asarray(self.samples.splits).tolist()).encode())
         if train := self.recipe.train:
-            own = [Path(spec.rpartition(":")[0]) for spec in (train.loss, train.loader) if spec]
+            found |= {"teacher": self.teacher.digest} if train.teacher else {}
+            own = [Path(spec.rpartition(":")[0] or spec)
+                   for spec in (train.loss, train.loader, self.recipe.features) if spec]
             found["own code"] = _sha256(*(path.read_bytes() for path in own if path.is_file()))
         return found
 

@@ -79,13 +79,12 @@ def _needs(codes: Graph, profile: TargetProfile) -> Mapping[str, int]:
 def _in_float(graph: Graph, profile: TargetProfile) -> tuple[str, ...]:
     """Ops that compute on reals though something before or after them is in codes: in every format, or in
     .tflite, where LiteRT has no integer kernel or a slow one."""
-    from toolchain.lower.tflite_islands import FASTER_ON_REALS, on_island
+    from toolchain.lower.tflite_islands import on_islands
 
-    faster = frozenset() if profile.integer_only else FASTER_ON_REALS
+    islands = on_islands(graph, profile.integer_only) if "tflite" in profile.formats else frozenset()
 
     def on_reals(op: Op) -> bool:
-        return graph.tensors[op.name].dtype == "float32" or (
-            "tflite" in profile.formats and on_island(graph, op, faster))
+        return graph.tensors[op.name].dtype == "float32" or op.name in islands
 
     return tuple(f"{op.name}: {op.kind}" for op in graph.ops
                  if op.kind not in CONVERSIONS and on_reals(op))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -13,13 +13,17 @@ Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient",
                      "fisher", "perturbation", "geometric_median", "lamp", "random"]
 BUDGETS = ("ratio", "macs", "parameters", "flash", "ram", "latency_us", "instructions")
 """What a pruned network may take: keys of [prune]."""
+ADDING_UP = ("macs", "parameters", "latency_us", "instructions")
+"""Those of BUDGETS that are sums over ops: keys of [low_rank]."""
 TWO_OF_FOUR, BLOCK = "2:4", re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})")
 """What SparsifyConfig.pattern may be."""
 CHOOSES: Mapping[str, Mapping[str, tuple]] = {
     "gates": {"importance": ("auto",), "scope": ("global",), "blocks": (False,)},
     "batch_norm_l1": {"importance": ("auto", "batch_norm"), "blocks": (False,)}}
 """Schedule of [prune] that chooses itself what goes -> keys of other choices: values that ask for none."""
-MOMENTUM = 0.9
+MOMENTUM, TEMPERATURE, BETA = 0.9, 4.0, 1.0
+OF_CLASSES: Mapping[str, tuple] = {"temperature": (TEMPERATURE,), "label_smoothing": (0,)}
+"""Keys of [train] that are about classes: values that ask for nothing."""
 BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
 
 
@@ -34,8 +38,8 @@ class PruneConfig(Section):
                    its file
     latency_us, instructions: on the target, from its measured table
     importance:    a key of prune.importance.IMPORTANCE; "auto" = "l2" without samples; "taylor" with them,
-                   "fisher" where blocks are weighed against channels; where metric "mse" has no labels, so
-                   that the network held against itself has no gradient, "hessian" and "perturbation"
+                   "fisher" where blocks are weighed against channels; where outputs are numbers without
+                   labels, so that the network is held against itself, "hessian" and "perturbation"
     scope:         "global" = one ranking of all groups; "layer" = the same share of each group;
                    "sensitivity" = of each group as much as a scan says it can spare
     schedule:      "one_shot"; "iterative" = in equal steps, tuned after each; "gradual" = in steps that get
@@ -44,12 +48,15 @@ class PruneConfig(Section):
                    (Louizos et al. 2018)
     steps:         of the iterative and the gradual schedule
     blocks:        whole residual branches may go too
+    heads:         whole heads of attention go, and whole groups of convolutions, where by default the same
+                   channels of each do
     keep:          ops whose channels all stay: names or patterns such as "head.*"
     channel_multiple: keep multiples of this; by default, what the target's measured table favours; 1 = no
                    rounding
     reestimate_batch_norm: recompute running statistics on calibration samples after each step
     """
 
+    heading: ClassVar[str] = "prune"
     ratio: Fraction | None = None
     macs: Amount | None = None
     parameters: Amount | None = None
@@ -62,6 +69,7 @@ class PruneConfig(Section):
     schedule: Literal["one_shot", "iterative", "gradual", "batch_norm_l1", "gates"] = "one_shot"
     steps: Positive = 5
     blocks: bool = False
+    heads: bool = False
     keep: tuple[str, ...] = ()
     channel_multiple: Positive | None = None
     reestimate_batch_norm: bool = True
@@ -69,7 +77,7 @@ class PruneConfig(Section):
     def __post_init__(self):
         if not self.budgets:
             raise BadConfig(f"[prune] has no budget; give one or more of {', '.join(BUDGETS)}")
-        idle = _asked(self, CHOOSES.get(self.schedule, {}))
+        idle = asked(self, CHOOSES.get(self.schedule, {}))
         if idle:
             raise BadConfig(f'[prune] schedule = "{self.schedule}" chooses by itself what goes, where {idle} '
                             f'would do nothing; leave it out, or take schedule "iterative"')
@@ -83,7 +91,7 @@ class PruneConfig(Section):
                 for name, limit in given.items()}
 
 
-def _asked(section: Section, nothing: Mapping[str, tuple]) -> str:
+def asked(section: Section, nothing: Mapping[str, tuple]) -> str:
     """Those of its keys that have another value than one that asks for nothing."""
     return ", ".join(name for name, values in nothing.items() if getattr(section, name) not in values)
 
@@ -95,6 +103,38 @@ def _bytes_of(name: str, text: str) -> float:
         raise BadConfig(f'[prune] {name} = "{text}": give bytes as "256kB", "0.5MiB" or a number; units: '
                         f'{", ".join(BYTES)}')
     return float(number) * BYTES[unit]
+
+
+class LowRankConfig(Section):
+    """Convolutions and fully connected ops become two thinner ones each, where that pays.
+
+    Exactly one budget says how thin. Below 1 it is a share of what the network takes without it, else an
+    amount:
+    macs, parameters
+    latency_us, instructions: on the target, from its measured table
+    form: "channel" = an op with fewer output channels, then 1x1 (Zhang et al. 2016); "spatial" = a kernel of
+          kh x 1, then one of 1 x kw (Jaderberg et al. 2014); "auto" = of each op the one that loses less
+    keep: ops that stay as they are: names or patterns
+    """
+
+    heading: ClassVar[str] = "low_rank"
+    macs: Amount | None = None
+    parameters: Amount | None = None
+    latency_us: Amount | None = None
+    instructions: Amount | None = None
+    form: Literal["auto", "channel", "spatial"] = "auto"
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        given = [name for name in ADDING_UP if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise BadConfig(f"[low_rank] has {' and '.join(given) or 'no budget'}; give exactly one of "
+                            f"{', '.join(ADDING_UP)}")
+
+    @property
+    def budget(self) -> tuple[str, float]:
+        """Which of ADDING_UP, and how much of it."""
+        return next((name, amount) for name in ADDING_UP if (amount := getattr(self, name)) is not None)
 
 
 class SparsifyConfig(Section):
@@ -110,6 +150,7 @@ class SparsifyConfig(Section):
     keep:      ops whose weights all stay: names or patterns
     """
 
+    heading: ClassVar[str] = "sparsify"
     sparsity: Fraction | None = None
     threshold: PositiveFloat | None = None
     pattern: str = ""
@@ -146,8 +187,20 @@ class SparsifyConfig(Section):
         return (int(found[1]), int(found[2])) if found else (1, 1)
 
 
+class ClusterConfig(Section):
+    """Weights of each op take few values, which training moves (Han et al. 2016); shapes stay.
+
+    clusters: values at most of each weight tensor. Weights that are 0 stay so: a value of its own
+    keep:     ops whose weights stay as they are: names or patterns
+    """
+
+    heading: ClassVar[str] = "cluster"
+    clusters: Annotated[int, msgspec.Meta(ge=2, le=256)] = 16
+    keep: tuple[str, ...] = ()
+
+
 class TrainConfig(Section):
-    """Fine-tuning of the float graph, distilled from the unpruned model.
+    """Training of the float graph on labels, and by a teacher: the unpruned network, or another one.
 
     epochs:        passes over the training samples
     batch_size
@@ -158,6 +211,12 @@ class TrainConfig(Section):
     weight_decay:  of weights, not of biases and norms
     alpha:         share of the distillation loss; 1 - alpha goes to the labels (without labels, it gets all)
     temperature:   of the soft labels (Hinton et al. 2015)
+    teacher:       MODEL, as the command line takes one: another network of the same task that teaches instead
+    features:      student's tensor -> teacher's, or names that both have: what these hold is taught too
+    transfer:      how: "fitnets" = mean squared error, through a learned 1x1 adapter where channels differ
+                   (Romero et al. 2015); "attention" = of where activations are large (Zagoruyko & Komodakis
+                   2017)
+    beta:          weight of that, beside the mixture of labels and soft labels
     label_smoothing: share of a label that all classes get
     average:       decay of an exponential moving average of the weights, kept in their place; 0: none
     patience:      epochs without a better score on selection samples after which it stops, with the best
@@ -168,6 +227,7 @@ class TrainConfig(Section):
                    instead of batches of the training samples; the teacher sees what it gives
     """
 
+    heading: ClassVar[str] = "train"
     epochs: Positive
     batch_size: Positive = 64
     learning_rate: PositiveFloat = 1e-3
@@ -176,7 +236,11 @@ class TrainConfig(Section):
     momentum: Fraction = MOMENTUM
     weight_decay: Share = 0.0
     alpha: Share = 0.5
-    temperature: PositiveFloat = 4.0
+    temperature: PositiveFloat = TEMPERATURE
+    teacher: str = ""
+    features: dict[str, str] | tuple[str, ...] = ()
+    transfer: Literal["fitnets", "attention"] = "fitnets"
+    beta: PositiveFloat = BETA
     label_smoothing: Fraction = 0.0
     average: Fraction = 0.0
     patience: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -185,10 +249,44 @@ class TrainConfig(Section):
 
     def __post_init__(self):
         if self.optimizer == "adamw" and self.momentum != MOMENTUM:
-            raise BadConfig('[train] momentum is of optimizer = "sgd"; leave it out, or take that')
+            raise BadConfig(f'[{self.heading}] momentum is of optimizer = "sgd"; leave it out, or take that')
         if self.loss and self.label_smoothing:
-            raise BadConfig(f"[train] loss = {self.loss} takes the place of the labels' loss, where "
+            raise BadConfig(f"[{self.heading}] loss = {self.loss} takes the place of the labels' loss, where "
                             f"label_smoothing would do nothing; leave it out")
-        if self.alpha == 1 and (idle := _asked(self, {"loss": ("",), "label_smoothing": (0,)})):
-            raise BadConfig(f"[train] alpha = 1 leaves all to the teacher, where {idle} would do nothing; "
-                            f"leave it out, or lower alpha")
+        if self.alpha == 1 and (idle := asked(self, {"loss": ("",), "label_smoothing": (0,)})):
+            raise BadConfig(f"[{self.heading}] alpha = 1 leaves all to the teacher, where {idle} would do "
+                            f"nothing; leave it out, or lower alpha")
+        if not all(name for pair in self.feature_pairs for name in pair):
+            raise BadConfig(f"[{self.heading}] features names no tensor: {self.features}; give names")
+        if not self.features and (idle := asked(self, {"transfer": ("fitnets",), "beta": (BETA,)})):
+            raise BadConfig(f"[{self.heading}] {idle} would do nothing without features; name the tensors "
+                            f"whose activations are taught, or leave it out")
+        if self.alpha == 0 and not self.features and self.teacher:
+            raise BadConfig(f"[{self.heading}] alpha = 0 leaves all to the labels, where teacher = "
+                            f"{self.teacher} would do nothing; leave it out, raise alpha, or name features")
+
+    @property
+    def feature_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Of `features`: the student's tensor, the teacher's."""
+        names = self.features
+        return tuple(names.items()) if isinstance(names, dict) else tuple(zip(names, names))
+
+
+class QatConfig(TrainConfig):
+    """Quantization-aware training: the float graph is trained as its codes compute, taught by itself in
+    float. Keys are those of [train] but for teacher and features, and
+
+    ranges: "fixed" = those that calibration found, of weights what their largest values give; "learned" = of
+            activations and of each channel of weights, from these on (LSQ, Esser et al. 2020), with the same
+            learning_rate: their scales' logarithms move by it
+    """
+
+    heading: ClassVar[str] = "qat"
+
+    ranges: Literal["fixed", "learned"] = "learned"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if theirs := asked(self, {"teacher": ("",), "features": ((),)}):
+            raise BadConfig(f"[qat] learns from what the network itself answers in float; {theirs} is of "
+                            f"[train]")

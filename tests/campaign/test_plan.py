@@ -138,6 +138,16 @@ def test_what_is_missing_is_named(bench):
         load_campaign(bench / "week.toml")
 
 
+@pytest.mark.parametrize("key, own", [("teacher", "teacher.onnx"), ("loss", "own.py:other")])
+def test_what_a_recipe_trains_with_is_part_of_a_job(bench, key, own):
+    """Another model's content, and code of the user's own."""
+    file = bench / own.partition(":")[0]
+    file.write_text("one")
+    (bench / "float.toml").write_text(f'[train]\nepochs = 1\n{key} = "{bench / own}"\n')
+    others = {job for job in keys(bench) if "by float" in job}
+    assert changed(bench, lambda: file.write_text("another")) >= others
+
+
 def test_a_folder_is_what_its_files_are(tmp_path):
     for name in ("a/x", "a/sub/y"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from toolchain import data
 from toolchain.data import Preprocessing, Samples, load_samples
 from toolchain.errors import BadConfig, BadSamples
 from toolchain.ir.build import Builder
+from toolchain.ir.graph import Graph, Tensor
 
 
 def graph_with_input(*shape, permutation=None, **more):
@@ -263,3 +264,18 @@ def test_a_token_that_the_table_has_not_is_named_with_its_sample(token):
     assert np.array_equal(samples.feeds(slice(0, 1))["tokens"], stored[:1])
     with pytest.raises(BadSamples, match=f"set: sample 1 of 'tokens' holds {token}, but takes 0 to 4; is it"):
         samples.feeds(slice(0, 2))
+
+
+@pytest.mark.parametrize("layout", [None, "channels_last"])
+def test_targets_come_in_the_layout_of_the_first_output(layout):
+    """Images as the source lays them out are turned; those that lie as the graph's do, and labels, stay."""
+    graph = Graph("draws", {"y": Tensor("y", (1, 4, 5, 3))}, (), (), ("y",), {"y": (0, 3, 1, 2)})
+    stored = np.random.default_rng(0).random((2, 3, 4, 5))
+
+    def targets(y):
+        return Samples("set", {}, y, None, np.arange(2), layout=layout).targets(graph)
+
+    assert np.array_equal(targets(stored), stored.transpose(0, 2, 3, 1))
+    turned = stored.transpose(0, 2, 3, 1)
+    assert targets(turned) is turned and targets(None) is None
+    assert targets(np.arange(2)).tolist() == [0, 1]

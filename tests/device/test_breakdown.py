@@ -7,6 +7,7 @@ import pytest
 
 from tests.lower.c.nets import residual_net
 from tests.lower.c.test_emit import vectors
+from tests.lower.c.test_loops import quantized
 from toolchain.artifact import Artifact
 from toolchain.device.breakdown import AROUND
 from toolchain.device.firmware import build_firmware
@@ -42,6 +43,15 @@ def test_everything_adds_up(target):
     assert (m.cycles_estimate is not None) == (target == "cortex_m4_qemu")
     if m.cycles_estimate:
         assert m.instructions < m.cycles_estimate < 2.5 * m.instructions
+
+
+@pytest.mark.emulated
+def test_a_layer_that_a_loop_repeats_has_one_row():
+    graph = quantized("gru")
+    m = measure(built(graph, "cortex_m4_qemu"), Place("board", load_target("cortex_m4_qemu")), BARE[0])
+    titles = [layer.title for layer in m.layers]
+    assert m.parity.mismatched == 0 and len(set(titles)) == len(titles)
+    assert sum(layer.instructions for layer in m.layers) == m.instructions
 
 
 @pytest.mark.emulated

@@ -142,3 +142,8 @@ def test_somebodys_model_is_fed_with_noise_over_the_range_of_its_types():
         "a": "int8", "b": "uint8", "c": "bool", "d": "float32"}
     again = bench_feeds(bare(Port("a", (1, 500), "int8")), "tflite")
     np.testing.assert_array_equal(feeds["a"], again["a"])
+
+
+def test_somebodys_tokens_are_such_that_every_table_has():
+    feeds = bench_feeds(bare(Port("tokens", (1, 64), "int32")), "tflite")
+    assert feeds["tokens"].dtype == np.int32 and set(feeds["tokens"].ravel()) == {0, 1}

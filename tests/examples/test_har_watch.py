@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from toolchain.ir.ops import graph_macs
+from toolchain.load import load
+from toolchain.python_file import named_in
+
 FILE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "har_watch" / "model.py"
 
 
@@ -31,6 +35,16 @@ def test_a_rotation_keeps_the_length_of_every_reading(example):
     lengths = [t.view(5, 2, 3, 100).norm(dim=2) for t in (x, example.augment(x))]
     ratio = lengths[1] / lengths[0]
     assert torch.allclose(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-4)
+
+
+def test_a_student_of_half_the_width_costs_a_quarter():
+    source = str(FILE.with_name("student.py"))
+    narrow, whole = load(f"{source}:narrow"), load(f"{FILE}:untrained")
+    assert 0.2 < graph_macs(narrow) / graph_macs(whole) < 0.3
+    with named_in(f"{source}:turned") as turned:
+        torch.manual_seed(3)
+        (first, y), *others = turned(0, 0)
+        assert first["x"].shape == (64, 6, 100) and y.shape == (64,) and len(others) > 30
 
 
 def test_the_trained_network_knows_people_it_never_saw(example, tmp_path, monkeypatch):

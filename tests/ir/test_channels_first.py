@@ -36,8 +36,9 @@ def test_channel_ops_run_channels_first():
 
 def channels_last_source():
     b = Builder("last")
-    w = b.constant("w", np.ones((5, 1, 1, 3), np.float32))
-    y = b.op("conv2d", [b.input("x", (1, 8, 4, 3)), w, b.constant("b", np.zeros(5, np.float32))], "y")
+    w = b.constant("w", np.ones((5, 3, 3, 3), np.float32))
+    y = b.op("conv2d", [b.input("x", (1, 8, 4, 3)), w, b.constant("b", np.zeros(5, np.float32))], "y",
+             pads=(1, 1, 1, 1))
     return b.graph(b.op("relu", [y], "z"))
 
 
@@ -47,6 +48,34 @@ def test_a_source_that_was_channels_last_has_a_transpose_at_each_end():
         ("transpose", (0, 3, 1, 2)), ("conv2d", None), ("relu", None), ("transpose", (0, 2, 3, 1))]
     assert (laid.tensors["x"].shape, laid.tensors["z"].shape) == ((1, 8, 4, 3), (1, 8, 4, 5))
     assert laid.permutations == {}
+
+
+def test_a_1x1_convolution_of_what_lies_channels_last_is_a_product():
+    b = Builder("tokens")
+    w = b.constant("w", np.arange(15, dtype=np.float32).reshape(5, 1, 1, 3))
+    y = b.op("conv2d", [b.input("x", (1, 8, 4, 3)), w, b.constant("b", np.zeros(5, np.float32))], "y",
+             activation="relu")
+    laid = channels_first(b.graph(y))
+    assert [op.kind for op in laid.ops] == ["reshape", "fully_connected", "reshape"]
+    assert laid.ops[1].attrs["activation"] == "relu" and laid.tensors["y"].shape == (1, 8, 4, 5)
+    assert np.array_equal(laid.tensors["w"].data, np.arange(15).reshape(5, 3))
+
+
+def test_products_turn_no_operand_themselves():
+    b = Builder("scores")
+    x = b.input("x", (1, 2, 6, 4))
+    laid = channels_first(b.graph(b.op("batch_matmul", [x, x], "scores", transpose_b=True)))
+    assert [(op.kind, op.attrs.get("perm")) for op in laid.ops] == [
+        ("transpose", (0, 1, 3, 2)), ("batch_matmul", None)]
+    assert not laid.ops[1].attrs["transpose_b"]
+
+
+def test_what_several_slices_read_is_turned_once():
+    b = Builder("heads")
+    turned = b.op("transpose", [b.input("x", (1, 6, 3, 2, 4))], "turned", perm=(0, 2, 3, 1, 4))
+    parts = [b.op("slice", [turned], f"part{i}", begin=(0, i, 0, 0, 0), end=(1, i + 1, 2, 6, 4),
+                  strides=(1,) * 5) for i in range(3)]
+    assert transposes(channels_first(b.graph(*parts))) == 1
 
 
 def test_kept_tensors_come_out_as_they_lie_and_permutations_say_how():

@@ -94,3 +94,17 @@ def test_a_clip_of_whole_numbers():
 def test_a_type_without_a_row_is_refused():
     with pytest.raises(Unsupported, match="casts to a type without a row; there are bool, float32, "):
         load_onnx(single("Cast", IMAGE, to=TensorProto.UINT16), "net")
+
+
+def test_a_mask_of_minus_infinity_hides_by_a_number():
+    mask = np.where(np.tri(*IMAGE[2:], dtype=bool), 0, -np.inf).astype(np.float32)
+    nodes = [node("Add", "x mask", "masked"), node("Softmax", "masked", "y", axis=-1)]
+    assert_as_onnx_runtime(model_of(nodes, {"x": IMAGE}, {"mask": mask}))
+
+
+def test_what_is_exported_to_guard_a_softmax_that_sees_nothing_goes():
+    nodes = [node("Softmax", "x", "shares", axis=-1), node("IsNaN", "shares", "nowhere"),
+             node("Where", "nowhere zero shares", "safe"), node("Relu", "safe", "y")]
+    model = model_of(nodes, {"x": IMAGE}, {"zero": floats(0.0)})
+    assert_as_onnx_runtime(model)
+    assert [op.kind for op in load_onnx(model, "net").ops] == ["softmax", "relu"]

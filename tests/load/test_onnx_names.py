@@ -6,6 +6,7 @@ import pytest
 
 from tests.load.onnx_models import IMAGE, ROWS, model_of, node, normal
 from toolchain.ir.graph import Graph
+from toolchain.ir.layout import channels_last
 from toolchain.load.onnx import load_onnx
 from toolchain.load.onnx_file import read_onnx
 from toolchain.runtime.onnxruntime import OnnxRuntime
@@ -56,6 +57,12 @@ def test_other_names_stay_but_for_colons():
     nodes = [node("Relu", "x:0", "model/relu/Relu:0"), node("Tanh", "model/relu/Relu:0", "out:0")]
     graph = load_onnx(model_of(nodes, {"x:0": ROWS}, outputs=("out:0",)), "net")
     assert [op.name for op in graph.ops] == ["model/relu/Relu", "out:0"] and graph.inputs == ("x:0",)
+
+
+def test_an_input_keeps_its_colons_behind_views_too():
+    nodes = [node("Transpose", "onnx::Transpose_0", "turned", perm=[0, 2, 1]), node("Relu", "turned", "y")]
+    graph = channels_last(load_onnx(model_of(nodes, {"onnx::Transpose_0": (1, 3, 4)}), "net"))
+    assert graph.inputs == ("onnx::Transpose_0",) and graph.inputs[0] in graph.tensors
 
 
 @pytest.mark.oracle

@@ -274,11 +274,32 @@ def in_windows(m, x):
 
 
 TOKENS = (1, 5, 8)
+CAUSAL = torch.ones(5, 5, dtype=torch.bool).tril()
+
+
+def few_keys(m, x):
+    """Four heads of queries, two of keys and values."""
+    q, k, v = (x.view(1, 5, 4, 2).transpose(1, 2)[:, :heads] for heads in (4, 2, 2))
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+
+
+def padded(m, x):
+    """Hides what is not above a half, by a mask that the network computes, and by one that it adds."""
+    seen = (x[:, :, :1] > 0.5).transpose(1, 2)
+    hidden = x[:, :, 0].relu()[:, None] * -3
+    attend = torch.nn.functional.scaled_dot_product_attention
+    return attend(x, x, x, attn_mask=seen) + attend(x, x, x, attn_mask=hidden)
+
+
 FIRST_AXES = {
     "queries_keys_values": (qkv_first, (1, 6, 24)),
     "windows": (in_windows, IMAGE),
     "attention": (Network(lambda m, x: m.attend(x, x, x), attend=nn.MultiheadAttention(
         8, 2, batch_first=True)), TOKENS),
+    "attention_not_to_what_follows": (Network(lambda m, x: m.attend(x, x, x, attn_mask=~CAUSAL),
+                                              attend=nn.MultiheadAttention(8, 2, batch_first=True)), TOKENS),
+    "attention_of_few_keys": (few_keys, TOKENS),
+    "attention_padded": (padded, TOKENS),
     "encoder": (nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), TOKENS),
     "time_first": (Network(lambda m, x: m.linear(x.permute(1, 0, 2)), linear=nn.Linear(8, 3)), TOKENS),
     "frames_as_a_batch": (Network(lambda m, x: m.linear(m.conv(x.view(2, 3, 4, 5)).flatten(1)).view(1, 2, 3),

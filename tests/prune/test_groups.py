@@ -151,9 +151,8 @@ def test_layer_norm_of_all_channels_keeps_them_even_through_a_reshape():
     assert groups == {} and fixed["a"] == "norm (layer_norm) needs all channels of parted"
 
 
-@pytest.mark.parametrize("heads, each, channels", [(2, 6, [6, 6]), (6, 2, [6])])
-def test_attention_loses_of_each_head_alike_or_whole_heads(heads, each, channels):
-    """Two heads of six: rows of queries and keys, and of values, of both heads. Six of two: whole heads."""
+def attention(heads, each):
+    """Of 12 channels, between convolutions."""
     b = Builder("attention")
     x = b.input("x", (1, 4, 4, 3))
     query, key, value = (
@@ -162,7 +161,20 @@ def test_attention_loses_of_each_head_alike_or_whole_heads(heads, each, channels
     weights = b.op("softmax", [b.op("batch_matmul", [query, key], "product", transpose_b=True)], "weights")
     y = b.op("transpose", [b.op("batch_matmul", [weights, value], "mixed")], "back", perm=(0, 2, 1, 3))
     y = b.op("reshape", [y], "merged", shape=(1, 4, 4, 12))
-    grouping = channel_groups(b.graph(conv(b, y, 2, "y")))
+    return b.graph(conv(b, y, 2, "y"))
+
+
+def test_whole_heads_go_where_it_is_asked_for():
+    """Two heads of six values: one channel is a head of queries, keys and values, and its columns behind."""
+    (group,) = channel_groups(attention(2, 6), heads=True).groups
+    assert group.channels == 2 and {f"{name}.weight" for name in "qkvy"} <= group.tensors
+    assert members(group)["v.weight", 0] == [list(range(6)), list(range(6, 12))]
+
+
+@pytest.mark.parametrize("heads, each, channels", [(2, 6, [6, 6]), (6, 2, [6])])
+def test_attention_loses_of_each_head_alike_or_whole_heads(heads, each, channels):
+    """Two heads of six: rows of queries and keys, and of values, of both heads. Six of two: whole heads."""
+    grouping = channel_groups(attention(heads, each))
     assert [group.channels for group in grouping.groups] == channels
     assert {"q.weight", "k.weight"} <= grouping.groups[0].tensors
     rows = members(grouping.groups[0])["q.weight", 0]

@@ -3,6 +3,7 @@
 docs/pruning-zoo.md has the same beside Torch-Pruning's (`make benchmark-pruning-zoo`).
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,6 +30,7 @@ UNPRUNABLE: Mapping[str, str] = {}
 """Network without a channel to lose -> why. All of them have some."""
 PRUNED = [pytest.param(entry, id=entry.name, marks=() if entry.fast else pytest.mark.slow)
           for entry in ENTRIES if entry.name not in UNPRUNABLE]
+ATTENDING = ("keyword_transformer", "vit", "mobilevit", "text_transformer")
 FAST = [entry for entry in ENTRIES if entry.fast]
 BRANCHES: Mapping[str, int] = {
     "mobilenet_v2": 10, "mobilenet_v3_small": 6, "efficientnet_lite0": 9, "resnet18": 8, "resnet50": 16,
@@ -61,6 +63,23 @@ def test_a_budget_is_met_on_every_network(entry: Entry):
     half = 0.5 * graph_macs(canonical(graph))
     smaller = cut_to(graph, config, Aim((Limit(MACS, half),)))
     assert 0.98 * half < graph_macs(canonical(smaller)) <= half
+
+
+@pytest.mark.parametrize("name", ATTENDING)
+def test_whole_heads_go_and_a_budget_is_met(name: str):
+    """With the self-check that every cut ends with: the smaller network is the one without these heads."""
+    graph = load(ZOO[name].open())
+    heads = [group for group in channel_groups(graph, heads=True).groups if group.channels <= 4]
+    assert len(heads) == graph_kinds(graph)["softmax"]
+    limit = Limit(MACS, 0.7 * graph_macs(canonical(graph)))
+    smaller = cut_to(graph, PruneConfig(importance="random", macs=0.7, heads=True), Aim((limit,)))
+    assert 0.98 * limit.most < graph_macs(canonical(smaller)) <= limit.most
+    assert any(smaller.tensors[tensor].shape != graph.tensors[tensor].shape
+               for group in heads for tensor in group.tensors & smaller.tensors.keys())
+
+
+def graph_kinds(graph) -> Counter:
+    return Counter(op.kind for op in graph.ops)
 
 
 @pytest.mark.slow

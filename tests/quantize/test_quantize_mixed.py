@@ -9,7 +9,7 @@ from toolchain.ir.quant import dequantize
 from toolchain.lower.tflite import write_tflite
 from toolchain.quantize.calibrate import calibrate
 from toolchain.quantize.quantize import quantize
-from toolchain.recipe import CalibrateConfig
+from toolchain.recipe import CalibrateConfig, QuantSpec
 from toolchain.runtime import reference
 from toolchain.runtime.litert import LiteRT
 
@@ -133,3 +133,16 @@ def test_divisors_on_both_sides_of_zero_divide_reals(divisor):
     codes = quantize(graph, stats_of({"a": (0, 1), "b": (-1, 1), "y": (-8, 8)}))
     assert "div" in kinds(codes) and kinds(codes)[-1] == "quantize"
     assert codes.source.notes == ("y (div) computes in float",)
+
+
+def test_int16_codes_may_be_made_of_reals_alone():
+    """An island of int16 that reads an island of float32, where nothing else has 16 bits."""
+    net = Net()
+    graph = net.graph(net.conv(net.conv(net.input("x", (1, 4, 4, 2)), 3, "first"), 2, "second"))
+    samples = samples_of(graph)
+    codes = quantize(graph, calibrate(graph, CalibrateConfig(), samples),
+                     QuantSpec(islands={"first": "float32", "second": "int16"}))
+    assert kinds(codes) == ["dequantize", "conv2d", "conv2d", "quantize"]
+    assert codes.tensors["second"].dtype == "int16"
+    found, exact = run_quantized(codes, samples.x)["second"], reference.run(graph, samples.x)["second"]
+    assert np.abs(found - exact).max() < 0.05 * np.abs(exact).max()

@@ -137,3 +137,14 @@ def test_what_a_pinned_input_is_joined_with_has_its_own_range():
     scales = activation_scales(graph, stats_of({"x": (-1, 1), "relu": (0, 9)}), {"x": pin})
     assert scales["x"].same_as(pin)
     assert scales["y"].same_as(scales["relu"]) and scales["y"].same_as(activation_params(-127 / 128, 9))
+
+
+def test_a_range_that_is_known_takes_the_place_of_what_was_seen_for_all_that_share_it():
+    net = Net()
+    x = net.op("max_pool2d", [net.op("relu", [net.input("x", (1, 4, 4, 2))], "relu")], "pool", kernel=(2, 2))
+    graph, known = net.graph(x), QuantParams(0.5, -128)
+    per_channel = QuantParams(np.float32([1, 2]), [0, 0], 0)
+    scales = activation_scales(graph, stats_of({"x": (-1, 1), "relu": (0, 2.55)}),
+                               {"relu": known, "pool": known, "x": per_channel})
+    assert scales["relu"] is known and scales["pool"] is known
+    assert scales["x"].same_as(activation_params(-1, 1))

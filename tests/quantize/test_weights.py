@@ -77,3 +77,12 @@ def test_a_layer_of_zeros_gets_scale_one():
 def test_scales_never_vanish():
     w, b = quantized([[1e-42, 0.0], [1.0, 0.0]], [0.0, 0.0], QuantParams(1e-6, 0))
     assert np.all(w.quant.scale > 0) and np.all(b.quant.scale >= np.finfo(np.float32).tiny)
+
+
+def test_known_parameters_are_taken_and_raised_only_where_the_bias_needs_room():
+    known = QuantParams(np.float32([1e-9, 0.05]), [0, 0], 0, "int4")
+    weight, bias = constant("w", np.float32([[1e-6, -1e-6], [0.5, 0.2]])), constant("b", np.float32([7, 7]))
+    w, b = quantize_weights(DENSE, X, weight, bias, "int4", known)
+    assert w.quant.dtype == "int4" and w.quant.scale[1] == np.float32(0.05)
+    assert w.quant.scale[0] == pytest.approx(7.0 / BIAS_LIMIT["int8"] / 0.02, rel=1e-5)
+    assert w.data[1].tolist() == [7, 4] and dequantize(b.data, b.quant) == pytest.approx([7, 7], rel=1e-6)

@@ -5,6 +5,7 @@ import io
 from rich.console import Console
 
 from toolchain.prune.explanation import BranchLine, Explanation, GroupLine, KeptLine, Scores
+from toolchain.prune.low_rank import ThinLine
 from toolchain.report.pruning import explanation_table
 
 
@@ -39,6 +40,15 @@ def test_branches_are_shown_where_they_may_go():
     text = shown(Explanation("net", (), (), lines))
     rows = [line.split() for line in text.splitlines() if line.split()[:1] in (["add"], ["add.1"])]
     assert rows == [["add", "4", "yes", "-"], ["add.1", "0", "no", *lines[1].reason.split()]]
+
+
+def test_ops_that_become_two_are_shown_with_what_they_gain():
+    lines = ThinLine("a", (1000, 400), "spatial", 3, 12, 0.875), ThinLine("b", (70, 70), reason="no rank")
+    text = shown(Explanation("net", (), (), thin=lines, unit="us"))
+    rows = [line.split() for line in text.splitlines() if line.split()[:1] in (["a"], ["b"])]
+    assert rows == [["a", "spatial", "3", "of", "12", "87.5%", "1,000", "->", "400", "-"],
+                    ["b", "-", "-", "-", "70", "no", "rank"]]
+    assert "us" in text.split() and "no channel can go" not in text
 
 
 def test_names_cannot_speak_to_the_terminal():

@@ -1,5 +1,6 @@
 """The scripts that make sample sets: no code of a source runs, the bytes are the same again."""
 
+import gzip
 import hashlib
 import io
 import os
@@ -7,6 +8,8 @@ import pickle
 import tomllib
 
 import numpy as np
+import prepare_digits
+from prepare_digits import read_digits, with_splits
 import prepare_har_watch
 from prepare_har_watch import STEP, SUBJECTS, WINDOW, ArraysOnly, cut_windows
 import pytest
@@ -66,12 +69,26 @@ def test_a_manifest_reads_back_as_it_was_given():
     assert tomllib.loads(toml(manifest)) == manifest
 
 
+def test_rows_of_digits_become_images():
+    pixels = ",".join(str(i % 17) for i in range(64))
+    digits = read_digits(gzip.compress(f"{pixels},7\n{pixels},3\n".encode()))
+    assert digits["x"].shape == (2, 8, 8, 1) and digits["y"].tolist() == [7, 3]
+    assert digits["x"][0, 1, 2, 0] == 10 and digits["x"].dtype == np.uint8
+
+
+def test_no_digit_is_in_two_splits():
+    arrays = with_splits({"y": np.zeros(1000, np.int64)})
+    assert np.bincount(arrays["split"]).tolist() == [150, 100, 250, 500]
+    assert np.array_equal(arrays["digit"], np.arange(1000))
+
+
 @pytest.mark.slow
-def test_the_committed_set_is_what_the_script_makes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("script, name", [(prepare_har_watch, "har_watch"), (prepare_digits, "digits")])
+def test_the_committed_set_is_what_the_script_makes(script, name, tmp_path, monkeypatch):
     monkeypatch.setattr("sample_set.ROOT", tmp_path)
-    prepare_har_watch.main()
-    for name in ("manifest.toml", "samples.npz"):
-        assert (tmp_path / "har_watch" / name).read_bytes() == (ROOT / "har_watch" / name).read_bytes()
+    script.main()
+    for file in ("manifest.toml", "samples.npz"):
+        assert (tmp_path / name / file).read_bytes() == (ROOT / name / file).read_bytes()
 
 
 def test_the_committed_windows_are_the_kits(kit):

@@ -32,8 +32,10 @@ RECIPES = {
     "sgd": TrainConfig(epochs=3, batch_size=32, learning_rate=0.05, optimizer="sgd", warm_up=0.2,
                        label_smoothing=0.1),
     "patience": TrainConfig(epochs=4, batch_size=24, learning_rate=0.03, patience=2, average=0.8),
+    "features": TrainConfig(epochs=4, batch_size=32, learning_rate=0.03, patience=3, average=0.8,
+                            features={"relu": "bn"}),
 }
-LONG = TrainConfig(epochs=80, batch_size=32, learning_rate=0.01, average=0.9)
+LONG = TrainConfig(epochs=80, batch_size=32, learning_rate=0.01, average=0.9, features=("bn", "relu"))
 
 
 class Noise(Addition):
@@ -77,8 +79,10 @@ StopAt.__qualname__ = Noise.__qualname__
 
 
 def train(recipe, additions=(), path=None, **changed):
-    arguments = {"seed": 3, "selection": samples(30), "teacher": network(seed=5)} | changed
+    """Of features, those of a teacher with other channels: adapters are trained."""
     config = LONG if recipe == "long" else RECIPES[recipe]
+    teacher = network(seed=5, channels=11 if config.features else 8)
+    arguments = {"seed": 3, "selection": samples(30), "teacher": teacher} | changed
     return fit(network(), config, samples(), additions=additions, checkpoint=path, **arguments)
 
 

@@ -10,6 +10,7 @@ from tests.models import sensor_net
 from tests.train.training_nets import CLASSES, network, samples
 from toolchain.data import Samples
 from toolchain.errors import BadInput, BadSamples
+from toolchain.generation import frechet_distance
 from toolchain.ir.build import Builder
 from toolchain.ir.layout import channels_last
 from toolchain.load.torch import load_torch
@@ -56,6 +57,20 @@ def test_learns_numbers_from_a_teacher():
         feeds = {"x": data.x["x"]}
         return np.square(reference.run(graph, feeds)["fc"] - reference.run(teacher, feeds)["fc"]).mean()
     assert distance(tuned) < 0.1 * distance(student)
+
+
+def test_a_generator_learns_from_its_teacher_alone_and_is_chosen_by_the_smallest_distance():
+    data, teacher = samples(labels=False), network(seed=2)
+    beside = replace(data, y=np.full((len(data), CLASSES), 9.0, np.float32))
+    config, found = TrainConfig(epochs=6, batch_size=32, learning_rate=0.05, patience=3), []
+    tuned = fit(network(seed=3), config, beside, teacher, metric="frechet", selection=data, embed=lambda x: x,
+                progress=lambda epoch: found.append(epoch.score))
+    alone = fit(network(seed=3), config, data, teacher, metric="frechet", selection=data, embed=lambda x: x)
+    assert tuned.digest == alone.digest and min(found) < found[0]
+    drawn, real = (reference.run(graph, {"x": data.x["x"]})["fc"] for graph in (tuned, teacher))
+    assert frechet_distance(drawn, real) == pytest.approx(min(found), rel=1e-3)
+    with pytest.raises(BadSamples, match="neither labels nor a teacher"):
+        fit(network(), TrainConfig(epochs=1), beside, metric="frechet")
 
 
 def test_alpha_weighs_labels_and_teacher():

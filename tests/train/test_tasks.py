@@ -11,7 +11,7 @@ from toolchain.errors import BadSamples
 from toolchain.ir.build import Builder
 from toolchain.runtime import reference
 from toolchain.runtime.torch_module import GraphModule
-from toolchain.train.tasks import class_losses, targets_of, task_loss
+from toolchain.train.tasks import answerable, class_losses, targets_of, task_loss
 
 
 def log_softmax(z):
@@ -68,6 +68,17 @@ def test_evidence_of_numbers():
         np.testing.assert_allclose(evidence.loss(values, np.arange(5, 9)),
                                    np.square(output - expected)[5:9].mean(1), rtol=1e-4, atol=1e-9)
         assert evidence.has_gradient == (expected is not output)
+
+
+def test_real_images_beside_noise_are_no_answers():
+    """Where the metric compares sets, evidence and training are those of samples without y."""
+    data, graph, teacher = samples(30), network(), network(seed=2)
+    beside = replace(data, y=np.full((30, CLASSES), 99.0, np.float32))
+    evidence = task_loss(graph, beside, "frechet", teacher)
+    values, wanted = {"fc": torch.from_numpy(run(graph, data)[5:9])}, run(teacher, data)[5:9]
+    np.testing.assert_allclose(evidence.loss(values, np.arange(5, 9)),
+                               np.square(run(graph, data)[5:9] - wanted).mean(1), rtol=1e-4)
+    assert answerable(beside, "mse").y is beside.y and answerable(beside, "kernel").y is None
 
 
 def test_evidence_sums_over_outputs():

@@ -9,7 +9,7 @@ from toolchain.ir.graph import Graph
 CLASSES = 3
 
 
-def network(softmax: bool = False, seed: int = 0) -> Graph:
+def network(softmax: bool = False, seed: int = 0, channels: int = 8) -> Graph:
     """conv, batch norm, mean, fully connected on [1, 4, 4, 2], with random weights."""
     rng, b = np.random.default_rng(seed), Builder("net")
 
@@ -18,11 +18,12 @@ def network(softmax: bool = False, seed: int = 0) -> Graph:
         return b.constant(name, data.astype(np.float32))
 
     x = b.input("x", (1, 4, 4, 2))
-    y = b.op("conv2d", [x, constant("w", 8, 3, 3, 2), constant("wb", 8)], "conv", pads=(1, 1, 1, 1))
-    norm = [constant(name, 8, fill=fill) for name, fill in (("g", 1), ("b", 0), ("m", 0), ("v", 1))]
+    weight, bias = constant("w", channels, 3, 3, 2), constant("wb", channels)
+    y = b.op("conv2d", [x, weight, bias], "conv", pads=(1, 1, 1, 1))
+    norm = [constant(name, channels, fill=fill) for name, fill in (("g", 1), ("b", 0), ("m", 0), ("v", 1))]
     y = b.op("relu", [b.op("batch_norm", [y, *norm], "bn", epsilon=1e-5)], "relu")
     y = b.op("mean", [y], "mean", axes=(1, 2))
-    y = b.op("fully_connected", [y, constant("f", CLASSES, 8), constant("fb", CLASSES)], "fc")
+    y = b.op("fully_connected", [y, constant("f", CLASSES, channels), constant("fb", CLASSES)], "fc")
     return b.graph(b.op("softmax", [y], "p") if softmax else y)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.zoo import pretrained
-from tests.zoo.seeding import Draw, gaussian, smooth
+from tests.zoo.seeding import Draw, bounded, gaussian, smooth, words
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -73,10 +73,14 @@ ENTRIES = (
           pretrained.pages),
     _seeded("small", "ds_cnn", "DS-CNN (MLPerf Tiny)", 1, 49, 10, fast=True),
     _seeded("small", "tcn", "TCN", 6, 128, fast=True),
-    _seeded("recurrent", "gru", "GRU", 1, 49, 40, fast=True),
-    _seeded("recurrent", "lstm", "LSTM", 1, 49, 40, fast=True),
-    _seeded("recurrent", "lstm_both_ways", "LSTM in both directions", 1, 49, 40, fast=True),
-    _seeded("recurrent", "gru_stacked", "GRU, stacked", 1, 49, 40, fast=True),
+    _seeded("recurrent", "gru", "GRU", 1, 49, 40, draw=bounded, fast=True),
+    _seeded("recurrent", "lstm", "LSTM", 1, 49, 40, draw=bounded, fast=True),
+    _seeded("recurrent", "lstm_both_ways", "LSTM in both directions", 1, 49, 40, draw=bounded, fast=True),
+    _seeded("recurrent", "gru_stacked", "GRU, stacked", 1, 49, 40, draw=bounded, fast=True),
+    _seeded("attention", "keyword_transformer", "Keyword transformer", 1, 49, 40, fast=True),
+    _seeded("attention", "vit", "ViT, small", 3, 64, 64, fast=True),
+    _seeded("attention", "mobilevit", "MobileViT, small", 3, 64, 64, fast=True),
+    _seeded("attention", "text_transformer", "Text transformer", 64, draw=words, fast=True),
     Entry("swift_f0", "swift-f0, trained (ONNX)", pretrained.swift_f0, pretrained.spectrograms),
     _seeded("generative", "dcgan_generator", "DCGAN generator", 100, 1, 1, draw=gaussian),
     _seeded("generative", "dcgan_discriminator", "DCGAN discriminator", 3, 64, 64),

@@ -15,7 +15,7 @@ from tests.zoo.catalogue import CALIBRATION, HELD_OUT, Entry
 from tests.zoo.sources import Arrays, source_runtime, transposes_in
 from toolchain.data import Samples
 from toolchain.errors import ToolchainError
-from toolchain.ir.graph import Graph
+from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.layout import transposes
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.quant import quantize
@@ -124,10 +124,15 @@ def _judge_int8(result: ZooResult, graph: Graph, feeds: Arrays, exact: Arrays) -
 
 def _c_equals(graph: Graph, feeds: Arrays, folder: Path) -> bool:
     model, = compile_graphs([graph], folder, OPTIMISED)
-    codes = {name: quantize(_inner(graph, name, feeds[name][:ON_C]), graph.tensors[name].quant)
+    codes = {name: _as_codes(graph.tensors[name], _inner(graph, name, feeds[name][:ON_C]))
              for name in graph.inputs}
     ours, theirs = reference.run(graph, codes), model.run(codes)
     return all(np.array_equal(ours[name], theirs[name]) for name in graph.outputs)
+
+
+def _as_codes(tensor: Tensor, value: np.ndarray) -> np.ndarray:
+    """Tokens are what they are."""
+    return value if tensor.quant is None else quantize(value, tensor.quant)
 
 
 # Files ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from tests.zoo.seeding import seeded
+from tests.zoo.seeding import bounded, seeded
 
 FRAMES, COEFFICIENTS, CLASSES = 49, 40, 12
 
@@ -26,7 +26,8 @@ class Keywords(nn.Module):
 
 
 def _keywords(kind: type[nn.RNNBase], width: int, **options):
-    return seeded(partial(Keywords, kind, width, **options), 1, FRAMES, COEFFICIENTS)
+    return seeded(partial(Keywords, kind, width, **options), 1, FRAMES, COEFFICIENTS,
+                  draw=bounded)
 
 
 def gru():

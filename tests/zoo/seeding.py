@@ -4,6 +4,7 @@ Plain torch: the peers' environment imports the networks too.
 """
 
 from collections.abc import Callable
+import math
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ SETTLING = 3
 NORMS = nn.BatchNorm1d | nn.BatchNorm2d
 
 Draw = Callable[[tuple[int, ...], int, int], torch.Tensor]
-"""(shape of one sample without its batch, count, seed) -> (count, *shape) float32"""
+"""(shape of one sample without its batch, count, seed) -> (count, *shape) float32, or int32 tokens"""
 
 
 def smooth(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
@@ -35,9 +36,22 @@ def smooth(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
     return contrast * x + level
 
 
+def bounded(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
+    """`smooth` within -3 and 3, as features are that were normalized and clipped."""
+    return smooth(shape, count, seed).clamp(-3, 3)
+
+
 def gaussian(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
     """Latent vectors."""
     return torch.randn((count, *shape), generator=torch.Generator().manual_seed(seed))
+
+
+def words(shape: tuple[int, ...], count: int, seed: int) -> torch.Tensor:
+    """int32 tokens of 500, as frequent as words are (Zipf's law)."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = 1 / torch.arange(1, 501, dtype=torch.float32)
+    drawn = torch.multinomial(weights, math.prod((count, *shape)), True, generator=generator)
+    return drawn.reshape(count, *shape).to(torch.int32)
 
 
 def seeded(make: Callable[[], nn.Module], *shape: int, draw: Draw = smooth) -> tuple[nn.Module, tuple]:

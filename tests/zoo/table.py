@@ -31,8 +31,9 @@ to the same bounds (`tests/end_to_end/test_zoo.py`). {failed} marks what is not 
   Promised: at least {sqnr:.0f} dB.
 - **C**: for networks with less than {c_bytes:,} bytes of INT8 constants: codes equal to the reference's, bit
   for bit.
-- **transposes**: the most that one of the four files has, of those that the source has itself. Promised: no
-  more. A channel shuffle counts as one, though the `.tflite` file has two, which run faster.
+- **transposes**: the most that one of the four files has, of those that the source has itself, attention's
+  turned keys among them. Promised: no more. A channel shuffle counts as one, though the `.tflite` file has
+  two, which run faster.
 
 ## Exceptions
 

@@ -105,7 +105,10 @@ def _show_outcomes(folder: Path, artifact, outcomes, as_json: bool) -> None:
 @verb
 def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A labelled set or .npz.")],
          device: Device = None, format: FormatOption = None,
-         metric: Annotated[str | None, typer.Option(help="top1 or mse; default: the recipe's.")] = None,
+         metric: Annotated[str | None, typer.Option(
+             help="top1, mse, psnr, ssim, elbo, frechet or kernel; default: the recipe's.")] = None,
+         features: Annotated[str, typer.Option(
+             help="Of frechet and kernel: the model that gives features; default: the recipe's.")] = "",
          split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
          limit: Limit = None, ledger: LedgerOption = None, json: Json = False, quiet: Quiet = False) -> None:
     """Measure how good an artefact's answers are on a labelled set."""
@@ -118,7 +121,7 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
 
     require_place_for_records(artifact)
     opened = deploy.open_artifact(artifact)
-    exam = set_exam(opened, data, metric, split, limit)
+    exam = set_exam(opened, data, metric, split, limit, features)
     subject = Subject(opened.manifest.name, opened.digest, opened.manifest.target)
     with Ledger.open(ledger) as kept, deploy.held(kept, opened, device) as lease:
         outcome = deploy.evaluate(opened, device, format, exam)
@@ -126,6 +129,23 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
     found = outcome.evaluation
     save(artifact, outcome.way.fmt, found, outcome.where)
     show(json, found, evaluation_text(found))
+
+
+@verb
+def draw(artifacts: Annotated[list[Path], typer.Argument(help="As `edge bench` takes one; a row for each.")],
+         data: Annotated[str, typer.Option(help="A set or file of their inputs.")],
+         out: Annotated[Path, typer.Option(help="The .png to write.")],
+         split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
+         limit: Annotated[int, typer.Option(min=1, help="At most so many images in a row.")] = 16,
+         json: Json = False, quiet: Quiet = False) -> None:
+    """Draw what artefacts make of the same inputs, each on its own device, as rows of one image."""
+    from toolchain.atomic import replacing
+    from toolchain.drawing import drawn
+
+    with replacing(out) as unfinished:
+        unfinished.write_bytes(drawn(artifacts, data, split, limit))
+    show(json, {"png": str(out), "rows": [str(path) for path in artifacts]},
+         f"{out}: {len(artifacts)} rows of at most {limit} images")
 
 
 @verb

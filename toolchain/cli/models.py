@@ -102,7 +102,8 @@ def build(model: Model, target: Annotated[str, typer.Option(help="See `edge targ
     require_place(out)
 
     artifact = build_model(model, profile, with_shapes(wanted, shapes_of(shape)), data, say=speaker(quiet),
-                           checkpoint=checkpoint, stats=stats)
+                           checkpoint=checkpoint, stats=stats,
+                           unfinished=out.with_name(f".{out.name}.unfinished"))
     artifact.write(out)
     static, files = artifact.manifest.static_bytes, sorted(artifact.files)
     record = {"artifact": str(out), "files": files, "flash_bytes": static["flash"],

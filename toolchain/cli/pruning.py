@@ -40,13 +40,19 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
           ram: _amount('Most RAM of its C: a share, or bytes as "64kB".') = None,
           latency_us: _amount("Most microseconds on the target: a share or a number.") = None,
           instructions: _amount("Most instructions on the target: a share or a number.") = None,
+          low_rank: _amount("Instead, or besides: most MACs, as --macs, of ops parted in two thinner ones."
+                            ) = None,
           sparsity: _amount("Instead, or besides: share of single weights that become zero.") = None,
+          clusters: Annotated[int | None, typer.Option(
+              min=2, max=256, help="Instead, or besides: values that the weights of an op share.")] = None,
           importance: _choice("How channels are judged; see docs/pruning.md.") = None,
           scope: _choice("global, layer or sensitivity.") = None,
           schedule: _choice("one_shot, iterative, gradual, batch_norm_l1 or gates.") = None,
           steps: Annotated[int | None, typer.Option(
               min=1, help="Of the iterative and the gradual schedule.")] = None,
           blocks: Annotated[bool, typer.Option("--blocks", help="Whole residual branches may go.")] = False,
+          heads: Annotated[bool, typer.Option(
+              "--heads", help="Whole heads of attention go, not the same channels of each.")] = False,
           keep: Annotated[list[str] | None, typer.Option(
               help="An op whose channels all stay, or a pattern; repeatable.")] = None,
           channel_multiple: Annotated[int | None, typer.Option(
@@ -73,9 +79,10 @@ def prune(model: Model, out: Annotated[Path | None, typer.Option(
     wanted = recipe_of(
         start, data is not None,
         {**{name: _number(name, text) for name, text in budget.items()}, "importance": importance,
-         "scope": scope, "schedule": schedule, "steps": steps, "blocks": blocks or None, "keep": keep or None,
-         "channel_multiple": channel_multiple},
-        {"sparsity": _number("sparsity", sparsity)}, {"epochs": epochs, "learning_rate": learning_rate})
+         "scope": scope, "schedule": schedule, "steps": steps, "blocks": blocks or None,
+         "heads": heads or None, "keep": keep or None, "channel_multiple": channel_multiple},
+        {"macs": _number("low_rank", low_rank)}, {"sparsity": _number("sparsity", sparsity)},
+        {"clusters": clusters}, {"epochs": epochs, "learning_rate": learning_rate})
     subject = Subject(model=model, recipe=wanted, profile=profile, data=data, checkpoint=checkpoint)
     if explain:
         from toolchain.report.pruning import explanation_table

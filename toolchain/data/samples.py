@@ -154,10 +154,20 @@ class Samples:
         """
         fitted = {key: self._fitted(graph, key, array) for key, array in self._inputs_of(graph).items()}
         dtypes = {key: graph.tensors[key].dtype for key in fitted}
-        return replace(self, x={key: array for key, (array, _) in fitted.items()},
+        return replace(self, x={key: array for key, (array, _) in fitted.items()}, y=self.targets(graph),
                        axes={key: perm for key, (_, perm) in fitted.items() if perm},
                        numbers={key: dtype for key, dtype in dtypes.items() if dtype in PLAIN - {"float32"}},
                        entries=_entries(graph))
+
+    def targets(self, graph: Graph) -> np.ndarray | None:
+        """y in the layout of the graph's first output, where it has the shape that the source's has."""
+        perm = graph.permutations.get(graph.outputs[0]) if graph.outputs else None
+        if self.y is None or perm is None:
+            return self.y
+        own = graph.tensors[graph.outputs[0]].shape[1:]
+        source = tuple((0, *own)[axis] for axis in perm)[1:]
+        stays = self.y.shape[1:] != source or (self.layout == "channels_last" and own == source)
+        return self.y if stays else self.y.transpose(np.argsort(perm))
 
     def _inputs_of(self, graph: Graph) -> dict[str, Array]:
         """The arrays by the graph's names, by its source's, or in the order of its inputs."""

@@ -31,8 +31,10 @@ def layer_instructions(artifact: Artifact, profile: TargetProfile, inputs: list[
     with running(build_firmware(artifact, hooked).elf, hooked) as dut:
         dut.load_codes(inputs)
         empty, steps = dut.layers()
-    hook = whole_instructions(empty, hz)
-    layers = [Layer(title, whole_instructions(ticks, hz) - hook) for title, ticks in steps]
+    hook, taken = whole_instructions(empty, hz), Counter()
+    for title, ticks in steps:  # more than once where a loop repeats it
+        taken[title] += whole_instructions(ticks, hz) - hook
+    layers = [Layer(title, instructions) for title, instructions in taken.items()]
     return (*layers, Layer(AROUND, instructions - sum(layer.instructions for layer in layers)))
 
 

@@ -63,6 +63,9 @@ def bench_feeds(artifact: Artifact, fmt: Format) -> dict[str, np.ndarray]:
 
 
 def _noise(random: np.random.Generator, port: Port) -> np.ndarray:
+    """Of whole numbers that stand for nothing else 0 and 1, which any table has."""
+    if port.scale is None and port.dtype in ("int32", "int64"):
+        return random.integers(0, 2, port.shape, port.dtype)
     if port.dtype == "bool":
         return random.integers(0, 2, port.shape).astype(bool)
     if port.dtype.startswith("float"):

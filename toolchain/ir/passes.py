@@ -13,16 +13,20 @@ from toolchain.ir.graph import Graph, Op, Shape, Tensor, constant
 from toolchain.ir.ops import make
 from toolchain.ir.redundant import drop_neutral, drop_repeated, join_slices
 from toolchain.ir.rewriting import Pass, rewired, sole_pairs, until_nothing_folds, without
+from toolchain.ir.scaling import fold_factor
+from toolchain.ir.slicing import turn_before_slicing
 
 
-def canonical(graph: Graph) -> Graph:
+def canonical(graph: Graph, join_parts: bool = True) -> Graph:
     """Fold what can be folded, so that every tensor observed is a tensor that is stored.
 
+    join_parts: whether parts of a tensor are turned together, which ties the numbers of their channels
     A quantized graph keeps its arithmetic: only what changes no code is dropped.
     """
     level = level_of(graph)
     if level == "FLOAT":
-        return check(until_nothing_folds(_folded)(_folded(graph)), "CANONICAL")
+        found = until_nothing_folds(_folded)(_folded(graph))
+        return check(drop_identity(turn_before_slicing(found)) if join_parts else found, "CANONICAL")
     return check(drop_identity(graph), level)
 
 
@@ -289,5 +293,6 @@ CANONICAL: tuple[Pass, ...] = (
     fold_affine_ahead,
     fold_gather,       # behind the activation that a convolution took in
     fold_mean_reshape,
+    fold_factor,
     drop_identity,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import prod
 
 from toolchain.ir.graph import Op, Shape
-from toolchain.ir.sinking import Sinking, View, wide_axes
+from toolchain.ir.sinking import Axes, Sinking, View, moves_data, wide_axes
 
 Block = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -21,19 +21,26 @@ def blocks(old: Shape, new: Shape) -> Iterator[Block]:
         yield tuple(a), tuple(b)
 
 
+def _axes(placed: list[Block]) -> Axes:
+    """Those of the base, block after block."""
+    return tuple(axis for olds, _ in placed for axis in olds)
+
+
 def reshape_view(pass_: Sinking, op: Op) -> bool:
     """Reshape the base of the input's view block by block.
 
-    Blocks stay where their first axis lies in the base; one whose axes do not follow each other there costs a
-    transpose, which moves nothing else.
+    Blocks stay where their last axis lies in the base. One whose axes do not follow each other there costs a
+    transpose: it moves nothing else, or all to where the view has it, if the last axis can stay.
     """
     new, view = pass_.shape(op.name), pass_.views[op.inputs[0]]
     found = list(blocks(pass_.shape(op.inputs[0]), new))
     if pass_.tensors[view.base].is_constant or found[0] != ((0,), (0,)) or view.axes[0] != 0:
         return False
-    placed = sorted(((tuple(view.axes[axis] for axis in olds), news) for olds, news in found),
-                    key=lambda block: min(block[0]))
-    source = pass_.materialise(View(view.base, tuple(axis for olds, _ in placed for axis in olds)))
+    viewed = [(tuple(view.axes[axis] for axis in olds), news) for olds, news in found]
+    placed, shape = sorted(viewed, key=lambda block: max(block[0])), pass_.tensors[view.base].shape
+    if moves_data(_axes(placed), shape) and _axes(viewed)[-1] == wide_axes(shape)[-1]:
+        placed = viewed
+    source = pass_.materialise(View(view.base, _axes(placed)))
     order = [axis for _, news in placed for axis in news]
     position = {axis: index for index, axis in enumerate(order)}
     pass_.emit(op, [source], view_axes=tuple(map(position.get, range(len(new)))),

@@ -110,7 +110,8 @@ class Sinking:
         """
         base = self.views[op.inputs[0]].base
         self.views[op.name] = View(base, axes)
-        if ":" in self.plain_names.get(base, base) and ":" not in op.name:
+        nameless = base not in self.old.inputs and ":" in self.plain_names.get(base, base)
+        if nameless and ":" not in op.name:
             self.plain_names[base] = op.name
 
     def is_identity(self, view: View) -> bool:

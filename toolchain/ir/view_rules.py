@@ -105,20 +105,21 @@ def _gather(pass_: Sinking, op: Op) -> bool:
 
 
 def _batch_matmul(pass_: Sinking, op: Op) -> bool:
-    """A matrix that is viewed turned is multiplied turned."""
+    """A matrix that is viewed turned is multiplied turned: as it lies, or the second with its rows in one
+    piece."""
     inputs, turned = [], {}
     for side, name in zip("ab", op.inputs, strict=True):
-        view = pass_.views[name]
-        attr, swapped = f"transpose_{side}", _last_two_swapped(len(view.axes))
-        plain = not pass_.tensors[view.base].is_constant and view.axes == swapped
-        plain = plain and len(pass_.tensors[view.base].shape) == len(swapped)
-        turned[attr] = op.attrs[attr] != plain
-        inputs.append(view.base if plain else pass_.materialise(view))
+        view, attr = pass_.views[name], f"transpose_{side}"
+        base, swapped = pass_.tensors[view.base], view.transposed(last_two_swapped(len(view.axes)))
+        in_rows = side == "b" and view.axes[-2] == len(base.shape) - 1
+        swaps = not base.is_constant and (pass_.is_identity(swapped) or in_rows)
+        turned[attr] = op.attrs[attr] != swaps
+        inputs.append(pass_.materialise(swapped if swaps else view))
     pass_.emit(op, inputs, **turned)
     return True
 
 
-def _last_two_swapped(rank: int) -> Axes:
+def last_two_swapped(rank: int) -> tuple[int, ...]:
     return (*range(rank - 2), rank - 1, rank - 2)
 
 

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 from toolchain.errors import BadInput, BadModel, Unsupported, about
+from toolchain.ir.batch_axis import batch_first
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph, Shape
 from toolchain.ir.layout import channels_last
@@ -37,7 +38,7 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
         name, door = _door(str(source), shapes or {}, checkpoint)
         literal, oracle = door()
         level = level_of(literal)
-        graph = check(channels_last(check(literal, level)), level)
+        graph = check(batch_first(channels_last(check(literal, level))), level)
         worst = self_check(literal, graph, oracle, example)
         if level == "QUANTIZED" and graph.source.format == "onnx":
             graph = absorbed(graph)

@@ -131,13 +131,32 @@ def _arranged(call: Call, x: str, axes: tuple[str, ...], out: str, sizes: Mappin
 def attention(call: Call) -> str:
     """softmax(q k^T / sqrt(E) + mask) v (Vaswani et al. 2017, eq. 1)."""
     q, k, v = (call.tensor(call[name]) for name in ("query", "key", "value"))
-    call.require(call["dropout_p"] == 0 and not call.get("enable_gqa"), "with dropout or grouped queries")
+    call.require(call["dropout_p"] == 0, "with dropout")
+    if call.get("enable_gqa"):
+        k, v = (_for_each_query(call, x, call.shape(q)[-3], role) for x, role in ((k, "keys"), (v, "values")))
     scale = call.get("scale") or 1 / math.sqrt(call.shape(q)[-1])
     scores = call.part("batch_matmul", [_scaled(call, q, scale), k], "scores", transpose_b=True)
-    mask = _mask(call, call.shape(scores)[-2:])
-    if mask is not None:
-        scores = call.part("add", [scores, call.tensor(mask, role="mask")], "masked")
-    return call.emit("batch_matmul", [call.part("softmax", [scores], "softmax"), v])
+    shares = call.part("softmax", [_masked(call, scores)], "softmax")
+    return call.emit("batch_matmul", [shares, v])
+
+
+def _for_each_query(call: Call, x: str, heads: int, role: str) -> str:
+    """Keys or values of a few heads, each for as many of the queries' (Ainslie et al. 2023)."""
+    own, rank = call.shape(x)[-3], len(call.shape(x))
+    if own == heads:
+        return x
+    places = np.repeat(np.arange(own, dtype=np.int32), heads // own)
+    heads_of = call.build.constant(f"{call.name}.{role}.heads", places)
+    return call.part("gather", [x, heads_of], role, axis=rank - 3)
+
+
+def _masked(call: Call, scores: str) -> str:
+    """Scores with the mask added, or hidden where it is false."""
+    mask = call["attn_mask"]
+    if isinstance(mask, str) and call.dtype_of(mask) == "bool":
+        return call.part("select", [mask, scores, call.tensor(MASKED, role="hidden")], "masked")
+    added = mask if isinstance(mask, str) else _mask(call, call.shape(scores)[-2:])
+    return scores if added is None else call.part("add", [scores, call.tensor(added, role="mask")], "masked")
 
 
 def _mask(call: Call, size: tuple[int, int]) -> Constant | None:
@@ -146,10 +165,9 @@ def _mask(call: Call, size: tuple[int, int]) -> Constant | None:
         return Constant("", np.where(np.tri(*size, dtype=bool), 0, MASKED).astype(np.float32))
     if call["attn_mask"] is None:
         return None
-    mask = constant(call, "attn_mask")
-    if mask.array.dtype == bool:
-        return Constant("", np.where(mask.array, 0, MASKED).astype(np.float32))
-    return Constant("", np.maximum(mask.array, MASKED))
+    mask = call["attn_mask"].array
+    hidden = np.where(mask, 0, MASKED) if mask.dtype == bool else np.maximum(mask, MASKED)
+    return Constant("", hidden.astype(np.float32))
 
 
 RULES: Mapping[str, Rule] = {

@@ -51,6 +51,7 @@ class _Door:
         self.values: dict[str, Value] = dict(file.constants)
         self.shared: dict[tuple[str, str], str] = {}
         self.grids: dict[str, Grid] = {}
+        self.rows: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
         self.unknown: set[str] = set()
         self.used = {value for node in file.nodes for value in node.inputs} | set(file.outputs)
@@ -91,7 +92,7 @@ class _Door:
             self.values.update(zip(node.outputs, self.convert(node)))
         except Unsupported as error:
             hint = f" ({HINTS[node.op]})" if node.op in HINTS else ""
-            self.problems.append(f"{node.op} at {node.outputs[0]}: {error}{hint}")
+            self.problems.append(f"{node.op} at {node.name}: {error}{hint}")
             self.stand_in(node)
         except MALFORMED as error:
             if self.problems:  # what stands in for an unsupported node may not fit
@@ -99,7 +100,7 @@ class _Door:
             raise self.broken(node, error) from error
 
     def broken(self, node: Node, error: Exception) -> BadModel:
-        return BadModel(f"{self.file.name}: {node.op} at {node.outputs[0]}: {error}; the model breaks the "
+        return BadModel(f"{self.file.name}: {node.op} at {node.name}: {error}; the model breaks the "
                         f"ONNX specification or is damaged: export it again")
 
     def convert(self, node: Node) -> tuple[Value, ...]:
@@ -115,7 +116,7 @@ class _Door:
 
     def apply(self, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...]:
         call = Call(node.op, node.outputs, tuple(map(single, inputs)), node.inputs, node.attrs,
-                    self.file.opset, self.build, self.shared, self.grids)
+                    self.file.opset, self.build, self.shared, self.grids, self.rows)
         made = RULES[node.op](call)
         results = made if isinstance(made, tuple) else (made,)
         for result in results:

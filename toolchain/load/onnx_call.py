@@ -65,6 +65,7 @@ class Call:
     sources: the values' names
     shared:  (constant, layout) -> tensor already made of it
     grids:   constants whose reals the file has as codes -> what these mean
+    rows:    tensor -> those that lie along its first axis
     """
 
     op: str
@@ -76,10 +77,12 @@ class Call:
     build: Builder
     shared: dict[tuple[str, str], str] = field(default_factory=dict)
     grids: dict[str, "Grid"] = field(default_factory=dict)
+    rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return self.outputs[0]
+        """The first output that is not left out."""
+        return next(filter(None, self.outputs))
 
     def attr(self, name: str, default=None):
         value = self.attrs.get(name, default)

@@ -33,6 +33,11 @@ class Node:
     outputs: tuple[str, ...]
     attrs: Mapping[str, object]
 
+    @property
+    def name(self) -> str:
+        """Its first output that is not left out."""
+        return next(filter(None, self.outputs), "")
+
 
 @dataclass(frozen=True)
 class OnnxFile:
@@ -131,6 +136,10 @@ def _node(node, name: str) -> Node:
             raise BadModel(f"{name}: node '{node.name}' ({node.op_type}): {error}; export it again") from None
         if isinstance(value, TensorProto):
             value = array_of(value, f"{name}: node '{node.name}' ({node.op_type})")
-        attrs[attribute.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
+        attrs[attribute.name] = list(map(_text, value)) if isinstance(value, list) else _text(value)
     domain = "" if node.domain in ONNX_DOMAINS else node.domain
     return Node(node.op_type, domain, tuple(node.input), tuple(node.output), attrs)
+
+
+def _text(value):
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -1,12 +1,15 @@
 """Element by element: arithmetic, activations, logic and types (ONNX operator specification)."""
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
 from toolchain.ir.ops import PLAIN
-from toolchain.load.onnx_call import Call, Rule, Value
+from toolchain.load.onnx_call import LARGEST, Call, Rule, Value
 
+MASKED = -1e4
+"""Added to a score that attention may not see, in place of -inf."""
 HUGE = 3.4e38
 """Exporters write float32's largest number for "no bound"."""
 ERF = 0.3275911, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429
@@ -203,8 +206,31 @@ def _as(call: Call, dtype: str | None) -> Value:
     return x if call.dtype(x) == dtype else call.emit("cast", [x], to=dtype)
 
 
-def select(call: Call) -> str:
+def is_nan(call: Call) -> Value:
+    """Nowhere: weights and inputs are finite. Exported attention asks it of a softmax that sees nothing."""
+    shape = call.shape(call.activation())
+    call.require(prod(shape) <= LARGEST, f"asks it of {shape}")
+    return np.zeros(shape, bool)
+
+
+def select(call: Call) -> Value:
+    condition = call.input(0)
+    if isinstance(condition, np.ndarray) and not condition.any() and isinstance(other := call.input(2), str) \
+            and call.shape(other) == condition.shape:
+        return other
     return call.emit("select", [call.operand(0), call.operand(1), call.operand(2)])
+
+
+def add(call: Call) -> str:
+    """A mask's -inf as a number that hides as well: softmax makes 0 of it."""
+    return call.emit("add", [_finite(call, 0), _finite(call, 1)])
+
+
+def _finite(call: Call, index: int) -> str:
+    value = call.input(index)
+    if isinstance(value, str) or value.dtype.kind != "f" or not np.isneginf(value).any():
+        return call.operand(index)
+    return call.fresh("mask", np.maximum(value, MASKED).astype(np.float32))
 
 
 RELATIONS = {"Equal": "equal", "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater",
@@ -213,11 +239,12 @@ UNARY = {"Relu": "relu", "Sigmoid": "logistic", "Tanh": "tanh", "HardSwish": "ha
          "Softplus": "softplus", "Abs": "abs", "Neg": "neg", "Exp": "exp", "Log": "log", "Sqrt": "sqrt",
          "Not": "logical_not"}
 MATH: Mapping[str, Rule] = {
-    **{op: binary(kind) for op, kind in (("Add", "add"), ("Sub", "sub"), ("Mul", "mul"),
+    **{op: binary(kind) for op, kind in (("Sub", "sub"), ("Mul", "mul"),
                                          ("And", "logical_and"), ("Or", "logical_or"))},
     **{op: many(kind) for op, kind in (("Sum", "add"), ("Max", "maximum"), ("Min", "minimum"))},
     **{op: unary(kind) for op, kind in UNARY.items()},
     **{op: binary("compare", relation=relation) for op, relation in RELATIONS.items()},
+    "Add": add,
     "Mean": mean,
     "Div": div,
     "Reciprocal": reciprocal,
@@ -237,5 +264,6 @@ MATH: Mapping[str, Rule] = {
     "ThresholdedRelu": thresholded_relu,
     "Cast": cast,
     "CastLike": cast_like,
+    "IsNaN": is_nan,
     "Where": select,
 }

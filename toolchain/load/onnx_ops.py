@@ -15,17 +15,18 @@ from toolchain.load.onnx_moves import MOVES
 from toolchain.load.onnx_normalize import NORMALIZE
 from toolchain.load.onnx_pool import POOL
 from toolchain.load.onnx_qdq import QDQ
+from toolchain.load.onnx_recurrent import RECURRENT
 from toolchain.load.onnx_resize import RESIZE
+from toolchain.load.onnx_rows import ROWS
 
-RULES: Mapping[str, Rule] = {**MATRIX, **POOL, **NORMALIZE, **MATH, **MOVES, **RESIZE, **QDQ, **EINSUM}
+RULES: Mapping[str, Rule] = {**MATRIX, **POOL, **NORMALIZE, **MATH, **MOVES, **RESIZE, **QDQ, **EINSUM,
+                             **RECURRENT, **ROWS}
 
 _CONTROL = "control flow is not read: export the branch that is used, or unroll the loop"
 _BY_VALUE = "its shape depends on the values: leave it out of the export and do it in the application"
-_RECURRENT = "recurrent layers have no row yet"
 HINTS: Mapping[str, str] = {
     **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), _CONTROL),
     **dict.fromkeys(("NonZero", "Unique", "NonMaxSuppression", "Compress"), _BY_VALUE),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _RECURRENT),
     **dict.fromkeys(("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
                     "dynamic quantization is not read: give the float model, or quantize it statically"),
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli",

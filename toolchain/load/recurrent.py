@@ -50,15 +50,16 @@ class Layer:
         self.loop = build.unique(f"{name}.h")
         self.hidden = ""
 
-    def lstm(self, gates: Gate, candidate: Gate) -> Ended:
-        """gates: input, forget and output, in that order; candidate: what may come into the cell."""
+    def lstm(self, gates: Gate, candidate: Gate, clip: float = 0.0) -> Ended:
+        """gates: input, forget and output, in that order; candidate: what may come into the cell; clip: what
+        the cell stays within, 0 for no bounds."""
         begun = [self.over_input(gates, "gates"), self.over_input(candidate, "candidate")]
         self.hidden, cell = self.state(0, "h"), self.state(1, "c")
         opened = self.op("logistic", [self.met(begun[0], gates, "gates")], "open")
         i, f, o = self.split(opened, "i", "f", "o")
         g = self.op("tanh", [self.met(begun[1], candidate, "candidate")], "g")
         kept, added = self.op("mul", [f, cell], "kept"), self.op("mul", [i, g], "added")
-        new_cell = self.op("add", [kept, added], "cell")
+        new_cell = self.clipped(self.op("add", [kept, added], "cell"), clip)
         hidden = self.op("mul", [o, self.op("tanh", [new_cell], "shown")], "hidden")
         return self.end(hidden, cell, new_cell)
 
@@ -117,6 +118,14 @@ class Layer:
 
     def state(self, number: int, part: str) -> str:
         return self.build.state(self.initial[number], f"{self.name}.{part}", self.loop)
+
+    def clipped(self, cell: str, clip: float) -> str:
+        """A step adds at most 1 to a cell, so that it takes more steps than `clip` to get there."""
+        if not 0 < clip < self.build.tensors[self.x].shape[1]:
+            return cell
+        low, high = (self.constant(f"cell.{end}", np.array([bound]))
+                     for end, bound in (("low", -clip), ("high", clip)))
+        return self.op("minimum", [self.op("maximum", [cell, low], "cell.raised"), high], "cell.clipped")
 
     def split(self, x: str, *names: str) -> list[str]:
         """Equal parts of (1, n)."""

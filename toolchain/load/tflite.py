@@ -3,8 +3,9 @@ quantization.
 
 Literal but for: SAME becomes explicit pads, a missing bias zeros; what is padded before a max pool and
 changes no maximum becomes the pool's own pads; a FULLY_CONNECTED that is not on two dimensions gets reshapes,
-on many rows it is a 1x1 convolution; operators without a kind of op become compositions; what is computed
-from constants alone is computed; integer weights under float activations are dequantized.
+on many rows it is a 1x1 convolution; operators without a kind of op become compositions, a sequence LSTM a
+loop; what is computed from constants alone is computed; integer weights under float activations are
+dequantized.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from toolchain.load.tflite_hybrid import is_hybrid
 from toolchain.load.tflite_loader import Loader
 from toolchain.load.tflite_operators import NO_REFERENCE_KERNEL, OPERATORS
 from toolchain.load.tflite_records import FileOp
+from toolchain.load.tflite_recurrent import add_lstm
 from toolchain.load.tflite_unsigned import is_unsigned, signed
 from toolchain.load.tflite_unsupported import only_feeds_max_pools, pad_value, pads_lowest, problems
 from toolchain.load.tflite_weighted import add_convolution, add_fully_connected, add_transposed, window_pads
@@ -121,7 +123,7 @@ def _add_mirror_pad(load: Loader, op: FileOp, kind: str) -> None:
 _ADD: Mapping[str, Callable[[Loader, FileOp, str], None]] = {
     **COMPOSE, "conv2d": add_convolution, "depthwise_conv2d": add_convolution,
     "transpose_conv2d": add_transposed, "fully_connected": add_fully_connected,
-    "batch_matmul": _add_batch_matmul, "average_pool2d": _add_pool, "max_pool2d": _add_pool,
+    "lstm": add_lstm, "batch_matmul": _add_batch_matmul, "average_pool2d": _add_pool, "max_pool2d": _add_pool,
     **dict.fromkeys(("mean", "sum", "reduce_max", "reduce_min"), _add_reduction), "argmax": _add_argmax,
     "cast": _add_cast, "resize_nearest": _add_resize, "resize_bilinear": _add_resize, "pad": _add_pad,
     "mirror_pad": _add_mirror_pad}

@@ -23,6 +23,7 @@ class Loader:
     lowest_pads: output of a PAD or PADV2 that is left to max pools -> (its input, pads)
     hybrid:      integer weights that were dequantized
     rectified:   what a ReLU of any form made
+    states:      what operators made that keep states
     """
 
     def __init__(self, file: TFLiteFile):
@@ -31,6 +32,7 @@ class Loader:
         self.lowest_pads: dict[int, tuple[int, tuple[int, ...]]] = {}
         self.hybrid: list[str] = []
         self.rectified: set[str] = set()
+        self.states: list[str] = []
         for index in file.inputs:
             tensor = file.tensors[index]
             self.names[index] = self.build.input(tensor.name, tensor.shape, tensor.dtype, self.params(tensor))
@@ -57,6 +59,9 @@ class Loader:
         if self.hybrid:
             notes.append(f"integer weights under float activations (dynamic range quantization) dequantized: "
                          f"{', '.join(self.hybrid)}")
+        if self.states:
+            notes.append(f"states of {', '.join(self.states)} begin at 0 for each sample; LiteRT keeps them "
+                         f"from run to run, unless reset_all_variables is called")
         return tuple(notes)
 
     # What the file says -------------------------------------------------------------------------------------

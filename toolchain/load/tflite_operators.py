@@ -22,6 +22,7 @@ class Operator:
     outputs:   most output tensors
     codes:     whether its form holds for integer codes; else for plain numbers only
     options:   name of the options table, None where nothing in it is needed
+    states:    positions of inputs that may be state variables
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Operator:
     outputs: float = 1
     codes: bool = True
     options: str | None = None
+    states: tuple[int, ...] = ()
 
 
 def _rows() -> Mapping[str, Operator]:
@@ -71,7 +73,9 @@ _COMPOSED = {
     "RELU_0_TO_1": Operator("clip"),
     "ARG_MIN": Operator("argmin", (2, 2), (1,), codes=False, options="ArgMinOptions"),
     "L2_NORMALIZATION": Operator("l2_normalization", options="L2NormOptions"),
-    "L2_POOL_2D": Operator("l2_pool2d", codes=False, options="Pool2DOptions")}
+    "L2_POOL_2D": Operator("l2_pool2d", codes=False, options="Pool2DOptions"),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Operator("lstm", (1, 24), codes=False, states=(18, 19),
+                                             options="UnidirectionalSequenceLSTMOptions")}
 
 OPERATORS: Mapping[str, Operator] = {**_rows(), **_WEIGHTED, **_SHAPES, **_COMPOSED}
 CONTROL_FLOW = frozenset({"IF", "WHILE", "CALL_ONCE", "CALL", "STABLEHLO_WHILE", "STABLEHLO_CASE"})

@@ -18,6 +18,10 @@ CLIPS: Mapping[str, tuple[float, float]] = {"relu_n1_to_1": (-1.0, 1.0)}
 FUSED_CLIPS: Mapping[int, str] = {schema.ActivationFunctionType.RELU_N1_TO_1: "relu_n1_to_1"}
 _FUSED = {*CODES["activation"].values(), *FUSED_CLIPS}
 _FUSED_NAME = {code: name for name, code in vars(schema.ActivationFunctionType).items()}
+LSTM_GATES = (*range(1, 9), *range(12, 16))
+"""Inputs of a sequence LSTM that are weights of the input, then of the state, then biases, each for the
+input, forget, cell and output gates (tflite/kernels/lstm_shared.h)."""
+LSTM_EXTRAS = {"peepholes": (9, 10, 11), "a projection": (16, 17), "layer norm": (20, 21, 22, 23)}
 
 _AS_IT_IS = "replace it in the source network, or bench the file as it is"
 
@@ -85,7 +89,8 @@ def _op_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
     if not low <= len(op.inputs) <= high or -1 in op.inputs[:low] or len(op.outputs) > row.outputs:
         raise BadModel(f"{file.name}: op {op.index} {op.operator} has inputs {op.inputs}, "
                        f"outputs {op.outputs}; the file is damaged: copy or export it again")
-    tensors = [file.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
+    plain = [i for position, i in enumerate(op.inputs) if position not in row.states]
+    tensors = [file.tensors[i] for i in (*plain, *op.outputs) if i >= 0]
     strange = [f"tensor '{t.name}': {t.unusual}" for t in tensors if t.unusual]
     yield from strange or _computed(file, op, row) or _type_problems(file, op, row) \
         or _kind_problems(file, op, row)
@@ -112,7 +117,7 @@ def _operands(file: TFLiteFile, op: FileOp, row: Operator) -> list[FileTensor]:
     """The inputs that it computes on: not weights, axes, indices, conditions."""
     if row.kind in WEIGHTED:
         return [file.tensors[op.inputs[2 if row.kind == "transpose_conv2d" else 0]]]
-    if row.kind == "reshape" or (row.kind == "batch_matmul"):
+    if row.kind in ("reshape", "batch_matmul", "lstm"):
         return [file.tensors[op.inputs[0]]]
     apart = {*row.constants, *_APART.get(row.kind, ())}
     return [file.tensors[index] for i, index in enumerate(op.inputs) if i not in apart]
@@ -136,7 +141,7 @@ def _type_problems(file: TFLiteFile, op: FileOp, row: Operator) -> list[str]:
 
 def _kind_problems(file: TFLiteFile, op: FileOp, row: Operator) -> Iterator[str]:
     activation = op.options.get("fusedActivationFunction", 0)
-    if activation not in _FUSED:
+    if activation not in _FUSED and row.kind != "lstm":
         yield (f"fused activation {_FUSED_NAME.get(activation, activation)}, which LiteRT leaves out; NONE, "
                f"RELU, RELU6 and RELU_N1_TO_1 have rows: put an operator behind")
     if row.kind in WEIGHTED:
@@ -213,6 +218,24 @@ def _select_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
                f"value has a row")
 
 
+def _lstm_problems(file: TFLiteFile, op: FileOp) -> Iterator[str]:
+    """What a loop does not hold."""
+    given = {position for position, index in enumerate(op.inputs) if index >= 0}
+    for what, positions in LSTM_EXTRAS.items():
+        if given.intersection(positions):
+            yield f"has {what}, which has no row; train it without"
+    if not given.issuperset(LSTM_GATES):
+        yield "has no gates of all four kinds; train it with an input gate of its own"
+    for tensor in (file.tensors[op.inputs[position]] for position in LSTM_GATES if position in given):
+        if tensor.data is None or tensor.dtype != "float32":
+            yield f"weight '{tensor.name}' is no float32 constant; convert the float model"
+    if op.options["fusedActivationFunction"] != schema.ActivationFunctionType.TANH:
+        yield "activation is not tanh, which alone has a row"
+    if (batch := file.tensors[op.inputs[0]].shape[int(op.options["timeMajor"])]) != 1:
+        yield f"takes {batch} samples at once; export it with batch 1"
+
+
 _OWN_PROBLEMS = {
     "pad": _pad_problems, "batch_matmul": _batch_matmul_problems, "gather": _gather_problems,
-    "embedding": _gather_problems, "strided_slice": _slice_problems, "select": _select_problems}
+    "embedding": _gather_problems, "strided_slice": _slice_problems, "select": _select_problems,
+    "lstm": _lstm_problems}

@@ -16,7 +16,7 @@ from toolchain.ir.streaming import Streaming
 from toolchain.ir.unrolling import unrolled
 from toolchain.lower.c.arena.plan import Plan, plan_arena
 from toolchain.profile import Format, TargetProfile
-from toolchain.recipe import CConfig
+from toolchain.recipe import CConfig, TFLiteConfig
 
 TOOLS = ("numpy", "onnx", "flatbuffers", "ai-edge-litert", "onnxruntime")
 Files = Mapping[str, bytes]
@@ -48,13 +48,14 @@ class Asked:
 
     input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
     weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
-    c:           how C is written
+    c, tflite:   how these are written
     streaming:   how the graph is run, where it does one step of a sequence
     """
 
     input_dtype: str | None = None
     weights: str = "float32"
     c: CConfig = CConfig()
+    tflite: TFLiteConfig = TFLiteConfig()
     streaming: Streaming | None = None
 
 
@@ -182,17 +183,20 @@ def _in_source_layout(port: Port) -> Port:
 
 def _emit_tflite(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.tflite import write_tflite
+    from toolchain.lower.tflite_islands import island_note
 
+    integer_only = profile.integer_only or asked.tflite.islands == "needed"
     inputs = file_ports(graph, graph.inputs, "tflite", asked.input_dtype or profile.io)
     outputs = file_ports(graph, graph.outputs, "tflite", profile.io)
     model = write_tflite(graph, io=profile.io, input_io=asked.input_dtype, weights=asked.weights,
-                         integer_only=profile.integer_only)
+                         integer_only=integer_only)
     return Emitted({MODEL_FILE["tflite"]: model}, inputs, outputs, len(model),
-                   plan_arena(unrolled(graph).graph))
+                   plan_arena(unrolled(graph).graph), island_note(unrolled(graph).graph, integer_only))
 
 
 def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.onnx import write_onnx
+    from toolchain.lower.onnx_recurrent import step_notes
 
     inputs = file_ports(graph, graph.inputs, "onnx", asked.input_dtype)
     outputs = file_ports(graph, graph.outputs, "onnx")
@@ -200,7 +204,7 @@ def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Ask
     model = write_onnx(graph, activations=profile.onnx_activations,
                        input_io=asked.input_dtype or "float32", weights=stored)
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model),
-                   plan_arena(unrolled(graph).graph))
+                   plan_arena(unrolled(graph).graph), step_notes(graph))
 
 
 def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:

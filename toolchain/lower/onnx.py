@@ -17,10 +17,10 @@ from toolchain.ir.channels_first import channels_first
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import PLAIN, make
-from toolchain.ir.unrolling import unrolled
 from toolchain.lower.metadata import onnx_metadata
 from toolchain.lower.onnx_half import in_float16, require_float
 from toolchain.lower.onnx_ops import EMIT
+from toolchain.lower.onnx_recurrent import RECURRENT, without_loops
 from toolchain.lower.onnx_wide import with_reals
 from toolchain.lower.onnx_writer import CODE_OFFSET, IR_VERSION, OnnxWriter
 from toolchain.lower.tflite_unsigned import with_signed_codes
@@ -41,14 +41,16 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
                  transposed, where they differ. Of a quantized graph they come dequantized
     input_io:    dtype of a quantized graph's inputs: "float32", or "uint8" or "int8" codes
     weights:     of a float graph: "float32", or "float16", in which the file then computes too
+    A float LSTM, GRU or Elman layer is one node, unless `keep` names something inside; other loops are
+    written out step by step (`ir.unrolling`).
     16-bit islands are on reals. Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)
-    graph = with_reals(with_signed_codes(unrolled(graph).graph))
+    graph = with_reals(with_signed_codes(without_loops(graph, keep)))
     _check(graph, activations, keep)
     if weights not in WEIGHTS:
         raise BadInput(f"weights={weights!r}: must be one of {', '.join(map(repr, WEIGHTS))}")
-    laid = _pads_apart(channels_first(graph, keep))
+    laid = _pads_apart(channels_first(graph, keep, RECURRENT))
     writer = OnnxWriter(laid, activations, input_io)
     for op in laid.ops:
         EMIT[op.kind](writer, op)

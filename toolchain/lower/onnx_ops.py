@@ -7,6 +7,7 @@ import numpy as np
 from toolchain.ir.graph import Op
 from toolchain.lower.onnx_moves import MOVES
 from toolchain.lower.onnx_normalize import NORMALIZE
+from toolchain.lower.onnx_recurrent import RECURRENT
 from toolchain.lower.onnx_resize import RESIZE
 from toolchain.lower.onnx_weighted import WEIGHTED, Writes, onnx_pads
 from toolchain.lower.onnx_writer import OnnxWriter
@@ -150,6 +151,7 @@ EMIT: Mapping[str, Writes] = {
     **NORMALIZE,
     **RESIZE,
     **MOVES,
+    **RECURRENT,
     **{kind: _elementwise(op_type) for kind, op_type in ELEMENTWISE.items()},
     "relu": _clamp,
     "relu6": _clamp,

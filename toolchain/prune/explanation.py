@@ -9,6 +9,7 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph
 from toolchain.prune.blocks import fixed_branches, residual_branches
 from toolchain.prune.groups import Group, Grouping
+from toolchain.prune.low_rank import ThinLine
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,15 @@ class Explanation:
     """Everything that has channels to give, in the order of the ops, and everything that has none.
 
     branches: where branches may go; groups and kept are then of what is left without those that do
+    thin:     where ops may become two thinner ones; unit: of their costs
     """
 
     model: str
     groups: tuple[GroupLine, ...]
     kept: tuple[KeptLine, ...]
     branches: tuple[BranchLine, ...] = ()
+    thin: tuple[ThinLine, ...] = ()
+    unit: str = ""
 
 
 def explain(graph: Graph, grouping: Grouping, scores: Sequence[np.ndarray] | None = None,

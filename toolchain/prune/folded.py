@@ -9,20 +9,21 @@ from toolchain.ir.passes import canonical
 from toolchain.prune.groups import Group, Member, channel_groups
 
 
-def folded(graph: Graph, groups: Sequence[Group]) -> tuple[Graph, tuple[Group, ...]]:
+def folded(graph: Graph, groups: Sequence[Group],
+           heads: bool = False) -> tuple[Graph, tuple[Group, ...]]:
     """(the FLOAT graph's CANONICAL form, the same groups in it): what the cost of the ops that run is of.
 
     Folding leaves the activations that it keeps their names and shapes: by the elements of these, a channel
     of the canonical graph is known to be one of a group's. A group that folding leaves nothing of has no
-    members.
+    members. heads: as the groups were found with
     """
-    smaller = canonical(graph)
+    smaller = canonical(graph, join_parts=False)
     places = {(member.tensor, member.axis): [] for group in groups for member in group.members}
     for number, group in enumerate(groups):
         for member in group.members:
             places[member.tensor, member.axis].append((number, member))
     members: list[list[Member]] = [[] for _ in groups]
-    for found in channel_groups(smaller).groups:
+    for found in channel_groups(smaller, heads).groups:
         owner = _owner(graph, smaller, found, places)
         for number in np.unique(owner[0][owner[0] >= 0]).tolist():
             for member in found.members:

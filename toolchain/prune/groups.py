@@ -56,10 +56,13 @@ class Grouping:
     fixed: Mapping[str, str]
 
 
-def channel_groups(graph: Graph) -> Grouping:
-    """Every group of channels that can be cut, and why the others cannot."""
+def channel_groups(graph: Graph, heads: bool = False) -> Grouping:
+    """Every group of channels that can be cut, and why the others cannot.
+
+    heads: whole heads of attention and whole groups of convolutions, where the same of each could go as well
+    """
     elements = Elements(graph)
-    labels, reason, reasons = joined(graph, elements, chosen_links(graph, elements))
+    labels, reason, reasons = joined(graph, elements, chosen_links(graph, elements, heads))
     groups = _groups(graph, elements, labels, reason == FREE)
     in_group = {(member.tensor, member.axis, index) for group in groups for member in group.members
                 if member.tensor in graph.producers for index in member.index.tolist()}

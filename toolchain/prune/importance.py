@@ -76,7 +76,8 @@ def importance(graph: Graph, groups: Sequence[Group], measure: str, evidence: Ev
                          f'{_that_need("weights")}')
     if criterion.needs == "gradients" and not evidence.has_gradient:
         raise BadSamples(f'{graph.name}: importance "{measure}" looks at gradients, and all are 0: without '
-                         f'labels, metric "mse" holds the network against itself. Give labelled samples, or '
+                         f'labels, or with a metric of sets, numbers are held against the network itself. '
+                         f'Give labelled samples and a metric such as "mse", or '
                          f'take one that looks at something else: {_that_need("curvature", "losses")}, '
                          f'{_that_need("activations", "weights")}')
     scores = criterion.score(graph, groups, evidence, seed) if groups else []

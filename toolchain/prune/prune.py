@@ -147,7 +147,7 @@ def channels_to_go(graph: Graph, groups: Sequence[Group], scores: Sequence[np.nd
 def _selection(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarray], config: PruneConfig,
                aim: Aim) -> Callable[[Sequence[Limit]], dict[int, np.ndarray]]:
     """Limits -> what goes."""
-    widths, steps = Widths(*folded(graph, groups)), aim.steps(graph, groups)
+    widths, steps = Widths(*folded(graph, groups, config.heads)), aim.steps(graph, groups)
     whole = [aim.channels.get(group.name, group.channels) for group in groups]
     least = [min(few, group.channels) for few, group in zip(least_counts(whole, steps), groups)]
     by_cost = told_by(config, aim.evidence) != "channels"
@@ -212,7 +212,7 @@ def grouping_of(graph: Graph, config: PruneConfig) -> Grouping:
     """The groups of a FLOAT graph whose channels may go. Raises BadInput, BadConfig."""
     if level_of(graph) != "FLOAT":
         raise BadInput(f"{graph.name}: only a float graph can be pruned; prune before quantizing")
-    grouping = channel_groups(graph)
+    grouping = channel_groups(graph, config.heads)
     kept = kept_ops(graph, config)
     stays = {group.name: group for group in grouping.groups if kept & group.tensors}
     fixed = {name: "[prune] keep names it, or what must keep its channels" for name in stays}

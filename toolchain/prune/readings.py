@@ -19,12 +19,14 @@ Open = dict[Key, Choice]
 """Readings that may still hold, more than one of each choice."""
 
 
-def chosen_links(graph: Graph, elements: Elements) -> Links:
+def chosen_links(graph: Graph, elements: Elements, coarse: bool = False) -> Links:
     """The links of every op, one reading of each choice.
 
     Readings through which fewer than two channels could go are dropped, which may drop others. Where nothing
-    is left to drop, the first choice of those that touch each other takes the reading with most channels.
+    is left to drop, the first choice of those that touch each other takes the reading with most channels;
+    coarse: with fewest, so that whole heads go, or whole groups of a convolution.
     """
+    preferred = np.argmin if coarse else np.argmax
     known, choices = _Known(graph, elements), {op.name: choices_of(graph, op) for op in graph.ops}
     found = {(name, number): choice for name, of_op in choices.items() for number, choice in enumerate(of_op)}
     settled: dict[str, list[Link]] = {op.name: [] for op in graph.ops}
@@ -35,7 +37,7 @@ def chosen_links(graph: Graph, elements: Elements) -> Links:
         counts = {key: [known.channels(reading, free) for reading in choice] for key, choice in found.items()}
         alive = {key: _alive(choice, counts[key]) for key, choice in found.items()}
         if all(len(alive[key]) == len(choice) for key, choice in found.items()):
-            alive |= {key: [found[key][int(np.argmax(counts[key]))]] for key in known.first(found)}
+            alive |= {key: [found[key][int(preferred(counts[key]))]] for key in known.first(found)}
         found = alive
         new = _settle(settled, found)
     return settled

@@ -104,7 +104,7 @@ def _gates(graph: Graph, config: PruneConfig, aim: Aim, work: Work) -> tuple[Gra
     epochs, groups = _epochs_before(config, work), grouping_of(graph, config).groups
     if keeps_within(graph, groups, aim):
         return graph, work.epochs
-    masked, load = with_masks(graph, groups), _load(Widths(*folded(graph, groups)), aim.limits)
+    masked, load = with_masks(graph, groups), _load(Widths(*folded(graph, groups, config.heads)), aim.limits)
     gates = Gates(masked, groups, load, 1.0, aim.steps(graph, groups))
     gated = work.remember("gated", lambda: work.tune(masked.graph, epochs, [gates], 0))
     trained = graph.with_tensors(*(gated.tensors[tensor.name] for tensor in graph.constants))

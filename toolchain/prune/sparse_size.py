@@ -44,10 +44,10 @@ def sparse_size(graph: Graph) -> SparseSize:
     """Of all constants of the graph, float or in codes, as they would be stored."""
     constants = graph.constants
     zeros = sum(int((_codes(tensor) == 0).sum()) for tensor in constants)
-    packed = zlib.compress(b"".join(_stored(tensor) for tensor in constants), 9)
-    return SparseSize(sum(_dense(tensor) for tensor in constants),
-                      sum(min(_dense(tensor), _bitmask(tensor)) for tensor in constants),
-                      sum(min(_dense(tensor), _rows(tensor)) for tensor in constants),
+    packed = zlib.compress(b"".join(stored(tensor) for tensor in constants), 9)
+    return SparseSize(sum(dense_bytes(tensor) for tensor in constants),
+                      sum(min(dense_bytes(tensor), _bitmask(tensor)) for tensor in constants),
+                      sum(min(dense_bytes(tensor), _rows(tensor)) for tensor in constants),
                       len(packed), zeros / max(1, graph.parameters))
 
 
@@ -59,7 +59,7 @@ def _codes(tensor: Tensor) -> np.ndarray:
     return tensor.data.astype(np.int64) - zero_point
 
 
-def _bits(tensor: Tensor) -> int:
+def bits_of(tensor: Tensor) -> int:
     """Of an element."""
     return 4 if _in_nibbles(tensor) else 8 * tensor.data.dtype.itemsize
 
@@ -68,7 +68,7 @@ def _in_nibbles(tensor: Tensor) -> bool:
     return tensor.quant is not None and tensor.quant.dtype == "int4" and tensor.dtype == "int8"
 
 
-def _stored(tensor: Tensor) -> bytes:
+def stored(tensor: Tensor) -> bytes:
     """Its bytes; codes of 4 bits two to a byte, the first one low."""
     if not _in_nibbles(tensor):
         return np.ascontiguousarray(tensor.data).tobytes()
@@ -76,19 +76,20 @@ def _stored(tensor: Tensor) -> bytes:
     return (nibbles[::2] | nibbles[1::2] << 4).tobytes()
 
 
-def _dense(tensor: Tensor) -> int:
-    return _bytes(tensor.size * _bits(tensor))
+def dense_bytes(tensor: Tensor) -> int:
+    """As it is."""
+    return bytes_of(tensor.size * bits_of(tensor))
 
 
 def _bitmask(tensor: Tensor) -> int:
-    return _bytes(tensor.size) + _bytes(_others(tensor) * _bits(tensor))
+    return bytes_of(tensor.size) + bytes_of(_others(tensor) * bits_of(tensor))
 
 
 def _rows(tensor: Tensor) -> int:
     """Of a matrix whose rows run along the first axis."""
     rows = tensor.shape[0] if tensor.shape else 1
     column, start = _index_bytes(tensor.size // max(1, rows)), _index_bytes(_others(tensor) + 1)
-    return _others(tensor) * column + _bytes(_others(tensor) * _bits(tensor)) + (rows + 1) * start
+    return _others(tensor) * column + bytes_of(_others(tensor) * bits_of(tensor)) + (rows + 1) * start
 
 
 def _others(tensor: Tensor) -> int:
@@ -96,7 +97,8 @@ def _others(tensor: Tensor) -> int:
     return int(np.count_nonzero(_codes(tensor)))
 
 
-def _bytes(bits: int) -> int:
+def bytes_of(bits: int) -> int:
+    """That so many bits take."""
     return -(-bits // 8)
 
 

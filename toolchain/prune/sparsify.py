@@ -5,7 +5,7 @@ goes. Patterns: two of four neighbours (Mishra et al. 2021, "Accelerating Sparse
 section 3), whole blocks (Narang et al. 2017, "Block-Sparse Recurrent Neural Networks").
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -14,6 +14,7 @@ import numpy as np
 from toolchain.errors import BadConfig, BadInput
 from toolchain.ir.check import WEIGHTED, level_of
 from toolchain.ir.graph import Graph, Op
+from toolchain.section import Section
 from toolchain.training_sections import TWO_OF_FOUR, SparsifyConfig
 
 Masks = Mapping[str, np.ndarray]
@@ -67,7 +68,7 @@ def sparsified(graph: Graph, config: SparsifyConfig) -> tuple[Kinds, Mapping[str
     if level_of(graph) != "FLOAT":
         raise BadInput(f"{graph.name}: only a float graph can be made sparse; sparsify before quantizing")
     ops = [op for op in graph.ops if op.kind in WEIGHTED]
-    _require_matches(graph, config, ops)
+    require_matches(graph, config, ops)
     whole = {op.name: why for op in ops if (why := _stays(graph, op, config))}
     stay = {op.inputs[1] for op in ops if op.name in whole}
     kinds = {op.inputs[1]: op.kind for op in ops if op.inputs[1] not in stay}
@@ -79,18 +80,24 @@ def sparsified(graph: Graph, config: SparsifyConfig) -> tuple[Kinds, Mapping[str
 
 def _stays(graph: Graph, op: Op, config: SparsifyConfig) -> str:
     """Why an op's weights all stay, or ""."""
-    if any(fnmatchcase(op.name, pattern) for pattern in config.keep):
+    if kept_by(config, op):
         return "[sparsify] keep"
     if config.pattern and op.kind == "depthwise_conv2d":
         return f"{op.kind} has no axis of inputs for the pattern {config.pattern}"
     return "" if graph.tensors[op.inputs[1]].is_constant else "its weight is computed"
 
 
-def _require_matches(graph: Graph, config: SparsifyConfig, ops: list[Op]) -> None:
+def kept_by(config: Section, op: Op) -> bool:
+    """Whether the section's `keep` names the op."""
+    return any(fnmatchcase(op.name, pattern) for pattern in config.keep)
+
+
+def require_matches(graph: Graph, config: Section, ops: Sequence[Op]) -> None:
+    """Raise BadConfig where a pattern of the section's `keep` matches none of these ops."""
     for pattern in config.keep:
         if not any(fnmatchcase(op.name, pattern) for op in ops):
-            raise BadConfig(f'{graph.name}: [sparsify] keep "{pattern}" matches no op with weights; it has '
-                            f"{', '.join(op.name for op in ops[:8])}")
+            raise BadConfig(f'{graph.name}: [{config.heading}] keep "{pattern}" matches no op with weights; '
+                            f"it has {', '.join(op.name for op in ops[:8])}")
 
 
 # Which weights ----------------------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
     "static_wi8_ai16": int16 activations, int64 biases.
 
     graph: canonical; stats: what `calibrate` returned for it
-    pinned: inputs whose parameters are known beforehand, from what their codes are
+    pinned: tensors whose parameters are known beforehand: inputs, from what their codes are; activations (per
+            tensor) and weights (per channel) whose ranges were learned
     Whole numbers and truth values stay as they are. An op that has to compute on reals (rule FLOAT) stands
     between dequantize and quantize ops, and so do those of islands (islands.py); `source.notes` names them.
     A scheme that leaves the network in float returns the graph as it is, with weights on a grid where it says
@@ -44,23 +45,27 @@ def quantize(graph: Graph, stats: Mapping[str, TensorStats], spec: QuantSpec = Q
         return graph
     require_rules(check(graph, "CANONICAL"))
     numbers = numbers_of(graph, scheme.activations, spec.islands)
-    widths = {numbers.base, *({"int16"} & set(numbers.computes.values()))}
+    widths = {numbers.base, *({"int16"} & {*numbers.computes.values(), *numbers.held.values()})}
     scales = {dtype: activation_scales(graph, stats, pinned, dtype, numbers) for dtype in widths}
-    return check(_Rewriting(graph, numbers, scales, scheme.weights).run(), "QUANTIZED")
+    known = {name: params for name, params in (pinned or {}).items() if params.axis is not None}
+    return check(_Rewriting(graph, numbers, scales, scheme.weights, known).run(), "QUANTIZED")
 
 
 class _Rewriting:
     """The integer graph in the making.
 
     weights: dtype of weights' codes, where kernels take it
+    known:   parameters of weights that are known beforehand
     scales:  dtype of codes -> parameters of each activation that is held in codes, if it were in these
     tensors: of the new graph; an activation in codes keeps its name
     copies:  (tensor in codes, other numbers) -> the name of its twin in them
     on_real: ops that compute on reals
     """
 
-    def __init__(self, graph: Graph, numbers: Numbers, scales: Mapping[str, Scales], weights: str):
-        self.graph, self.numbers, self.scales, self.weights = graph, numbers, scales, weights
+    def __init__(self, graph: Graph, numbers: Numbers, scales: Mapping[str, Scales], weights: str,
+                 known: Scales):
+        self.graph, self.numbers, self.scales = graph, numbers, scales
+        self.weights, self.known = weights, known
         self.tensors = {t.name: self._held(t) for t in graph.activations}
         self.ops: list[Op] = []
         self.copies: dict[tuple[str, str], str] = {}
@@ -108,7 +113,8 @@ class _Rewriting:
     def weighted(self, op: Op, number: str) -> None:
         """A convolution or matrix product with its own codes for weight and bias."""
         x, weight, bias = self.graph.of(op)
-        weight, bias = quantize_weights(op, self.quant(x.name, number), weight, bias, self.weights)
+        weight, bias = quantize_weights(op, self.quant(x.name, number), weight, bias, self.weights,
+                                        self.known.get(weight.name))
         check_multiplier(self.graph, op, bias.quant.scale, self.scales[number][op.name])
         inputs = self.operand(op, x.name, number), self.placed(weight), self.placed(bias)
         self.give(replace(op, inputs=inputs), number)

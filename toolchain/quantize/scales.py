@@ -6,6 +6,7 @@ import math
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.quant import RANGE, QuantParams, activation_params
+from toolchain.quantize.hidden import masked_ranges
 from toolchain.quantize.islands import Numbers, numbers_of
 from toolchain.quantize.observers import TensorStats
 from toolchain.quantize.rules import SAME, at_width, data_inputs, observed, rule_of
@@ -18,11 +19,11 @@ def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
                       dtype: str = "int8", numbers: Numbers | None = None) -> dict[str, QuantParams]:
     """QuantParams of every activation that is held in codes, and of every constant that is read as one.
 
-    pinned:  inputs whose parameters are known beforehand
+    pinned:  tensors whose parameters are known beforehand; those per channel, of weights, are passed over
     dtype:   of the codes, "int8" or "int16"
     numbers: of a network with islands; what they hold in reals has no parameters
     Tensors that a SAME rule ties together share the union of their ranges, if they are held in the same
-    numbers. An output whose parameters are fixed, and a pinned input, keeps them; where others are tied to
+    numbers. An output whose parameters are fixed, and a pinned tensor, keeps them; where others are tied to
     it, its codes have to be requantized for their op. Raises BadSamples where a range that is needed was not
     observed.
     """
@@ -30,7 +31,8 @@ def activation_scales(graph: Graph, stats: Mapping[str, TensorStats],
     outputs = {op.name: rule_of(graph, op).output for op in graph.ops}
     fixed = {name: at_width(params, dtype) for name, params in outputs.items()
              if isinstance(params, QuantParams)}
-    fixed |= {name: params for name, params in (pinned or {}).items() if params.dtype == dtype}
+    fixed |= {name: params for name, params in (pinned or {}).items()
+              if params.dtype == dtype and params.axis is None}
     groups = same_scale_groups(graph, numbers)
     ranges = _with_handed(_handed(graph, numbers), groups, fixed, _own_ranges(graph, stats, dtype))
     return {name: fixed.get(name, shared) for group in groups
@@ -96,8 +98,8 @@ def _own_ranges(graph: Graph, stats: Mapping[str, TensorStats], dtype: str) -> d
     if missing := [name for name in needed if name not in stats]:
         raise BadSamples(f"{graph.name}: no statistics of {', '.join(missing)}; calibrate this very graph")
     pads = {op.name: (op.attrs["value"],) * 2 for op in graph.ops if op.kind == "pad" and op.attrs["value"]}
-    return pads | dict(_constant_ranges(graph)) | {
-        name: stats[name].range_for(dtype) for name in needed}
+    own = pads | dict(_constant_ranges(graph)) | {name: stats[name].range_for(dtype) for name in needed}
+    return own | masked_ranges(graph, own)
 
 
 def _constant_ranges(graph: Graph) -> Iterator[tuple[str, Range]]:

@@ -6,6 +6,7 @@ from toolchain.names import printable, shortened, with_short_names
 
 GROUP_COLUMNS = ("group", "channels", "go", "scores: least, median, most", "made by", "read by")
 KEPT_COLUMNS = ("not pruned", "kind", "channels", "because")
+THIN_COLUMNS = ("op", "becomes", "rank", "keeps of its variance", "{unit}", "stays because")
 BRANCH_COLUMNS = ("residual branch", "ops", "goes", "cannot go because")
 
 
@@ -13,14 +14,18 @@ def explanation_table(found):
     """A Rich group: the groups with what goes of them, and what stays with the reason.
 
     found: has model, groups (name, channels, gone, scores (least, median, most) or None, makers, readers),
-    kept (name, kind, channels, reason) and branches (name, ops, gone, reason)
+    kept (name, kind, channels, reason), branches (name, ops, gone, reason) and thin (name, form, rank, full,
+    kept, cost (before, after), reason) with the unit of its costs
     """
     from rich.console import Group
 
     groups, kept = _table(GROUP_COLUMNS, map(_group_cells, found.groups)), map(_kept_cells, found.kept)
     branches = [_table(BRANCH_COLUMNS, map(_branch_cells, found.branches))] if found.branches else []
-    return Group(*branches, groups if found.groups else f"{found.model}: no channel can go",
-                 *([_table(KEPT_COLUMNS, kept)] if found.kept else []))
+    thin = [_table([column.format(unit=found.unit) for column in THIN_COLUMNS], map(_thin_cells, found.thin))]
+    asked = found.groups or found.kept or not found.thin
+    of_prune = [groups if found.groups else f"{found.model}: no channel can go"] if asked else []
+    return Group(*branches, *of_prune, *([_table(KEPT_COLUMNS, kept)] if found.kept else []),
+                 *(thin if found.thin else []))
 
 
 def _table(columns: Sequence[str], rows):
@@ -56,3 +61,11 @@ def _branch_cells(line) -> tuple[str, ...]:
 
 def _kept_cells(line) -> tuple[str, ...]:
     return shortened(line.name), line.kind, str(line.channels), with_short_names(line.reason)
+
+
+def _thin_cells(line) -> tuple[str, ...]:
+    before, after = (f"{cost:,.0f}" for cost in line.cost)
+    if not line.form:
+        return shortened(line.name), "-", "-", "-", before, with_short_names(line.reason)
+    return (shortened(line.name), line.form, f"{line.rank} of {line.full}", f"{line.kept:.1%}",
+            f"{before} -> {after}", "-")

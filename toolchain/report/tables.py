@@ -6,6 +6,7 @@ import re
 import msgspec
 
 from toolchain.measurement import Energy, Evaluation, Measurement, Row, Sustained
+from toolchain.metric import METRIC
 from toolchain.names import printable
 
 COLUMNS = ("model", "target", "file", "size", "flash", "RAM", "quality", "speed", "parity", "measured on")
@@ -63,8 +64,9 @@ def bytes_text(count: int | None) -> str:
 
 
 def quality_text(e: Evaluation) -> str:
-    """A score with its standard error and n; shares as percent."""
-    scale, unit = (1, "") if e.metric == "mse" else (100, " %")
+    """A score with its standard error and n, in its unit; shares as percent."""
+    unit = METRIC[e.metric].unit and f" {METRIC[e.metric].unit}"
+    scale = 100 if unit == " %" else 1
     error = "" if e.standard_error is None else f" ± {scale * e.standard_error:.2g}"
     return f"{e.metric} {scale * e.value:.4g}{error}{unit} (n={e.n:,})"
 

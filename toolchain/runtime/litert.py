@@ -71,6 +71,7 @@ class LiteRT:
     def _invoke(self, feeds: Mapping[str, np.ndarray]) -> None:
         for index, port in zip(self._input_indexes, self.inputs, strict=True):
             self._interpreter.set_tensor(index, feeds[port.name])
+        self._interpreter.reset_all_variables()
         self._interpreter.invoke()
 
     def tensors(self) -> dict[str, np.ndarray]:

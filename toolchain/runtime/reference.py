@@ -108,8 +108,7 @@ def _run_part(graph: Graph, feeds: Mapping[str, np.ndarray], wanted: Iterable[st
     last_reader = {name: op for op in graph.ops for name in op.inputs}
     kept = {name: values[name] for name in wanted if name in values}
     for op in graph.ops:
-        told = op if count == 1 else over_samples(op, count)
-        values[op.name] = _run_op(graph, told, [values[name] for name in op.inputs])
+        values[op.name] = run_op(graph, op, [values[name] for name in op.inputs], count)
         if op.name in wanted:
             kept[op.name] = values[op.name]
         for name in {op.name, *op.inputs}:
@@ -118,8 +117,10 @@ def _run_part(graph: Graph, feeds: Mapping[str, np.ndarray], wanted: Iterable[st
     return kept
 
 
-def _run_op(graph: Graph, op: Op, values: list[np.ndarray]) -> np.ndarray:
-    """One op by the kernel for its dtypes: plain numbers all through, or codes, or from one to the other."""
+def run_op(graph: Graph, op: Op, values: list[np.ndarray], count: int) -> np.ndarray:
+    """One op over `count` samples, by the kernel for its dtypes: plain numbers all through, or codes, or from
+    one to the other."""
+    op = op if count == 1 else over_samples(op, count)
     inputs, output = graph.of(op), graph.tensors[op.name]
     dtypes = {t.dtype for t in inputs if not t.is_constant} | {output.dtype}
     if dtypes <= PLAIN and op.kind in FLOAT:

@@ -55,7 +55,7 @@ class GraphModule(nn.Module):
         self.flat = _checked(unrolled(graph).graph)
         self.keys: dict[str, str] = {}
         self.batches = 0
-        self._last_read = _last_read(self.flat)
+        self.steps = steps_of(self.flat)
         trained = trained_constants(graph)
         for index, tensor in enumerate(graph.constants):
             self.keys[tensor.name] = f"constant{index}"  # torch allows no "." in a name
@@ -74,7 +74,7 @@ class GraphModule(nn.Module):
         named = isinstance(inputs[0], Mapping)
         values = dict(inputs[0]) if named else dict(zip(self.graph.inputs, inputs, strict=True))
         self.batches += self.training
-        for op, last in zip(self.flat.ops, self._last_read):
+        for op, last in self.steps:
             self.compute(values, (op,))
             for name in last:
                 del values[name]
@@ -87,6 +87,10 @@ class GraphModule(nn.Module):
             parts = [values[n] if n in values else self.constant(n) for n in op.inputs]
             values[op.name] = FORWARD[op.kind](self, op, parts)
 
+    def key(self) -> str:
+        """What besides the graph decides what it computes; a checkpoint of another is not gone on with."""
+        return ""
+
     def to_graph(self) -> Graph:
         """The graph with the constants as they are now."""
         changed = []
@@ -97,12 +101,12 @@ class GraphModule(nn.Module):
         return self.graph.with_tensors(*changed)
 
 
-def _last_read(graph: Graph) -> list[list[str]]:
-    """Per op, the activations that nothing reads after it."""
+def steps_of(graph: Graph) -> list[tuple[Op, list[str]]]:
+    """The ops in their order, each with the activations that nothing reads after it."""
     needed, found = set(graph.outputs), []
     for op in reversed(graph.ops):
-        found.append([name for name in dict.fromkeys(op.inputs)
-                      if name not in needed and not graph.tensors[name].is_constant])
+        found.append((op, [name for name in dict.fromkeys(op.inputs)
+                           if name not in needed and not graph.tensors[name].is_constant]))
         needed.update(op.inputs)
     return found[::-1]
 

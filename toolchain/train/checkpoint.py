@@ -21,6 +21,7 @@ from toolchain.data import Samples
 from toolchain.errors import BadInput
 from toolchain.ir.graph import Graph
 from toolchain.runtime.additions import Addition
+from toolchain.runtime.torch_module import GraphModule
 from toolchain.training_sections import TrainConfig
 
 SECONDS = 5.0
@@ -87,11 +88,12 @@ class Checkpoint:
 
 
 def identity_of(graph: Graph, config: TrainConfig, samples: Samples, teacher: Graph | None, seed: int,
-                metric: str, selection: Samples | None, additions: Iterable[Addition]) -> dict[str, str]:
+                metric: str, selection: Samples | None, additions: Iterable[Addition],
+                module: GraphModule) -> dict[str, str]:
     """Argument of `fit` -> digest of what of it decides the trained weights, and torch's version."""
     own = [Path(spec.rpartition(":")[0]).read_bytes() for spec in (config.loss, config.loader) if spec]
     return {"graph": graph.digest,
-            "[train] section": _sha256(msgspec.json.encode(config), *own),
+            f"[{config.heading}] section": _sha256(msgspec.json.encode(config), *own),
             "training samples": samples_digest(samples),
             "teacher": teacher.digest if teacher else "",
             "seed": str(seed),
@@ -99,6 +101,7 @@ def identity_of(graph: Graph, config: TrainConfig, samples: Samples, teacher: Gr
             "selection samples": samples_digest(selection) if selection else "",
             "penalty, mask or gate": _sha256(*(f"{type(one).__qualname__} {one.key()}".encode()
                                                for one in additions)),
+            "quantized form": module.key(),
             "version of torch": str(torch.__version__)}
 
 

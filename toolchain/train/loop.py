@@ -85,7 +85,7 @@ class Run:
         loss = self._loss(batch)
         if not torch.isfinite(loss):
             raise BadInput(f"{self.module.graph.name}: the loss became {loss.item()} in epoch "
-                           f"{self.epochs_done + 1}; lower [train] learning_rate "
+                           f"{self.epochs_done + 1}; lower [{self.config.heading}] learning_rate "
                            f"({self.config.learning_rate:g})")
         self.optimizer.zero_grad()
         loss.backward()

@@ -26,7 +26,7 @@ def optimizer_of(module: GraphModule, extra: Sequence[torch.nn.Parameter],
     decayed = [p for key, p in parameters.items() if key in keys and p.requires_grad]
     others = [*(p for key, p in parameters.items() if key not in keys and p.requires_grad), *extra]
     if not decayed and not others:
-        raise BadInput(f"{module.graph.name}: has no weights to train; leave out [train]")
+        raise BadInput(f"{module.graph.name}: has no weights to train; leave out [{config.heading}]")
     groups = [{"params": part, "weight_decay": decay}
               for part, decay in ((decayed, config.weight_decay), (others, 0.0)) if part]
     if config.optimizer == "sgd":

@@ -10,7 +10,7 @@ from torch.nn import functional
 from toolchain.data import Samples
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
-from toolchain.metric import require_labels
+from toolchain.metric import METRIC, require_labels
 from toolchain.prune.evidence import Evidence
 from toolchain.runtime.torch_module import fixed_threads
 from toolchain.train.distill import BATCH, Teacher, tensors
@@ -21,7 +21,13 @@ SampleLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 def is_classes(metric: str) -> bool:
     """Whether outputs are judged as logits of classes, else as plain numbers. metric: a key of METRIC"""
-    return metric != "mse"
+    return METRIC[metric].classes
+
+
+def answerable(samples: Samples, metric: str) -> Samples:
+    """The samples, without what stands beside them where that is no answer: real images beside a generator's
+    noise."""
+    return replace(samples, y=None) if METRIC[metric].alone else samples
 
 
 def class_losses(output: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
@@ -63,10 +69,18 @@ def targets_of(graph: Graph, name: str, y: np.ndarray, metric: str) -> torch.Ten
 
 def before_softmax(graph: Graph) -> Graph:
     """The graph with logits for outputs where it ends in a softmax."""
-    makers = [graph.producers.get(name) for name in graph.outputs]
-    plain = [op is not None and op.kind == "softmax" and op.attrs["beta"] == 1 for op in makers]
-    return replace(graph, outputs=tuple(op.inputs[0] if p else name
-                                        for op, name, p in zip(makers, graph.outputs, plain)))
+    squashed = zip(graph.outputs, (squash_of(graph, name) for name in graph.outputs))
+    return replace(graph, outputs=tuple(logits if kind == "softmax" else name
+                                        for name, (kind, logits) in squashed))
+
+
+def squash_of(graph: Graph, name: str) -> tuple[str, str]:
+    """"softmax" or "logistic" where one makes the output `name`, and the logits that it reads; else "" and
+    the name."""
+    op = graph.producers.get(name)
+    if op is None or op.kind not in ("softmax", "logistic") or op.attrs.get("beta", 1) != 1:
+        return "", name
+    return op.kind, op.inputs[0]
 
 
 @fixed_threads()
@@ -74,12 +88,13 @@ def task_loss(graph: Graph, samples: Samples, metric: str, teacher: Graph | None
     """What importance criteria may look at: the samples, and the loss of each as the graph's task has it.
 
     Targets are the samples' labels; without labels what the teacher gives, or the graph itself where there is
-    no teacher: the most likely classes, of "mse" the numbers. Numbers of the very graph leave no loss and no
+    no teacher: the most likely classes, or the numbers. Numbers of the very graph leave no loss and no
     gradient, only what a change makes: the evidence says so.
     samples: fit to the graph
     metric:  a key of METRIC
     Raises BadSamples where labels do not fit.
     """
+    samples = answerable(samples, metric)
     logits = before_softmax(graph) if is_classes(metric) else graph
     if samples.y is not None:
         targets = [targets_of(logits, samples.name, samples.y, metric)]

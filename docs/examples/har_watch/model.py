@@ -67,29 +67,35 @@ def untrained() -> tuple[nn.Module, tuple]:
 
 
 def trained() -> tuple[nn.Module, tuple]:
-    """The trained network: from build/har_watch/ if this file and these samples were trained on before."""
-    digest = hashlib.sha256(Path(__file__).read_bytes() + SAMPLES.read_bytes()).hexdigest()
+    """The trained network."""
+    return kept(WatchNet)
+
+
+def kept(network: type[nn.Module], seed: int = SEED, *files: Path) -> tuple[nn.Module, tuple]:
+    """It trained: from build/har_watch/ if this file, those and these samples were trained on before."""
+    read = b"".join(file.read_bytes() for file in (Path(__file__), *files, SAMPLES))
+    digest = hashlib.sha256(read + bytes([seed])).hexdigest()
     checkpoint = CHECKPOINTS / f"{digest[:16]}.pt"
     if not checkpoint.exists():
         threads = torch.get_num_threads()
         torch.set_num_threads(THREADS)
-        model, _ = train()
+        model, _ = train(network, seed)
         torch.set_num_threads(threads)
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         unfinished = checkpoint.with_suffix(f".{os.getpid()}")
         torch.save(model.state_dict(), unfinished)
         unfinished.rename(checkpoint)
-    model = WatchNet()
+    model = network()
     model.load_state_dict(torch.load(checkpoint, weights_only=True))
     return model.eval(), (EXAMPLE,)
 
 
-def train() -> tuple[nn.Module, tuple]:
+def train(network: type[nn.Module] = WatchNet, seed: int = SEED) -> tuple[nn.Module, tuple]:
     """Train on the people of the train split, seconds on two cores. Seeded."""
     x, y = split("train")
     with torch.random.fork_rng():
-        torch.manual_seed(SEED)
-        model = WatchNet().train()
+        torch.manual_seed(seed)
+        model = network().train()
         steps = EPOCHS * (len(x) // BATCH)
         optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.05)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=LR, total_steps=steps)

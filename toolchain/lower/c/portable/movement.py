@@ -154,5 +154,5 @@ def _reordered(graph: Graph, op: Op, shape: Shape, perm: tuple[int, ...]) -> Cal
     shape = (*shape, np.dtype(graph.tensors[op.name].dtype).itemsize)
     steps, perm = strides(shape), (*perm, len(shape) - 1)
     axes = collapse([shape[axis] for axis in perm], [steps[axis] for axis in perm])
-    sizes, stride = columns(op, axes, 4, 1)
+    sizes, stride = columns(op, axes, 6, 1)
     return Call("tk_transpose_s8", op.inputs, {"shape": sizes, "stride": stride})
