@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 import hashlib
 import io
+from itertools import chain
 import math
 import os
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from toolchain.errors import BadInput
 from toolchain.ir.graph import Frames
 from toolchain.ir.quant import QuantParams, dequantize, quantize
+from toolchain.ir.streaming import Streaming
 from toolchain.npz import read_npz
 from toolchain.profile import Format, TargetProfile
 
@@ -104,6 +106,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     labels:       names of the classes along the last axis of the first output
     frames:       input -> what its numbers stand for: real value = (pixel - mean) / std
     takes_frames: built for raw frames ([input] in the recipe): samples are fed as the pixels that they are
+    streaming:    of a network that does one step: how it is run; None for any other
     metric:       the recipe's, by which the artefact is evaluated
     tools:        version of everything that shaped the bytes
     notes:        what was bound, pruned or decided on the way, in words
@@ -127,6 +130,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     frames: dict[str, Frames] = {}
     takes_frames: bool = False
+    streaming: Streaming | None = None
     metric: str = "top1"
     tools: dict[str, str] = {}
     notes: tuple[str, ...] = ()
@@ -239,7 +243,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadInput(f"{folder / MANIFEST}: {error}; build it again") from None
     if missing := _missing(manifest):
         raise BadInput(f"{folder / MANIFEST}: {missing} is missing; build it again")
-    if wrong := next(_wrong_ports(manifest), None):
+    if wrong := next(chain(_wrong_ports(manifest), _wrong_streaming(manifest)), None):
         raise BadInput(f"{folder / MANIFEST}: {wrong}; build it again")
     if unsafe := _unsafe_word(manifest.profile):
         raise BadInput(f"{folder / MANIFEST}: profile: {unsafe!r} may run other programs than a C compiler, "
@@ -282,6 +286,13 @@ def _wrong_ports(manifest: Manifest) -> Iterator[str]:
             same = [port.source_shape for port in ports.get("graph", found)]
             if len({port.name for port in found}) < len(found) or same != [p.source_shape for p in found]:
                 yield f"{direction}: those of '{fmt}' are not those of the graph"
+
+
+def _wrong_streaming(manifest: Manifest) -> Iterator[str]:
+    if manifest.streaming and not manifest.streaming.fits(*(
+            {port.name: port.shape for port in ports.get("graph", ())}
+            for ports in (manifest.inputs, manifest.outputs))):
+        yield "streaming: names states or steps that inputs and outputs have not"
 
 
 def _wrong_vectors(manifest: Manifest, vectors: Mapping[str, np.ndarray]) -> Iterator[str]:

@@ -164,6 +164,10 @@ def _device_rungs(subject: Subject, prepared: Prepared, samples: Samples, few: S
         return []
     if subject.profile is None:
         raise BadInput(f"--device {subject.device}: an artefact is built for a target; give --target")
+    if prepared.recipe.streaming:
+        raise BadInput(f"--device {subject.device}: what is diagnosed are whole sequences, which a streaming "
+                       f"artefact takes step by step; leave out --device, or streaming = true of the recipe: "
+                       f"its codes are the same")
     artifact = build(prepared, subject.profile, samples, say)
     fmt = deploy.chosen_format(artifact, None)
     codes = as_codes(prepared.graph, few.feeds(slice(None)))

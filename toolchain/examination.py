@@ -1,9 +1,10 @@
 """Labelled samples put to an artefact, wherever it runs, and its answers scored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from toolchain.artifact import Artifact, Manifest, Port, convert
@@ -13,10 +14,12 @@ from toolchain.device.place import Place
 from toolchain.errors import BadInput, BadSamples, about
 from toolchain.features import FEATURES_FILE, embedding, embedding_of
 from toolchain.ir.graph import Frames, Graph, Tensor
+from toolchain.ir.streaming import Streaming
 from toolchain.measurement import Evaluation
 from toolchain.metric import METRIC, Embed, score
 from toolchain.preprocess import frame_samples
 from toolchain.profile import Format
+from toolchain.runtime.steps import run_steps
 
 
 @dataclass(frozen=True)
@@ -91,20 +94,47 @@ def first_answers(artifact: Artifact, fmt: Format, session: Session, samples: Sa
     """The first `count` outputs for every sample, as reals (N, ...) in the graph's layout.
 
     samples: as sample_feeds takes them
+    A streaming form is run step by step from the initial states, for each sample anew: its answers are those
+    after the last step, or those of all steps where each has its own.
     """
-    have = artifact.manifest.outputs[fmt][:count]
+    have, form = artifact.manifest.outputs[fmt][:count], artifact.manifest.streaming
     want = [Port(port.name, port.shape, "float32", permutation=port.permutation)
             for port in artifact.manifest.outputs.get("graph", have)]
-    shown = [[convert(values[out.name], out, own) for out, own in zip(have, want)] for values in
-             map(session.run, sample_feeds(artifact, fmt, samples, session.at_once))]
+
+    def reals(values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        return [convert(values[out.name], out, own) for out, own in zip(have, want)]
+
+    if form:
+        done = _sequences(artifact, fmt, session, samples)
+        shown = (_joined(form, want, map(reals, steps)) for steps in done)
+    else:
+        shown = map(reals, map(session.run, sample_feeds(artifact, fmt, samples, session.at_once)))
     return [np.concatenate(parts) for parts in zip(*shown)]
 
 
-def _frames(artifact: Artifact, name: str) -> Frames:
+def _sequences(artifact: Artifact, fmt: Format, session: Session,
+               samples: Samples) -> Iterator[Iterator[Mapping[str, np.ndarray]]]:
+    """Of so many samples at once, what comes out at each step of the streaming form."""
+    manifest = artifact.manifest
+    fitted, have = _fitted(manifest, fmt, samples)
+    given = {port.name: port for port in have}
+    for feeds in fitted.batches(session.at_once):
+        fed = {name: feeds[name].astype(port.dtype) for name, port in given.items()}
+        yield (made for _, made in run_steps(session.run, manifest.streaming, manifest.inputs[fmt],
+                                             manifest.outputs[fmt], given, fed))
+
+
+def _joined(form: Streaming, ports: Sequence[Port], steps: Iterator[list[np.ndarray]]) -> list[np.ndarray]:
+    """Of each output what the whole sequence gives."""
+    return [np.concatenate(each, form.axes[port.name]) if port.name in form.axes else each[-1]
+            for port, each in zip(ports, zip(*steps))]
+
+
+def _frames(manifest: Manifest, name: str) -> Frames:
     """Raises BadInput where the manifest does not say what an input's pixels stand for."""
-    if name not in artifact.manifest.frames:
-        raise BadInput(f"{artifact.manifest.name}: its manifest has no frames of '{name}'; build it again")
-    return artifact.manifest.frames[name]
+    if name not in manifest.frames:
+        raise BadInput(f"{manifest.name}: its manifest has no frames of '{name}'; build it again")
+    return manifest.frames[name]
 
 
 def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
@@ -114,15 +144,38 @@ def sample_feeds(artifact: Artifact, fmt: Format, samples: Samples,
     Samples are reals, but for int8 samples without preprocessing where the model takes int8: those are codes;
     and raw frames for an artefact that takes those.
     """
-    ports = artifact.manifest.inputs.get("graph", artifact.manifest.inputs[fmt])
-    if artifact.manifest.takes_frames:
-        samples = frame_samples(samples, _frames(artifact, ports[0].name))
-    fitted = samples.fit_to(_as_graph(artifact.manifest, fmt))
-    have = [port if _holds_codes(fitted, port) else
-            Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
+    fitted, have = _fitted(artifact.manifest, fmt, samples)
     for feeds in fitted.batches(at_once):
         yield {want.name: convert(feeds[port.name].astype(port.dtype), port, want)
                for port, want in zip(have, artifact.manifest.inputs[fmt])}
+
+
+def _fitted(manifest: Manifest, fmt: Format, samples: Samples) -> tuple[Samples, list[Port]]:
+    """The samples for inputs of the graph, and what they then hold of each."""
+    ports, _ = _ports(manifest, fmt)
+    if manifest.takes_frames:
+        samples = frame_samples(samples, _frames(manifest, ports[0].name))
+    fitted = samples.fit_to(_as_graph(manifest, fmt))
+    return fitted, [port if _holds_codes(fitted, port) else
+                    Port(port.name, port.shape, "float32", permutation=port.permutation) for port in ports]
+
+
+def _ports(manifest: Manifest, fmt: Format) -> list[tuple[Port, ...]]:
+    """Inputs and outputs of the graph; of one that does a step, those of whole sequences."""
+    form, found = manifest.streaming, [ports.get("graph", ports[fmt])
+                                       for ports in (manifest.inputs, manifest.outputs)]
+    if form is None:
+        return found
+    states = {name for state in form.states for name in (state.input, state.output)}
+    return [tuple(_whole(port, form) for port in ports if port.name not in states) for ports in found]
+
+
+def _whole(port: Port, form: Streaming) -> Port:
+    """Of all steps."""
+    sizes = list(port.shape)
+    if port.name in form.axes:
+        sizes[form.axes[port.name]] = form.steps
+    return msgspec.structs.replace(port, shape=tuple(sizes))
 
 
 def _holds_codes(samples: Samples, port: Port) -> bool:
@@ -132,7 +185,7 @@ def _holds_codes(samples: Samples, port: Port) -> bool:
 
 def _as_graph(manifest: Manifest, fmt: Format) -> Graph:
     """Only inputs and outputs: what samples are fitted to."""
-    inputs, outputs = (ports.get("graph", ports[fmt]) for ports in (manifest.inputs, manifest.outputs))
+    inputs, outputs = _ports(manifest, fmt)
     ports = (*inputs, *outputs)
     return Graph(manifest.name, {p.name: Tensor(p.name, p.shape) for p in ports}, (),
                  tuple(p.name for p in inputs), tuple(p.name for p in outputs),

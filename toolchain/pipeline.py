@@ -6,6 +6,7 @@ load, prune, train, calibrate, quantize (and train as quantized), lower, build f
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 import shutil
 
@@ -22,10 +23,11 @@ from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.ops import PLAIN
 from toolchain.ir.passes import canonical
+from toolchain.ir.streaming import OneStep, streamed
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
 from toolchain.load.selfcheck import noise
-from toolchain.lower import Asked, lower, require_known_kinds, with_files
+from toolchain.lower import Asked, lower, ports, require_known_kinds, with_files
 from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
@@ -33,6 +35,7 @@ from toolchain.quantize.quantize import quantize
 from toolchain.quantize.stats_file import StatsFile, read_stats
 from toolchain.recipe import Recipe
 from toolchain.runtime import reference
+from toolchain.runtime.steps import run_steps
 from toolchain.tomlfile import encode_toml
 
 VECTORS = 4
@@ -105,6 +108,8 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     folder:  where training is kept while it goes on, or None
     """
     graph = with_labels(graph, recipe.input.labels, samples)
+    if recipe.streaming:
+        streamed(canonical(graph))  # refused before anything is trained
     if level_of(graph) == "QUANTIZED":
         if recipe.shrinks or recipe.qat or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
@@ -173,6 +178,19 @@ def vectors_of(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np
             **{f"output/{name}": outputs[name] for name in graph.outputs}}
 
 
+def step_vectors(graph: Graph, one: OneStep, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
+    """The first steps of one sequence, and what the reference makes of each: what a step is fed, its states
+    among it, stands in its vector."""
+    feeds = {name: values[:1] for name, values in _vector_inputs(graph, samples, seed).items()}
+    given = {port.name: port for port in ports(graph, graph.inputs)}
+    done = run_steps(lambda fed: reference.run(one.graph, fed), one.form, ports(one.graph, one.graph.inputs),
+                     ports(one.graph, one.graph.outputs), given, feeds)
+    steps = [{**{f"input/{name}": fed[name] for name in one.graph.inputs},
+              **{f"output/{name}": answers[name] for name in one.graph.outputs}}
+             for fed, answers in islice(done, VECTORS)]
+    return {name: np.concatenate([step[name] for step in steps]) for name in steps[0]}
+
+
 def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
     from toolchain.ir.quant import quantize as codes_of
 
@@ -206,10 +224,12 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     recipe = prepared.recipe
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
-    vectors = vectors_of(prepared.graph, seen, recipe.seed)
+    one = streamed(prepared.graph) if recipe.streaming else None
+    vectors = step_vectors(prepared.graph, one, seen, recipe.seed) if one else \
+        vectors_of(prepared.graph, seen, recipe.seed)
     asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c,
-                  recipe.tflite)
-    artifact = lower(prepared.graph, profile, vectors, asked)
+                  recipe.tflite, one and one.form)
+    artifact = lower(one.graph if one else prepared.graph, profile, vectors, asked)
     for note in artifact.manifest.notes[len(prepared.graph.source.notes):]:
         say(note)
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest, metric=recipe.metric,
@@ -234,7 +254,9 @@ def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfil
     except DoesNotFit as error:
         from toolchain.fitting import remedies, remedy_text
 
-        found = remedies(prepared.float_graph, profile, artifact.manifest.scheme, error.sizes)
+        graph = prepared.float_graph
+        graph = streamed(graph).graph if prepared.recipe.streaming else graph
+        found = remedies(graph, profile, artifact.manifest.scheme, error.sizes)
         raise DoesNotFit(f"{error}. {remedy_text(found, profile)}", error.sizes) from None
     sizes = {kind: size for kind, size in firmware.sizes.items() if kind != "stack"}
     return with_files(artifact, {"firmware.elf": firmware.elf}, sizes)

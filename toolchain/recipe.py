@@ -163,6 +163,8 @@ class Recipe(Section):
     metric:     a key of metric.METRIC, by which networks are chosen and artefacts evaluated
     features:   of "frechet" and "kernel": a model beside the recipe, as `edge build` takes it, whose first
                 output is what sets of outputs are compared in
+    streaming:  a network with recurrent layers is built for one step, its states going in and coming out;
+                it is quantized, and its accuracy controlled, on whole sequences
     """
 
     shapes: dict[str, tuple[Positive, ...]] = {}
@@ -170,6 +172,7 @@ class Recipe(Section):
     metric: Literal["top1", "mse", "agreement", "psnr", "ssim", "elbo", "frechet", "kernel"] = "top1"
     features: str = ""
     seed: int = 0
+    streaming: bool = False
     prune: PruneConfig | None = None
     low_rank: LowRankConfig | None = None
     sparsify: SparsifyConfig | None = None
@@ -192,6 +195,9 @@ class Recipe(Section):
             if self.metric not in OF_LABELS and (idle := asked(section, OF_CLASSES)):
                 raise BadConfig(f'metric = "{self.metric}" compares numbers, where [{section.heading}] '
                                 f'{idle} would do nothing; leave it out')
+        if self.streaming and self.input.takes_frames:
+            raise BadConfig("streaming = true takes a sequence step by step, [input] raw frames; leave one "
+                            "of them out")
         if self.cluster:
             self._require_shared()
         if self.qat:

@@ -12,6 +12,7 @@ from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.ops import OPS, graph_macs
+from toolchain.ir.streaming import Streaming
 from toolchain.ir.unrolling import unrolled
 from toolchain.lower.c.arena.plan import Plan, plan_arena
 from toolchain.profile import Format, TargetProfile
@@ -48,12 +49,14 @@ class Asked:
     input_dtype: of the files' inputs where the graph has int8 ones; by default the profile's and format's own
     weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
     c, tflite:   how these are written
+    streaming:   how the graph is run, where it does one step of a sequence
     """
 
     input_dtype: str | None = None
     weights: str = "float32"
     c: CConfig = CConfig()
     tflite: TFLiteConfig = TFLiteConfig()
+    streaming: Streaming | None = None
 
 
 def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = Asked()) -> Artifact:
@@ -86,11 +89,11 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
         notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
                *_wide_notes(graph, profile, formats), *left_out,
                *(note for e in emitted.values() for note in e.notes)),
-        labels=graph.metadata.labels, frames=dict(graph.metadata.frames))
+        labels=graph.metadata.labels, frames=dict(graph.metadata.frames), streaming=asked.streaming)
     if "c" not in profile.formats:
         require_fit(static_bytes, profile, graph.name)
     files = {name: data for e in (*emitted.values(), *beside.values()) for name, data in e.files.items()}
-    files |= _for_people(graph, emitted)
+    files |= _for_people(graph, emitted, asked.streaming)
     return Artifact(manifest, files, vectors)
 
 
@@ -122,7 +125,7 @@ def _wide_notes(graph: Graph, profile: TargetProfile, formats: tuple[Format, ...
             yield f"{MODEL_FILE[fmt]} computes its 16-bit islands in float, with their int8 weights"
 
 
-def _for_people(graph: Graph, emitted: Mapping[Format, Emitted]) -> Files:
+def _for_people(graph: Graph, emitted: Mapping[Format, Emitted], streaming: Streaming | None) -> Files:
     """How the files are used, and the classes' names."""
     from toolchain.lower.metadata import LABELS_FILE, labels_text
     from toolchain.lower.usage import usage_files
@@ -130,7 +133,8 @@ def _for_people(graph: Graph, emitted: Mapping[Format, Emitted]) -> Files:
     labels = {LABELS_FILE: labels_text(graph.metadata.labels)} if graph.metadata.labels else {}
     ports = {fmt: (e.inputs, e.outputs) for fmt, e in emitted.items()}
     memories = len(emitted["c"].plan.regions) if "c" in emitted else 1
-    return labels | usage_files(graph.name, ports, graph.metadata, memories)
+    return labels | usage_files(graph.name, ports, graph.metadata, memories, streaming,
+                                graph.permutations)
 
 
 def ports(graph: Graph, names: tuple[str, ...]) -> Ports:

@@ -5,15 +5,18 @@ Names come from untrusted files: only `plain` text of them gets into a snippet.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import math
 from pathlib import Path
 
 import numpy as np
 
 from toolchain.artifact import Port
 from toolchain.ir.graph import Frames, Metadata
+from toolchain.ir.streaming import Streaming
 from toolchain.lower.c.names import identifier, plain
 from toolchain.profile import Format
+from toolchain.runtime.steps import initial
 from toolchain.templates import render
 
 ROOM = Path(__file__).parent / "snippets"
@@ -33,6 +36,7 @@ class PrintedPort:
 
     scale:  real = scale * (code - zero_point); "" for plain numbers
     frames: what an input's numbers stand for, None where it is no image or not known
+    steps_axis: of an input that is fed a step of a sequence at a time: the axis of the steps
     pixels: code or number of a pixel = the pixel + `offset`: nothing is computed
     """
 
@@ -42,6 +46,12 @@ class PrintedPort:
     scale: str
     zero_point: int
     frames: Frames | None
+    steps_axis: int | None = None
+
+    @property
+    def read_shape(self) -> tuple[int, ...]:
+        """Of a file that holds the input, whole sequences of any length where it is a step of one."""
+        return tuple(-1 if axis == self.steps_axis else size for axis, size in enumerate(self.shape))
 
     @property
     def count(self) -> int:
@@ -106,19 +116,50 @@ class PrintedPort:
         return f"{self.name}: {self.dtype} [{', '.join(map(str, self.shape))}]{codes}{frames}"
 
 
+@dataclass(frozen=True)
+class PrintedState:
+    """A state of a streaming network: its input, the output that is its next value, both by number, and what
+    it is fed with first, as the file takes it: all of it, one value where all are the same."""
+
+    input: int
+    output: int
+    name: str
+    next: str
+    first: tuple[float | int, ...]
+    count: int
+
+    @property
+    def listed(self) -> str:
+        """All values that it is fed with first."""
+        return ", ".join(map(str, self.first * self.count if len(self.first) == 1 else self.first))
+
+    @property
+    def title(self) -> str:
+        first = str(self.first[0]) if len(self.first) == 1 else ", ".join(map(str, self.first[:3])) + " ..."
+        return f"state {self.name}: feed {first} first, then at each step what came out as {self.next}"
+
+
 def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
-                metadata: Metadata, memories: int = 1) -> dict[str, bytes]:
+                metadata: Metadata, memories: int = 1, streaming: Streaming | None = None,
+                permutations: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, bytes]:
     """Snippets by file name.
 
     ports:    format -> inputs and outputs of that format's file, best format first
     memories: how many the arena of C lies in
+    streaming: of a network that does one step; permutations: the graph's
     Where two formats have one in the same language, the second's is called usage_<format>.
     """
     files: dict[str, bytes] = {}
     for fmt, (inputs, outputs) in ports.items():
+        axes = _axes(streaming, fmt, permutations or {})
+        given = [replace(_printed(port, metadata.frames.get(port.name)), steps_axis=axes.get(port.name))
+                 for port in inputs]
+        states = _states(streaming, inputs, outputs)
+        held = {state.input for state in states}
         page = {"name": plain(name), "prefix": identifier(name), "upper": identifier(name).upper(),
                 "class_name": "".join(word.capitalize() for word in identifier(name).split("_")),
-                "inputs": [_printed(port, metadata.frames.get(port.name)) for port in inputs],
+                "inputs": given, "states": states,
+                "fed": [(n + 1, port) for n, port in enumerate(given) if n not in held],
                 "outputs": [_printed(port, None) for port in outputs], "labels": bool(metadata.labels),
                 "regions": range(1, memories)}
         for snippet in SNIPPETS[fmt]:
@@ -126,6 +167,22 @@ def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
             file = snippet if snippet not in files else f"{stem}_{fmt}.{suffix}"
             files[file] = render(ROOM, f"{fmt}_{snippet}.j2", {**page, "file": file})
     return files
+
+
+def _axes(streaming: Streaming | None, fmt: Format,
+          permutations: Mapping[str, tuple[int, ...]]) -> Mapping[str, int]:
+    """Input -> axis of its steps in a file of this format: .onnx keeps the source's layout."""
+    axes = streaming.axes if streaming else {}
+    return {name: permutations[name].index(axis) if fmt == "onnx" and name in permutations else axis
+            for name, axis in axes.items()}
+
+
+def _states(streaming: Streaming | None, inputs: Ports, outputs: Ports) -> list[PrintedState]:
+    numbers = {port.name: number for ports in (outputs, inputs) for number, port in enumerate(ports)}
+    return [PrintedState(numbers[state.input], numbers[state.output], plain(state.input), plain(state.output),
+                         tuple(initial(state, inputs[numbers[state.input]]).ravel()
+                               [:len(state.initial)].tolist()), math.prod(inputs[numbers[state.input]].shape))
+            for state in (streaming.states if streaming else ())]
 
 
 def _printed(port: Port, frames: Frames | None) -> PrintedPort:
