@@ -111,7 +111,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-measurement costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-measurement costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -155,6 +155,10 @@ benchmark-pruning: setup setup-torch-pruning data  ## pruning beside Torch-Pruni
 
 benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the zoo can be pruned at all, by us and by Torch-Pruning; writes docs/pruning-zoo.md
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning_zoo.py
+
+benchmark-training: setup data  ## what distillation and quantization-aware training win back; QUICK=1: one seed, few epochs
+	PYTHONPATH=. $(BIN)/python scripts/compare_distillation.py $(if $(QUICK),--seeds 1 --epochs 2 --only quarter)
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_qat.py $(if $(QUICK),--seeds 1 --epochs 2)
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)

@@ -1,5 +1,4 @@
-"""The float network made smaller by a recipe, and trained again by what it was: without channels, in thinner
-ops, with zeros, with few values.
+"""The float network made smaller by a recipe, and trained again by what it was.
 
 What a run has made is kept in a folder, where one is given: a run that was killed goes on from there.
 """
