@@ -22,14 +22,15 @@ class Entry:
 
     title:  for the table
     source: "file.py:function" under the repository's root, or a function that gives the path of an .onnx file
-    draw:   (count, seed) -> (count, ...) samples for the only input, in the source's layout
+    draw:   (count, seed) -> (count, ...) samples for the only input, in the source's layout; of several
+            inputs those by name
     fast:   small enough to be judged on every run of the tests
     """
 
     name: str
     title: str
     source: str | Callable[[], Path]
-    draw: Callable[[int, int], np.ndarray]
+    draw: Callable[[int, int], np.ndarray | Mapping[str, np.ndarray]]
     fast: bool = False
 
     def open(self) -> str:
@@ -82,6 +83,7 @@ ENTRIES = (
     _seeded("recurrent", "lstm_both_ways", "LSTM in both directions", 1, 49, 40, draw=bounded, fast=True),
     _seeded("recurrent", "gru_stacked", "GRU, stacked", 1, 49, 40, draw=bounded, fast=True),
     _seeded("recurrent", "text_gru", "Text GRU", 64, draw=words, fast=True),
+    Entry("silero_vad", "silero-vad, trained (ONNX)", pretrained.silero_vad, pretrained.frames_of_sound),
     Entry("swift_f0", "swift-f0, trained (ONNX)", pretrained.swift_f0, pretrained.spectrograms),
     _seeded("generative", "dcgan_generator", "DCGAN generator", 100, 1, 1, draw=gaussian),
     _seeded("generative", "dcgan_discriminator", "DCGAN discriminator", 3, 64, 64),

@@ -79,7 +79,8 @@ def judge(entry: Entry, folder: Path) -> ZooResult:
     result = ZooResult(entry.name)
     with result.step("load"):
         graph = load(entry.open())
-        held_out = {graph.inputs[0]: entry.draw(*HELD_OUT)}
+        drawn = entry.draw(*HELD_OUT)
+        held_out = dict(drawn) if isinstance(drawn, Mapping) else {graph.inputs[0]: drawn}
         exact, result.own_transposes = source_runtime(entry, held_out, graph.outputs)
         with result.step("float"):
             _judge_float(result, prepare(graph, FLOAT, None).graph, held_out, exact)
@@ -92,9 +93,10 @@ def judge(entry: Entry, folder: Path) -> ZooResult:
     return result
 
 
-def samples_of(x: np.ndarray) -> Samples:
+def samples_of(drawn: np.ndarray | Mapping[str, np.ndarray]) -> Samples:
     """Samples without labels in the source's layout."""
-    return Samples("zoo", {"x": x}, None, None, np.arange(len(x)))
+    x = dict(drawn) if isinstance(drawn, Mapping) else {"x": drawn}
+    return Samples("zoo", x, None, None, np.arange(len(next(iter(x.values())))))
 
 
 def _judge_float(result: ZooResult, graph: Graph, feeds: Arrays, exact: Arrays) -> None:

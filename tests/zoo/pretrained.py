@@ -9,6 +9,8 @@ from wheels import CACHE, check_sha256, fetch_wheel
 
 FRAMES, HOP, RATE = 64, 256, 16000
 """swift-f0 looks at a second of audio."""
+CONTEXT, FRAME = 64, 512
+"""silero-vad looks at so many samples of sound, and so many before them."""
 HEIGHT, WIDTH = 160, 320
 """Of the detector's input; both must be multiples of 32."""
 TEXT_MEAN, TEXT_SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -35,6 +37,13 @@ def text_detector_model() -> bytes:
                   "d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9")
 
 
+@cache
+def silero_vad_model() -> bytes:
+    """Silero's detector of voices (MIT), a frame at a time: 576 samples of sound and an LSTM's states."""
+    return member("silero-vad==6.2.3", "silero_vad/data/silero_vad_16k_sequence.onnx",
+                  "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85")
+
+
 def stored(name: str, model: bytes) -> Path:
     """The model in the user's cache, where a door can open it."""
     path = CACHE.parent / "zoo" / f"{name}.onnx"
@@ -49,12 +58,18 @@ def _cut(model: bytes, inputs: list[str], outputs: list[str]):
     import onnx
     from onnx.utils import Extractor
 
-    whole = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
+    whole = onnx.shape_inference.infer_shapes(onnx_of(model))
     return Extractor(whole).extract_model(inputs, outputs)
 
 
+def onnx_of(model: bytes):
+    import onnx
+
+    return onnx.load_from_string(model)
+
+
 def _bound(model, shape: tuple[int, ...]) -> bytes:
-    """The model with its only input's shape known, and what followed from its symbols forgotten."""
+    """The model with its first input's shape known, and what followed from its symbols forgotten."""
     for dimension, size in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
         dimension.dim_value = size
     for output in model.graph.output:
@@ -70,10 +85,7 @@ def swift_f0() -> Path:
 
 
 def text_detector() -> Path:
-    import onnx
-
-    model = onnx.load_from_string(text_detector_model())
-    return stored("text_detector", _bound(model, (1, 3, HEIGHT, WIDTH)))
+    return stored("text_detector", _bound(onnx_of(text_detector_model()), (1, 3, HEIGHT, WIDTH)))
 
 
 def spectrograms(count: int, seed: int) -> np.ndarray:
@@ -84,6 +96,30 @@ def spectrograms(count: int, seed: int) -> np.ndarray:
     session = onnxruntime.InferenceSession(front, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(seed)
     return np.concatenate([session.run(None, {"audio": _tone(rng)[None]})[0] for _ in range(count)])
+
+
+def silero_vad() -> Path:
+    """Of one frame; its states go in and out."""
+    return stored("silero_vad", _bound(onnx_of(silero_vad_model()), (1, CONTEXT + FRAME)))
+
+
+def frames_of_sound(count: int, seed: int) -> dict[str, np.ndarray]:
+    """A frame of a gliding tone each, behind what of the frame before is its context, and the states that the
+    network is in after the frames before."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(silero_vad().read_bytes(), providers=["CPUExecutionProvider"])
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(count):
+        sound, state = _tone(rng), dict.fromkeys("hc", np.zeros((1, 1, 128), np.float32))
+        last = rng.integers(1, len(sound) // FRAME)
+        for number in range(1, last + 1):
+            frame = {"input": sound[None, number * FRAME - CONTEXT:(number + 1) * FRAME], **state}
+            if number == last:
+                drawn.append(frame)
+            _, h, c = session.run(None, frame)
+            state = {"h": h, "c": c}
+    return {name: np.concatenate([frame[name] for frame in drawn]) for name in drawn[0]}
 
 
 def _tone(rng: np.random.Generator) -> np.ndarray:
