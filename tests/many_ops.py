@@ -86,5 +86,6 @@ def merged(cases: Sequence[Case], name: str) -> tuple[Graph, Mapping[str, np.nda
 
 
 def _renamed(op: Op, i: int) -> Op:
+    own = {"loop": f"{i}.{op.attrs['loop']}"} if "loop" in op.attrs else {}
     return replace(op, inputs=tuple(f"{i}.{x}" for x in op.inputs),
-                   outputs=tuple(f"{i}.{y}" for y in op.outputs))
+                   outputs=tuple(f"{i}.{y}" for y in op.outputs), attrs={**op.attrs, **own})

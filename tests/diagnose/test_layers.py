@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from tests.quantize.nets import Net, samples_of
+from tests.recurrent_nets import SAMPLES, in_codes, tagger
 from toolchain.diagnose.isolate import ALONE, isolated
 from toolchain.diagnose.layers import layer_figures
+from toolchain.execution import watch
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import dequantize, quantize
 from toolchain.paired import sqnr_db
@@ -42,6 +44,13 @@ def test_alone_no_op_reads_what_another_made(case):
     cut = isolated(coded, known(graph))
     assert set(cut.outputs) == {op.name + ALONE for op in graph.ops}
     assert not {name for op in cut.ops for name in op.inputs} & set(cut.outputs)
+
+
+def test_what_a_loop_repeats_has_figures_in_place():
+    graph = tagger("gru")
+    layers = layer_figures(graph, in_codes(graph), SAMPLES, watch)
+    hidden = next(layer for layer in layers if layer.name == "layer.gru.hidden")
+    assert hidden.kind == "add" and 15 < hidden.sqnr_db < hidden.local_db
 
 
 def test_each_op_alone_is_its_kernel_on_rounded_float_inputs(case):

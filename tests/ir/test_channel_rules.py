@@ -87,7 +87,7 @@ PASSES = frozenset("""depthwise_conv2d batch_norm add sub mul div minimum maximu
     prelu elu gelu hard_swish softplus logistic tanh abs neg exp log sqrt rsqrt average_pool2d max_pool2d
     resize_nearest resize_bilinear depth_to_space space_to_depth pad mirror_pad concat slice gather tile
     reshape transpose compare logical_and logical_or logical_not select cast quantize dequantize mean sum
-    reduce_max reduce_min argmax layer_norm conv2d batch_matmul""".split())
+    reduce_max reduce_min argmax layer_norm conv2d batch_matmul step state sequence last""".split())
 """Kinds that hand the last axis of what they read on, where they do not reduce, normalize or index along it:
 a convolution in groups, which may go whole, and a matrix product of a matrix that is turned."""
 ENDS = frozenset({"conv2d", "transpose_conv2d", "fully_connected", "batch_matmul", "sum"})
@@ -98,9 +98,9 @@ BLOCKS = frozenset({"softmax", "log_softmax", "mean", "reduce_max", "reduce_min"
 normalize, index, mirror or skip along it, or share it out among axes that no size of it divides."""
 
 
-def fate(graph: Graph) -> set[str]:
-    """What becomes of the channels on the last axis of the first activation that the op reads."""
-    (op,) = graph.ops
+def fate(graph: Graph, kind: str) -> set[str]:
+    """What becomes of the channels on the last axis of the first activation that the kind's op reads."""
+    op = next(op for op in graph.ops if op.kind == kind)
     x = next(t for t in graph.of(op) if not t.is_constant)
     axis, found = len(x.shape) - 1, set()
     if (x.name, axis) in ending_axes(graph, op):
@@ -117,7 +117,7 @@ def fates(kind: str) -> Counter:
     drawn = [case.graph for dtype in ("float32", "bool", "int8") for case in cases(kind, dtype)]
     wide = [graph for graph in drawn if len(graph.tensors[graph.inputs[0]].shape) > 1
             and graph.tensors[graph.inputs[0]].shape[-1] > 1]
-    return Counter(found for graph in wide for found in fate(graph))
+    return Counter(found for graph in wide for found in fate(graph, kind))
 
 
 @pytest.mark.parametrize("kind", OPS)

@@ -94,7 +94,7 @@ def test_every_kind_that_computes_is_known_or_never_told():
     """Kinds that choose, count or compare tell nothing of NaN."""
     assert set(DRAW) - SPREADS_NAN - set(SCALED) == {
         "pow", "argmax", "compare", "logical_and", "logical_or", "logical_not", "select", "cast", "quantize",
-        "dequantize"}
+        "dequantize", "step", "state", "sequence", "last"}
 
 
 # By hand ----------------------------------------------------------------------------------------------------

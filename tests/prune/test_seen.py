@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.recurrent_nets import SAMPLES, tagger
 from toolchain.data import Samples
 from toolchain.ir.build import Builder
 from toolchain.prune.seen import Seen, seen_by
@@ -52,3 +53,12 @@ def test_without_samples_noise_that_knows_nothing():
     assert (conv.rows, conv.taps, fc.taps) == (None, 18, network().tensors["v"].shape[1])
     matrix = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(Seen.white(3).outputs(matrix), np.eye(3) @ matrix.T)
+
+
+def test_what_a_loop_reads_is_looked_at_at_every_step():
+    graph = tagger("gru")
+    op = graph.producers["layer.gru.gates.recurrent"]
+    (seen,) = seen_by(graph, [op], SAMPLES.fit_to(graph))
+    feeds = SAMPLES.fit_to(graph).feeds(slice(None))
+    states = reference.run(graph, feeds, keep=["layer.gru.h"])["layer.gru.h"]
+    np.testing.assert_allclose(seen.rows + seen.mean, states.reshape(-1, states.shape[-1]), atol=1e-6)

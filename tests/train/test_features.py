@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.breaking_net import trained_net
+from tests.recurrent_nets import SAMPLES, tagger
 from tests.train.training_nets import network, samples
 from toolchain.errors import BadInput
 from toolchain.ir.build import Builder
@@ -206,3 +207,11 @@ def test_features_that_are_too_large_to_hold_are_made_batch_by_batch(monkeypatch
     assert Teacher(teacher, features=["relu"]).all_outputs(samples()) is None
     np.testing.assert_allclose(fit(network(), CONFIG, samples(), teacher).tensors["f"].data,
                                held.tensors["f"].data, rtol=1e-3, atol=1e-5)
+
+
+def test_what_a_loop_repeats_is_no_feature():
+    graph = tagger("gru")
+    labelled = replace(SAMPLES.fit_to(graph), y=np.zeros((16, 3), np.float32))
+    config = TrainConfig(epochs=1, features=("layer.gru.hidden",))
+    with pytest.raises(BadInput, match="'layer.gru.hidden', which a loop repeats 7 times; name what leaves"):
+        fit(graph, config, labelled, graph, metric="mse")

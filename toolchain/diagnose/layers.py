@@ -45,7 +45,7 @@ class _Gathered:
         self.spread = Spread(tensor.quant, tensor.shape[-1] if len(tensor.shape) > 1 else 1)
 
     def add(self, values: np.ndarray, codes: np.ndarray, alone: np.ndarray | None) -> None:
-        """alone: the op's own codes; None of an input, which only rounds"""
+        """alone: the op's own codes; None of an input, which only rounds, and of what a loop repeats"""
         own = quantize(values, self.quant) if alone is None else alone
         self.whole.add(values, dequantize(codes, self.quant))
         self.alone.add(values, dequantize(own, self.quant))

@@ -97,7 +97,7 @@ def _some_windows(op: Op, x: np.ndarray, kernel: tuple[int, int] | None, places:
                   rng: np.random.Generator) -> np.ndarray:
     """(n, K) at up to so many places of each sample; of a fully connected op, its inputs."""
     if kernel is None:
-        return x
+        return x.reshape(-1, x.shape[-1])
     view = windows(pad_spatial(x, op.attrs["pads"], 0), kernel, op.attrs)
     count, height, width = view.shape[:3]
     places = min(places, height * width)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from toolchain.errors import BadInput
 from toolchain.ir.graph import Graph, Tensor
+from toolchain.ir.loops import repeats
 from toolchain.runtime.additions import Addition
 from toolchain.runtime.torch_module import GraphModule
 from toolchain.train.distill import relative_loss
@@ -107,6 +108,10 @@ def adjust(adapter: nn.Linear, own: torch.Tensor, target: torch.Tensor) -> None:
 
 def _activation(graph: Graph, name: str, whose: str) -> Tensor:
     """What an op of the graph gives under that name. Raises BadInput."""
+    repeated = repeats(graph)
+    if name in repeated:
+        raise BadInput(f"{graph.name}: [train] features names '{name}', which a loop repeats "
+                       f"{repeated[name]} times; name what leaves it, such as all steps of its sequence")
     there = [other for other in graph.producers if graph.tensors[other].dtype == "float32"]
     if name in there:
         return graph.tensors[name]
