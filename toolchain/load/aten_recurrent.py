@@ -88,7 +88,8 @@ def _batch_first(call: Call) -> str:
     call.require(shape[batch] == 1, f"the batch, axis {batch} of {shape}, is not 1; where the batch comes "
                                     f"first, make the layer with batch_first=True")
     if isinstance(x, Constant):
-        return call.build.constant(f"{call.name}.input", x.array if batch == 0 else x.array.transpose(SWAPPED))
+        steps = x.array if batch == 0 else x.array.transpose(SWAPPED)
+        return call.build.constant(f"{call.name}.input", steps)
     return x if batch == 0 else call.emit("transpose", [x], "first", perm=SWAPPED)
 
 
