@@ -32,12 +32,6 @@ def test_colours_stay():
     assert (read(grid_png([("", images)]))[TITLE:TITLE + 64, :48] == (0, 255, 0)).all()
 
 
-def test_images_may_be_channels_first():
-    images = np.random.default_rng(0).random((2, 8, 6, 3))
-    turned = images.transpose(0, 3, 1, 2)
-    assert np.array_equal(read(grid_png([("", turned)])), read(grid_png([("", images)])))
-
-
 @pytest.mark.parametrize("shape", [(4, 10), (4, 8, 8, 2)])
 def test_outputs_that_are_no_images(shape):
     with pytest.raises(BadInput, match="classes: its first output is of shape"):

@@ -12,9 +12,8 @@ TITLE, GAP, LEAST_SIDE = 14, 2, 40
 
 
 def grid_png(rows: Sequence[tuple[str, np.ndarray]]) -> bytes:
-    """(title, images) from top to bottom, small images enlarged without smoothing.
+    """(title, images (N, height, width, 1 or 3)) from top to bottom, small images enlarged without smoothing.
 
-    images: (N, height, width, 1 or 3), or channels first
     Black is the least and white the largest value of the first row. Raises BadInput where outputs are no
     images, and without Pillow.
     """
@@ -39,8 +38,6 @@ def grid_png(rows: Sequence[tuple[str, np.ndarray]]) -> bytes:
 
 def _strip(title: str, images: np.ndarray) -> np.ndarray:
     """(height, width, 3) uint8: images side by side, of values 0..1."""
-    if images.ndim == 4 and images.shape[-1] not in (1, 3):
-        images = images.transpose(0, 2, 3, 1)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise BadInput(f"{title}: its first output is of shape {images.shape[1:]}, no image (height, width, "
                        f"1 or 3); draw networks whose first output is one")
