@@ -79,7 +79,7 @@ def _recurrent(call: Call, order: str, states: tuple[int, ...], build: Build) ->
 
 def _batch_first(call: Call) -> str:
     """X as (1, T, F)."""
-    x = call.input(0)
+    x = call.input(0) if isinstance(call.input(0), str) else call.constant(0, "X")
     shape = call.shape(x) if isinstance(x, str) else x.shape
     steps, batch, _ = shape
     call.require(batch == 1, f"input has shape {shape}: the batch, its second axis, is not 1")
