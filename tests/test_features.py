@@ -36,6 +36,13 @@ def test_features_of_channels_last_images_are_torchs(spec):
     assert np.array_equal(embedding_of(features_file(spec))(images), found)
 
 
+def test_grey_images_may_be_channels_first(tmp_path):
+    (tmp_path / "model.py").write_text(MODEL.replace("3, 5, 3", "1, 5, 3").replace("1, 3, 6", "1, 1, 6"))
+    embed = embedding(f"{tmp_path}/model.py:features")
+    images = np.random.default_rng(0).random((4, 6, 6, 1)).astype(np.float32)
+    assert np.array_equal(embed(images.reshape(4, 1, 6, 6)), embed(images))
+
+
 def test_no_model_gives_no_features():
     assert embedding("") is None
 

@@ -134,6 +134,13 @@ def test_psnr_takes_the_span_of_what_is_expected_and_stays_finite():
         score("ssim", expected, 0 * expected)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_of_images_that_are_channels_first(channels):
+    made, expected = np.random.default_rng(0).random((2, 5, 8, 6, channels))
+    turned = [images.transpose(0, 3, 1, 2) for images in (made, expected)]
+    assert score("ssim", *turned) == score("ssim", made, expected)
+
+
 def test_elbo_takes_three_outputs():
     images, latent = drawn(0), np.zeros((60, 2))
     assert score("elbo", [images, latent, latent], images).value == pytest.approx(

@@ -6,6 +6,7 @@ from pathlib import Path
 from toolchain import deploy
 from toolchain.data import load_samples
 from toolchain.examination import answers
+from toolchain.generation import channels_last
 from toolchain.report.grid import grid_png
 from toolchain.report.tables import scheme_text
 
@@ -20,7 +21,7 @@ def drawn(paths: Sequence[Path], data: str, split: str, count: int) -> bytes:
         artifact = deploy.open_artifact(path)
         manifest, fmt = artifact.manifest, deploy.chosen_format(artifact, None)
         with deploy.deployed(artifact, fmt=fmt) as session:
-            images = answers(artifact, fmt, session, samples)
+            images = channels_last(answers(artifact, fmt, session, samples))
         told = f"{path.name}: {scheme_text(manifest.scheme)}, {manifest.target}, {session.runtime}"
         rows.append((told, images))
     return grid_png(rows)

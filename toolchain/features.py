@@ -24,17 +24,22 @@ def embedding(spec: str) -> Embed | None:
 
 
 def embedding_of(model: bytes) -> Embed:
-    """Outputs (N, ...) in a graph's layout -> what the .tflite's first output is for them, (N, d)."""
+    """Outputs (N, ...) in a graph's layout -> what the .tflite's first output is for them, (N, d).
+
+    Axes of 1 may lie elsewhere: grey images of a recurrent network are channels first.
+    """
     from toolchain.runtime.litert import LiteRT
 
     session = LiteRT(model)
     port, out = session.inputs[0], session.outputs[0].name
 
     def embed(outputs: np.ndarray) -> np.ndarray:
-        if len(session.inputs) > 1 or outputs.shape[1:] != port.shape[1:]:
+        own, given = ([size for size in shape if size != 1] for shape in (port.shape[1:], outputs.shape[1:]))
+        if len(session.inputs) > 1 or own != given:
             takes = ", ".join(f"{p.name} {p.shape[1:]}" for p in session.inputs)
             raise BadSamples(f"the model of features takes {takes}, but outputs have shape "
                              f"{outputs.shape[1:]}; name one that takes such outputs")
-        return session.run({port.name: np.asarray(outputs, port.dtype)})[out].reshape(len(outputs), -1)
+        fed = np.asarray(outputs, port.dtype).reshape(-1, *port.shape[1:])
+        return session.run({port.name: fed})[out].reshape(len(outputs), -1)
 
     return embed

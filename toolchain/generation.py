@@ -7,6 +7,8 @@ import numpy as np
 
 from toolchain.errors import BadSamples
 
+COLOURS = (1, 3)
+"""Channels of images, grey ones or not."""
 WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
 """Of SSIM: Wang et al. 2004, section III B and C."""
@@ -101,6 +103,12 @@ def ssim(images: np.ndarray, references: np.ndarray, peak: float) -> np.ndarray:
     alike = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     found = alike / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))
     return found.reshape(len(found), -1).mean(1)
+
+
+def channels_last(images: np.ndarray) -> np.ndarray:
+    """(N, height, width, 1 or 3) of images in that layout or channels first; all else as it is."""
+    first = images.ndim == 4 and images.shape[3] not in COLOURS and images.shape[1] in COLOURS
+    return images.transpose(0, 2, 3, 1) if first else images
 
 
 def _blurred(images: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from toolchain.errors import BadSamples
-from toolchain.generation import elbo, frechet_distance, kernel_distance, psnr, ssim
+from toolchain.generation import channels_last, elbo, frechet_distance, kernel_distance, psnr, ssim
 from toolchain.paired import EXACT_DB
 
 BLOCKS = 10
@@ -76,8 +76,8 @@ def likeness_db(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def structural_similarity(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """SSIM, with the span of all targets."""
-    return ssim(outputs, targets, _span(targets))
+    """SSIM, with the span of all targets. Images may be channels first."""
+    return ssim(channels_last(outputs), channels_last(targets), _span(targets))
 
 
 def evidence_bound(outputs: Sequence[np.ndarray], images: np.ndarray) -> np.ndarray:

@@ -279,3 +279,10 @@ def test_targets_come_in_the_layout_of_the_first_output(layout):
     turned = stored.transpose(0, 2, 3, 1)
     assert targets(turned) is turned and targets(None) is None
     assert targets(np.arange(2)).tolist() == [0, 1]
+
+
+def test_targets_of_a_network_that_gives_images_channels_first_may_be_channels_last():
+    graph = Graph("draws", {"y": Tensor("y", (1, 3, 4, 5))}, (), (), ("y",))
+    stored = np.random.default_rng(0).random((2, 3, 4, 5))
+    for y in (stored, stored.transpose(0, 2, 3, 1)):
+        assert np.array_equal(Samples("set", {}, y, None, np.arange(2)).targets(graph), stored)

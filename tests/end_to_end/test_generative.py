@@ -30,7 +30,8 @@ def value(folder: Path, data: str, *more: object) -> float:
 
 
 @pytest.mark.parametrize("name, data, recipe", [
-    ("generator", "noise", "recipe.toml"), ("vae", "images_and_noise", "vae.toml")])
+    ("generator", "noise", "recipe.toml"), ("vae", "images_and_noise", "vae.toml"),
+    ("recurrent_vae", "images_and_noise", "rvae.toml"), ("recurrent_decoder", "codes", "recipe.toml")])
 def test_half_the_work_in_int8_draws_as_well_everywhere(name, data, recipe, tmp_path):
     lines = (DIGITS / recipe).read_text().replace("model.py", f"{DIGITS}/model.py").splitlines()
     plain = tmp_path / "float.toml"

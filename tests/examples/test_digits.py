@@ -80,20 +80,37 @@ def test_a_generator_s_artefact_is_judged_in_the_features_that_go_with_it(exampl
     assert np.array_equal(pixels[:half], pixels[half:]) and len(np.unique(pixels)) > 50
 
 
-def test_an_autoencoder_s_artefact_takes_image_and_noise_and_is_judged_by_all_its_outputs(example, tmp_path):
-    opened = deploy.open_artifact(artifact(tmp_path, "vae", "elbo"))
+@pytest.mark.parametrize("name", ["vae", "recurrent_vae"])
+def test_an_autoencoder_s_artefact_takes_image_and_noise_and_is_judged_by_all_its_outputs(example, name,
+                                                                                          tmp_path):
+    opened = deploy.open_artifact(artifact(tmp_path, name, "elbo"))
     exam = set_exam(opened, f"{FILE}:images_and_noise")
     images, noise = (torch.from_numpy(exam.samples.x[key]) for key in ("image", "noise"))
     images = images.permute(0, 3, 1, 2)
     with torch.no_grad():
-        outputs = [x.numpy() for x in example.vae()[0](images, noise)]
+        outputs = [x.numpy() for x in getattr(example, name)()[0](images, noise)]
     for fmt in ("tflite", "onnx"):
         found = deploy.evaluate(opened, None, fmt, exam).evaluation
         assert found.value == pytest.approx(elbo(images.numpy(), *outputs).mean(), rel=1e-4)
         assert -26 < found.value < -20 and found.n == 500
 
 
-@pytest.mark.parametrize("name", ["gan", "vae", "classifier"])
+@pytest.mark.parametrize("name", ["decoder", "recurrent_decoder"])
+def test_codes_are_drawn_as_digits_of_all_classes(example, features, name, tmp_path):
+    network, _ = getattr(example, name)()
+    opened = deploy.open_artifact(artifact(tmp_path, name, "frechet"))
+    exam = set_exam(opened, f"{FILE}:codes")
+    with torch.no_grad():
+        made = network(torch.from_numpy(exam.samples.x["x"]))
+        classes = example.trained("classifier")(made).argmax(1)
+    assert torch.bincount(classes, minlength=10).min() >= 20
+    wanted = frechet_distance(features(made), features(example.split("test")[0]))
+    for fmt in ("tflite", "onnx"):
+        assert deploy.evaluate(opened, None, fmt, exam).evaluation.value == pytest.approx(wanted, rel=1e-3)
+    assert drawn([tmp_path / name], f"{FILE}:codes", "test", 4).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["gan", "vae", "recurrent_vae", "classifier"])
 def test_training_is_seeded_and_leaves_the_random_state_alone(example, name, monkeypatch):
     monkeypatch.setitem(example.TRAINING, name, partial(example.TRAINING[name], epochs=1))
     before = torch.random.get_rng_state()

@@ -30,7 +30,8 @@ def recurrent(op: str, direction: str = "forward", bias: bool = True, states: st
                  "R": normal(ways, gates * WIDTH, WIDTH, seed=1) / 2}
     constants |= {"B": normal(ways, 2 * gates * WIDTH, seed=2)} if bias else {}
     begins = ["initial_h", "initial_c"][:1 + (op == "LSTM")] if states else []
-    made = [node("Transpose", "x", "X", perm=(1, 0, 2))]
+    fed = "X" not in (changed or {})
+    made = [node("Transpose", "x", "X", perm=(1, 0, 2))] if fed else []
     if states == "constant":
         constants |= {name: normal(ways, 1, WIDTH, seed=3) for name in begins}
     for name in begins if states == "computed" else ():
@@ -45,7 +46,7 @@ def recurrent(op: str, direction: str = "forward", bias: bool = True, states: st
                                  hidden_size=WIDTH, direction=direction, **attrs))
     made += [node("Transpose", name, f"{name}_first", perm=(2, 0, 1, 3) if name == "Y" else (1, 0, 2))
              for name in used]
-    shapes = {"x": (1, STEPS, FEATURES)}
+    shapes = {"x": (1, STEPS, FEATURES)} if fed else {}
     if states == "computed":
         shapes |= {f"{name}_first": (1, ways, WIDTH) for name in begins}
     return model_of(made, shapes, constants, outputs=[f"{name}_first" for name in used])
@@ -68,6 +69,14 @@ def test_a_node_is_a_loop_in_each_direction(op, attrs, direction):
 @pytest.mark.parametrize("states", ["", "computed"])
 def test_states_and_biases_may_be_left_out_or_computed(op, states):
     assert_as_onnx_runtime(recurrent(op, "bidirectional", bias=False, states=states))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("op, attrs", [("LSTM", {}), ("GRU", {}), ("GRU", {"linear_before_reset": 1}),
+                                       ("RNN", {})])
+def test_the_sequence_may_be_constant(op, attrs):
+    x = normal(STEPS, 1, FEATURES, seed=4)
+    assert_as_onnx_runtime(recurrent(op, "bidirectional", states="computed", changed={"X": x}, **attrs))
 
 
 @pytest.mark.oracle

@@ -58,6 +58,36 @@ def test_states_may_come_in(kind):
     load_checked_on(net, torch.zeros(SHAPE), torch.zeros(1, 5))
 
 
+class Writer(nn.Module):
+    """A code (N, 4) -> all hidden states. It is where a layer begins; `fed`: what each step is given."""
+
+    def __init__(self, kind: type[nn.RNNBase], fed: str, batch_first: bool = True):
+        super().__init__()
+        self.begin = nn.Linear(4, 10 if fed == "both ways" else 5)
+        self.layer = settled(kind(4, 5, batch_first=batch_first, bidirectional=fed == "both ways"))
+        self.fed, self.steps = fed, nn.Parameter(torch.randn(1, 7, 4))
+
+    def forward(self, code):
+        begin = torch.tanh(self.begin(code)).unflatten(1, (-1, 5)).transpose(0, 1)
+        inputs = {"nothing": torch.zeros(len(code), 7, 4), "the code": code[:, None].expand(-1, 7, -1)}
+        x = inputs.get(self.fed, self.steps.expand(len(code), -1, -1))
+        x = x if self.layer.batch_first else x.transpose(0, 1)
+        y, _ = self.layer(x, (begin, 2 * begin) if isinstance(self.layer, nn.LSTM) else begin)
+        return y if self.layer.batch_first else y.transpose(0, 1)
+
+
+@pytest.mark.parametrize("fed", ["nothing", "the code", "numbers of its own", "both ways"])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_layer_may_begin_with_what_is_computed_and_read_no_input(kind, fed):
+    graph = load_checked(Writer(kind, fed), 1, 4)
+    assert {loop.steps for loop in loops_of(graph)} == {7}
+    assert ("conv2d" in kinds(graph)) == (fed == "the code")
+
+
+def test_numbers_of_its_own_may_have_the_time_first():
+    load_checked(Writer(nn.GRU, "numbers of its own", batch_first=False), 1, 4)
+
+
 def test_the_last_states_of_layers_are_taken_one_by_one():
     """No tensor of all layers' states stands between, which would end channels and batches."""
     net = Network(lambda m, x: torch.cat([m.layer(x)[1][-2], m.layer(x)[1][-1]], 1),

@@ -16,6 +16,7 @@ from toolchain.data.rows import Array, Rows, pick, reshaped
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import PLAIN
+from toolchain.ir.readers import TO_FIRST
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,11 +161,14 @@ class Samples:
                        entries=_entries(graph))
 
     def targets(self, graph: Graph) -> np.ndarray | None:
-        """y in the layout of the graph's first output, where it has the shape that the source's has."""
-        perm = graph.permutations.get(graph.outputs[0]) if graph.outputs else None
-        if self.y is None or perm is None:
+        """y in the layout of the graph's first output, where it has the shape that the source's has; images
+        also where they are channels last and the output is channels first."""
+        if self.y is None or not graph.outputs:
             return self.y
-        own = graph.tensors[graph.outputs[0]].shape[1:]
+        perm, own = graph.permutations.get(graph.outputs[0]), graph.tensors[graph.outputs[0]].shape[1:]
+        if perm is None:
+            turned = self.y.shape[1:] != own and _channels_first(self.y.shape[1:]) == own
+            return self.y.transpose(TO_FIRST[4]) if turned else self.y
         source = tuple((0, *own)[axis] for axis in perm)[1:]
         stays = self.y.shape[1:] != source or (self.layout == "channels_last" and own == source)
         return self.y if stays else self.y.transpose(np.argsort(perm))
@@ -192,8 +196,8 @@ class Samples:
             return array, None
         if got == source:
             return array, tuple(int(axis) for axis in np.argsort(perm)) if key in graph.permutations else None
-        if len(got) == 3 and (got[2], *got[:2]) == inner:  # images, for a graph that takes channels first
-            return array, (0, 3, 1, 2)
+        if _channels_first(got) == inner:
+            return array, TO_FIRST[4]
         for one in ((inner, source) if self.layout == "channels_last" else (source, inner)):
             if _without_ones(got) == _without_ones(one):
                 return self._fitted(graph, key, reshaped(array, one))
@@ -215,6 +219,11 @@ def _entries(graph: Graph) -> dict[str, int]:
 def in_order(position: int) -> str:
     """The key of an array that has no name, only a place among a model's inputs."""
     return f"input {position}"
+
+
+def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of an image that is channels last; empty where the shape is none."""
+    return (shape[2], *shape[:2]) if len(shape) == 3 else ()
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

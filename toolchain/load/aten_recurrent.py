@@ -82,12 +82,14 @@ def _arrays(own: list[np.ndarray]) -> list[np.ndarray]:
 def _batch_first(call: Call) -> str:
     """The sequence as (1, T, F)."""
     x = call["input"]
-    call.require(isinstance(x, str), "works on a constant where it should work on the input")
-    shape = call.shape(x)
+    shape = call.shape(x) if isinstance(x, str) else x.array.shape
     call.require(len(shape) == 3, f"input has shape {shape}; a batch axis is needed")
     batch = 0 if call["batch_first"] else 1
     call.require(shape[batch] == 1, f"the batch, axis {batch} of {shape}, is not 1; where the batch comes "
                                     f"first, make the layer with batch_first=True")
+    if isinstance(x, Constant):
+        steps = x.array if batch == 0 else x.array.transpose(SWAPPED)
+        return call.build.constant(f"{call.name}.input", steps)
     return x if batch == 0 else call.emit("transpose", [x], "first", perm=SWAPPED)
 
 

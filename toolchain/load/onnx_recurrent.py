@@ -79,12 +79,15 @@ def _recurrent(call: Call, order: str, states: tuple[int, ...], build: Build) ->
 
 def _batch_first(call: Call) -> str:
     """X as (1, T, F)."""
-    x = call.activation()
-    steps, batch, _ = call.shape(x)
-    call.require(batch == 1, f"input has shape {call.shape(x)}: the batch, its second axis, is not 1")
+    x = call.input(0) if isinstance(call.input(0), str) else call.constant(0, "X")
+    shape = call.shape(x) if isinstance(x, str) else x.shape
+    steps, batch, _ = shape
+    call.require(batch == 1, f"input has shape {shape}: the batch, its second axis, is not 1")
     lengths = call.setting("sequence_lens", LENGTHS)
     call.require(lengths in (None, (steps,)),
                  f"sequence_lens={lengths} of {steps} steps; only whole sequences have a row")
+    if not isinstance(x, str):
+        return call.build.constant(f"{call.name}.input", x.transpose(1, 0, 2))
     return call.emit("transpose", [x], "first", perm=(1, 0, 2))
 
 

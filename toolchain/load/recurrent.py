@@ -1,8 +1,8 @@
 """Recurrent layers as loops of the ops that they consist of; what all doors in share.
 
 A layer reads x (1, T, F) and gives all its hidden states (1, T, H). What of the input is multiplied does not
-depend on the state and stands before the loop, one 1x1 convolution over all steps. Gates that share an
-activation are one op.
+depend on the state and stands before the loop, one 1x1 convolution over all steps, or what that gives of a
+constant. Gates that share an activation are one op.
 Sources: Hochreiter & Schmidhuber 1997 and Gers et al. 2000 (LSTM), Cho et al. 2014 (GRU), Elman 1990.
 """
 
@@ -96,10 +96,14 @@ class Layer:
 
     def over_input(self, gate: Gate, part: str, whole: bool = True) -> str:
         """Of all steps at once: (1, T, n). whole: with the bias of the recurrent product too"""
-        _, steps, features = self.build.tensors[self.x].shape
+        fed = self.build.tensors[self.x]
+        added = gate.whole_bias if whole else gate.bias
+        if fed.is_constant:
+            return self.constant(f"{part}.input", fed.data @ gate.weight.T + added)
+        _, steps, features = fed.shape
         image = self.build.op("reshape", [self.x], f"{self.name}:{part}.image", shape=(1, 1, steps, features))
         weight = self.constant(f"{part}.weight", gate.weight[:, None, None, :])
-        bias = self.constant(f"{part}.bias", gate.whole_bias if whole else gate.bias)
+        bias = self.constant(f"{part}.bias", added)
         made = self.op("conv2d", [image, weight, bias], f"{part}.input")
         return self.build.op("reshape", [made], f"{self.name}:{part}.steps", shape=(1, steps, len(gate.bias)))
 

@@ -1,8 +1,9 @@
-"""Networks that draw: a DCGAN and a variational autoencoder of 8 x 8 handwritten digits.
+"""Networks that draw 8 x 8 handwritten digits: a DCGAN, two variational autoencoders.
 
-`edge build docs/examples/digits/model.py:generator ...` takes any of generator, discriminator, vae, decoder
-and features. Their weights lie in weights/; `python docs/examples/digits/model.py` trains them again, seeded,
-in a minute of CPU time. Images are in 0..1. All that is random is an input: networks hold no noise.
+`edge build docs/examples/digits/model.py:generator ...` takes any of generator, discriminator, vae, decoder,
+recurrent_vae, recurrent_decoder and features. Their weights lie in weights/; `python
+docs/examples/digits/model.py` trains them again, seeded, in two minutes of CPU time. Images are in 0..1. All
+that is random is an input: networks hold no noise.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +23,9 @@ SEED = 0
 BATCH = 64
 THREADS = 1  # their number decides in which order gradients are summed, so it decides the weights
 NOISE = 32  # numbers that the generator draws from
-LATENT = 8  # numbers that the autoencoder tells a digit by
+LATENT = 8  # numbers that an autoencoder tells a digit by
+ROWS = 8  # of an image, from the top down: the steps of the recurrent autoencoder
+WIDTH = 64  # hidden units of either of its layers
 DRAWN = 4096  # training inputs of the generator
 
 
@@ -75,12 +78,40 @@ class Encoder(nn.Module):
         return self.mean(x), self.log_variance(x)
 
 
-class Vae(nn.Module):
-    """image (N, 1, 8, 8), noise (N, LATENT) -> reconstruction, mean, log_variance (Kingma & Welling 2014)."""
+class RowEncoder(nn.Module):
+    """(N, 1, 8, 8), read row by row -> mean and logarithm of the variance of the code, (N, LATENT) each."""
 
     def __init__(self):
         super().__init__()
-        self.encoder, self.decoder = Encoder(), Decoder(LATENT)
+        self.read = nn.GRU(8, WIDTH, batch_first=True)
+        self.mean, self.log_variance = nn.Linear(WIDTH, LATENT), nn.Linear(WIDTH, LATENT)
+
+    def forward(self, image):
+        states, _ = self.read(image.flatten(1, 2))
+        return self.mean(states[:, -1]), self.log_variance(states[:, -1])
+
+
+class RowDecoder(nn.Module):
+    """(N, LATENT) -> (N, 1, 8, 8), drawn row by row: it begins with the code, and is fed learned numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.begin = nn.Linear(LATENT, WIDTH)
+        self.rows = nn.Parameter(0.3 * torch.randn(1, ROWS, LATENT))
+        self.write = nn.GRU(LATENT, WIDTH, batch_first=True)
+        self.draw = nn.Linear(WIDTH, 8)
+
+    def forward(self, code):
+        states, _ = self.write(self.rows.expand(len(code), -1, -1), torch.tanh(self.begin(code))[None])
+        return torch.sigmoid(self.draw(states))[:, None]
+
+
+class Vae(nn.Module):
+    """image (N, 1, 8, 8), noise (N, LATENT) -> reconstruction, mean, log_variance (Kingma & Welling 2014)."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
 
     def forward(self, image, noise):
         mean, log_variance = self.encoder(image)
@@ -122,13 +153,25 @@ def decoder() -> tuple[nn.Module, tuple]:
     return trained("vae").decoder, (torch.zeros(1, LATENT),)
 
 
+def recurrent_vae() -> tuple[nn.Module, tuple]:
+    """Image and noise -> reconstruction, mean and log_variance, row by row."""
+    return trained("recurrent_vae"), (torch.zeros(1, 1, 8, 8), torch.zeros(1, LATENT))
+
+
+def recurrent_decoder() -> tuple[nn.Module, tuple]:
+    """Its second half: codes (N, 8) -> images."""
+    return trained("recurrent_vae").decoder, (torch.zeros(1, LATENT),)
+
+
 def features() -> tuple[nn.Module, tuple]:
     """Images -> what a classifier of digits tells them by, (N, 32): the space of Frechet distances."""
     return trained("classifier").look, (torch.zeros(1, 1, 8, 8),)
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "generator": lambda: Decoder(NOISE), "discriminator": Discriminator, "vae": Vae, "classifier": Classifier}
+    "generator": lambda: Decoder(NOISE), "discriminator": Discriminator,
+    "vae": lambda: Vae(Encoder(), Decoder(LATENT)), "recurrent_vae": lambda: Vae(RowEncoder(), RowDecoder()),
+    "classifier": Classifier}
 
 
 def trained(name: str) -> nn.Module:
@@ -155,7 +198,7 @@ def noise() -> dict[str, np.ndarray]:
 
 
 def codes() -> dict[str, np.ndarray]:
-    """The same for the decoder."""
+    """The same for the decoders."""
     return drawn(LATENT, SEED + 1)
 
 
@@ -171,7 +214,7 @@ def drawn(size: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def images_and_noise() -> dict[str, np.ndarray]:
-    """For the autoencoder: images, seeded noise, and the same images as what should come out."""
+    """For the autoencoders: images, seeded noise, and the same images as what should come out."""
     rng, parts = np.random.default_rng(SEED), []
     for name in SPLITS:
         images = split(name)[0].numpy().transpose(0, 2, 3, 1)
@@ -217,10 +260,10 @@ def train_gan(epochs: int = 200) -> dict[str, nn.Module]:
     return {"generator": average.module, "discriminator": judging}
 
 
-def train_vae(epochs: int = 150) -> dict[str, nn.Module]:
+def train_vae(epochs: int = 150, name: str = "vae", rate: float = 2e-3) -> dict[str, nn.Module]:
     """Maximise the ELBO of Bernoulli pixels (Kingma & Welling 2014, equation 10)."""
-    network = Vae().train()
-    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
+    network = NETWORKS[name]().train()
+    optimizer = torch.optim.Adam(network.parameters(), rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * (947 // BATCH))
     for (images,) in batches(epochs, split("train")[0]):
         made, mean, log_variance = network(images, torch.randn(len(images), LATENT))
@@ -230,7 +273,11 @@ def train_vae(epochs: int = 150) -> dict[str, nn.Module]:
         loss.backward()
         optimizer.step()
         schedule.step()
-    return {"vae": network}
+    return {name: network}
+
+
+def train_recurrent_vae(epochs: int = 300) -> dict[str, nn.Module]:
+    return train_vae(epochs, "recurrent_vae", 5e-3)
 
 
 def train_classifier(epochs: int = 60) -> dict[str, nn.Module]:
@@ -246,7 +293,7 @@ def train_classifier(epochs: int = 60) -> dict[str, nn.Module]:
 
 
 TRAINING: dict[str, Callable[[], dict[str, nn.Module]]] = {
-    "gan": train_gan, "vae": train_vae, "classifier": train_classifier}
+    "gan": train_gan, "vae": train_vae, "recurrent_vae": train_recurrent_vae, "classifier": train_classifier}
 
 
 def train(name: str) -> dict[str, nn.Module]:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tests.c_host import compile_graphs
-from tests.load.test_torch_recurrent import settled
+from tests.load.test_torch_recurrent import Writer, settled
 from tests.load.torch_nets import Network
 from toolchain.data import Samples
 from toolchain.errors import Unsupported
@@ -65,6 +65,21 @@ def test_c_gives_the_codes_of_the_reference(scheme, tmp_path):
         for found in (model.run(feeds), model.in_arena().run(feeds)):
             for name in graph.outputs:
                 np.testing.assert_array_equal(found[name], expected[name], err_msg=graph.name)
+
+
+@pytest.mark.parametrize("fed", ["nothing", "the code", "numbers of its own", "both ways"])
+@pytest.mark.parametrize("scheme", ["static_wi8_ai8", "static_wi8_ai16"])
+def test_a_layer_that_begins_with_what_is_computed_gives_the_codes_of_the_reference(fed, scheme, tmp_path):
+    graph = canonical(channels_last(load_torch(Writer(nn.GRU, fed).eval(), (torch.zeros(1, 4),), "writer")))
+    codes = np.random.default_rng(3).normal(size=(16, 4)).astype(np.float32)
+    samples = Samples("noise", {graph.inputs[0]: codes}, None, None, np.arange(16))
+    graph = quantize(graph, calibrate(graph, CalibrateConfig(), samples, watch), QuantSpec(scheme=scheme))
+    feeds = {name: codes_of(codes, graph.tensors[name].quant) for name in graph.inputs}
+    (model,) = compile_graphs([graph], tmp_path)
+    expected = reference.run(graph, feeds)
+    for found in (model.run(feeds), model.in_arena().run(feeds)):
+        for name in graph.outputs:
+            np.testing.assert_array_equal(found[name], expected[name])
 
 
 def test_the_same_sample_twice_gives_the_same_answer(tmp_path):

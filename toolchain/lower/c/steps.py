@@ -178,7 +178,10 @@ class Printer:
         return f"{self._bytes_of(whole)} + {number} * {byte_size(self.graph.tensors[one])}"
 
     def _bytes_of(self, name: str) -> str:
-        """As `_place`, of an activation, and to count on from."""
+        """As `_place`, and to count on from."""
+        tensor = self.graph.tensors[name]
+        if tensor.is_constant:
+            return _as_bytes(self.pool.array_name(tensor.data), tensor.dtype, "const int8_t *")
         place = self.places[name]
         if place.owner not in self.outside or place.offset:
             return self._place(name)
