@@ -38,7 +38,7 @@ BRANCHES: Mapping[str, int] = {
     "keyword_transformer": 8, "vit": 8, "mobilevit": 8, "text_transformer": 6}
 """Network -> how many residual branches can go; every other network has none."""
 FEWER: Mapping[str, tuple[int, int]] = {"mobilevit": (976, 294)}
-"""Network whose files have fewer channels to lose than its module -> how many, and how many of them go. A gap:
+"""Network whose files have fewer channels to lose than its module -> how many, how many of them go. A gap:
 what moves its patches is joined on the way out, and ties channels."""
 
 
