@@ -39,8 +39,8 @@ BRANCHES: Mapping[str, int] = {
 """Network -> how many residual branches can go; every other network has none."""
 FEWER: Mapping[str, tuple[int, int]] = {"mobilevit": (976, 294)}
 """Network whose files have fewer channels to lose than its module -> how many, how many of them go. A gap:
-its canonical form, which files are written of, has 20 groups for the module's 24: one fewer in each of its four
-attentions."""
+its canonical form, which files are written of, has 20 groups for the module's 24: one fewer in each of its
+four attentions."""
 
 
 def test_those_that_are_left_out_have_no_channel_to_lose():
