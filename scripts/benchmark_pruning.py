@@ -7,17 +7,23 @@ pruning_judgement.py is missed; a quick run, where answers are significantly wor
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
-import hashlib
 from itertools import product
-import multiprocessing
-import os
 import subprocess
-import time
-from typing import NamedTuple
 
 from benchmark_peers import say
+from figures import (
+    DEPLOYING,
+    PRUNING,
+    TRAINING,
+    Conditions,
+    Job,
+    Kept,
+    code,
+    digest,
+    done,
+    processes,
+    work,
+)
 import msgspec
 from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, recipe_of, start, tuned
 from pruning_deployed import correlated, deployed, timed
@@ -32,11 +38,8 @@ from pruning_figures import (
     UNPRUNED,
     Any,
     Cell,
-    Conditions,
-    Correlated,
     Deployed,
     Failed,
-    Kept,
     Tuned,
 )
 from pruning_judgement import shortcomings
@@ -55,35 +58,10 @@ BESIDE = (ON_HOST, PLAIN)
 QUICK = ("watch",)
 RANKED = ("watch", "ds_cnn")
 """Networks whose criteria are held against the truth."""
-PROCESSES = 2
-TRAINING = ("toolchain/train/*.py", "toolchain/runtime/torch_*.py", "toolchain/runtime/additions.py")
-PRUNING = ("toolchain/prune/*.py", "toolchain/shrinking.py", "toolchain/budgets.py", "toolchain/cost_*.py",
-           "targets/*/cost_table.json")
-DEPLOYING = ("toolchain/quantize/*.py", "toolchain/ir/*.py", "toolchain/lower/**/*", "toolchain/pipeline.py",
-             "toolchain/post_training.py")
 THEIR_SIDE = ("scripts/prune_theirs.py", "requirements/torch-pruning.txt")
 
 
-class Job(NamedTuple):
-    """What a process does: make(*given, key=key)."""
-
-    key: str
-    make: Callable
-    given: tuple
-
-
 # Keys: the digest of all that shapes a figure ---------------------------------------------------------------
-
-@cache
-def code(patterns: tuple[str, ...]) -> str:
-    """Of the files' contents."""
-    paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
-    return digest(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths))
-
-
-def digest(*parts: object) -> str:
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
-
 
 def key_of(cell: Cell) -> str:
     """Of a tuned cell."""
@@ -102,48 +80,20 @@ def ranked_key(network: str) -> str:
     return digest("correlated", start(network).digest, code(PRUNING))
 
 
-# Processes --------------------------------------------------------------------------------------------------
+# The whole --------------------------------------------------------------------------------------------------
 
-def one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    os.nice(10)
-
-
-def done(job: Job) -> Any:
-    """The figure, with the seconds that it took; why there is none, where a tool gives up."""
-    begin = time.perf_counter()
+def attempted(make: Callable[..., Any], cell: Cell, *given: object, key: str) -> Any:
+    """The figure of a cell; why there is none, where a tool gives up."""
     try:
-        figure = job.make(*job.given, key=job.key)
+        return make(cell, *given, key=key)
     except (subprocess.CalledProcessError, ToolchainError) as error:
-        if not isinstance(job.given[0], Cell):
-            raise
         said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
-        figure = Failed(key=job.key, cell=job.given[0], why=(said.strip().splitlines() or ["?"])[-1][:300])
-    return msgspec.structs.replace(figure, seconds=round(time.perf_counter() - begin, 1))
-
-
-def work(pool: ProcessPoolExecutor, kept: Kept, jobs: Iterable[Job]) -> None:
-    """Do what is not there yet."""
-    missing = [job for job in jobs if job.key not in kept]
-    futures = [pool.submit(done, job) for job in missing]
-    for number, future in enumerate(as_completed(futures), 1):
-        figure = future.result()
-        kept.add(figure)
-        say(f"{number} of {len(missing)}: {described(figure)}, {figure.seconds:.0f} s")
-
-
-def described(figure: Any) -> str:
-    what = type(figure).__name__.lower()
-    return f"{what}: {figure.network if isinstance(figure, Correlated) else figure.cell.text}"
+        return Failed(key=key, cell=cell, why=(said.strip().splitlines() or ["?"])[-1][:300])
 
 
 def trained(network: str) -> None:
     CASES[network].network()
 
-
-# The whole --------------------------------------------------------------------------------------------------
 
 def cells_of(networks: list[str], seeds: list[int]) -> list[Cell]:
     """One seed after the other, of each the cells that take longest first."""
@@ -173,14 +123,14 @@ def measure(kept: Kept, networks: list[str], seeds: list[int]) -> set[str]:
     """Everything of these networks and seeds; the keys of all its figures."""
     cells = cells_of(networks, seeds)
     ranked = [network for network in RANKED if network in networks]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, context, one_thread) as pool:
+    with processes() as pool:
         list(pool.map(trained, networks))
-        tuning = {cell: Job(key_of(cell), tuned, (cell,)) for cell in cells}
+        tuning = {cell: Job(key_of(cell), attempted, (tuned, cell)) for cell in cells}
         work(pool, kept, tuning.values())
         there = {cell: kept[job.key] for cell, job in tuning.items() if isinstance(kept[job.key], Tuned)}
         small = [cell for cell in as_int8(cells) if cell in there]
-        deploying = {cell: Job(later_key("deployed", cell), deployed, (cell, there[cell])) for cell in small}
+        deploying = {cell: Job(later_key("deployed", cell), attempted, (deployed, cell, there[cell]))
+                     for cell in small}
         ranking = [Job(ranked_key(network), correlated, (network,)) for network in ranked]
         work(pool, kept, [*deploying.values(), *ranking])
     timing = list(timings(kept, {cell: job.key for cell, job in deploying.items()}, seeds[0]))
@@ -195,7 +145,7 @@ def timings(kept: Kept, keys: dict[Cell, str], seed: int) -> Iterable[Job]:
     for cell, key in keys.items():
         whole = keys[Cell(cell.network, UNPRUNED, 1.0, seed)]
         if cell.side != UNPRUNED and cell.seed == seed and isinstance(kept[key], Deployed):
-            yield Job(later_key("timed", cell), timed, (cell, kept[key], kept[whole]))
+            yield Job(later_key("timed", cell), attempted, (timed, cell, kept[key], kept[whole]))
 
 
 def main(quick: bool = typer.Option(False, help="one network, one seed"),
@@ -204,9 +154,8 @@ def main(quick: bool = typer.Option(False, help="one network, one seed"),
     """Compare; print the tables."""
     networks = only.split(",") if only else [*(QUICK if quick else WHOLE)]
     chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*(SEEDS[:1] if quick else SEEDS)]
-    os.environ["OMP_NUM_THREADS"] = "1"
     GRAPHS.mkdir(parents=True, exist_ok=True)
-    kept = Kept(FIGURES)
+    kept = Kept(FIGURES, Any)
     keys = measure(kept, networks, chosen)
     said = Conditions(key=digest("conditions", *sorted(keys)), said=conditions(THEIR_PYTHON))
     kept.add(said)

@@ -6,9 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmark_peers import child
+from figures import packed
 import msgspec
 import numpy as np
-from pruning_figures import BOARD, GAIN, MARGIN, NARROW, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned, packed
+from pruning_figures import BOARD, GAIN, MARGIN, NARROW, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned
 from pruning_networks import CASES, FOLDER, ROOT, Data
 import torch
 

@@ -1,12 +1,10 @@
-"""The figures of benchmark_pruning.py, and the file that keeps them: one JSON record a line."""
+"""The figures of benchmark_pruning.py."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from figures import Conditions, Figure, unpacked
 import msgspec
 import numpy as np
-
-from toolchain.atomic import replacing
 
 BOARD, HOST = "cortex_m4_qemu", "host"
 UNPRUNED, OURS, ON_HOST, PLAIN = "unpruned", "ours", "ours, for the host", "ours, no rounding"
@@ -38,21 +36,23 @@ class Cell(msgspec.Struct, frozen=True):
         return f"{self.network}, {self.side}, {self.share:g} of the MACs, seed {self.seed}"
 
 
-class Figure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """key: digest of all that shapes it;  seconds: that it took"""
-
-    key: str
-    seconds: float = 0.0
-
-
-class Failed(Figure, kw_only=True):
-    """Where there is no such network."""
+class OfCell(Figure, kw_only=True):
+    """What was found of a cell."""
 
     cell: Cell
+
+    @property
+    def text(self) -> str:
+        return self.cell.text
+
+
+class Failed(OfCell, kw_only=True):
+    """Where there is no such network."""
+
     why: str
 
 
-class Tuned(Figure, kw_only=True):
+class Tuned(OfCell, kw_only=True):
     """A cell's network after training.
 
     macs:            of the unpruned network, of this one
@@ -61,7 +61,6 @@ class Tuned(Figure, kw_only=True):
     graph:           its file
     """
 
-    cell: Cell
     macs: tuple[int, int]
     parameters: int
     selection: float
@@ -73,14 +72,13 @@ class Tuned(Figure, kw_only=True):
     @property
     def right(self) -> np.ndarray:
         """(n,) bool."""
-        return np.unpackbits(np.frombuffer(bytes.fromhex(self.hits), np.uint8))[:self.n].astype(bool)
+        return unpacked(self.hits, self.n)
 
 
-class Deployed(Figure, kw_only=True):
+class Deployed(OfCell, kw_only=True):
     """The same as INT8, by the default recipe: LiteRT's answers, bytes, exact instructions of an inference on
     BOARD. file: .tflite"""
 
-    cell: Cell
     test: float
     file: str
     file_bytes: int
@@ -89,14 +87,13 @@ class Deployed(Figure, kw_only=True):
     instructions: int
 
 
-class Timed(Figure, kw_only=True):
+class Timed(OfCell, kw_only=True):
     """That file beside the unpruned network's, in LiteRT on one thread of this host.
 
     ms:     CPU time of an inference, of the cell's, of the unpruned network's: medians
     ratio:  of the two, median over processes;  lowest, highest: of single processes
     """
 
-    cell: Cell
     ms: tuple[float, float]
     ratio: float
     lowest: float
@@ -112,37 +109,9 @@ class Correlated(Figure, kw_only=True):
     network: str
     ranks: dict[str, tuple[float, float, float, float]]
 
-
-class Conditions(Figure, kw_only=True):
-    """said: when, on what, with which versions a run measured."""
-
-    said: str
+    @property
+    def text(self) -> str:
+        return self.network
 
 
 Any = Failed | Tuned | Deployed | Timed | Correlated | Conditions
-
-
-def packed(hits: np.ndarray) -> str:
-    """(n,) bool as text."""
-    return np.packbits(hits).tobytes().hex()
-
-
-class Kept:
-    """Figures in a file, by key. A figure is there whole or not at all."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        figures = (msgspec.json.decode(line, type=Any) for line in lines)
-        self._figures = {figure.key: figure for figure in figures}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._figures
-
-    def __getitem__(self, key: str) -> Any:
-        return self._figures[key]
-
-    def add(self, figure: Any) -> None:
-        self._figures[figure.key] = figure
-        with replacing(self._path) as unfinished:
-            unfinished.write_bytes(b"".join(msgspec.json.encode(f) + b"\n" for f in self._figures.values()))

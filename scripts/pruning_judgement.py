@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+from figures import Conditions
 import numpy as np
 from pruning_figures import (
     BOARD,
@@ -17,7 +18,6 @@ from pruning_figures import (
     UNPRUNED,
     Any,
     Cell,
-    Conditions,
     Correlated,
     Deployed,
     Failed,

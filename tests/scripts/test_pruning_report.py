@@ -2,21 +2,20 @@
 
 from itertools import product
 
+from figures import Conditions, Kept, packed
 import numpy as np
 from pruning_figures import (
     ON_HOST,
     OURS,
     SHARES,
     UNPRUNED,
+    Any,
     Cell,
-    Conditions,
     Correlated,
     Deployed,
     Failed,
-    Kept,
     Timed,
     Tuned,
-    packed,
 )
 from pruning_judgement import Found, points, shortcomings
 from pruning_report import page
@@ -113,9 +112,9 @@ def test_the_page_has_every_figure():
 
 
 def test_figures_are_kept(tmp_path):
-    kept, figure = Kept(tmp_path / "figures.jsonl"), tuned(OURS, 0.5, 0, 123)
+    kept, figure = Kept(tmp_path / "figures.jsonl", Any), tuned(OURS, 0.5, 0, 123)
     kept.add(figure)
     kept.add(Conditions(key="said", said="today."))
-    again = Kept(tmp_path / "figures.jsonl")
+    again = Kept(tmp_path / "figures.jsonl", Any)
     assert "nothing" not in again and again[figure.key] == figure
     assert again[figure.key].right.sum() == 123
