@@ -156,9 +156,8 @@ benchmark-pruning: setup setup-torch-pruning data  ## pruning beside Torch-Pruni
 benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the zoo can be pruned at all, by us and by Torch-Pruning; writes docs/pruning-zoo.md
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning_zoo.py
 
-benchmark-training: setup data  ## what distillation and quantization-aware training win back; QUICK=1: one seed, few epochs
-	PYTHONPATH=. $(BIN)/python scripts/compare_distillation.py $(if $(QUICK),--seeds 1 --epochs 2 --only quarter)
-	PYTHONPATH=. $(BIN)/python scripts/benchmark_qat.py $(if $(QUICK),--seeds 1 --epochs 2)
+benchmark-training: setup data  ## what distillation and quantization-aware training win back; smaller networks that remember, attend, draw; needs the kit; QUICK=1: one seed, no kit
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_training.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)

@@ -11,27 +11,13 @@ from itertools import product
 import subprocess
 
 from benchmark_peers import say
-from figures import (
-    DEPLOYING,
-    PRUNING,
-    TRAINING,
-    Conditions,
-    Job,
-    Kept,
-    code,
-    digest,
-    done,
-    processes,
-    work,
-)
-import msgspec
-from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, recipe_of, start, tuned
+from figures import PRUNING, Conditions, Job, Kept, code, digest, done, processes, work
+from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, key_of, later_key, start, tuned
 from pruning_deployed import correlated, deployed, timed
 from pruning_figures import (
     NARROW,
     ON_HOST,
     PLAIN,
-    ROUNDED_FOR,
     SHARES,
     SIDES,
     THEIRS,
@@ -58,22 +44,6 @@ BESIDE = (ON_HOST, PLAIN)
 QUICK = ("watch",)
 RANKED = ("watch", "ds_cnn")
 """Networks whose criteria are held against the truth."""
-THEIR_SIDE = ("scripts/prune_theirs.py", "requirements/torch-pruning.txt")
-
-
-# Keys: the digest of all that shapes a figure ---------------------------------------------------------------
-
-def key_of(cell: Cell) -> str:
-    """Of a tuned cell."""
-    own = cell.side in ROUNDED_FOR or cell.side == NARROW
-    shaping = PRUNING if own else THEIR_SIDE if cell.side in THEIRS else ()
-    return digest("tuned", msgspec.json.encode(cell), recipe_of(cell).digest, start(cell.network).digest,
-                  code((*TRAINING, *shaping)))
-
-
-def later_key(what: str, cell: Cell) -> str:
-    """Of what is made of a tuned cell."""
-    return digest(what, key_of(cell), code(DEPLOYING))
 
 
 def ranked_key(network: str) -> str:

@@ -27,9 +27,14 @@ def conditions(peers_python: Path, packages: tuple[str, ...] = THEIRS) -> str:
     """When, on what, with which versions. packages: of the others' environment"""
     code = f"from importlib.metadata import version\nfor name in {packages}: print(name, version(name))"
     told = subprocess.run([peers_python, "-c", code], check=True, capture_output=True, text=True).stdout
-    ours, theirs = ", ".join(f"{name} {version(name)}" for name in OURS), ", ".join(told.splitlines())
+    return f"{own_conditions()} Theirs: {', '.join(told.splitlines())}."
+
+
+def own_conditions() -> str:
+    """When, on what, with which versions of ours."""
+    ours = ", ".join(f"{name} {version(name)}" for name in OURS)
     return (f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {processor()}, {os.cpu_count()} CPUs, load average "
-            f"{os.getloadavg()[0]:.1f}, Python {platform.python_version()}. Ours: {ours}. Theirs: {theirs}.")
+            f"{os.getloadavg()[0]:.1f}, Python {platform.python_version()}. Ours: {ours}.")
 
 
 def report(said: str, found: Mapping[str, Mapping]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmark_peers import child
-from figures import packed
+from figures import DEPLOYING, PRUNING, TRAINING, code, digest, packed
 import msgspec
 import numpy as np
 from pruning_figures import BOARD, GAIN, MARGIN, NARROW, ROUNDED_FOR, THEIRS, UNPRUNED, Cell, Tuned
@@ -42,6 +42,7 @@ RATES = {"resnet8": 0.05, "ds_cnn": 0.05, "mobilenet_v2": 0.05, "watch": 0.02, "
          "transformer": 0.02}
 """The highest learning rate of a network."""
 GRAPHS = FOLDER / "graphs"
+THEIR_SIDE = ("scripts/prune_theirs.py", "requirements/torch-pruning.txt")
 THEIR_PYTHON = ROOT / ".venv-torch-pruning" / "bin" / "python"
 
 
@@ -159,3 +160,18 @@ def _tuned(cell: Cell, graph: Graph) -> Graph:
     """As ours are, taught by the unpruned network."""
     train = samples_of(cell.network, cell.seed).split("train").fit_to(graph)
     return fit(graph, recipe_of(cell).train, train, start(cell.network), cell.seed)
+
+
+# Keys: the digest of all that shapes a figure ---------------------------------------------------------------
+
+def key_of(cell: Cell) -> str:
+    """Of a tuned cell."""
+    own = cell.side in ROUNDED_FOR or cell.side == NARROW
+    shaping = PRUNING if own else THEIR_SIDE if cell.side in THEIRS else ()
+    return digest("tuned", msgspec.json.encode(cell), recipe_of(cell).digest, start(cell.network).digest,
+                  code((*TRAINING, *shaping)))
+
+
+def later_key(what: str, cell: Cell) -> str:
+    """Of what is made of a tuned cell."""
+    return digest(what, key_of(cell), code(DEPLOYING))

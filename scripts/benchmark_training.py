@@ -1,0 +1,114 @@
+"""What training wins back of what compression costs, and networks with memory, attention and imagination made
+smaller (docs/training-benchmark.md).
+
+Every figure is kept in build/benchmark/training/figures.jsonl under the digest of all that shapes it, so that
+a rerun resumes. Needs the kit ($EDGE_KIT), but for a quick run. Exits with 3 where a bound of
+training_judgement.py is missed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+
+from benchmark_peers import ROOT, say
+from figures import DEPLOYING, PRUNING, TRAINING, Conditions, Job, Kept, code, digest, processes, work
+import msgspec
+from peers_report import own_conditions
+from pruning_cells import key_of, later_key, start, tuned
+from pruning_deployed import deployed
+from pruning_figures import OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
+from pruning_networks import CASES
+from training_distillation import recipe, taught
+from training_figures import ANSWERS, ATTENTION, FITNETS, LABELS, Coded, Student, Taught
+from training_judgement import shortcomings
+from training_qat import EPOCHS, SCHEMES, SEPARABLE, coded
+from training_report import page
+import typer
+
+FOLDER = ROOT / "build" / "benchmark" / "training"
+PAGE = ROOT / "docs" / "training-benchmark.md"
+SEEDS = (0, 1, 2)
+STUDENTS = ("mobilenet_v2", "gru", "ds_cnn", "watch")
+WAYS = (LABELS, ANSWERS, FITNETS, ATTENTION)
+SMALLER = ("transformer", "gru")
+QUICK_EPOCHS = 2
+Any = Taught | Coded | Tuned | Deployed | Conditions
+Keys = Iterator[str]
+
+
+def distilled(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+    """Networks of a quarter of the MACs, taught in several ways."""
+    networks, ways = (("watch",), (LABELS, FITNETS)) if quick else (STUDENTS, WAYS)
+    _train(pool, networks)
+    students = [Student(*which) for which in product(networks, ways, seeds)]
+    yield from _made(pool, kept, [Job(_student_key(student), taught, (student,)) for student in students])
+
+
+def _student_key(student: Student) -> str:
+    return digest("taught", msgspec.json.encode(student), recipe(student).digest,
+                  start(student.network).digest, code((*TRAINING, *PRUNING)))
+
+
+def quantized(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+    """Networks in codes, trained for them."""
+    epochs = {SEPARABLE: QUICK_EPOCHS} if quick else EPOCHS
+    _train(pool, [network for network in epochs if network in CASES])
+    shaping = code((*TRAINING, *DEPLOYING, "scripts/training_qat.py", "docs/examples/har_watch/*.py"))
+    jobs = [Job(digest("coded", *which, epochs[which[0]], shaping), coded, (*which, epochs[which[0]]))
+            for which in product(epochs, SCHEMES, seeds)]
+    yield from _made(pool, kept, jobs[::-1])
+
+
+def smaller(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+    """Recurrent layers and attention pruned, and as INT8 on the board."""
+    if quick:
+        return
+    _train(pool, SMALLER)
+    points = ((UNPRUNED, 1.0), *((OURS, share) for share in SHARES))
+    cells = [Cell(network, *point, seed) for network, point, seed in product(SMALLER, points, seeds)]
+    yield from _made(pool, kept, [Job(key_of(cell), tuned, (cell,)) for cell in cells])
+    yield from _made(pool, kept, [Job(later_key("deployed", cell), deployed, (cell, kept[key_of(cell)]))
+                                  for cell in cells])
+
+
+PARTS: Mapping[str, Callable] = {"distillation": distilled, "qat": quantized, "pruning": smaller}
+
+
+def _train(pool: ProcessPoolExecutor, networks: Iterable[str]) -> None:
+    """Those that are not yet."""
+    list(pool.map(_trained, networks))
+
+
+def _trained(network: str) -> None:
+    CASES[network].network()
+
+
+def _made(pool: ProcessPoolExecutor, kept: Kept, jobs: list[Job]) -> Keys:
+    work(pool, kept, jobs)
+    return (job.key for job in jobs)
+
+
+def main(quick: bool = typer.Option(False, help="what needs no kit, with one seed"),
+         only: str = typer.Option("", help=f"of {', '.join(PARTS)}, with commas between them"),
+         seeds: str = typer.Option("", help="such as 0,1")) -> None:
+    """Train, measure; print the page."""
+    chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*(SEEDS[:1] if quick else SEEDS)]
+    kept = Kept(FOLDER / "figures.jsonl", Any)
+    with processes() as pool:
+        keys = [key for part in (only.split(",") if only else PARTS)
+                for key in PARTS[part](pool, kept, chosen, quick)]
+    said = Conditions(key=digest("conditions", *sorted(keys)), said=own_conditions())
+    kept.add(said)
+    found = [kept[key] for key in (*keys, said.key)]
+    text = page(found)
+    (FOLDER / "training.md").write_text(text, encoding="utf-8")
+    if not (quick or only or seeds):
+        PAGE.write_text(text, encoding="utf-8")
+    print(text, end="")
+    if lines := shortcomings(found, quick):
+        say("\n".join(lines))
+        raise typer.Exit(3)
+
+
+if __name__ == "__main__":
+    typer.run(main)

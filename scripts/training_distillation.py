@@ -1,0 +1,59 @@
+"""What benchmark_training.py measures of distillation: networks pruned to a quarter of their MACs, once, and
+then trained in several ways by the same number of the same batches."""
+
+from collections.abc import Mapping
+
+from figures import packed
+import msgspec
+from pruning_cells import hits, recipe_of, samples_of, start
+from pruning_figures import UNPRUNED, Cell
+from training_figures import ANSWERS, ATTENTION, FITNETS, LABELS, Student, Taught
+
+from toolchain.ir.graph import Graph
+from toolchain.ir.ops import graph_macs
+from toolchain.recipe import PruneConfig, Recipe
+from toolchain.shrinking import Shrinking
+from toolchain.train.fit import fit
+
+SHARE = 0.25
+FEATURES: Mapping[str, tuple[str, ...]] = {
+    "watch": ("blocks.0.relu.1", "blocks.1.relu.1", "blocks.2.relu.1"),
+    "resnet8": ("1.blocks.0.relu.1", "1.blocks.1.relu.1", "1.blocks.2.relu.1"),
+    "ds_cnn": ("6.2", "8.2", "10.2", "12.2"),
+    "mobilenet_v2": ("4.add", "8.add", "12.add", "13.2"),
+    "gru": ("layer.gru.sequence",),
+}
+"""Network -> activations that are taught: what each of its stages gives."""
+
+
+def keys(student: Student) -> dict:
+    """Of [train], beside those that all share."""
+    features = FEATURES[student.network]
+    return {LABELS: {"alpha": 0.0}, ANSWERS: {}, FITNETS: {"features": features},
+            ATTENTION: {"features": features, "transfer": "attention"}}[student.way]
+
+
+def recipe(student: Student) -> Recipe:
+    """Pruning by the defaults, and the training that benchmark_pruning.py gives this network."""
+    train = recipe_of(unpruned(student)).train
+    return Recipe(prune=PruneConfig(macs=SHARE), train=msgspec.structs.replace(train, **keys(student)),
+                  seed=student.seed)
+
+
+def unpruned(student: Student) -> Cell:
+    return Cell(student.network, UNPRUNED, 1.0, student.seed)
+
+
+def taught(student: Student, key: str) -> Taught:
+    """Prune, train, answer the test samples."""
+    cell, teacher = unpruned(student), start(student.network)
+    graph = _trained(student, teacher)
+    right = hits(graph, cell, "test")
+    return Taught(key=key, student=student, macs=(graph_macs(teacher), graph_macs(graph)),
+                  teacher=packed(hits(teacher, cell, "test")), hits=packed(right), n=len(right))
+
+
+def _trained(student: Student, teacher: Graph) -> Graph:
+    samples, asked = samples_of(student.network, student.seed), recipe(student)
+    pruned = Shrinking(teacher, Recipe(prune=asked.prune, seed=asked.seed), samples).run()
+    return fit(pruned, asked.train, samples.split("train").fit_to(pruned), teacher, student.seed)

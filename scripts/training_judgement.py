@@ -1,0 +1,187 @@
+"""What the figures of benchmark_training.py come to, and the bounds that they are held against."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from figures import Conditions, Figure
+import numpy as np
+from pruning_figures import GAIN, OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
+from training_figures import DEFAULT, FITNETS, FLOAT, LABELS, LEARNED, Coded, Student, Taught
+
+from toolchain.paired import ALPHA, Interval, bootstrap, mcnemar
+
+MOST_DROP = 1.0
+"""Points of accuracy lost by half of the MACs."""
+LEAST_LOSS, LEAST_BACK = 0.5, 0.5
+"""Points that codes cost, from where on [qat] is judged; the share of them that it is to win back."""
+LEAST_PREDICTED = 0.995
+MOST_WORSE = 1.10
+"""Of a distance or a loss after pruning and quantizing, over what it was."""
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Found:
+    """Figures by what they are of."""
+
+    taught: Mapping[Student, Taught]
+    coded: Mapping[tuple[str, str], list[Coded]]
+    tuned: Mapping[Cell, Tuned]
+    deployed: Mapping[Cell, Deployed]
+    said: str
+    hours: float
+
+    @classmethod
+    def of(cls, figures: Iterable[Figure]) -> "Found":
+        figures = [*figures]
+        kinds = {kind: [f for f in figures if isinstance(f, kind)]
+                 for kind in (Taught, Coded, Tuned, Deployed, Conditions)}
+        return cls({f.student: f for f in kinds[Taught]},
+                   _grouped(kinds[Coded], lambda f: (f.network, f.scheme)),
+                   {f.cell: f for f in kinds[Tuned]}, {f.cell: f for f in kinds[Deployed]},
+                   kinds[Conditions][0].said, sum(f.seconds for f in figures) / 3600)
+
+    @cached_property
+    def students(self) -> dict[str, list[str]]:
+        """Network -> ways."""
+        found: dict[str, list[str]] = {}
+        for student in self.taught:
+            ways = found.setdefault(student.network, [])
+            if student.way not in ways:
+                ways.append(student.way)
+        return found
+
+    def lessons(self, network: str, way: str) -> list[Taught]:
+        """By seed."""
+        return sorted((f for s, f in self.taught.items() if (s.network, s.way) == (network, way)),
+                      key=lambda f: f.student.seed)
+
+    def right(self, network: str, way: str) -> np.ndarray:
+        """(seeds, n) bool."""
+        return np.stack([figure.right() for figure in self.lessons(network, way)])
+
+
+def _grouped(figures: Iterable, key) -> dict:
+    found: dict = {}
+    for figure in figures:
+        found.setdefault(key(figure), []).append(figure)
+    return found
+
+
+# Distillation -----------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Lift:
+    """Points of accuracy that a way of teaching gives beyond labels alone.
+
+    interval: of their mean over seeds, by sample;  p: McNemar's, of the hits of all seeds
+    """
+
+    accuracy: list[float]
+    interval: Interval
+    p: float
+
+
+def lift(found: Found, network: str, way: str) -> Lift:
+    right, plain = found.right(network, way), found.right(network, LABELS)
+    return Lift([*(100 * right.mean(1))], bootstrap(gains(found, network, way)),
+                mcnemar(right.ravel(), plain.ravel()).p)
+
+
+def gains(found: Found, network: str, way: str) -> np.ndarray:
+    """(n,) points of each test sample, mean over seeds."""
+    right, plain = (found.right(network, one).astype(float) for one in (way, LABELS))
+    return 100 * (right - plain).mean(0)
+
+
+def overall(found: Found, way: str) -> Interval:
+    """Of networks' mean gains, each counted alike: samples are drawn again within networks."""
+    networks = [network for network, ways in found.students.items() if way in ways]
+    each = [gains(found, network, way) for network in networks]
+    random = np.random.default_rng(0)
+    means = [[values[random.integers(0, len(values), len(values))].mean() for values in each]
+             for _ in range(RESAMPLES)]
+    low, high = np.quantile(np.mean(means, 1), [ALPHA / 2, 1 - ALPHA / 2])
+    return Interval(float(np.mean([values.mean() for values in each])), float(low), float(high))
+
+
+# Codes ------------------------------------------------------------------------------------------------------
+
+def accuracy(figures: list[Coded], way: str) -> float:
+    """Percent, mean over seeds."""
+    return float(np.mean([100 * f.right(way).mean() for f in figures]))
+
+
+def won_back(figures: list[Coded], way: str, start: str = DEFAULT) -> float:
+    """Share of what `start` loses on the mean."""
+    lost = accuracy(figures, FLOAT) - accuracy(figures, start)
+    return (accuracy(figures, way) - accuracy(figures, start)) / lost if lost else 0.0
+
+
+# Bounds -----------------------------------------------------------------------------------------------------
+
+def shortcomings(figures: Iterable[Figure], quick: bool = False) -> list[str]:
+    """Where a bound is missed, in words. quick: of what one seed and few epochs can tell"""
+    found = Found.of(figures)
+    return [*_misled(found)] if quick else [*missed(found)]
+
+
+def missed(found: Found) -> Iterator[str]:
+    yield from _misled(found)
+    yield from _missed_lessons(found)
+    yield from _missed_codes(found)
+    yield from _missed_pruning(found)
+
+
+def _misled(found: Found) -> Iterator[str]:
+    """Where [qat] trains for other answers than LiteRT's."""
+    for (network, scheme), figures in found.coded.items():
+        if (least := min(f.predicted for f in figures)) < LEAST_PREDICTED:
+            yield (f"{network}, {scheme}: [qat] foretells {least:.2%} of LiteRT's answers (at least "
+                   f"{LEAST_PREDICTED:.1%})")
+
+
+def _missed_lessons(found: Found) -> Iterator[str]:
+    for network, ways in found.students.items():
+        if FITNETS in ways and (gain := lift(found, network, FITNETS)).interval.mean <= 0:
+            yield f"{network}: {FITNETS} give {gain.interval.mean:+.2f} points beyond labels alone"
+
+
+def _missed_codes(found: Found) -> Iterator[str]:
+    for (network, scheme), figures in found.coded.items():
+        where, lost = f"{network}, {scheme}", accuracy(figures, FLOAT) - accuracy(figures, DEFAULT)
+        if lost < LEAST_LOSS:
+            continue
+        if LEARNED not in figures[0].hits:
+            yield f"{where}: loses {lost:.2f} points, and is not trained"
+        elif (back := won_back(figures, LEARNED)) < LEAST_BACK:
+            yield f"{where}: [qat] wins back {back:.0%} of {lost:.2f} points (at least {LEAST_BACK:.0%})"
+
+
+def _missed_pruning(found: Found) -> Iterator[str]:
+    for network in sorted({cell.network for cell in found.tuned}):
+        if (drop := np.mean(drops(found, network, SHARES[0]))) > MOST_DROP:
+            yield f"{network}: half of the MACs cost {drop:.2f} points (at most {MOST_DROP})"
+    for cell, figure in found.deployed.items():
+        if cell.side == OURS and (gain := fewer(found, cell)) < GAIN * macs_ratio(found.tuned[cell]):
+            yield f"{figure.text}: {gain:.2f}x (at least {GAIN * macs_ratio(found.tuned[cell]):.2f}x)"
+
+
+def whole(cell: Cell) -> Cell:
+    return Cell(cell.network, UNPRUNED, 1.0, cell.seed)
+
+
+def drops(found: Found, network: str, share: float) -> list[float]:
+    """Points, in float, per seed."""
+    cells = [cell for cell in found.tuned if (cell.network, cell.side, cell.share) == (network, OURS, share)]
+    return [100 * (found.tuned[whole(cell)].test - found.tuned[cell].test) for cell in cells]
+
+
+def macs_ratio(figure: Tuned) -> float:
+    return figure.macs[0] / figure.macs[1]
+
+
+def fewer(found: Found, cell: Cell) -> float:
+    """How many times fewer instructions."""
+    return found.deployed[whole(cell)].instructions / found.deployed[cell].instructions

@@ -1,0 +1,146 @@
+"""The page of benchmark_training.py, in Markdown, of its figures alone."""
+
+from collections.abc import Iterable
+
+from figures import Figure
+import numpy as np
+from peers_report import table
+from pruning_figures import BOARD, OURS, SHARES, UNPRUNED, Cell
+from training_figures import DEFAULT, FLOAT, LABELS, NEAREST
+from training_judgement import (
+    Found,
+    drops,
+    fewer,
+    lift,
+    macs_ratio,
+    missed,
+    overall,
+    whole,
+    won_back,
+)
+
+from toolchain.paired import Interval
+
+
+def page(figures: Iterable[Figure]) -> str:
+    found = Found.of(figures)
+    parts = {DISTILLATION: lesson_tables(found), QAT: code_tables(found), SMALLER: smaller_table(found)}
+    told = [text for head, body in parts.items() if body for text in (head, body)]
+    bounds = "\n".join(f"- {line}" for line in missed(found)) or "All hold."
+    said = f"Measured {found.said} {found.hours:.1f} hours of one core."
+    return "\n\n".join([HEAD, said, *told, "## Bounds", bounds]) + "\n"
+
+
+def _spread(values: Iterable[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    values = [*values]
+    return f"{np.mean(values):.2f}" + (f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else "")
+
+
+# Distillation -----------------------------------------------------------------------------------------------
+
+def lesson_tables(found: Found) -> str:
+    return "\n\n".join([*(_lessons(found, network) for network in found.students), *_overall(found)])
+
+
+def _lessons(found: Found, network: str) -> str:
+    first = found.lessons(network, LABELS)
+    macs, seeds = first[0].macs, len(first)
+    teacher = 100 * first[0].right("teacher").mean()
+    rows = []
+    for way in found.students[network]:
+        told = lift(found, network, way)
+        gain = ["", "", ""] if way == LABELS else [f"{told.interval.mean:+.2f}", _ends(told.interval),
+                                                   f"{told.p:.3f}"]
+        rows.append([way, _spread(told.accuracy), *gain])
+    head = (f"{network}: {macs[0] / macs[1]:.1f}x fewer MACs, teacher {teacher:.2f} %, "
+            f"n = {first[0].n} x {seeds}")
+    return table([head, "accuracy, %", "gain", "95 %", "McNemar p"], rows)
+
+
+def _ends(interval: Interval) -> str:
+    return f"{interval.low:+.2f} to {interval.high:+.2f}"
+
+
+def _overall(found: Found) -> list[str]:
+    if len(found.students) < 2:
+        return []
+    ways = dict.fromkeys(way for ways in found.students.values() for way in ways if way != LABELS)
+    rows = [[way, f"{(gain := overall(found, way)).mean:+.2f}", _ends(gain)] for way in ways]
+    return [table([f"mean of {len(found.students)} networks", "gain", "95 %"], rows)]
+
+
+# Codes ------------------------------------------------------------------------------------------------------
+
+def code_tables(found: Found) -> str:
+    return "\n\n".join(_codes(found, *which) for which in found.coded)
+
+
+def _codes(found: Found, network: str, scheme: str) -> str:
+    figures = found.coded[network, scheme]
+    rows = []
+    for way in figures[0].hits:
+        back = ["", ""] if way == FLOAT else [f"{won_back(figures, way, start):.0%}" if way != start else ""
+                                              for start in (NEAREST, DEFAULT)]
+        rows.append([way, _spread(100 * f.right(way).mean() for f in figures), *back,
+                     f"{np.mean([f.same[way] for f in figures]):.1%}"])
+    head = (f"{network}, `{scheme}`, n = {figures[0].n} x {len(figures)}; foretold "
+            f"{min(f.predicted for f in figures):.2%}")
+    return table([head, "accuracy, %", f"won back of {NEAREST}", f"of {DEFAULT}", "as in float"], rows)
+
+
+# Pruned -----------------------------------------------------------------------------------------------------
+
+def smaller_table(found: Found) -> str:
+    networks = sorted({cell.network for cell in found.tuned})
+    rows = [_smaller(found, network, share) for network in networks for share in (1.0, *SHARES)]
+    rows = [row for row in rows if row]
+    return table(["", "MACs", "float, %", "drop", "INT8, %", "drop from float, unpruned", "instructions",
+                  "fewer", "flash, B", "RAM, B"], rows) if rows else ""
+
+
+def _smaller(found: Found, network: str, share: float) -> list[str]:
+    side = UNPRUNED if share == 1 else OURS
+    cells = [cell for cell in found.deployed
+             if (cell.network, cell.side, cell.share) == (network, side, share)]
+    if not cells:
+        return []
+    total = [100 * (found.tuned[whole(cell)].test - found.deployed[cell].test) for cell in cells]
+    first, macs = found.deployed[cells[0]], found.tuned[cells[0]]
+    return [f"{network}, n = {macs.n} x {len(cells)}" if share == 1 else f"**{1 / share:.0f}x pruned**",
+            f"{macs.macs[1]:,}", _spread(100 * found.tuned[cell].test for cell in cells),
+            "" if share == 1 else _spread(drops(found, network, share)),
+            _spread(100 * found.deployed[cell].test for cell in cells), _spread(total),
+            f"{first.instructions:,}", "" if share == 1 else f"{_mean_fewer(found, cells)}",
+            f"{first.flash:,}", f"{first.ram:,}"]
+
+
+def _mean_fewer(found: Found, cells: list[Cell]) -> str:
+    instructions = np.mean([fewer(found, cell) for cell in cells])
+    return f"{instructions:.2f}x for {np.mean([macs_ratio(found.tuned[cell]) for cell in cells]):.2f}x"
+
+
+HEAD = f"""# What training wins back, and smaller networks that remember, attend and draw
+
+`make benchmark-training` measures them over three seeds. Figures are means over the seeds and their
+standard deviation. Speech is split by speaker, the watch by person. {BOARD} is emulated: instructions are
+exact, and there is no time."""
+
+DISTILLATION = """## Distillation
+
+Each network is pruned to a quarter of its MACs, by the defaults of `[prune]`, and trained in several ways
+by the same number of the same augmented batches. The teacher is the unpruned network. Gains are over labels
+alone: 95 % intervals of the mean over seeds, by sample, and McNemar's exact test on the hits of all seeds.
+The [docs](distillation.md) have the keys."""
+
+QAT = """## Codes, and training for them
+
+Test samples in LiteRT. *Biases corrected* is what the defaults do. [`[qat]`](qat.md) trains from the float
+network on. *Foretold*: of the test samples, those that its simulation of the nearest codes answers as
+LiteRT does."""
+
+SMALLER = """## Recurrent layers and attention, pruned
+
+By `[prune] schedule = "gates"`, as in [the benchmark of pruning](pruning-benchmark.md), with the same two
+budgets: MACs, and instructions. Instructions, flash and RAM of the first seed; *fewer*: mean ratios of
+instructions and of MACs."""
