@@ -41,7 +41,7 @@ from toolchain.runtime.onnxruntime import OnnxRuntime
 FOLDER = OUT / "zoo"
 OUR_TOOL, THEIR_TOOL = Tool("ours, default", OURS, "convert_ours.py", "mse"), TOOLS[3]
 """litert-quantizer in its default mode: its profiler takes the -inf around a padded max pool for a range."""
-DEFINING = "seeding mobile residual images small generative pretrained".split()
+DEFINING = "seeding mobile residual images small generative attention recurrent pretrained".split()
 NETWORKS = [ROOT / "tests/models.py", *(ROOT / f"tests/zoo/{name}.py" for name in DEFINING)]
 """What shapes the networks."""
 FAILURES = (subprocess.CalledProcessError, ToolchainError, ValueError, RuntimeError)

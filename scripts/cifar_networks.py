@@ -121,13 +121,19 @@ def train(name: str, path: Path) -> None:
     keep(network, path)
 
 
+def sgd(network: nn.Module) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with Nesterov's momentum."""
+    return torch.optim.SGD(groups(network, DECAY), RATE, momentum=0.9, nesterov=True)
+
+
 def learn(network: nn.Module, name: str, epochs: int, samples: int,
-          epoch_of: Callable[[np.random.Generator], Iterable[tuple]]) -> None:
-    """Stochastic gradient descent with Nesterov's momentum; the rate rises for a tenth of the steps, then
-    falls as a cosine. epoch_of: batches (x, y) of one epoch over so many samples, in an order of its own."""
+          epoch_of: Callable[[np.random.Generator], Iterable[tuple]],
+          optimiser_of: Callable[[nn.Module], torch.optim.Optimizer] = sgd) -> None:
+    """The rate rises for a tenth of the steps, then falls as a cosine. epoch_of: batches (x, y) of one epoch
+    over so many samples, in an order of its own."""
     torch.set_num_threads(1)
     random, steps = np.random.default_rng(SEED), epochs * (samples // BATCH)
-    optimiser = torch.optim.SGD(groups(network), RATE, momentum=0.9, nesterov=True)
+    optimiser = optimiser_of(network)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step / steps))
     for epoch in range(epochs):
         begin, losses = time.perf_counter(), []
@@ -151,10 +157,10 @@ def keep(network: nn.Module, path: Path) -> None:
     temporary.replace(path)
 
 
-def groups(network: nn.Module) -> list[dict]:
+def groups(network: nn.Module, decay: float) -> list[dict]:
     """Weights decay, biases and norms do not."""
     named = list(network.parameters())
-    return [{"params": [p for p in named if p.ndim > 1], "weight_decay": DECAY},
+    return [{"params": [p for p in named if p.ndim > 1], "weight_decay": decay},
             {"params": [p for p in named if p.ndim == 1], "weight_decay": 0.0}]
 
 

@@ -1,6 +1,7 @@
 """What benchmark_pruning.py measures, cell by cell: a network that one side prunes to a share of its MACs and
 that is then tuned. Pruning is each side's own; samples, tuning and what is measured of it are the same."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,8 +40,10 @@ TRAIN = TrainConfig(epochs=1, optimizer="sgd", weight_decay=5e-4)
 """Of every network and side, but for what follows; chosen by selection samples."""
 EPOCHS = {"resnet8": 16, "ds_cnn": 30, "mobilenet_v2": 8, "watch": 25, "gru": 30, "transformer": 30}
 RATES = {"resnet8": 0.05, "ds_cnn": 0.05, "mobilenet_v2": 0.05, "watch": 0.02, "gru": 0.05,
-         "transformer": 0.02}
+         "transformer": 1e-3}
 """The highest learning rate of a network."""
+ADAMW: Mapping[str, float] = {"transformer": 0.05}
+"""Networks of that optimiser -> weight decay."""
 GRAPHS = FOLDER / "graphs"
 THEIR_SIDE = ("scripts/prune_theirs.py", "requirements/torch-pruning.txt")
 THEIR_PYTHON = ROOT / ".venv-torch-pruning" / "bin" / "python"
@@ -50,6 +53,8 @@ def recipe_of(cell: Cell) -> Recipe:
     """[prune] where the side is ours, [train] in any case."""
     train = msgspec.structs.replace(TRAIN, epochs=EPOCHS[cell.network], learning_rate=RATES[cell.network],
                                     loader=CASES[cell.network].loader_source)
+    if cell.network in ADAMW:
+        train = msgspec.structs.replace(train, optimizer="adamw", weight_decay=ADAMW[cell.network])
     if cell.side not in ROUNDED_FOR:
         return Recipe(train=train, seed=cell.seed)
     return Recipe(prune=_prune(cell), train=train, seed=cell.seed)
