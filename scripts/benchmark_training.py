@@ -18,8 +18,8 @@ from pruning_cells import key_of, later_key, start, tuned
 from pruning_deployed import deployed
 from pruning_figures import OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
 from pruning_networks import CASES
-from training_distillation import recipe, taught
-from training_figures import ANSWERS, ATTENTION, FITNETS, LABELS, Coded, Student, Taught
+from training_distillation import TEACHERS, recipe, taught, teacher_of
+from training_figures import ANSWERS, ATTENTION, BETTER, FITNETS, LABELS, Coded, Student, Taught
 from training_judgement import shortcomings
 from training_qat import EPOCHS, SCHEMES, SEPARABLE, coded
 from training_report import page
@@ -39,14 +39,17 @@ Keys = Iterator[str]
 def distilled(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
     """Networks of a quarter of the MACs, taught in several ways."""
     networks, ways = (("watch",), (LABELS, FITNETS)) if quick else (STUDENTS, WAYS)
-    _train(pool, networks)
     students = [Student(*which) for which in product(networks, ways, seeds)]
+    if not quick:
+        students += [Student(network, BETTER, seed) for network, seed in product(TEACHERS, seeds)]
+    _train(pool, dict.fromkeys([*networks, *map(teacher_of, students)]))
     yield from _made(pool, kept, [Job(_student_key(student), taught, (student,)) for student in students])
 
 
 def _student_key(student: Student) -> str:
     return digest("taught", msgspec.json.encode(student), recipe(student).digest,
-                  start(student.network).digest, code((*TRAINING, *PRUNING)))
+                  start(student.network).digest, start(teacher_of(student)).digest,
+                  code((*TRAINING, *PRUNING)))
 
 
 def quantized(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:

@@ -7,9 +7,9 @@ from figures import packed
 import msgspec
 from pruning_cells import hits, recipe_of, samples_of, start
 from pruning_figures import UNPRUNED, Cell
-from training_figures import ANSWERS, ATTENTION, FITNETS, LABELS, Student, Taught
+from pruning_networks import CASES
+from training_figures import ANSWERS, ATTENTION, BETTER, FITNETS, LABELS, Student, Taught
 
-from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.recipe import PruneConfig, Recipe
 from toolchain.shrinking import Shrinking
@@ -24,13 +24,21 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
     "gru": ("layer.gru.sequence",),
 }
 """Network -> activations that are taught: what each of its stages gives."""
+TEACHERS: Mapping[str, str] = {"ds_cnn": "transformer", "gru": "transformer"}
+"""Network -> another one of the same task that knows more."""
 
 
 def keys(student: Student) -> dict:
     """Of [train], beside those that all share."""
+    if student.way == BETTER:
+        return {"teacher": CASES[TEACHERS[student.network]].source}
     features = FEATURES[student.network]
     return {LABELS: {"alpha": 0.0}, ANSWERS: {}, FITNETS: {"features": features},
             ATTENTION: {"features": features, "transfer": "attention"}}[student.way]
+
+
+def teacher_of(student: Student) -> str:
+    return TEACHERS[student.network] if student.way == BETTER else student.network
 
 
 def recipe(student: Student) -> Recipe:
@@ -46,14 +54,10 @@ def unpruned(student: Student) -> Cell:
 
 def taught(student: Student, key: str) -> Taught:
     """Prune, train, answer the test samples."""
-    cell, teacher = unpruned(student), start(student.network)
-    graph = _trained(student, teacher)
-    right = hits(graph, cell, "test")
-    return Taught(key=key, student=student, macs=(graph_macs(teacher), graph_macs(graph)),
-                  teacher=packed(hits(teacher, cell, "test")), hits=packed(right), n=len(right))
-
-
-def _trained(student: Student, teacher: Graph) -> Graph:
+    cell, source, teacher = unpruned(student), start(student.network), start(teacher_of(student))
     samples, asked = samples_of(student.network, student.seed), recipe(student)
-    pruned = Shrinking(teacher, Recipe(prune=asked.prune, seed=asked.seed), samples).run()
-    return fit(pruned, asked.train, samples.split("train").fit_to(pruned), teacher, student.seed)
+    pruned = Shrinking(source, Recipe(prune=asked.prune, seed=asked.seed), samples).run()
+    graph = fit(pruned, asked.train, samples.split("train").fit_to(pruned), teacher, student.seed)
+    right = hits(graph, cell, "test")
+    return Taught(key=key, student=student, macs=(graph_macs(source), graph_macs(graph)),
+                  teacher=packed(hits(teacher, cell, "test")), hits=packed(right), n=len(right))

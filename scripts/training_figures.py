@@ -8,6 +8,7 @@ import numpy as np
 
 LABELS, ANSWERS, FITNETS, ATTENTION = ("labels", "labels, answers", "labels, answers, fitnets",
                                        "labels, answers, attention")
+BETTER = "labels, answers of a better teacher"
 """What a student learns from."""
 FLOAT, NEAREST, DEFAULT, LEARNED = "float", "nearest codes", "biases corrected", "`[qat]`, ranges learned"
 """Ways of quantizing that bounds are about."""
@@ -28,7 +29,8 @@ class Student(msgspec.Struct, frozen=True):
 class Taught(Figure, kw_only=True):
     """A student after training, in float.
 
-    macs: of its teacher, of it;  teacher, hits: on each of n test samples, of its teacher, of it, packed
+    macs: of the unpruned network, of it
+    teacher, hits: on each of n test samples, of what taught it, of it, packed
     """
 
     student: Student

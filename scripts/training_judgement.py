@@ -97,8 +97,7 @@ def gains(found: Found, network: str, way: str) -> np.ndarray:
 
 def overall(found: Found, way: str) -> Interval:
     """Of networks' mean gains, each counted alike: samples are drawn again within networks."""
-    networks = [network for network, ways in found.students.items() if way in ways]
-    each = [gains(found, network, way) for network in networks]
+    each = [gains(found, network, way) for network in found.students]
     random = np.random.default_rng(0)
     means = [[values[random.integers(0, len(values), len(values))].mean() for values in each]
              for _ in range(RESAMPLES)]

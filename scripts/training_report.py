@@ -46,16 +46,14 @@ def lesson_tables(found: Found) -> str:
 def _lessons(found: Found, network: str) -> str:
     first = found.lessons(network, LABELS)
     macs, seeds = first[0].macs, len(first)
-    teacher = 100 * first[0].right("teacher").mean()
     rows = []
     for way in found.students[network]:
-        told = lift(found, network, way)
-        gain = ["", "", ""] if way == LABELS else [f"{told.interval.mean:+.2f}", _ends(told.interval),
-                                                   f"{told.p:.3f}"]
-        rows.append([way, _spread(told.accuracy), *gain])
-    head = (f"{network}: {macs[0] / macs[1]:.1f}x fewer MACs, teacher {teacher:.2f} %, "
-            f"n = {first[0].n} x {seeds}")
-    return table([head, "accuracy, %", "gain", "95 %", "McNemar p"], rows)
+        told, teacher = lift(found, network, way), found.lessons(network, way)[0].right("teacher")
+        lifted = [f"{100 * teacher.mean():.2f}", f"{told.interval.mean:+.2f}", _ends(told.interval),
+                  f"{told.p:.3f}"]
+        rows.append([way, _spread(told.accuracy), *(lifted if way != LABELS else [""] * len(lifted))])
+    head = f"{network}: {macs[0] / macs[1]:.1f}x fewer MACs, n = {first[0].n} x {seeds}"
+    return table([head, "accuracy, %", "its teacher's", "gain", "95 %", "McNemar p"], rows)
 
 
 def _ends(interval: Interval) -> str:
@@ -66,7 +64,8 @@ def _overall(found: Found) -> list[str]:
     if len(found.students) < 2:
         return []
     ways = dict.fromkeys(way for ways in found.students.values() for way in ways if way != LABELS)
-    rows = [[way, f"{(gain := overall(found, way)).mean:+.2f}", _ends(gain)] for way in ways]
+    shared = [way for way in ways if all(way in known for known in found.students.values())]
+    rows = [[way, f"{(gain := overall(found, way)).mean:+.2f}", _ends(gain)] for way in shared]
     return [table([f"mean of {len(found.students)} networks", "gain", "95 %"], rows)]
 
 
