@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from toolchain.artifact import Port, convert
+from toolchain.port import Port, convert
 from toolchain.runtime.litert import LiteRT
 from toolchain.runtime.onnxruntime import OnnxRuntime
 

@@ -17,8 +17,8 @@ import numpy as np
 from peers_report import conditions, processor, report, slower
 import typer
 
-from toolchain.artifact import Port, convert
 from toolchain.data import load_samples
+from toolchain.port import Port, convert
 from toolchain.runtime.litert import LiteRT
 
 ROOT = Path(__file__).resolve().parent.parent

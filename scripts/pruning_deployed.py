@@ -7,12 +7,13 @@ from pruning_cells import judged, samples_of, start
 from pruning_figures import BOARD, Cell, Correlated, Deployed, Timed, Tuned
 from pruning_networks import ROOT
 
-from toolchain.artifact import Artifact, Port, convert
+from toolchain.artifact import Artifact
 from toolchain.device.qemu import open_device
 from toolchain.graph_file import read_graph
 from toolchain.ir.graph import Graph
 from toolchain.lower.tflite import write_tflite
 from toolchain.pipeline import build, prepare
+from toolchain.port import Port, convert
 from toolchain.profile import load_target
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.importance import IMPORTANCE, importance

@@ -6,17 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from toolchain.artifact import (
-    MANIFEST,
-    VECTORS,
-    Artifact,
-    Manifest,
-    Port,
-    convert,
-    read_artifact,
-    read_manifest,
-)
+from toolchain.artifact import MANIFEST, VECTORS, Artifact, Manifest, read_artifact, read_manifest
 from toolchain.errors import BadInput
+from toolchain.port import Port, convert
 from toolchain.profile import load_target, target_names
 
 PORT = Port("x", (1, 2), "int8", 0.5, 3)

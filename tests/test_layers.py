@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section",
-          "training_sections file_sections graph_file paired generation",
+          "training_sections file_sections graph_file paired generation port",
           "profile recipe data metric measurement cost_cell",
           "artifact preprocess cost_table", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks features",
@@ -24,9 +24,10 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.s
 
 # A room that may know less than the floors below it.
 KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "artifact",
-                    "runtime"},
+                    "port", "runtime"},
          "ledger": {"errors", "names", "atomic", "measurement"},
-         "report": {"errors", "names", "atomic", "profile", "measurement", "artifact", "metric"}}
+         "report": {"errors", "names", "atomic", "profile", "measurement", "artifact", "port",
+                    "metric"}}
 
 # Where a foreign package may be imported: rooms, or single modules.
 HOME = {

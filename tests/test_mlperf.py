@@ -17,12 +17,13 @@ from tests.device.standins.pty_server import PtyServer
 from tests.device.test_mlperf import ENERGY, PROFILE, answer, artifact, classifier, random_codes
 from tests.device.test_mlperf_modes import Bench, PinsOfTrace
 from toolchain import mlperf
-from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.artifact import Artifact, Manifest
 from toolchain.cli import app
 from toolchain.device import mlperf_modes, qemu
 from toolchain.device.firmware import build_firmware
 from toolchain.ir.graph import Graph
 from toolchain.measurement import Evaluation, Measurement
+from toolchain.port import Port
 from toolchain.profile import load_target
 from toolchain.runtime import reference
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from toolchain.artifact import Port, convert
 from toolchain.atomic import replacing
 from toolchain.device.local import RUNTIME, open_session
 from toolchain.errors import BadInput, BadSamples, about
@@ -17,6 +16,7 @@ from toolchain.load import Shapes, load, open_source
 from toolchain.load.selfcheck import Oracle, noise, share_of_range
 from toolchain.lower import file_ports, ports
 from toolchain.npz import read_npz
+from toolchain.port import Port, convert
 from toolchain.profile import Format
 from toolchain.runtime.apart import apart
 from toolchain.runtime.feeds import sample_count

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolchain.artifact import Artifact, Manifest, Port, read_artifact
+from toolchain.artifact import Artifact, Manifest, read_artifact
 from toolchain.atomic import replacing
 from toolchain.device.board import open_board
 from toolchain.device.boards import HOST
@@ -23,6 +23,7 @@ from toolchain.ledger.leases import Lease
 from toolchain.ledger.ledger import Ledger
 from toolchain.measurement import Evaluation, Measurement
 from toolchain.npz import read_npz
+from toolchain.port import Port
 from toolchain.profile import Format, TargetProfile, load_target
 from toolchain.runtime.apart import apart
 from toolchain.runtime.feeds import sample_count

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from toolchain import deploy
-from toolchain.artifact import Artifact, convert
+from toolchain.artifact import Artifact
 from toolchain.data import Samples, load_samples
 from toolchain.diagnose.blame import suspects
 from toolchain.diagnose.findings import Diagnosis, Quality
@@ -23,6 +23,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load, open_source
 from toolchain.pipeline import Prepared, build, prepare, samples_for
+from toolchain.port import convert
 from toolchain.profile import Format, TargetProfile
 from toolchain.quantize.reals import as_codes, reals_of
 from toolchain.quantize.sensitivity import COUNT, costing, logits, sensitivity

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from toolchain.artifact import Artifact, Manifest, Port, convert
+from toolchain.artifact import Artifact, Manifest
 from toolchain.data import SPLITS, Preprocessing, Samples, load_samples
 from toolchain.device.local import Session
 from toolchain.device.place import Place
@@ -17,6 +17,7 @@ from toolchain.ir.graph import Frames, Graph, Tensor
 from toolchain.ir.streaming import Streaming
 from toolchain.measurement import Evaluation
 from toolchain.metric import METRIC, Embed, score
+from toolchain.port import Port, convert
 from toolchain.preprocess import frame_samples
 from toolchain.profile import Format
 from toolchain.runtime.steps import run_steps

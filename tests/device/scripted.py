@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from toolchain.artifact import Artifact, convert
+from toolchain.artifact import Artifact
 from toolchain.device.boards import Board
 from toolchain.device.place import Place
 from toolchain.device.runner.samples import pack
 from toolchain.device.transports.transport import Finished
+from toolchain.port import convert
 from toolchain.profile import load_target
 
 HEAD = "edge-runner 1\nruntime Scripted 1.0\ninput x int8 1\noutput y int8 1\nload_ns 2000000\n"

@@ -11,7 +11,7 @@ from tests.device.standins.dut import ScriptedDut
 from tests.device.standins.pty_server import PtyServer
 from tests.device.test_mlperf import PROFILE
 from tests.device.test_mlperf_modes import Bench
-from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.artifact import Artifact, Manifest
 from toolchain.device import board_meter, measure_firmware, metering
 from toolchain.device.board_meter import open_meter
 from toolchain.device.boards import Board, Boards, MeterConfig
@@ -21,6 +21,7 @@ from toolchain.device.protocol import InferenceRun
 from toolchain.device.ways import FIRMWARE, Way
 from toolchain.errors import BadConfig, InvalidMeasurement
 from toolchain.measurement import Measurement
+from toolchain.port import Port
 
 SIZES = {kind: 64 for kind in ("flash", "code_flash", "static", "stack", "arena", "ram")}
 MANIFEST = Manifest(name="scripted", target=PROFILE.name, formats=("c",), static_bytes=SIZES, profile=PROFILE,

@@ -9,13 +9,14 @@ import msgspec
 import pytest
 
 from tests.lower.c.nets import residual_net
-from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.artifact import Artifact, Manifest
 from toolchain.device.firmware import build_firmware, model_facts, source_folders
 from toolchain.device.mlperf import program_flags
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.pages import ROOM
+from toolchain.port import Port
 from toolchain.profile import load_target, target_names
 
 PROFILE = load_target("cortex_m4_qemu")

@@ -8,13 +8,14 @@ import pytest
 
 from tests.device.artifacts import residual
 from tests.device.scripted import answering, far
-from toolchain.artifact import Artifact, Port
+from toolchain.artifact import Artifact
 from toolchain.device import programs
 from toolchain.device.measure import measure
 from toolchain.device.measure_programs import LEAST, MOST_TOLD, bench_feeds
 from toolchain.device.metering import NO_METER
 from toolchain.device.place import open_place
 from toolchain.device.ways import LINUX, NATIVE, PYTHON, Way
+from toolchain.port import Port
 from toolchain.profile import load_target
 
 LITERT, LITERT_PYTHON = Way("tflite", "litert", NATIVE), Way("tflite", "litert", PYTHON)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.artifact import Artifact, Manifest
 from toolchain.device.parity import EXACT, ONCE, PROBABLE, WIDE, parity, tolerance
+from toolchain.port import Port
 
 CODES = Port("y", (1, 100), "int8", 0.05, 3)
 REALS = Port("y", (1, 100), "float32")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.lower.c.nets import residual_net, two_ended_net
-from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.artifact import Artifact, Manifest
 from toolchain.device import qemu
 from toolchain.device.firmware import build_firmware
 from toolchain.device.protocol import Dut, Inference
@@ -19,6 +19,7 @@ from toolchain.errors import DeviceUnavailable, InvalidMeasurement
 from toolchain.lower import ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.pages import kernel_files
+from toolchain.port import Port
 from toolchain.profile import load_target, target_names
 from toolchain.runtime import reference
 

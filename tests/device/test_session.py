@@ -5,11 +5,12 @@ import pytest
 
 from tests.device.standins.dut import ScriptedDut
 from tests.device.standins.faults import FAULTS, FaultyLine, half_a_line, reset, silence
-from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.artifact import Artifact, Manifest
 from toolchain.device import protocol, session
 from toolchain.device.protocol import Dut
 from toolchain.device.session import TRIES, FirmwareSession
 from toolchain.errors import BadReply, DeviceLost, DeviceTimeout, DeviceUnavailable, InvalidMeasurement
+from toolchain.port import Port
 
 INPUTS, SAMPLES = 300, 4
 SEEDS = 20

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from toolchain.artifact import convert
 from toolchain.device.local import open_session
 from toolchain.device.parity import parity
 from toolchain.ir.layout import transposes
 from toolchain.load import load
 from toolchain.lower import lower
 from toolchain.pipeline import prepare, vectors_of
+from toolchain.port import convert
 from toolchain.profile import load_target
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.runtime.litert import LiteRT

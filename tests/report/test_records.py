@@ -6,9 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from toolchain.artifact import Artifact, Manifest, Port
+from toolchain.artifact import Artifact, Manifest
 from toolchain.errors import BadInput
 from toolchain.measurement import Evaluation, Latency, Measurement
+from toolchain.port import Port
 from toolchain.report.records import STALE, collect, require_place_for_records, save
 from toolchain.report.tables import cells
 

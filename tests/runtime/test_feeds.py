@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from toolchain.artifact import Port
 from toolchain.errors import BadSamples
+from toolchain.port import Port
 from toolchain.runtime.feeds import sample_count
 
 PORTS = (Port("image", (1, 4, 4, 3), "int8"), Port("gain", (1, 2), "float32"))

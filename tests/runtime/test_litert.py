@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.random_nets import noise, quantized, random_net
-from toolchain.artifact import Port
 from toolchain.errors import BadModel, BadSamples
 from toolchain.ir.build import Builder
 from toolchain.lower.tflite import write_tflite
+from toolchain.port import Port
 from toolchain.runtime import reference
 from toolchain.runtime.litert import LiteRT
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from toolchain.artifact import Port
 from toolchain.ir.streaming import State, Streaming
+from toolchain.port import Port
 from toolchain.runtime.steps import initial, run_steps
 
 FORM = Streaming(3, {"x": 2}, (State("h", "next", (0.5,)),))

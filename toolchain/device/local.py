@@ -5,8 +5,9 @@ from typing import Protocol
 
 import numpy as np
 
-from toolchain.artifact import MODEL_FILE, Port
+from toolchain.artifact import MODEL_FILE
 from toolchain.errors import BadInput, Unsupported
+from toolchain.port import Port
 from toolchain.profile import Format
 
 RUNTIME = {"tflite": "LiteRT", "onnx": "ONNX Runtime"}

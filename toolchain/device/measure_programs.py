@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from toolchain.artifact import Artifact, Port
+from toolchain.artifact import Artifact
 from toolchain.device.boards import HOST
 from toolchain.device.conditions.history import History, history
 from toolchain.device.conditions.judge import Judgement, judge
@@ -21,6 +21,7 @@ from toolchain.device.runner.record import MOST_WATCHED, Record
 from toolchain.device.ways import EMULATED, Way
 from toolchain.errors import BadReply, InvalidMeasurement
 from toolchain.measurement import ColdStart, OpTime, Sustained
+from toolchain.port import Port
 from toolchain.profile import Format
 
 LEAST, EMULATED_LEAST = 30, 2

@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 
-from toolchain.artifact import Manifest, Port
+from toolchain.artifact import Manifest
+from toolchain.port import Port
 from toolchain.profile import TargetProfile
 
 TASKS = {(490, 12): ("kws01", "DB_CODES"), (3072, 10): ("ic01", "DB_PIXELS"),

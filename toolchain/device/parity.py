@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolchain.artifact import Artifact, Port, convert
+from toolchain.artifact import Artifact
 from toolchain.device.local import Session
 from toolchain.measurement import Parity
+from toolchain.port import Port, convert
 from toolchain.profile import Format
 
 

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from toolchain.artifact import MODEL_FILE, Artifact, Port
+from toolchain.artifact import MODEL_FILE, Artifact
 from toolchain.device.android import NDK_LEVEL, ndk_compiler, own_library
 from toolchain.device.clock import raw_clock_s
 from toolchain.device.glibc import LOADER, glibc_files, through_loader
@@ -19,6 +19,7 @@ from toolchain.device.runner.samples import pack, port_bytes, unpack
 from toolchain.device.runner.wheels import runtime_library
 from toolchain.device.ways import BIONIC, GLIBC, NATIVE, PYTHON, Way
 from toolchain.errors import BadModel, BadReply, DeviceExhausted, DeviceUnavailable, RuntimeMissing
+from toolchain.port import Port
 from toolchain.runtime.feeds import sample_count
 
 INPUT = "input.bin"

@@ -6,10 +6,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from toolchain.artifact import Artifact, Port
+from toolchain.artifact import Artifact
 from toolchain.device.lines import printable
 from toolchain.device.protocol import INFER_S, REPLY_S, Dut, Inference, Model
 from toolchain.errors import BadReply, DeviceLost, DeviceTimeout, InvalidMeasurement
+from toolchain.port import Port
 from toolchain.runtime.feeds import sample_count
 
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ from importlib.metadata import version
 import msgspec
 import numpy as np
 
-from toolchain.artifact import ARENA_FILE, MODEL_FILE, Artifact, Manifest, Port, convert
+from toolchain.artifact import ARENA_FILE, MODEL_FILE, Artifact, Manifest
 from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Tensor
@@ -15,6 +15,7 @@ from toolchain.ir.ops import OPS, graph_macs
 from toolchain.ir.streaming import Streaming
 from toolchain.ir.unrolling import unrolled
 from toolchain.lower.c.arena.plan import Plan, plan_arena
+from toolchain.port import Port, convert
 from toolchain.profile import Format, TargetProfile
 from toolchain.recipe import CConfig, TFLiteConfig
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from toolchain.artifact import Port
 from toolchain.ir.graph import Frames, Metadata
 from toolchain.ir.streaming import Streaming
 from toolchain.lower.c.names import identifier, plain
+from toolchain.port import Port
 from toolchain.profile import Format
 from toolchain.runtime.steps import initial
 from toolchain.templates import render

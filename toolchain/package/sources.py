@@ -6,12 +6,13 @@ from pathlib import Path
 import re
 
 import toolchain
-from toolchain.artifact import Artifact, Port
+from toolchain.artifact import Artifact
 from toolchain.device.firmware import model_facts
 from toolchain.errors import BadInput
 from toolchain.lower.c.call import C_TYPE
 from toolchain.lower.c.names import plain
 from toolchain.lower.c.steps import port_names
+from toolchain.port import Port
 from toolchain.templates import render
 
 ROOM = Path(__file__).parent / "templates"

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from toolchain.artifact import Port
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Tensor
+from toolchain.port import Port
 
 
 def sample_count(inputs: Sequence[Port | Tensor], feeds: Mapping[str, np.ndarray]) -> int:

@@ -5,8 +5,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from toolchain.artifact import Port
 from toolchain.errors import BadModel
+from toolchain.port import Port
 from toolchain.runtime.feeds import sample_count
 
 DISTRIBUTION = "ai-edge-litert"

@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 
-from toolchain.artifact import Port
 from toolchain.errors import BadModel
+from toolchain.port import Port
 from toolchain.runtime.feeds import sample_count
 
 DISTRIBUTION = "onnxruntime"

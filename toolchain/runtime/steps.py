@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from toolchain.artifact import Port, convert
 from toolchain.ir.streaming import State, Streaming
+from toolchain.port import Port, convert
 
 Arrays = Mapping[str, np.ndarray]
 Ports = Sequence[Port]

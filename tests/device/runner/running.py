@@ -7,10 +7,10 @@ import subprocess
 
 import numpy as np
 
-from toolchain.artifact import Port
 from toolchain.device.runner.command import command
 from toolchain.device.runner.record import Record, parse
 from toolchain.device.runner.samples import pack, unpack
+from toolchain.port import Port
 
 SUFFIX = {"litert": ".tflite", "onnxruntime": ".onnx"}
 

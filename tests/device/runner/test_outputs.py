@@ -8,7 +8,6 @@ from tests.device.runner.conftest import HERE
 from tests.device.runner.running import Runner, random_feeds
 from tests.lower.c.nets import residual_net, two_ended_net
 from tests.random_nets import modern_net, quantized, random_net
-from toolchain.artifact import Port
 from toolchain.device.runner.native import RUNNER, build_runner
 from toolchain.ir.build import Builder
 from toolchain.ir.quant import QuantParams
@@ -16,6 +15,7 @@ from toolchain.lower import file_ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
+from toolchain.port import Port
 from toolchain.runtime import reference
 from toolchain.runtime.litert import LiteRT
 from toolchain.runtime.onnxruntime import OnnxRuntime

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.device.runner.running import random_feeds
-from toolchain.artifact import Port
 from toolchain.device.runner.samples import pack, port_bytes, unpack
 from toolchain.errors import BadReply, BadSamples
+from toolchain.port import Port
 
 DTYPES = ("bool", "int8", "uint8", "int16", "int32", "int64", "float16", "float32", "float64")
 shapes = st.lists(st.integers(1, 4), max_size=3).map(lambda dims: (1, *dims))

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from toolchain.artifact import Port
 from toolchain.errors import BadReply
+from toolchain.port import Port
 from toolchain.runtime.feeds import sample_count
 
 
