@@ -19,13 +19,16 @@ DENSE = ((16, 8), (64, 10), (128, 33), (257, 12), (640, 16), (31, 64))
 """Features, outputs."""
 MAPS = ((4, 8), (5, 12), (8, 16), (6, 33), (12, 8))
 """Height and width, channels, of what works on single codes or pools them."""
+PRODUCTS = ((1, 4, 8, 4), (2, 8, 16, 8), (3, 25, 16, 25), (3, 25, 25, 16), (4, 12, 33, 10), (2, 16, 12, 19),
+            (1, 30, 64, 7), (1, 1, 40, 24))
+"""Matrices, rows, depth, columns of what is multiplied."""
 RESERVE = 3000
 """Bytes of RAM that an op leaves to the firmware."""
 
 
 def graphs(ram_bytes: int) -> Iterator[Graph]:
     """One op each, whose activations fit."""
-    for graph in (*_windowed(), *_dense(), *_pointwise()):
+    for graph in (*_windowed(), *_dense(), *_products(), *_pointwise()):
         if 2 * sum(t.size for t in graph.activations) + RESERVE < ram_bytes:
             yield graph
 
@@ -50,6 +53,15 @@ def _dense() -> Iterator[Graph]:
         net = Net("fully_connected")
         x = net.codes_in("x", 1, features)
         yield net.finish(net.make("fully_connected", (x, *net.weights("w", x, (outputs, features))), "y"))
+
+
+def _products() -> Iterator[Graph]:
+    for (matrices, rows, depth, columns), turned in product(PRODUCTS, (False, True)):
+        net = Net("batch_matmul")
+        a = net.codes_in("a", 1, matrices, rows, depth, scale=0.04)
+        b = net.codes_in("b", 1, matrices, *((columns, depth) if turned else (depth, columns)), scale=0.03)
+        yield net.finish(net.make("batch_matmul", (a, b), "y", scale=0.05, transpose_a=False,
+                                  transpose_b=turned))
 
 
 def _pointwise() -> Iterator[Graph]:

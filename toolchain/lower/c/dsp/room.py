@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from toolchain.lower.c.call import Call
-from toolchain.lower.c.dsp import depthwise, depthwise16, elementwise, matrix, matrix16, movement
+from toolchain.lower.c.dsp import depthwise, depthwise16, elementwise, matrix, matrix16, movement, products
 from toolchain.lower.c.scalar.depthwise import depthwise_conv2d as one_by_one
 
 
@@ -15,6 +15,7 @@ def depthwise_conv2d(call: Call) -> Call | None:
 SPECIAL: Mapping[str, Callable[[Call], Call | list[Call] | None]] = {
     "tk_add_s8": elementwise.weighted_sum,
     "tk_average_pool2d_s8": movement.average_pool2d,
+    "tk_batch_matmul_s8": products.batch_matmul,
     "tk_conv2d_s16": matrix16.conv2d,
     "tk_conv2d_s8": matrix.conv2d,
     "tk_depthwise_conv2d_s16": depthwise16.depthwise_conv2d,
