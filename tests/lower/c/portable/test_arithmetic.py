@@ -86,6 +86,10 @@ GRAPHS = {
     "norm of groups": normalized((1, 3, 2, 2, 4), (1, 2, 4), (2, 4), (2, 1), epsilon=1e-5),
     "norm of an image": normalized((1, 6, 7, 3), (1, 2), (3,), (1,), epsilon=1e-3),
     "norm of rows, wide epsilon": normalized((1, 9, 4), (2,), (4,), (4,), 1e-3, epsilon=40.0),
+    "norm of rows": normalized((1, 5, 48), (2,), (48,), (48,), 0.03, epsilon=1e-5),
+    "norm of a longest row": normalized((1, 2**16), (1,), (2**16,), (2**16,), 0.5, epsilon=1e-5),
+    "norm of a row that is too long": normalized((1, 2**16 + 1), (1,), (2**16 + 1,), (1,), 0.5, epsilon=1e-5),
+    "norm of rows, sums beyond 32 bits": normalized((1, 3, 48), (2,), (48,), (48,), 2e-4, epsilon=1e-5),
     "norm of everything": normalized((1, 40, 50), (1, 2), (40, 50), (), epsilon=1e-5),
     "norm of one": normalized((1, 5, 1), (2,), (1,), (1,), epsilon=1e-12),
     **{f"log_softmax of {depth}, {scale}": log_softmax(depth, scale)
@@ -148,6 +152,14 @@ def test_groups_of_one_channel_are_a_depthwise_convolution():
     assert kernel_of(GRAPHS["groups of pixels"]) == ["tk_grouped_conv2d_s8.c"]
 
 
+@pytest.mark.parametrize("name, kernel", [
+    ("norm of rows", "rows_"), ("norm of a longest row", "rows_"), ("norm of everything", "rows_"),
+    ("norm of a row that is too long", ""), ("norm of rows, sums beyond 32 bits", ""),
+    ("norm of an image", ""), ("norm of groups", "")])
+def test_rows_are_normalized_in_32_bits(name, kernel):
+    assert kernel_of(GRAPHS[name]) == [f"tk_layer_norm_{kernel}s8.c"]
+
+
 @pytest.mark.parametrize("kind", ["div", "prelu"])
 def test_by_one_constant_is_a_table(kind):
     net = Net(kind)
@@ -173,18 +185,18 @@ def test_what_does_not_fit_is_refused(graph, message):
 # Functions within kernels -----------------------------------------------------------------------------------
 
 SOURCE = """#include "tk_log_softmax_s8.c"
-#include "tk_layer_norm_s8.c"
+#include "tk_norm.h"
 int32_t logarithm(int32_t x);
 int64_t root(uint64_t value, int32_t *half);
 int32_t logarithm(int32_t x) { return log_of(x); }
-int64_t root(uint64_t value, int32_t *half) { return reciprocal_sqrt(value, half); }
+int64_t root(uint64_t value, int32_t *half) { return tk_reciprocal_sqrt(value, half); }
 """
 
 
 @pytest.fixture(scope="module")
 def c(tmp_path_factory):
     folder = tmp_path_factory.mktemp("functions")
-    for name, data in kernel_files(["tk_log_softmax_s8", "tk_layer_norm_s8"]).items():
+    for name, data in kernel_files(["tk_log_softmax_s8", "tk_norm"]).items():
         (folder / name).write_bytes(data)
     (folder / "wrap.c").write_text(SOURCE)
     compile_c([folder / "wrap.c"], folder / "wrap.so", ["-O1", *SANITIZED, "-shared", "-fPIC"])

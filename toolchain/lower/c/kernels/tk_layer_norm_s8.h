@@ -1,26 +1,21 @@
 /* tk_layer_norm_s8.h - normalization over any axes: layer, instance and group norm.
  *
- *   S, Q = sums of the codes q that are normalized together and of their squares
- *   y    = (count * q - S) / sqrt(count * Q - S * S + epsilon)      `fraction` fraction bits
+ *   y    = what tk_norm.h makes of the codes that are normalized together
  *   out  = zero_point + clamp(round((y * gain / 2^gain_shift + offset) / 2^16))
  *
  * kept, reduced  sizes of up to three axes that stay and three that are normalized over, 1 where unused
  * kept_stride, reduced_stride  distances in x and out between neighbours along them
  * kept_gain, reduced_gain      the same in gain and offset, 0 where they repeat
  * x, out         int8; out may be x
- * count          product of `reduced`, at most 2^22
- * spread         epsilon in squared steps, times 2^lift; below 2^62, as the variance is with `lift` more bits
- * lift           even; below 0, the variance is shifted to the right
  * gain, offset   gamma and beta in steps of the output; gain_shift in [0, 62]
  * zero_point     of the output;  low, high: the output's range less zero_point
  *
- * Constants by toolchain.runtime.norm_int8, which defines the arithmetic. Exact sums; 1 / sqrt by four
- * Newton-Raphson steps, one for all that is normalized together. Reentrant; no memory, no libc.
+ * Constants by toolchain.runtime.norm_int8, which defines the arithmetic. Reentrant; no memory, no libc.
  */
 #ifndef TK_LAYER_NORM_S8_H
 #define TK_LAYER_NORM_S8_H
 
-#include <stdint.h>
+#include "tk_norm.h"
 
 typedef struct {
     int32_t kept[3];
@@ -29,10 +24,7 @@ typedef struct {
     int32_t reduced[3];
     int32_t reduced_stride[3];
     int32_t reduced_gain[3];
-    int32_t count;
-    int64_t spread;
-    int32_t lift;
-    int32_t fraction;
+    tk_norm_params norm;
     int32_t gain_shift;
     const int32_t *gain;
     const int32_t *offset;

@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from toolchain.ir.graph import Graph, Op, Shape
+from toolchain.ir.quant import QuantParams
 from toolchain.lower.c.call import Array, Call
 from toolchain.lower.c.portable.axes import broadcast_strides, collapse, columns, strides
 from toolchain.lower.c.portable.elementwise import require_short_softmax
@@ -13,12 +14,16 @@ from toolchain.lower.c.portable.weighted import code_range, require_short_sum
 from toolchain.runtime import log_softmax_int8
 from toolchain.runtime.codes import expect_output, expect_same
 from toolchain.runtime.multipliers import softmax_exps
-from toolchain.runtime.norm_int8 import norm_integers
+from toolchain.runtime.norm_int8 import BETA_BITS, norm_integers
 from toolchain.runtime.resize_int8 import ONE, neighbours
 from toolchain.runtime.weighted_int8 import product_pair
 
 LONGEST_CENTRED_SUM = 2**15
 """Products of two codes less their zero points that are too many for a 32-bit accumulator."""
+LONGEST_ROW = 2**16
+"""Codes whose squares sum up within 32 bits."""
+LARGEST_NORMALIZED = 2**30 + 2**6
+"""tk_norm.h's y: 30 bits, and what 1 / sqrt is off by."""
 
 
 def batch_matmul(graph: Graph, op: Op) -> Call:
@@ -60,6 +65,12 @@ def layer_norm(graph: Graph, op: Op) -> Call:
     count = prod(x.shape[axis] for axis in axes)
     integers = norm_integers(op, count, x.quant, gamma.data, beta.data, out)
     gain, offset = map(np.ascontiguousarray, np.broadcast_arrays(integers.gain, integers.offset))
+    norm = {"count": count, "spread": integers.spread, "lift": integers.lift, "fraction": integers.fraction}
+    last = axes == list(range(len(x.shape) - len(axes), len(x.shape)))
+    if last and gain.size == count:
+        tables = {"gain": gain.ravel(), "offset": offset.ravel()}
+        if rows := _norm_of_rows(op, x.size // count, norm, integers.gain_shift, tables, out):
+            return rows
     steps = strides(x.shape), broadcast_strides(gain.shape, x.shape)
     others = [axis for axis in range(len(x.shape)) if axis not in axes]
     kept, kept_stride, kept_gain = _walk(op, x.shape, steps, others)
@@ -67,9 +78,23 @@ def layer_norm(graph: Graph, op: Op) -> Call:
     return Call("tk_layer_norm_s8", op.inputs[:1], {
         "kept": kept, "kept_stride": kept_stride, "kept_gain": kept_gain,
         "reduced": reduced, "reduced_stride": reduced_stride, "reduced_gain": reduced_gain,
-        "count": count, "spread": integers.spread, "lift": integers.lift, "fraction": integers.fraction,
-        "gain_shift": integers.gain_shift, "gain": Array("gain", gain), "offset": Array("offset", offset),
-        **code_range(out)})
+        "norm": norm, "gain_shift": integers.gain_shift, "gain": Array("gain", gain),
+        "offset": Array("offset", offset), **code_range(out)})
+
+
+def _norm_of_rows(op: Op, rows: int, norm: dict[str, int], gain_shift: int, tables: dict[str, np.ndarray],
+                  out: QuantParams) -> Call | None:
+    """Where squares, and products with an offset, fit 32 bits."""
+    zero_point, limits = int(out.zero_point), code_range(out)
+    offset = tables["offset"].astype(np.int64) + (1 << BETA_BITS - 1) + (zero_point << BETA_BITS)
+    gain = int(np.abs(tables["gain"].astype(np.int64)).max())
+    largest = (gain * LARGEST_NORMALIZED >> gain_shift) + int(np.abs(offset).max()) + 1
+    if norm["count"] > LONGEST_ROW or largest >= 2**31:
+        return None
+    return Call("tk_layer_norm_rows_s8", op.inputs[:1], {
+        "rows": rows, "norm": norm, "gain_shift": gain_shift, "gain": Array("gain", tables["gain"]),
+        "offset": Array("offset", offset.astype(np.int32)),
+        **{end: zero_point + limits[end] for end in ("low", "high")}})
 
 
 def _walk(op: Op, shape: Shape, steps: tuple[tuple[int, ...], ...], chosen: list[int]):
