@@ -14,6 +14,7 @@ from toolchain.ir.batch_axis import batch_first
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph, Shape
 from toolchain.ir.layout import channels_last
+from toolchain.ir.parting import slice_where_made
 from toolchain.load.absorb import absorbed
 from toolchain.load.selfcheck import Oracle, self_check
 from toolchain.runtime.apart import apart
@@ -38,7 +39,8 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
         name, door = _door(str(source), shapes or {}, checkpoint)
         literal, oracle = door()
         level = level_of(literal)
-        graph = check(batch_first(channels_last(check(literal, level))), level)
+        graph = batch_first(channels_last(check(literal, level)))
+        graph = check(slice_where_made(graph) if level == "FLOAT" else graph, level)
         worst = self_check(literal, graph, oracle, example)
         if level == "QUANTIZED" and graph.source.format == "onnx":
             graph = absorbed(graph)
