@@ -39,12 +39,17 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
         name, door = _door(str(source), shapes or {}, checkpoint)
         literal, oracle = door()
         level = level_of(literal)
-        graph = batch_first(channels_last(check(literal, level)))
-        graph = check(slice_where_made(graph) if level == "FLOAT" else graph, level)
+        graph = check(arranged(check(literal, level)), level)
         worst = self_check(literal, graph, oracle, example)
         if level == "QUANTIZED" and graph.source.format == "onnx":
             graph = absorbed(graph)
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
+
+
+def arranged(literal: Graph) -> Graph:
+    """A door's graph with channels last, the batch first and parts of channels sliced where they are made."""
+    graph = batch_first(channels_last(literal))
+    return slice_where_made(graph) if level_of(graph) == "FLOAT" else graph
 
 
 def open_source(source: str | Path, shapes: Shapes | None = None,
