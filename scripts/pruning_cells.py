@@ -19,9 +19,9 @@ from toolchain.data import Samples
 from toolchain.graph_file import write_graph
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
-from toolchain.ir.layout import channels_last
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
+from toolchain.load import arranged
 from toolchain.load.torch import load_torch
 from toolchain.profile import load_target
 from toolchain.prune.groups import channel_groups
@@ -78,7 +78,7 @@ def start(network: str) -> Graph:
 
 def opened(module: torch.nn.Module, example: tuple, network: str) -> Graph:
     """As `load` gives it, but for the self-check."""
-    return check(channels_last(load_torch(module, example, network)), "FLOAT")
+    return check(arranged(load_torch(module, example, network)), "FLOAT")
 
 
 @cache

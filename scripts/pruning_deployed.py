@@ -20,7 +20,7 @@ from toolchain.prune.importance import IMPORTANCE, importance
 from toolchain.prune.rank_correlation import agreement
 from toolchain.recipe import Recipe
 from toolchain.runtime.litert import LiteRT
-from toolchain.train.tasks import task_loss
+from toolchain.train.evidence import task_loss
 
 PROCESSES, PAIRS = 5, 40
 """Of a comparison of two files' time: processes, and blocks of each file in each."""

@@ -166,7 +166,7 @@ class Shrinking:
         """Samples by which importance is judged: those of training, of calibration where there are none."""
         if self.samples is None:
             return None
-        from toolchain.train.tasks import task_loss
+        from toolchain.train.evidence import task_loss
 
         return task_loss(self.graph, self._judged(), self.recipe.metric)
 

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from tests.zoo.catalogue import ZOO
 from toolchain.ir.batch_axis import batch_first
 from toolchain.ir.build import Builder
 from toolchain.ir.check import check
 from toolchain.ir.passes import canonical
+from toolchain.load import load
 from toolchain.runtime import reference
+from toolchain.runtime.reference import keeps_batch
 
 RNG = np.random.default_rng(1)
 
@@ -77,3 +80,18 @@ def test_what_has_its_batch_stays_as_it_is():
     y = layer(b, b.op("transpose", [b.input("x", (1, 4, 3, 3))], "turned", perm=(0, 2, 3, 1)), "conv2d")
     graph = b.graph(y)
     assert [op.name for op in batch_first(graph).ops] == [op.name for op in graph.ops]
+
+
+def test_of_reshapes_that_put_tokens_first_and_back_the_last_is_left():
+    b = Builder("there and back")
+    y = b.op("reshape", [b.op("relu", [b.input("x", (1, 6, 8))], "relu")], "tokens", shape=(6, 1, 8))
+    y = b.op("reshape", [b.op("reshape", [y], "rows", shape=(6, 8))], "heads", shape=(1, 6, 2, 4))
+    made = unchanged(b.graph(b.op("exp", [y], "y")))
+    assert [(op.name, *op.inputs) for op in made.ops] == [("relu", "x"), ("heads", "relu"), ("y", "heads")]
+
+
+@pytest.mark.parametrize("name", ["keyword_transformer", "vit", "mobilevit", "text_transformer"])
+def test_what_attends_runs_on_many_samples_at_once(name):
+    """So that it can be trained: tokens lie nowhere on axis 0, which reshapes and transposes leave alone."""
+    graph = load(ZOO[name].open())
+    assert [op.name for op in graph.ops if not keeps_batch(graph, op)] == []

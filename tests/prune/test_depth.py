@@ -13,7 +13,7 @@ from toolchain.prune.blocks import remove_branches, residual_branches
 from toolchain.prune.cost import MACS, Limit
 from toolchain.prune.depth import without_branches
 from toolchain.prune.prune import Aim, cut_to
-from toolchain.train.tasks import task_loss
+from toolchain.train.evidence import task_loss
 from toolchain.training_sections import PruneConfig
 
 BLOCKS = PruneConfig(macs=0.7, blocks=True, importance="perturbation")

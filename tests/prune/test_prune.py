@@ -33,7 +33,7 @@ from toolchain.prune.prune import (
 from toolchain.prune.steps import liked_steps
 from toolchain.recipe import PruneConfig
 from toolchain.runtime import reference
-from toolchain.train.tasks import task_loss
+from toolchain.train.evidence import task_loss
 
 
 def ran(graph, seed=0):

@@ -11,8 +11,8 @@ from toolchain.ir.ops import graph_macs
 from toolchain.prune.cost import CHANNELS, MACS, Limit
 from toolchain.prune.prune import Aim
 from toolchain.prune.schedule import SCHEDULES, Work, levels, shrunk
+from toolchain.train.evidence import task_loss
 from toolchain.train.fit import fit, reestimate_batch_norm
-from toolchain.train.tasks import task_loss
 from toolchain.training_sections import PruneConfig, TrainConfig
 
 

@@ -37,10 +37,6 @@ BRANCHES: Mapping[str, int] = {
     "regnet_y_400mf": 16, "convnext": 9, "ssd": 4, "yolo": 3, "text_detector": 8, "tcn": 4, "swift_f0": 6,
     "keyword_transformer": 8, "vit": 8, "mobilevit": 8, "text_transformer": 6}
 """Network -> how many residual branches can go; every other network has none."""
-FEWER: Mapping[str, tuple[int, int]] = {"mobilevit": (976, 294)}
-"""Network whose files have fewer channels to lose than its module -> how many, how many of them go. A gap:
-its canonical form, which files are written of, has 20 groups for the module's 24: one fewer in each of its
-four attentions."""
 
 
 def test_those_that_are_left_out_have_no_channel_to_lose():
@@ -100,7 +96,7 @@ def test_a_file_of_a_network_has_the_same_channels_to_lose(entry: Entry, fmt: st
     feeds = samples_of(entry.draw(*SAMPLES)).fit_to(graph).feeds(np.arange(SAMPLES[0]))
     again = pruned_at_random(from_file, dict(zip(from_file.inputs, feeds.values(), strict=True)))
     assert_smaller_and_masked(again)
-    assert again.channels == FEWER.get(entry.name, pruned(entry).channels)
+    assert again.channels == pruned(entry).channels
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from toolchain.prune.cost import MACS, Limit
 from toolchain.prune.prune import Aim, cut_to
 from toolchain.recipe import PruneConfig, TrainConfig
 from toolchain.runtime import reference
+from toolchain.train.evidence import task_loss
 from toolchain.train.fit import fit, reestimate_batch_norm
-from toolchain.train.tasks import task_loss
 
 MODEL = Path(__file__).resolve().parents[2] / "docs" / "examples" / "har_watch" / "model.py"
 

@@ -10,6 +10,7 @@ import numpy as np
 from toolchain.ir.graph import Graph, Op, Shape, Tensor, unique_name
 from toolchain.ir.ops import make, output_shape
 from toolchain.ir.readers import BROADCASTING, POINTWISE
+from toolchain.ir.rewriting import rewired
 
 FROM_THE_END = POINTWISE | BROADCASTING | {"softmax", "log_softmax", "batch_matmul"}
 """Kinds that mean the same behind one more axis."""
@@ -18,25 +19,31 @@ MOST_AXES = 5
 
 
 def batch_first(graph: Graph) -> Graph:
-    """Transposes that move the batch, and linear layers of tokens on its axis, between reshapes."""
+    """Transposes that move the batch, and linear layers of tokens on its axis, between reshapes; of reshapes
+    in a row that put tokens there and back, the last."""
     rewriting = _BatchFirst(graph)
     for op in graph.ops:
         rewriting.add(replace(op, inputs=tuple(rewriting.alias.get(name, name) for name in op.inputs)))
-    return replace(graph, tensors=rewriting.tensors).with_ops(rewriting.ops)
+    return rewired(replace(graph, tensors=rewriting.tensors), rewriting.ops)
 
 
 class _BatchFirst:
-    """alias: tensor of the old graph -> what has its shape now, where another has its name"""
+    """alias: tensor of the old graph -> what has its shape now, where another has its name
+    shows: tensor with tokens on axis 0 that a reshape makes -> what that reads
+    """
 
     def __init__(self, graph: Graph):
         self.old, self.tensors = graph, dict(graph.tensors)
         self.ops: list[Op] = []
         self.alias: dict[str, str] = {}
+        self.shows: dict[str, str] = {}
 
     def add(self, op: Op) -> None:
         x = self.tensors[op.inputs[0]]
         if x.is_constant or not x.shape:
             self.ops.append(op)
+        elif op.kind == "reshape":
+            self.reshape(op.inputs[0], op.name)
         elif op.kind == "transpose" and (x.shape[0] != 1 or op.attrs["perm"][0] != 0):
             self.transpose(op, x.shape)
         elif x.shape[0] != 1 and self.is_linear(op):
@@ -52,7 +59,7 @@ class _BatchFirst:
         wide = [axis for axis, n in enumerate(shape) if n != 1]
         order = [axis for axis in op.attrs["perm"] if axis in wide]
         if order == wide:
-            self.ops.append(make("reshape", op.inputs, op.name, shape=self.tensors[op.name].shape))
+            self.reshape(op.inputs[0], op.name)
             return
         perm = (0, *(1 + wide.index(axis) for axis in order))
         self.between(replace(op, attrs={"perm": perm}), [(1, *(shape[axis] for axis in wide))])
@@ -92,13 +99,20 @@ class _BatchFirst:
         else:
             inner, outer = op.name, self.named(f"{op.name}:tokens", known, known.shape)
             self.tensors[inner], self.alias[op.name] = replace(known, shape=made), outer
-        self.ops += [replace(op, inputs=tuple(inputs), outputs=(inner,)),
-                     make("reshape", [inner], outer, shape=known.shape)]
+        self.ops.append(replace(op, inputs=tuple(inputs), outputs=(inner,)))
+        self.reshape(inner, outer)
 
     def given(self, op: Op, name: str, shape: Shape) -> str:
         read = self.named(f"{op.name}:batch", self.tensors[name], shape)
-        self.ops.append(make("reshape", [name], read, shape=shape))
+        self.reshape(name, read)
         return read
+
+    def reshape(self, name: str, made: str) -> None:
+        """`made`, a tensor of its own, is the same values."""
+        read, shape = self.shows.get(name, name), self.tensors[made].shape
+        self.ops.append(make("reshape", [read], made, shape=shape))
+        if shape[0] != 1:
+            self.shows[made] = read
 
     def named(self, name: str, like: Tensor, shape: Shape) -> str:
         name = unique_name(name, self.tensors)

@@ -14,6 +14,7 @@ from toolchain.ir.batch_axis import batch_first
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph, Shape
 from toolchain.ir.layout import channels_last
+from toolchain.ir.parting import slice_where_made
 from toolchain.load.absorb import absorbed
 from toolchain.load.selfcheck import Oracle, self_check
 from toolchain.runtime.apart import apart
@@ -38,11 +39,17 @@ def load(source: str | Path, example: Mapping[str, np.ndarray] | None = None,
         name, door = _door(str(source), shapes or {}, checkpoint)
         literal, oracle = door()
         level = level_of(literal)
-        graph = check(batch_first(channels_last(check(literal, level))), level)
+        graph = check(arranged(check(literal, level)), level)
         worst = self_check(literal, graph, oracle, example)
         if level == "QUANTIZED" and graph.source.format == "onnx":
             graph = absorbed(graph)
     return replace(graph, name=name, source=replace(graph.source, path=str(source), worst_error=worst))
+
+
+def arranged(literal: Graph) -> Graph:
+    """A door's graph with channels last, the batch first and parts of channels sliced where they are made."""
+    graph = batch_first(channels_last(literal))
+    return slice_where_made(graph) if level_of(graph) == "FLOAT" else graph
 
 
 def open_source(source: str | Path, shapes: Shapes | None = None,

@@ -20,8 +20,8 @@ class Evidence:
     """samples: fit to the graph, disjoint from those of selection and test
     outputs: names of the tensors that the loss is made of, such as logits before a softmax
     loss:    of each sample
-    has_gradient: False where the loss holds the network against itself, so that it is 0 with all its first
-             derivatives
+    has_gradient: False where the loss holds numbers of the network against themselves, so that their part of
+             it is 0 with all its first derivatives
     """
 
     samples: Samples

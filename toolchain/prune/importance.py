@@ -75,9 +75,9 @@ def importance(graph: Graph, groups: Sequence[Group], measure: str, evidence: Ev
                          f'samples; give them with --data, or take one that looks at weights alone: '
                          f'{_that_need("weights")}')
     if criterion.needs == "gradients" and not evidence.has_gradient:
-        raise BadSamples(f'{graph.name}: importance "{measure}" looks at gradients, and all are 0: without '
-                         f'labels, or with a metric of sets, numbers are held against the network itself. '
-                         f'Give labelled samples and a metric such as "mse", or '
+        raise BadSamples(f'{graph.name}: importance "{measure}" looks at gradients, and those of numbers are '
+                         f'0: without labels, or with a metric of sets, they are held against the network '
+                         f'itself. Give labelled samples and a metric such as "mse", or '
                          f'take one that looks at something else: {_that_need("curvature", "losses")}, '
                          f'{_that_need("activations", "weights")}')
     scores = criterion.score(graph, groups, evidence, seed) if groups else []

@@ -1,6 +1,6 @@
 """What outputs should become: losses of each sample, by the metric that a network is judged with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +11,6 @@ from toolchain.data import Samples
 from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.metric import METRIC, require_labels
-from toolchain.prune.evidence import Evidence
-from toolchain.runtime.torch_module import fixed_threads
-from toolchain.train.distill import BATCH, Teacher, tensors
 
 SampleLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(an output (n, ...), what it should be) -> (n,)."""
@@ -37,6 +34,12 @@ def class_losses(output: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) 
     """
     logits = output.reshape(-1, output.shape[-1])
     losses = functional.cross_entropy(logits, y.reshape(-1), reduction="none", label_smoothing=smoothing)
+    return losses.reshape(len(output), -1).mean(1)
+
+
+def yes_no_losses(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy of logits (n, ...) with 0 or 1 (n, ...), (n,): mean over the places."""
+    losses = functional.binary_cross_entropy_with_logits(output, y, reduction="none")
     return losses.reshape(len(output), -1).mean(1)
 
 
@@ -81,47 +84,3 @@ def squash_of(graph: Graph, name: str) -> tuple[str, str]:
     if op is None or op.kind not in ("softmax", "logistic") or op.attrs.get("beta", 1) != 1:
         return "", name
     return op.kind, op.inputs[0]
-
-
-@fixed_threads()
-def task_loss(graph: Graph, samples: Samples, metric: str, teacher: Graph | None = None) -> Evidence:
-    """What importance criteria may look at: the samples, and the loss of each as the graph's task has it.
-
-    Targets are the samples' labels; without labels what the teacher gives, or the graph itself where there is
-    no teacher: the most likely classes, or the numbers. Numbers of the very graph leave no loss and no
-    gradient, only what a change makes: the evidence says so.
-    samples: fit to the graph
-    metric:  a key of METRIC
-    Raises BadSamples where labels do not fit.
-    """
-    samples = answerable(samples, metric)
-    logits = before_softmax(graph) if is_classes(metric) else graph
-    if samples.y is not None:
-        targets = [targets_of(logits, samples.name, samples.y, metric)]
-    else:
-        targets = _own_targets(before_softmax(teacher or graph) if is_classes(metric) else teacher or graph,
-                               samples, metric)
-    itself = samples.y is None and not is_classes(metric) and teacher in (None, graph)
-    return Evidence(samples, logits.outputs, _Loss(logits.outputs, targets, metric), has_gradient=not itself)
-
-
-def _own_targets(graph: Graph, samples: Samples, metric: str) -> list[torch.Tensor]:
-    """What the graph itself makes of every sample, output by output."""
-    asked, found = Teacher(graph), []
-    for feeds in samples.batches(BATCH):
-        outputs = asked.outputs(tensors(feeds))
-        found.append([x.argmax(-1) if is_classes(metric) else x for x in outputs])
-    return [torch.cat(parts) for parts in zip(*found)]
-
-
-class _Loss:
-    """Of each sample, summed over the outputs."""
-
-    def __init__(self, outputs: Sequence[str], targets: Sequence[torch.Tensor], metric: str):
-        self.outputs, self.targets = tuple(outputs), targets
-        self.one: SampleLoss = class_losses if is_classes(metric) else number_losses
-
-    def __call__(self, values: Mapping[str, torch.Tensor], positions: np.ndarray) -> torch.Tensor:
-        index = torch.from_numpy(np.asarray(positions, np.int64))
-        losses = [self.one(values[name], y[index]) for name, y in zip(self.outputs, self.targets)]
-        return torch.stack(losses).sum(0)
