@@ -37,12 +37,13 @@ def up(channels_in: int, channels_out: int) -> nn.Sequential:
 class Decoder(nn.Module):
     """(N, size) -> (N, 1, side, side): the generator, and the second half of the autoencoder."""
 
-    def __init__(self, size: int, side: int = SIDE):
+    def __init__(self, size: int, side: int = SIDE, widths: tuple[int, int, int] = (64, 48, 24)):
         super().__init__()
-        first = nn.ConvTranspose2d(size, 64, side // 4, bias=False)
-        self.start = nn.Sequential(first, nn.BatchNorm2d(64), nn.ReLU())
-        self.grow = nn.Sequential(up(64, 48), up(48, 24))
-        self.draw = nn.ConvTranspose2d(24, 1, 3, padding=1)
+        first, second, third = widths
+        start = nn.ConvTranspose2d(size, first, side // 4, bias=False)
+        self.start = nn.Sequential(start, nn.BatchNorm2d(first), nn.ReLU())
+        self.grow = nn.Sequential(up(first, second), up(second, third))
+        self.draw = nn.ConvTranspose2d(third, 1, 3, padding=1)
 
     def forward(self, noise):
         return torch.sigmoid(self.draw(self.grow(self.start(noise[:, :, None, None]))))
