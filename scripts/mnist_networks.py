@@ -1,8 +1,8 @@
 """Networks that draw 28 x 28 handwritten digits, trained on the measuring kit's MNIST, and their samples.
 
 Networks and training are those of docs/examples/digits, for larger images in 0..1. Weights are kept in
-build/benchmark/training/, named after what shapes them, and trained where they are missing, in two minutes
-of one core each.
+build/benchmark/training/, named after what shapes them, and trained where they are missing, in one to three
+minutes of a core each.
 
 mnist_networks.py NAME SEED: train it.
 """
@@ -48,34 +48,35 @@ SAMPLES_SEED = 0
 
 class Case(NamedTuple):
     """make:   a network with random weights
-    learn:  (it, training images, digits, epochs) -> it, trained
+    learn:  (it, training images, digits, epochs, learning rate) -> it, trained
     inputs: their shapes, of one sample
     """
 
     make: Callable[[], nn.Module]
-    learn: Callable[[nn.Module, torch.Tensor, torch.Tensor, int], nn.Module]
+    learn: Callable[[nn.Module, torch.Tensor, torch.Tensor, int, float], nn.Module]
     inputs: tuple[tuple[int, ...], ...]
     epochs: int
+    rate: float
 
 
 # Networks ---------------------------------------------------------------------------------------------------
 
-def learn_to_draw(network: nn.Module, images: torch.Tensor, _: torch.Tensor, epochs: int) -> nn.Module:
-    return train.train_gan(network, Discriminator(SIDE), images, NOISE, epochs)
+def learn_to_draw(network: nn.Module, images: torch.Tensor, _: torch.Tensor, *pace: float) -> nn.Module:
+    return train.train_gan(network, Discriminator(SIDE), images, NOISE, *pace)
 
 
-def learn_to_code(network: nn.Module, images: torch.Tensor, _: torch.Tensor, epochs: int) -> nn.Module:
-    return train.train_vae(network, images, LATENT, epochs, 2e-3)
+def learn_to_code(network: nn.Module, images: torch.Tensor, _: torch.Tensor, *pace: float) -> nn.Module:
+    return train.train_vae(network, images, LATENT, *pace)
 
 
 IMAGE, CODE = (1, SIDE, SIDE), (LATENT,)
 CASES = {
-    "generator": Case(lambda: Decoder(NOISE, SIDE, WIDTHS), learn_to_draw, ((NOISE,),), 20),
+    "generator": Case(lambda: Decoder(NOISE, SIDE, WIDTHS), learn_to_draw, ((NOISE,),), 20, 4e-4),
     "vae": Case(lambda: Vae(Encoder(LATENT, SIDE), Decoder(LATENT, SIDE, WIDTHS)), learn_to_code,
-                (IMAGE, CODE), 8),
+                (IMAGE, CODE), 8, 2e-3),
     "recurrent_vae": Case(lambda: Vae(RowEncoder(LATENT, SIDE, WIDTH), RowDecoder(LATENT, SIDE, WIDTH)),
-                          learn_to_code, (IMAGE, CODE), 16),
-    "classifier": Case(lambda: Classifier(SIDE), train.train_classifier, (IMAGE,), 8),
+                          learn_to_code, (IMAGE, CODE), 24, 1e-2),
+    "classifier": Case(lambda: Classifier(SIDE), train.train_classifier, (IMAGE,), 8, 2e-3),
 }
 
 
@@ -94,12 +95,12 @@ def trained(name: str, seed: int) -> nn.Module:
     """In eval mode."""
     case = CASES[name]
     made = case.make()
-    shape = f"{made} {case.epochs} {seed} {PARTS} {Path(train.__file__).read_text(encoding='utf-8')}"
+    learning = Path(train.__file__).read_text(encoding="utf-8")
+    shape = f"{made} {case.epochs} {case.rate} {seed} {PARTS} {learning}"
     path = FOLDER / f"{name}-{seed}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
     if not path.exists():
-        images, digits = map(torch.from_numpy, split("train"))
-        learned = train.seeded(lambda: {name: case.learn(case.make(), images, digits, case.epochs)}, seed)
-        keep(learned[name], path)
+        parts = map(torch.from_numpy, split("train"))
+        keep(train.seeded(lambda: case.learn(case.make(), *parts, case.epochs, case.rate), seed), path)
     made.load_state_dict(torch.load(path, weights_only=True))
     return made.eval()
 

@@ -3,6 +3,7 @@ seeded, in two minutes of CPU time."""
 
 from collections.abc import Callable, Iterator
 import sys
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from docs.examples.digits.model import HERE, LATENT, NETWORKS, NOISE, SEED, split
 
 BATCH = 64
+Made = TypeVar("Made")
 THREADS = 1  # their number decides in which order gradients are summed, so it decides the weights
 
 
@@ -23,7 +25,7 @@ def batches(epochs: int, *arrays: torch.Tensor) -> Iterator[list[torch.Tensor]]:
 
 
 def train_gan(drawing: nn.Module, judging: nn.Module, images: torch.Tensor, noise: int, epochs: int,
-              rate: float = 4e-4) -> nn.Module:
+              rate: float) -> nn.Module:
     """Generator and discriminator against each other (Goodfellow et al. 2014, section 3).
 
     Gives the generator with its weights averaged; the discriminator sees images with noise that fades
@@ -64,10 +66,10 @@ def train_vae(network: nn.Module, images: torch.Tensor, latent: int, epochs: int
     return network
 
 
-def train_classifier(network: nn.Module, images: torch.Tensor, labels: torch.Tensor,
-                     epochs: int) -> nn.Module:
+def train_classifier(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int,
+                     rate: float) -> nn.Module:
     """Cross-entropy, on images with noise so that features are smooth."""
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.05)
     for seen, told in batches(epochs, images, labels):
         loss = F.cross_entropy(network(seen + 0.1 * torch.randn_like(seen)), told, label_smoothing=0.1)
         optimizer.zero_grad()
@@ -80,7 +82,7 @@ def train_classifier(network: nn.Module, images: torch.Tensor, labels: torch.Ten
 
 def gan(epochs: int = 200) -> dict[str, nn.Module]:
     drawing, judging = NETWORKS["generator"](), NETWORKS["discriminator"]()
-    made = train_gan(drawing, judging, split("train")[0], NOISE, epochs)
+    made = train_gan(drawing, judging, split("train")[0], NOISE, epochs, 4e-4)
     return {"generator": made, "discriminator": judging}
 
 
@@ -93,7 +95,7 @@ def recurrent_vae(epochs: int = 300) -> dict[str, nn.Module]:
 
 
 def classifier(epochs: int = 60) -> dict[str, nn.Module]:
-    return {"classifier": train_classifier(NETWORKS["classifier"](), *split("train"), epochs)}
+    return {"classifier": train_classifier(NETWORKS["classifier"](), *split("train"), epochs, 2e-3)}
 
 
 TRAINING: dict[str, Callable[[], dict[str, nn.Module]]] = {
@@ -101,18 +103,18 @@ TRAINING: dict[str, Callable[[], dict[str, nn.Module]]] = {
 
 
 def train(name: str) -> dict[str, nn.Module]:
-    """Networks by name, of a key of TRAINING."""
-    return seeded(TRAINING[name], SEED)
+    """Networks by name, of a key of TRAINING, in eval mode."""
+    return {key: network.eval() for key, network in seeded(TRAINING[name], SEED).items()}
 
 
-def seeded(make: Callable[[], dict[str, nn.Module]], seed: int) -> dict[str, nn.Module]:
-    """What is made, in eval mode; random numbers elsewhere go on as if it had not been."""
+def seeded(make: Callable[[], Made], seed: int) -> Made:
+    """What is made; random numbers elsewhere go on as if it had not been."""
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return {key: network.eval() for key, network in make().items()}
+            return make()
     finally:
         torch.set_num_threads(threads)
 
