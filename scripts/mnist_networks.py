@@ -8,7 +8,6 @@ mnist_networks.py NAME SEED: train it.
 """
 
 from collections.abc import Callable
-from functools import cache
 import hashlib
 from pathlib import Path
 import sys
@@ -71,7 +70,7 @@ def learn_to_code(network: nn.Module, images: torch.Tensor, _: torch.Tensor, *pa
 
 IMAGE, CODE = (1, SIDE, SIDE), (LATENT,)
 CASES = {
-    "generator": Case(lambda: Decoder(NOISE, SIDE, WIDTHS), learn_to_draw, ((NOISE,),), 20, 4e-4),
+    "generator": Case(lambda: Decoder(NOISE, SIDE, WIDTHS), learn_to_draw, ((NOISE,),), 10, 4e-4),
     "vae": Case(lambda: Vae(Encoder(LATENT, SIDE), Decoder(LATENT, SIDE, WIDTHS)), learn_to_code,
                 (IMAGE, CODE), 8, 2e-3),
     "recurrent_vae": Case(lambda: Vae(RowEncoder(LATENT, SIDE, WIDTH), RowDecoder(LATENT, SIDE, WIDTH)),
@@ -107,7 +106,6 @@ def trained(name: str, seed: int) -> nn.Module:
 
 # Samples ----------------------------------------------------------------------------------------------------
 
-@cache
 def split(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, 1, 28, 28) float32 in 0..1 and digits (N,) int64 of one part."""
     with np.load(KIT / "mnist" / ("test.npz" if name == "test" else "train.npz")) as pack:

@@ -54,9 +54,9 @@ class Way(NamedTuple):
 IMAGES = f"{mnist_networks.__file__}:images_and_noise"
 WAYS: dict[str, Way] = {
     "generator": Way(f"{mnist_networks.__file__}:noise", "frechet",
-                     TrainConfig(epochs=10, learning_rate=2e-3), f"{mnist_networks.__file__}:features"),
+                     TrainConfig(epochs=20, learning_rate=2e-3), f"{mnist_networks.__file__}:features"),
     "vae": Way(IMAGES, "elbo", TrainConfig(epochs=6, learning_rate=2e-3)),
-    "recurrent_vae": Way(IMAGES, "elbo", TrainConfig(epochs=10, learning_rate=2e-3)),
+    "recurrent_vae": Way(IMAGES, "elbo", TrainConfig(epochs=30, learning_rate=5e-3)),
 }
 
 

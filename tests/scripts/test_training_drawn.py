@@ -57,7 +57,6 @@ def test_a_network_is_trained_halved_and_answers_everywhere(kit, tmp_path, monke
     name, few = "recurrent_vae", {"train": 640, "calibration": 64, "selection": 64}
     for module in (mnist_networks, training_drawn):
         monkeypatch.setattr(module, "FOLDER", tmp_path)
-    mnist_networks.split.cache_clear()
     monkeypatch.setattr(mnist_networks, "PARTS", few)
     monkeypatch.setitem(mnist_networks.CASES, name, mnist_networks.CASES[name]._replace(epochs=2))
     train = msgspec.structs.replace(WAYS[name].train, epochs=2)
@@ -71,4 +70,3 @@ def test_a_network_is_trained_halved_and_answers_everywhere(kit, tmp_path, monke
     assert list(tmp_path.glob(f"{name}-1-*.pt"))
     grid([found], tmp_path / "grid.png", 2)
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
-    mnist_networks.split.cache_clear()
