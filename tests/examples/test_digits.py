@@ -10,6 +10,7 @@ from PIL import Image
 import pytest
 import torch
 
+from docs.examples.digits import train
 from toolchain import deploy
 from toolchain.drawing import drawn
 from toolchain.examination import set_exam
@@ -112,9 +113,9 @@ def test_codes_are_drawn_as_digits_of_all_classes(example, features, name, tmp_p
 
 @pytest.mark.parametrize("name", ["gan", "vae", "recurrent_vae", "classifier"])
 def test_training_is_seeded_and_leaves_the_random_state_alone(example, name, monkeypatch):
-    monkeypatch.setitem(example.TRAINING, name, partial(example.TRAINING[name], epochs=1))
+    monkeypatch.setitem(train.TRAINING, name, partial(train.TRAINING[name], epochs=1))
     before = torch.random.get_rng_state()
-    first, second = example.train(name), example.train(name)
+    first, second = train.train(name), train.train(name)
     assert torch.equal(before, torch.random.get_rng_state()) and first.keys() == second.keys()
     for key, network in first.items():
         weights = network.state_dict()

@@ -1,14 +1,13 @@
 """Networks that draw 8 x 8 handwritten digits: a DCGAN, two variational autoencoders.
 
 `edge build docs/examples/digits/model.py:generator ...` takes any of generator, discriminator, vae, decoder,
-recurrent_vae, recurrent_decoder and features. Their weights lie in weights/; `python
-docs/examples/digits/model.py` trains them again, seeded, in two minutes of CPU time. Images are in 0..1. All
-that is random is an input: networks hold no noise.
+recurrent_vae, recurrent_decoder and features. Their weights lie in weights/; `python -m
+docs.examples.digits.train` trains them again. Images are in 0..1. All that is random is an input: networks
+hold no noise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-import sys
 
 import numpy as np
 import torch
@@ -20,12 +19,10 @@ SAMPLES = HERE.parents[2] / "calibration_data" / "digits" / "samples.npz"
 SPLITS = ("train", "calibration", "selection", "test")  # as in the set's manifest
 
 SEED = 0
-BATCH = 64
-THREADS = 1  # their number decides in which order gradients are summed, so it decides the weights
 NOISE = 32  # numbers that the generator draws from
 LATENT = 8  # numbers that an autoencoder tells a digit by
-ROWS = 8  # of an image, from the top down: the steps of the recurrent autoencoder
-WIDTH = 64  # hidden units of either of its layers
+SIDE = 8  # pixels of an image; networks of other sizes have the same classes
+WIDTH = 64  # hidden units of either layer of the recurrent autoencoder
 DRAWN = 4096  # training inputs of the generator
 
 
@@ -38,26 +35,28 @@ def up(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 class Decoder(nn.Module):
-    """(N, size) -> (N, 1, 8, 8): the generator, and the second half of the autoencoder."""
+    """(N, size) -> (N, 1, side, side): the generator, and the second half of the autoencoder."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, side: int = SIDE, widths: tuple[int, int, int] = (64, 48, 24)):
         super().__init__()
-        self.start = nn.Sequential(nn.ConvTranspose2d(size, 64, 2, bias=False), nn.BatchNorm2d(64), nn.ReLU())
-        self.grow = nn.Sequential(up(64, 48), up(48, 24))
-        self.draw = nn.ConvTranspose2d(24, 1, 3, padding=1)
+        first, second, third = widths
+        start = nn.ConvTranspose2d(size, first, side // 4, bias=False)
+        self.start = nn.Sequential(start, nn.BatchNorm2d(first), nn.ReLU())
+        self.grow = nn.Sequential(up(first, second), up(second, third))
+        self.draw = nn.ConvTranspose2d(third, 1, 3, padding=1)
 
     def forward(self, noise):
         return torch.sigmoid(self.draw(self.grow(self.start(noise[:, :, None, None]))))
 
 
 class Discriminator(nn.Module):
-    """(N, 1, 8, 8) -> (N, 1): the logit of an image being a real one."""
+    """(N, 1, side, side) -> (N, 1): the logit of an image being a real one."""
 
-    def __init__(self):
+    def __init__(self, side: int = SIDE):
         super().__init__()
         self.first = nn.Conv2d(1, 32, 4, 2, 1)
         self.second = nn.Sequential(nn.Conv2d(32, 64, 4, 2, 1, bias=False), nn.BatchNorm2d(64))
-        self.judge = nn.Linear(64 * 2 * 2, 1)
+        self.judge = nn.Linear(64 * (side // 4) ** 2, 1)
 
     def forward(self, image):
         x = F.leaky_relu(self.first(image), 0.2)
@@ -65,13 +64,13 @@ class Discriminator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(N, 1, 8, 8) -> mean and logarithm of the variance of the code, (N, LATENT) each."""
+    """(N, 1, side, side) -> mean and logarithm of the variance of the code, (N, latent) each."""
 
-    def __init__(self):
+    def __init__(self, latent: int = LATENT, side: int = SIDE):
         super().__init__()
         self.shrink = nn.Sequential(nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(),
                                     nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU())
-        self.mean, self.log_variance = nn.Linear(256, LATENT), nn.Linear(256, LATENT)
+        self.mean, self.log_variance = (nn.Linear(64 * (side // 4) ** 2, latent) for _ in range(2))
 
     def forward(self, image):
         x = self.shrink(image).flatten(1)
@@ -79,12 +78,12 @@ class Encoder(nn.Module):
 
 
 class RowEncoder(nn.Module):
-    """(N, 1, 8, 8), read row by row -> mean and logarithm of the variance of the code, (N, LATENT) each."""
+    """(N, 1, side, side), read row by row -> what Encoder gives."""
 
-    def __init__(self):
+    def __init__(self, latent: int = LATENT, side: int = SIDE, width: int = WIDTH):
         super().__init__()
-        self.read = nn.GRU(8, WIDTH, batch_first=True)
-        self.mean, self.log_variance = nn.Linear(WIDTH, LATENT), nn.Linear(WIDTH, LATENT)
+        self.read = nn.GRU(side, width, batch_first=True)
+        self.mean, self.log_variance = (nn.Linear(width, latent) for _ in range(2))
 
     def forward(self, image):
         states, _ = self.read(image.flatten(1, 2))
@@ -92,14 +91,14 @@ class RowEncoder(nn.Module):
 
 
 class RowDecoder(nn.Module):
-    """(N, LATENT) -> (N, 1, 8, 8), drawn row by row: it begins with the code, and is fed learned numbers."""
+    """(N, latent) -> (N, 1, side, side), drawn row by row: begins with the code, is fed learned numbers."""
 
-    def __init__(self):
+    def __init__(self, latent: int = LATENT, side: int = SIDE, width: int = WIDTH):
         super().__init__()
-        self.begin = nn.Linear(LATENT, WIDTH)
-        self.rows = nn.Parameter(0.3 * torch.randn(1, ROWS, LATENT))
-        self.write = nn.GRU(LATENT, WIDTH, batch_first=True)
-        self.draw = nn.Linear(WIDTH, 8)
+        self.begin = nn.Linear(latent, width)
+        self.rows = nn.Parameter(0.3 * torch.randn(1, side, latent))
+        self.write = nn.GRU(latent, width, batch_first=True)
+        self.draw = nn.Linear(width, side)
 
     def forward(self, code):
         states, _ = self.write(self.rows.expand(len(code), -1, -1), torch.tanh(self.begin(code))[None])
@@ -107,7 +106,8 @@ class RowDecoder(nn.Module):
 
 
 class Vae(nn.Module):
-    """image (N, 1, 8, 8), noise (N, LATENT) -> reconstruction, mean, log_variance (Kingma & Welling 2014)."""
+    """image (N, 1, side, side), noise (N, latent) -> reconstruction, mean, log_variance (Kingma & Welling
+    2014)."""
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module):
         super().__init__()
@@ -119,12 +119,13 @@ class Vae(nn.Module):
 
 
 class Classifier(nn.Module):
-    """(N, 1, 8, 8) -> (N, 10) logits; what its last layer reads, (N, 32), is what images are compared by."""
+    """(N, 1, side, side) -> (N, 10) logits; images are compared by what its last layer reads, (N, 32)."""
 
-    def __init__(self):
+    def __init__(self, side: int = SIDE):
         super().__init__()
         self.look = nn.Sequential(nn.Conv2d(1, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(),
-                                  nn.Conv2d(32, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(128, 32))
+                                  nn.Conv2d(32, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(),
+                                  nn.Linear(32 * (side // 4) ** 2, 32))
         self.classify = nn.Linear(32, 10)
 
     def forward(self, image):
@@ -140,12 +141,12 @@ def generator() -> tuple[nn.Module, tuple]:
 
 def discriminator() -> tuple[nn.Module, tuple]:
     """Images -> logits of being real."""
-    return trained("discriminator"), (torch.zeros(1, 1, 8, 8),)
+    return trained("discriminator"), (torch.zeros(1, 1, SIDE, SIDE),)
 
 
 def vae() -> tuple[nn.Module, tuple]:
     """Image and noise -> reconstruction, mean and log_variance."""
-    return trained("vae"), (torch.zeros(1, 1, 8, 8), torch.zeros(1, LATENT))
+    return trained("vae"), (torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, LATENT))
 
 
 def decoder() -> tuple[nn.Module, tuple]:
@@ -155,7 +156,7 @@ def decoder() -> tuple[nn.Module, tuple]:
 
 def recurrent_vae() -> tuple[nn.Module, tuple]:
     """Image and noise -> reconstruction, mean and log_variance, row by row."""
-    return trained("recurrent_vae"), (torch.zeros(1, 1, 8, 8), torch.zeros(1, LATENT))
+    return trained("recurrent_vae"), (torch.zeros(1, 1, SIDE, SIDE), torch.zeros(1, LATENT))
 
 
 def recurrent_decoder() -> tuple[nn.Module, tuple]:
@@ -165,7 +166,7 @@ def recurrent_decoder() -> tuple[nn.Module, tuple]:
 
 def features() -> tuple[nn.Module, tuple]:
     """Images -> what a classifier of digits tells them by, (N, 32): the space of Frechet distances."""
-    return trained("classifier").look, (torch.zeros(1, 1, 8, 8),)
+    return trained("classifier").look, (torch.zeros(1, 1, SIDE, SIDE),)
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -221,97 +222,3 @@ def images_and_noise() -> dict[str, np.ndarray]:
         parts.append({"image": images, "noise": rng.standard_normal((len(images), LATENT), np.float32),
                       "y": images, "split": np.full(len(images), name)})
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-
-
-# Training ---------------------------------------------------------------------------------------------------
-
-def batches(epochs: int, *arrays: torch.Tensor) -> Iterator[list[torch.Tensor]]:
-    """Whole batches of every epoch, in an order of its own."""
-    for _ in range(epochs):
-        for index in torch.randperm(len(arrays[0])).split(BATCH)[:len(arrays[0]) // BATCH]:
-            yield [array[index] for array in arrays]
-
-
-def train_gan(epochs: int = 200) -> dict[str, nn.Module]:
-    """Generator and discriminator against each other (Goodfellow et al. 2014, section 3).
-
-    The generator's weights are averaged; the discriminator sees images with noise that fades (Sonderby et al.
-    2017).
-    """
-    drawing, judging = Decoder(NOISE).train(), Discriminator().train()
-    average = torch.optim.swa_utils.AveragedModel(
-        drawing, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True)
-    to_draw, to_judge = (torch.optim.Adam(net.parameters(), 4e-4, (0.5, 0.99)) for net in (drawing, judging))
-    images, _ = split("train")
-    steps = epochs * (len(images) // BATCH)
-    for step, (real,) in enumerate(batches(epochs, images)):
-        blur = 0.3 * (1 - step / steps)
-        made = drawing(torch.randn(BATCH, NOISE))
-        seen = [judging(x + blur * torch.randn_like(x)) for x in (real, made.detach())]
-        loss = F.softplus(-seen[0]).mean() + F.softplus(seen[1]).mean()
-        to_judge.zero_grad()
-        loss.backward()
-        to_judge.step()
-        loss = F.softplus(-judging(made + blur * torch.randn_like(made))).mean()
-        to_draw.zero_grad()
-        loss.backward()
-        to_draw.step()
-        average.update_parameters(drawing)
-    return {"generator": average.module, "discriminator": judging}
-
-
-def train_vae(epochs: int = 150, name: str = "vae", rate: float = 2e-3) -> dict[str, nn.Module]:
-    """Maximise the ELBO of Bernoulli pixels (Kingma & Welling 2014, equation 10)."""
-    network = NETWORKS[name]().train()
-    optimizer = torch.optim.Adam(network.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * (947 // BATCH))
-    for (images,) in batches(epochs, split("train")[0]):
-        made, mean, log_variance = network(images, torch.randn(len(images), LATENT))
-        apart = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum()
-        loss = (F.binary_cross_entropy(made, images, reduction="sum") + apart) / len(images)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return {name: network}
-
-
-def train_recurrent_vae(epochs: int = 300) -> dict[str, nn.Module]:
-    return train_vae(epochs, "recurrent_vae", 5e-3)
-
-
-def train_classifier(epochs: int = 60) -> dict[str, nn.Module]:
-    """Cross-entropy, on images with noise so that features are smooth."""
-    network = Classifier().train()
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
-    for images, labels in batches(epochs, *split("train")):
-        loss = F.cross_entropy(network(images + 0.1 * torch.randn_like(images)), labels, label_smoothing=0.1)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return {"classifier": network}
-
-
-TRAINING: dict[str, Callable[[], dict[str, nn.Module]]] = {
-    "gan": train_gan, "vae": train_vae, "recurrent_vae": train_recurrent_vae, "classifier": train_classifier}
-
-
-def train(name: str) -> dict[str, nn.Module]:
-    """Networks by name, of a key of TRAINING, in eval mode. Seeded."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(SEED)
-            return {key: network.eval() for key, network in TRAINING[name]().items()}
-    finally:
-        torch.set_num_threads(threads)
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:] or TRAINING:
-        for key, network in train(name).items():
-            (HERE / "weights").mkdir(exist_ok=True)
-            np.savez_compressed(HERE / "weights" / f"{key}.npz",
-                                **{k: v.numpy() for k, v in network.state_dict().items()})
-            print(f"weights/{key}.npz: {sum(p.numel() for p in network.parameters()):,} parameters")
