@@ -12,6 +12,7 @@ from itertools import product
 
 from benchmark_peers import ROOT, say
 from figures import DEPLOYING, PRUNING, TRAINING, Conditions, Job, Kept, code, digest, processes, work
+import mnist_networks
 import msgspec
 from peers_report import own_conditions
 from pruning_cells import key_of, later_key, start, tuned
@@ -19,7 +20,10 @@ from pruning_deployed import deployed
 from pruning_figures import OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
 from pruning_networks import CASES
 from training_distillation import TEACHERS, recipe, taught, teacher_of
-from training_figures import ANSWERS, ATTENTION, BETTER, FITNETS, LABELS, Coded, Student, Taught
+from training_drawn import WAYS as WAYS_OF_DRAWING
+from training_drawn import drawn
+from training_drawn import recipe_of as drawn_recipe
+from training_figures import ANSWERS, ATTENTION, BETTER, FITNETS, LABELS, Coded, Drawn, Student, Taught
 from training_judgement import shortcomings
 from training_qat import EPOCHS, SCHEMES, SEPARABLE, coded
 from training_report import page
@@ -32,7 +36,7 @@ STUDENTS = ("mobilenet_v2", "gru", "ds_cnn", "watch")
 WAYS = (LABELS, ANSWERS, FITNETS, ATTENTION)
 SMALLER = ("transformer", "gru")
 QUICK_EPOCHS = 2
-Any = Taught | Coded | Tuned | Deployed | Conditions
+Any = Taught | Coded | Drawn | Tuned | Deployed | Conditions
 Keys = Iterator[str]
 
 
@@ -74,7 +78,21 @@ def smaller(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool
                                   for cell in cells])
 
 
-PARTS: Mapping[str, Callable] = {"distillation": distilled, "qat": quantized, "pruning": smaller}
+def drawing(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+    """A generator and two autoencoders with half of their MACs in INT8."""
+    if quick:
+        return
+    chosen = [*product(WAYS_OF_DRAWING, seeds)]
+    list(pool.map(_learned, *zip(("classifier", mnist_networks.SAMPLES_SEED), *chosen)))
+    shaping = code((*TRAINING, *PRUNING, *DEPLOYING, "scripts/mnist_networks.py", "scripts/training_drawn.py",
+                    "docs/examples/digits/*.py"))
+    jobs = [Job(digest("drawn", *which, drawn_recipe(*which).digest, shaping), drawn, which)
+            for which in chosen]
+    yield from _made(pool, kept, jobs)
+
+
+PARTS: Mapping[str, Callable] = {"distillation": distilled, "qat": quantized, "drawing": drawing,
+                                 "pruning": smaller}
 
 
 def _train(pool: ProcessPoolExecutor, networks: Iterable[str]) -> None:
@@ -84,6 +102,10 @@ def _train(pool: ProcessPoolExecutor, networks: Iterable[str]) -> None:
 
 def _trained(network: str) -> None:
     CASES[network].network()
+
+
+def _learned(network: str, seed: int) -> None:
+    mnist_networks.network(network, seed)
 
 
 def _made(pool: ProcessPoolExecutor, kept: Kept, jobs: list[Job]) -> Keys:

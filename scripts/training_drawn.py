@@ -12,7 +12,8 @@ from mnist_networks import FOLDER
 import msgspec
 import numpy as np
 from pruning_cells import opened
-from pruning_figures import BOARD, HOST, Figure
+from pruning_figures import BOARD, HOST
+from training_figures import FLOAT, LITERT, ONNX, PRUNED, C, Drawn
 
 from toolchain.artifact import Artifact
 from toolchain.data import Samples, load_samples
@@ -30,9 +31,6 @@ from toolchain.report.grid import grid_png
 from toolchain.runtime import reference
 from toolchain.training_sections import PruneConfig, TrainConfig
 
-FLOAT, PRUNED, LITERT, ONNX, C = "float", "pruned", "INT8, LiteRT", "INT8, ONNX Runtime", "INT8, C"
-"""What is scored: the original, with half of its work, and that as INT8; C by the reference, which is proved
-to be what the board gives."""
 ARTIFACTS = ("float", "pruned", "int8", "board")
 """What is kept of a network, in folders of these names behind its own."""
 ON_BOARD, AT_ONCE = 16, 500
@@ -58,39 +56,6 @@ WAYS: dict[str, Way] = {
     "vae": Way(IMAGES, "elbo", TrainConfig(epochs=6, learning_rate=2e-3)),
     "recurrent_vae": Way(IMAGES, "elbo", TrainConfig(epochs=30, learning_rate=5e-3)),
 }
-
-
-class Drawn(Figure, kw_only=True):
-    """A network with half of its multiply-accumulates in INT8, beside itself.
-
-    metric:       of every score; n: test samples
-    macs:         of the original, of the pruned one
-    scores:       of FLOAT, PRUNED, LITERT, ONNX, C: the score and its standard error
-    worse:        of the same but FLOAT: by how many percent of the original's score it is worse, paired by
-                  sample, and the standard error of that
-    checked:      test samples that the board answered too;  differing: codes in which it is not the reference
-    instructions: of an inference on BOARD, of the unpruned network in INT8, of this one
-    flash, ram:   bytes there
-    files:        bytes of the .tflite of FLOAT and of LITERT
-    """
-
-    network: str
-    seed: int
-    metric: str
-    n: int
-    macs: tuple[int, int]
-    scores: dict[str, tuple[float, float]]
-    worse: dict[str, tuple[float, float]]
-    checked: int
-    differing: int
-    instructions: tuple[int, int]
-    flash: int
-    ram: int
-    files: tuple[int, int]
-
-    def ratio(self, what: str) -> float:
-        """By what a distance, or an ELBO below 0, is multiplied."""
-        return abs(self.scores[what][0] / self.scores[FLOAT][0])
 
 
 def recipe_of(network: str, seed: int) -> Recipe:

@@ -12,6 +12,9 @@ BETTER = "labels, answers of a better teacher"
 """What a student learns from."""
 FLOAT, NEAREST, DEFAULT, LEARNED = "float", "nearest codes", "biases corrected", "`[qat]`, ranges learned"
 """Ways of quantizing that bounds are about."""
+PRUNED, LITERT, ONNX, C = "pruned", "INT8, LiteRT", "INT8, ONNX Runtime", "INT8, C"
+"""What is scored beside FLOAT of networks that draw: half of its work, and that as INT8; C by the reference,
+which is proved to be what the board gives."""
 
 
 class Student(msgspec.Struct, frozen=True):
@@ -70,3 +73,40 @@ class Coded(Figure, kw_only=True):
     def right(self, way: str) -> np.ndarray:
         """(n,) bool."""
         return unpacked(self.hits[way], self.n)
+
+
+class Drawn(Figure, kw_only=True):
+    """A network with half of its multiply-accumulates in INT8, beside itself.
+
+    metric:       of every score; n: test samples
+    macs:         of the original, of the pruned one
+    scores:       of FLOAT, PRUNED, LITERT, ONNX, C: the score and its standard error
+    worse:        of the same but FLOAT: by how many percent of the original's score it is worse, paired by
+                  sample, and the standard error of that
+    checked:      test samples that the board answered too;  differing: codes in which it is not the reference
+    instructions: of an inference on BOARD, of the unpruned network in INT8, of this one
+    flash, ram:   bytes there
+    files:        bytes of the .tflite of FLOAT and of LITERT
+    """
+
+    network: str
+    seed: int
+    metric: str
+    n: int
+    macs: tuple[int, int]
+    scores: dict[str, tuple[float, float]]
+    worse: dict[str, tuple[float, float]]
+    checked: int
+    differing: int
+    instructions: tuple[int, int]
+    flash: int
+    ram: int
+    files: tuple[int, int]
+
+    @property
+    def text(self) -> str:
+        return f"{self.network}, seed {self.seed}"
+
+    def ratio(self, what: str) -> float:
+        """By what a distance, or an ELBO below 0, is multiplied."""
+        return abs(self.scores[what][0] / self.scores[FLOAT][0])

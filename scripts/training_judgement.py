@@ -7,7 +7,20 @@ from functools import cached_property
 from figures import Conditions, Figure
 import numpy as np
 from pruning_figures import GAIN, OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
-from training_figures import DEFAULT, FITNETS, FLOAT, LABELS, LEARNED, Coded, Student, Taught
+from training_figures import (
+    DEFAULT,
+    FITNETS,
+    FLOAT,
+    LABELS,
+    LEARNED,
+    LITERT,
+    ONNX,
+    C,
+    Coded,
+    Drawn,
+    Student,
+    Taught,
+)
 
 from toolchain.paired import ALPHA, Interval, bootstrap, mcnemar
 
@@ -16,8 +29,8 @@ MOST_DROP = 1.0
 LEAST_LOSS, LEAST_BACK = 0.5, 0.5
 """Points that codes cost, from where on [qat] is judged; the share of them that it is to win back."""
 LEAST_PREDICTED = 0.995
-MOST_WORSE = 1.10
-"""Of a distance or a loss after pruning and quantizing, over what it was."""
+MOST_WORSE = 10
+"""Percent by which drawing may be worse after pruning and quantizing."""
 RESAMPLES = 2000
 
 
@@ -27,6 +40,7 @@ class Found:
 
     taught: Mapping[Student, Taught]
     coded: Mapping[tuple[str, str], list[Coded]]
+    drawn: Mapping[str, list[Drawn]]
     tuned: Mapping[Cell, Tuned]
     deployed: Mapping[Cell, Deployed]
     said: str
@@ -36,9 +50,10 @@ class Found:
     def of(cls, figures: Iterable[Figure]) -> "Found":
         figures = [*figures]
         kinds = {kind: [f for f in figures if isinstance(f, kind)]
-                 for kind in (Taught, Coded, Tuned, Deployed, Conditions)}
+                 for kind in (Taught, Coded, Drawn, Tuned, Deployed, Conditions)}
         return cls({f.student: f for f in kinds[Taught]},
                    _grouped(kinds[Coded], lambda f: (f.network, f.scheme)),
+                   _grouped(kinds[Drawn], lambda f: f.network),
                    {f.cell: f for f in kinds[Tuned]}, {f.cell: f for f in kinds[Deployed]},
                    kinds[Conditions][0].said, sum(f.seconds for f in figures) / 3600)
 
@@ -130,6 +145,7 @@ def missed(found: Found) -> Iterator[str]:
     yield from _misled(found)
     yield from _missed_lessons(found)
     yield from _missed_codes(found)
+    yield from _missed_drawings(found)
     yield from _missed_pruning(found)
 
 
@@ -156,6 +172,15 @@ def _missed_codes(found: Found) -> Iterator[str]:
             yield f"{where}: loses {lost:.2f} points, and is not trained"
         elif (back := won_back(figures, LEARNED)) < LEAST_BACK:
             yield f"{where}: [qat] wins back {back:.0%} of {lost:.2f} points (at least {LEAST_BACK:.0%})"
+
+
+def _missed_drawings(found: Found) -> Iterator[str]:
+    for network, figures in found.drawn.items():
+        for what in (LITERT, ONNX, C):
+            if (worse := np.mean([f.worse[what][0] for f in figures])) > MOST_WORSE:
+                yield f"{network}: {what} is {worse:.1f} % worse than the original (at most {MOST_WORSE} %)"
+        if differing := sum(f.differing for f in figures):
+            yield f"{network}: {differing} codes of the board are not the reference's"
 
 
 def _missed_pruning(found: Found) -> Iterator[str]:

@@ -6,7 +6,7 @@ from figures import Figure
 import numpy as np
 from peers_report import table
 from pruning_figures import BOARD, OURS, SHARES, UNPRUNED, Cell
-from training_figures import DEFAULT, FLOAT, LABELS, NEAREST
+from training_figures import DEFAULT, FLOAT, LABELS, LITERT, NEAREST, C, Drawn
 from training_judgement import (
     Found,
     drops,
@@ -24,7 +24,8 @@ from toolchain.paired import Interval
 
 def page(figures: Iterable[Figure]) -> str:
     found = Found.of(figures)
-    parts = {DISTILLATION: lesson_tables(found), QAT: code_tables(found), SMALLER: smaller_table(found)}
+    parts = {DISTILLATION: lesson_tables(found), QAT: code_tables(found), DRAWING: drawing_tables(found),
+             SMALLER: smaller_table(found)}
     told = [text for head, body in parts.items() if body for text in (head, body)]
     bounds = "\n".join(f"- {line}" for line in missed(found)) or "All hold."
     said = f"Measured {found.said} {found.hours:.1f} hours of one core."
@@ -88,6 +89,26 @@ def _codes(found: Found, network: str, scheme: str) -> str:
     return table([head, "accuracy, %", f"won back of {NEAREST}", f"of {DEFAULT}", "as in float"], rows)
 
 
+# Drawn ------------------------------------------------------------------------------------------------------
+
+def drawing_tables(found: Found) -> str:
+    return "\n\n".join(_drawings(*which) for which in found.drawn.items())
+
+
+def _drawings(network: str, figures: list[Drawn]) -> str:
+    first = figures[0]
+    rows = [[FLOAT, _spread(f.scores[FLOAT][0] for f in figures), "", f"{first.macs[0]:,}",
+             f"{first.instructions[0]:,} in INT8", f"{first.files[0]:,}"]]
+    for what in first.worse:
+        on_board, in_file = what == C, what == LITERT
+        rows.append([what, _spread(f.scores[what][0] for f in figures),
+                     _spread(f.worse[what][0] for f in figures), f"{first.macs[1]:,}",
+                     f"{first.instructions[1]:,}" if on_board else "",
+                     f"{first.files[1]:,}" if in_file else ""])
+    head = f"{network}: {first.metric}, n = {first.n} x {len(figures)}"
+    return table([head, "score", "worse by, %", "MACs", "instructions", ".tflite, B"], rows)
+
+
 # Pruned -----------------------------------------------------------------------------------------------------
 
 def smaller_table(found: Found) -> str:
@@ -137,6 +158,13 @@ QAT = """## Codes, and training for them
 Test samples in LiteRT. *Biases corrected* is what the defaults do. [`[qat]`](qat.md) trains from the float
 network on. *Foretold*: of the test samples, those that its simulation of the nearest codes answers as
 LiteRT does."""
+
+DRAWING = """## Drawing, with half of the MACs
+
+A [generator and two autoencoders](generative.md#28-x-28-pixels) of the kit's MNIST: Fréchet distance (less
+is better) or ELBO in nats (more is better), and by how many percent of the original's it is worse. C is
+scored by the reference; the emulated board answers 16 samples of each network, and every code of that is
+the reference's. Figures without a spread are of the first seed."""
 
 SMALLER = """## Recurrent layers and attention, pruned
 
