@@ -21,7 +21,7 @@ from pruning_figures import OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
 from pruning_networks import CASES
 from training_distillation import TEACHERS, recipe, taught, teacher_of
 from training_drawn import WAYS as WAYS_OF_DRAWING
-from training_drawn import drawn
+from training_drawn import drawn, grid
 from training_drawn import recipe_of as drawn_recipe
 from training_figures import ANSWERS, ATTENTION, BETTER, FITNETS, LABELS, Coded, Drawn, Student, Taught
 from training_judgement import shortcomings
@@ -30,7 +30,7 @@ from training_report import page
 import typer
 
 FOLDER = ROOT / "build" / "benchmark" / "training"
-PAGE = ROOT / "docs" / "training-benchmark.md"
+PAGE, GRID = ROOT / "docs" / "training-benchmark.md", ROOT / "docs" / "generative-mnist.png"
 SEEDS = (0, 1, 2)
 STUDENTS = ("mobilenet_v2", "gru", "ds_cnn", "watch")
 WAYS = (LABELS, ANSWERS, FITNETS, ATTENTION)
@@ -129,6 +129,7 @@ def main(quick: bool = typer.Option(False, help="what needs no kit, with one see
     (FOLDER / "training.md").write_text(text, encoding="utf-8")
     if not (quick or only or seeds):
         PAGE.write_text(text, encoding="utf-8")
+        grid([figure for figure in found if isinstance(figure, Drawn) and figure.seed == SEEDS[0]], GRID)
     print(text, end="")
     if lines := shortcomings(found, quick):
         say("\n".join(lines))

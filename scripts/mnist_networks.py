@@ -70,7 +70,7 @@ def learn_to_code(network: nn.Module, images: torch.Tensor, _: torch.Tensor, *pa
 
 IMAGE, CODE = (1, SIDE, SIDE), (LATENT,)
 CASES = {
-    "generator": Case(lambda: Decoder(NOISE, SIDE, WIDTHS), learn_to_draw, ((NOISE,),), 10, 4e-4),
+    "generator": Case(lambda: Decoder(NOISE, SIDE, WIDTHS), learn_to_draw, ((NOISE,),), 20, 4e-4),
     "vae": Case(lambda: Vae(Encoder(LATENT, SIDE), Decoder(LATENT, SIDE, WIDTHS)), learn_to_code,
                 (IMAGE, CODE), 8, 2e-3),
     "recurrent_vae": Case(lambda: Vae(RowEncoder(LATENT, SIDE, WIDTH), RowDecoder(LATENT, SIDE, WIDTH)),

@@ -106,7 +106,3 @@ class Drawn(Figure, kw_only=True):
     @property
     def text(self) -> str:
         return f"{self.network}, seed {self.seed}"
-
-    def ratio(self, what: str) -> float:
-        """By what a distance, or an ELBO below 0, is multiplied."""
-        return abs(self.scores[what][0] / self.scores[FLOAT][0])

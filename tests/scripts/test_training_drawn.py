@@ -7,22 +7,11 @@ import msgspec
 import numpy as np
 import pytest
 import training_drawn
-from training_drawn import FLOAT, LITERT, WAYS, Drawn, compared, drawn, grid, recipe_of
+from training_drawn import FLOAT, LITERT, WAYS, compared, drawn, grid, recipe_of
 
 from toolchain.data import from_iterable
 from toolchain.metric import METRIC
 from toolchain.recipe import Recipe
-
-
-def figure(**scores: tuple[float, float]) -> Drawn:
-    return Drawn(key="k", network="vae", seed=0, metric="elbo", n=9, macs=(2, 1), scores=scores, worse={},
-                 checked=1, differing=0, instructions=(2, 1), flash=1, ram=1, files=(2, 1))
-
-
-def test_a_ratio_is_of_what_is_better_when_it_is_small():
-    found = figure(**{FLOAT: (-100.0, 1.0), LITERT: (-105.0, 1.0)})
-    assert found.ratio(LITERT) == pytest.approx(1.05)
-    assert msgspec.json.decode(msgspec.json.encode(found), type=Drawn) == found
 
 
 def test_how_much_worse_is_told_in_percent_of_the_original_and_paired():
