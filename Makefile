@@ -157,7 +157,7 @@ benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the 
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning_zoo.py
 
 benchmark-training: setup data  ## what distillation and quantization-aware training win back; smaller networks that remember, attend, draw; needs the kit; QUICK=1: one seed, no kit
-	PYTHONPATH=. $(BIN)/python scripts/benchmark_training.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_training.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(NETWORKS),--networks $(NETWORKS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)

@@ -6,9 +6,10 @@ a rerun resumes. Needs the kit ($EDGE_KIT), but for a quick run. Exits with 3 wh
 training_judgement.py is missed.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from typing import NamedTuple
 
 from benchmark_peers import ROOT, say
 from figures import DEPLOYING, PRUNING, TRAINING, Conditions, Job, Kept, code, digest, processes, work
@@ -32,22 +33,33 @@ import typer
 FOLDER = ROOT / "build" / "benchmark" / "training"
 PAGE, GRID = ROOT / "docs" / "training-benchmark.md", ROOT / "docs" / "generative-mnist.png"
 SEEDS = (0, 1, 2)
-STUDENTS = ("mobilenet_v2", "gru", "ds_cnn", "watch")
+STUDENTS = ("resnet8", "gru", "ds_cnn", "watch")
 WAYS = (LABELS, ANSWERS, FITNETS, ATTENTION)
 SMALLER = ("transformer", "gru")
 QUICK_EPOCHS = 2
 Any = Taught | Coded | Drawn | Tuned | Deployed | Conditions
-Keys = Iterator[str]
+Keys = list[str]
 
 
-def distilled(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+class Asked(NamedTuple):
+    """networks: of those that parts have; all where it is empty"""
+
+    seeds: Sequence[int]
+    networks: Sequence[str]
+    quick: bool
+
+    def of(self, networks: Iterable[str]) -> list[str]:
+        return [network for network in networks if not self.networks or network in self.networks]
+
+
+def distilled(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """Networks of a quarter of the MACs, taught in several ways."""
-    networks, ways = (("watch",), (LABELS, FITNETS)) if quick else (STUDENTS, WAYS)
-    students = [Student(*which) for which in product(networks, ways, seeds)]
-    if not quick:
-        students += [Student(network, BETTER, seed) for network, seed in product(TEACHERS, seeds)]
+    networks, ways = (("watch",), (LABELS, FITNETS)) if asked.quick else (asked.of(STUDENTS), WAYS)
+    students = [Student(*which) for which in product(networks, ways, asked.seeds)]
+    students += [Student(network, BETTER, seed) for network, seed in product(networks, asked.seeds)
+                 if network in TEACHERS]
     _train(pool, dict.fromkeys([*networks, *map(teacher_of, students)]))
-    yield from _made(pool, kept, [Job(_student_key(student), taught, (student,)) for student in students])
+    return _made(pool, kept, [Job(_student_key(student), taught, (student,)) for student in students])
 
 
 def _student_key(student: Student) -> str:
@@ -56,39 +68,36 @@ def _student_key(student: Student) -> str:
                   code((*TRAINING, *PRUNING)))
 
 
-def quantized(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+def quantized(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """Networks in codes, trained for them."""
-    epochs = {SEPARABLE: QUICK_EPOCHS} if quick else EPOCHS
+    epochs = {SEPARABLE: QUICK_EPOCHS} if asked.quick else {name: EPOCHS[name] for name in asked.of(EPOCHS)}
     _train(pool, [network for network in epochs if network in CASES])
     shaping = code((*TRAINING, *DEPLOYING, "scripts/training_qat.py", "docs/examples/har_watch/*.py"))
     jobs = [Job(digest("coded", *which, epochs[which[0]], shaping), coded, (*which, epochs[which[0]]))
-            for which in product(epochs, SCHEMES, seeds)]
-    yield from _made(pool, kept, jobs[::-1])
+            for which in product(epochs, SCHEMES, asked.seeds)]
+    return _made(pool, kept, jobs[::-1])
 
 
-def smaller(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+def smaller(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """Recurrent layers and attention pruned, and as INT8 on the board."""
-    if quick:
-        return
-    _train(pool, SMALLER)
+    networks = [] if asked.quick else asked.of(SMALLER)
+    _train(pool, networks)
     points = ((UNPRUNED, 1.0), *((OURS, share) for share in SHARES))
-    cells = [Cell(network, *point, seed) for network, point, seed in product(SMALLER, points, seeds)]
-    yield from _made(pool, kept, [Job(key_of(cell), tuned, (cell,)) for cell in cells])
-    yield from _made(pool, kept, [Job(later_key("deployed", cell), deployed, (cell, kept[key_of(cell)]))
-                                  for cell in cells])
+    cells = [Cell(network, *point, seed) for network, point, seed in product(networks, points, asked.seeds)]
+    tuning = _made(pool, kept, [Job(key_of(cell), tuned, (cell,)) for cell in cells])
+    return tuning + _made(pool, kept, [Job(later_key("deployed", cell), deployed, (cell, kept[key_of(cell)]))
+                                       for cell in cells])
 
 
-def drawing(pool: ProcessPoolExecutor, kept: Kept, seeds: list[int], quick: bool) -> Keys:
+def drawing(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """A generator and two autoencoders with half of their MACs in INT8."""
-    if quick:
-        return
-    chosen = [*product(WAYS_OF_DRAWING, seeds)]
-    list(pool.map(_learned, *zip(("classifier", mnist_networks.SAMPLES_SEED), *chosen)))
+    chosen = [] if asked.quick else [*product(asked.of(WAYS_OF_DRAWING), asked.seeds)]
+    if chosen:
+        list(pool.map(_learned, *zip(("classifier", mnist_networks.SAMPLES_SEED), *chosen)))
     shaping = code((*TRAINING, *PRUNING, *DEPLOYING, "scripts/mnist_networks.py", "scripts/training_drawn.py",
                     "docs/examples/digits/*.py"))
-    jobs = [Job(digest("drawn", *which, drawn_recipe(*which).digest, shaping), drawn, which)
-            for which in chosen]
-    yield from _made(pool, kept, jobs)
+    return _made(pool, kept, [Job(digest("drawn", *which, drawn_recipe(*which).digest, shaping), drawn, which)
+                              for which in chosen])
 
 
 PARTS: Mapping[str, Callable] = {"distillation": distilled, "qat": quantized, "drawing": drawing,
@@ -110,24 +119,28 @@ def _learned(network: str, seed: int) -> None:
 
 def _made(pool: ProcessPoolExecutor, kept: Kept, jobs: list[Job]) -> Keys:
     work(pool, kept, jobs)
-    return (job.key for job in jobs)
+    return [job.key for job in jobs]
+
+
+def listed(text: str) -> list[str]:
+    return text.split(",") if text else []
 
 
 def main(quick: bool = typer.Option(False, help="what needs no kit, with one seed"),
          only: str = typer.Option("", help=f"of {', '.join(PARTS)}, with commas between them"),
+         networks: str = typer.Option("", help="of those that parts have, such as watch,gru"),
          seeds: str = typer.Option("", help="such as 0,1")) -> None:
     """Train, measure; print the page."""
-    chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*(SEEDS[:1] if quick else SEEDS)]
-    kept = Kept(FOLDER / "figures.jsonl", Any)
+    chosen = [*map(int, listed(seeds))] or [*(SEEDS[:1] if quick else SEEDS)]
+    asked, kept = Asked(chosen, listed(networks), quick), Kept(FOLDER / "figures.jsonl", Any)
     with processes() as pool:
-        keys = [key for part in (only.split(",") if only else PARTS)
-                for key in PARTS[part](pool, kept, chosen, quick)]
+        keys = [key for part in listed(only) or PARTS for key in PARTS[part](pool, kept, asked)]
     said = Conditions(key=digest("conditions", *sorted(keys)), said=own_conditions())
     kept.add(said)
     found = [kept[key] for key in (*keys, said.key)]
     text = page(found)
     (FOLDER / "training.md").write_text(text, encoding="utf-8")
-    if not (quick or only or seeds):
+    if not (quick or only or networks or seeds):
         PAGE.write_text(text, encoding="utf-8")
         grid([figure for figure in found if isinstance(figure, Drawn) and figure.seed == SEEDS[0]], GRID)
     print(text, end="")

@@ -38,7 +38,7 @@ SCHEDULE = "gates"
 """Of ours, for every network; all else is the default of [prune]."""
 TRAIN = TrainConfig(epochs=1, optimizer="sgd", weight_decay=5e-4)
 """Of every network and side, but for what follows; chosen by selection samples."""
-EPOCHS = {"resnet8": 16, "ds_cnn": 30, "mobilenet_v2": 8, "watch": 25, "gru": 30, "transformer": 30}
+EPOCHS = {"resnet8": 32, "ds_cnn": 30, "mobilenet_v2": 8, "watch": 25, "gru": 30, "transformer": 30}
 RATES = {"resnet8": 0.05, "ds_cnn": 0.05, "mobilenet_v2": 0.05, "watch": 0.02, "gru": 0.05,
          "transformer": 1e-3}
 """The highest learning rate of a network."""

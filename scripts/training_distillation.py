@@ -20,7 +20,6 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
     "watch": ("blocks.0.relu.1", "blocks.1.relu.1", "blocks.2.relu.1"),
     "resnet8": ("1.blocks.0.relu.1", "1.blocks.1.relu.1", "1.blocks.2.relu.1"),
     "ds_cnn": ("6.2", "8.2", "10.2", "12.2"),
-    "mobilenet_v2": ("4.add", "8.add", "12.add", "13.2"),
     "gru": ("layer.gru.sequence",),
 }
 """Network -> activations that are taught: what each of its stages gives."""
