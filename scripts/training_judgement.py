@@ -127,10 +127,14 @@ def accuracy(figures: list[Coded], way: str) -> float:
     return float(np.mean([100 * f.right(way).mean() for f in figures]))
 
 
+def lost(figures: list[Coded], way: str) -> float:
+    """Points."""
+    return accuracy(figures, FLOAT) - accuracy(figures, way)
+
+
 def won_back(figures: list[Coded], way: str, start: str = DEFAULT) -> float:
-    """Share of what `start` loses on the mean."""
-    lost = accuracy(figures, FLOAT) - accuracy(figures, start)
-    return (accuracy(figures, way) - accuracy(figures, start)) / lost if lost else 0.0
+    """Share of what `start` loses, where it loses something."""
+    return 1 - lost(figures, way) / lost(figures, start)
 
 
 # Bounds -----------------------------------------------------------------------------------------------------
@@ -165,13 +169,13 @@ def _missed_lessons(found: Found) -> Iterator[str]:
 
 def _missed_codes(found: Found) -> Iterator[str]:
     for (network, scheme), figures in found.coded.items():
-        where, lost = f"{network}, {scheme}", accuracy(figures, FLOAT) - accuracy(figures, DEFAULT)
-        if lost < LEAST_LOSS:
+        where, points = f"{network}, {scheme}", lost(figures, DEFAULT)
+        if points < LEAST_LOSS:
             continue
         if LEARNED not in figures[0].hits:
-            yield f"{where}: loses {lost:.2f} points, and is not trained"
+            yield f"{where}: loses {points:.2f} points, and is not trained"
         elif (back := won_back(figures, LEARNED)) < LEAST_BACK:
-            yield f"{where}: [qat] wins back {back:.0%} of {lost:.2f} points (at least {LEAST_BACK:.0%})"
+            yield f"{where}: [qat] wins back {back:.0%} of {points:.2f} points (at least {LEAST_BACK:.0%})"
 
 
 def _missed_drawings(found: Found) -> Iterator[str]:

@@ -6,12 +6,14 @@ from figures import Figure
 import numpy as np
 from peers_report import table
 from pruning_figures import BOARD, OURS, SHARES, UNPRUNED, Cell
-from training_figures import DEFAULT, FLOAT, LABELS, LITERT, NEAREST, C, Drawn
+from training_figures import DEFAULT, FLOAT, LABELS, LITERT, NEAREST, C, Coded, Drawn
 from training_judgement import (
+    LEAST_LOSS,
     Found,
     drops,
     fewer,
     lift,
+    lost,
     macs_ratio,
     missed,
     overall,
@@ -80,13 +82,19 @@ def _codes(found: Found, network: str, scheme: str) -> str:
     figures = found.coded[network, scheme]
     rows = []
     for way in figures[0].hits:
-        back = ["", ""] if way == FLOAT else [f"{won_back(figures, way, start):.0%}" if way != start else ""
-                                              for start in (NEAREST, DEFAULT)]
+        back = [_back(figures, way, start) for start in (NEAREST, DEFAULT)]
         rows.append([way, _spread(100 * f.right(way).mean() for f in figures), *back,
                      f"{np.mean([f.same[way] for f in figures]):.1%}"])
     head = (f"{network}, `{scheme}`, n = {figures[0].n} x {len(figures)}; foretold "
             f"{min(f.predicted for f in figures):.2%}")
     return table([head, "accuracy, %", f"won back of {NEAREST}", f"of {DEFAULT}", "as in float"], rows)
+
+
+def _back(figures: list[Coded], way: str, start: str) -> str:
+    """Where there is something to win back, and this is not what lost it."""
+    if way in (FLOAT, NEAREST, start) or lost(figures, start) < LEAST_LOSS:
+        return ""
+    return f"{won_back(figures, way, start):.0%}"
 
 
 # Drawn ------------------------------------------------------------------------------------------------------
