@@ -7,12 +7,13 @@ pruning_judgement.py is missed; a quick run, where answers are significantly wor
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import product
 import subprocess
 
 from benchmark_peers import say
-from figures import PRUNING, Conditions, Job, Kept, code, digest, done, processes, work
-from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, key_of, later_key, start, tuned
+from figures import PRUNING, Job, Kept, code, digest, done, finished, processes, work
+from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, key_of, later_key, start, trained, tuned
 from pruning_deployed import correlated, deployed, timed
 from pruning_figures import (
     NARROW,
@@ -22,14 +23,14 @@ from pruning_figures import (
     SIDES,
     THEIRS,
     UNPRUNED,
-    Any,
     Cell,
     Deployed,
     Failed,
+    Measured,
     Tuned,
 )
 from pruning_judgement import shortcomings
-from pruning_networks import CASES, FOLDER, ROOT, WHOLE
+from pruning_networks import FOLDER, ROOT, WHOLE
 from pruning_report import conditions, page
 import typer
 
@@ -52,17 +53,13 @@ def ranked_key(network: str) -> str:
 
 # The whole --------------------------------------------------------------------------------------------------
 
-def attempted(make: Callable[..., Any], cell: Cell, *given: object, key: str) -> Any:
+def attempted(make: Callable[..., Measured], cell: Cell, *given: object, key: str) -> Measured:
     """The figure of a cell; why there is none, where a tool gives up."""
     try:
         return make(cell, *given, key=key)
     except (subprocess.CalledProcessError, ToolchainError) as error:
         said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
         return Failed(key=key, cell=cell, why=(said.strip().splitlines() or ["?"])[-1][:300])
-
-
-def trained(network: str) -> None:
-    CASES[network].network()
 
 
 def cells_of(networks: list[str], seeds: list[int]) -> list[Cell]:
@@ -113,7 +110,7 @@ def measure(kept: Kept, networks: list[str], seeds: list[int]) -> set[str]:
 def timings(kept: Kept, keys: dict[Cell, str], seed: int) -> Iterable[Job]:
     """One seed's pruned files beside the unpruned network's, one after the other."""
     for cell, key in keys.items():
-        whole = keys[Cell(cell.network, UNPRUNED, 1.0, seed)]
+        whole = keys[cell.unpruned]
         if cell.side != UNPRUNED and cell.seed == seed and isinstance(kept[key], Deployed):
             yield Job(later_key("timed", cell), attempted, (timed, cell, kept[key], kept[whole]))
 
@@ -125,11 +122,9 @@ def main(quick: bool = typer.Option(False, help="one network, one seed"),
     networks = only.split(",") if only else [*(QUICK if quick else WHOLE)]
     chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*(SEEDS[:1] if quick else SEEDS)]
     GRAPHS.mkdir(parents=True, exist_ok=True)
-    kept = Kept(FIGURES, Any)
+    kept = Kept(FIGURES, Measured)
     keys = measure(kept, networks, chosen)
-    said = Conditions(key=digest("conditions", *sorted(keys)), said=conditions(THEIR_PYTHON))
-    kept.add(said)
-    found = [kept[key] for key in (*keys, said.key)]
+    found = finished(kept, keys, partial(conditions, THEIR_PYTHON))
     text = page(found)
     (FOLDER / "pruning.md").write_text(text, encoding="utf-8")
     if not (quick or only or seeds):

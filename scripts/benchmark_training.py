@@ -12,19 +12,30 @@ from itertools import product
 from typing import NamedTuple
 
 from benchmark_peers import ROOT, say
-from figures import DEPLOYING, PRUNING, TRAINING, Conditions, Job, Kept, code, digest, processes, work
+from figures import (
+    DEPLOYING,
+    PRUNING,
+    TRAINING,
+    Conditions,
+    Job,
+    Kept,
+    code,
+    digest,
+    finished,
+    processes,
+    work,
+)
 import mnist_networks
 import msgspec
 from peers_report import own_conditions
-from pruning_cells import key_of, later_key, start, tuned
+from pruning_cells import key_of, later_key, start, trained, tuned
 from pruning_deployed import deployed
 from pruning_figures import OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
 from pruning_networks import CASES
 from training_distillation import TEACHERS, recipe, taught, teacher_of
-from training_drawn import WAYS as WAYS_OF_DRAWING
-from training_drawn import drawn, grid
+from training_drawn import TASKS, drawn, grid
 from training_drawn import recipe_of as drawn_recipe
-from training_figures import ANSWERS, ATTENTION, BETTER, FITNETS, LABELS, Coded, Drawn, Student, Taught
+from training_figures import ANSWERS, ATTENTION, FITNETS, LABELS, TRANSFORMER, Coded, Drawn, Student, Taught
 from training_judgement import shortcomings
 from training_qat import EPOCHS, SCHEMES, SEPARABLE, coded
 from training_report import page
@@ -37,7 +48,12 @@ STUDENTS = ("resnet8", "gru", "ds_cnn", "watch")
 WAYS = (LABELS, ANSWERS, FITNETS, ATTENTION)
 SMALLER = ("transformer", "gru")
 QUICK_EPOCHS = 2
-Any = Taught | Coded | Drawn | Tuned | Deployed | Conditions
+Measured = Taught | Coded | Drawn | Tuned | Deployed | Conditions
+NETWORKS = ("scripts/pruning_networks.py", "scripts/pruning_cells.py", "scripts/cifar_networks.py",
+            "scripts/kit_data.py", "docs/examples/har_watch/*.py")
+"""Files that shape networks, their samples and how they are trained."""
+SCORING = ("toolchain/metric.py", "toolchain/generation.py", "toolchain/features.py",
+           "toolchain/examination.py", "toolchain/runtime/*.py")
 Keys = list[str]
 
 
@@ -56,32 +72,32 @@ def distilled(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """Networks of a quarter of the MACs, taught in several ways."""
     networks, ways = (("watch",), (LABELS, FITNETS)) if asked.quick else (asked.of(STUDENTS), WAYS)
     students = [Student(*which) for which in product(networks, ways, asked.seeds)]
-    students += [Student(network, BETTER, seed) for network, seed in product(networks, asked.seeds)
+    students += [Student(network, TRANSFORMER, seed) for network, seed in product(networks, asked.seeds)
                  if network in TEACHERS]
-    _train(pool, dict.fromkeys([*networks, *map(teacher_of, students)]))
+    _trained(pool, dict.fromkeys([*networks, *map(teacher_of, students)]))
     return _made(pool, kept, [Job(_student_key(student), taught, (student,)) for student in students])
 
 
 def _student_key(student: Student) -> str:
     return digest("taught", msgspec.json.encode(student), recipe(student).digest,
                   start(student.network).digest, start(teacher_of(student)).digest,
-                  code((*TRAINING, *PRUNING)))
+                  code((*TRAINING, *PRUNING, *NETWORKS, "scripts/training_distillation.py")))
 
 
 def quantized(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """Networks in codes, trained for them."""
     epochs = {SEPARABLE: QUICK_EPOCHS} if asked.quick else {name: EPOCHS[name] for name in asked.of(EPOCHS)}
-    _train(pool, [network for network in epochs if network in CASES])
-    shaping = code((*TRAINING, *DEPLOYING, "scripts/training_qat.py", "docs/examples/har_watch/*.py"))
-    jobs = [Job(digest("coded", *which, epochs[which[0]], shaping), coded, (*which, epochs[which[0]]))
-            for which in product(epochs, SCHEMES, asked.seeds)]
-    return _made(pool, kept, jobs[::-1])
+    starts = {network: start(network).digest for network in _trained(pool, epochs)}
+    shaping = code((*TRAINING, *DEPLOYING, *NETWORKS, "scripts/training_qat.py"))
+    return _made(pool, kept, [
+        Job(digest("coded", *which, epochs[which[0]], starts.get(which[0]), shaping), coded,
+            (*which, epochs[which[0]])) for which in product(epochs, SCHEMES, asked.seeds)])
 
 
 def smaller(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """Recurrent layers and attention pruned, and as INT8 on the board."""
     networks = [] if asked.quick else asked.of(SMALLER)
-    _train(pool, networks)
+    _trained(pool, networks)
     points = ((UNPRUNED, 1.0), *((OURS, share) for share in SHARES))
     cells = [Cell(network, *point, seed) for network, point, seed in product(networks, points, asked.seeds)]
     tuning = _made(pool, kept, [Job(key_of(cell), tuned, (cell,)) for cell in cells])
@@ -91,26 +107,25 @@ def smaller(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
 
 def drawing(pool: ProcessPoolExecutor, kept: Kept, asked: Asked) -> Keys:
     """A generator and two autoencoders with half of their MACs in INT8."""
-    chosen = [] if asked.quick else [*product(asked.of(WAYS_OF_DRAWING), asked.seeds)]
+    chosen = [] if asked.quick else [*product(asked.of(TASKS), asked.seeds)]
     if chosen:
         list(pool.map(_learned, *zip(("classifier", mnist_networks.SAMPLES_SEED), *chosen)))
-    shaping = code((*TRAINING, *PRUNING, *DEPLOYING, "scripts/mnist_networks.py", "scripts/training_drawn.py",
-                    "docs/examples/digits/*.py"))
+    shaping = code((*TRAINING, *PRUNING, *DEPLOYING, *SCORING, "scripts/mnist_networks.py",
+                    "scripts/training_drawn.py", "docs/examples/digits/*.py"))
     return _made(pool, kept, [Job(digest("drawn", *which, drawn_recipe(*which).digest, shaping), drawn, which)
                               for which in chosen])
 
 
 PARTS: Mapping[str, Callable] = {"distillation": distilled, "qat": quantized, "drawing": drawing,
                                  "pruning": smaller}
+KNOWN = tuple(dict.fromkeys([*STUDENTS, *EPOCHS, *TASKS, *SMALLER]))
 
 
-def _train(pool: ProcessPoolExecutor, networks: Iterable[str]) -> None:
-    """Those that are not yet."""
-    list(pool.map(_trained, networks))
-
-
-def _trained(network: str) -> None:
-    CASES[network].network()
+def _trained(pool: ProcessPoolExecutor, networks: Iterable[str]) -> list[str]:
+    """Those of CASES, which all are trained now."""
+    known = [network for network in networks if network in CASES]
+    list(pool.map(trained, known))
+    return known
 
 
 def _learned(network: str, seed: int) -> None:
@@ -122,8 +137,12 @@ def _made(pool: ProcessPoolExecutor, kept: Kept, jobs: list[Job]) -> Keys:
     return [job.key for job in jobs]
 
 
-def listed(text: str) -> list[str]:
-    return text.split(",") if text else []
+def listed(text: str, known: Iterable[str]) -> list[str]:
+    """Names with commas between them. Raises typer.BadParameter for one that is not known."""
+    names = text.split(",") if text else []
+    if unknown := [name for name in names if name not in known]:
+        raise typer.BadParameter(f"{unknown[0]}: known are {', '.join(known)}")
+    return names
 
 
 def main(quick: bool = typer.Option(False, help="what needs no kit, with one seed"),
@@ -131,13 +150,13 @@ def main(quick: bool = typer.Option(False, help="what needs no kit, with one see
          networks: str = typer.Option("", help="of those that parts have, such as watch,gru"),
          seeds: str = typer.Option("", help="such as 0,1")) -> None:
     """Train, measure; print the page."""
-    chosen = [*map(int, listed(seeds))] or [*(SEEDS[:1] if quick else SEEDS)]
-    asked, kept = Asked(chosen, listed(networks), quick), Kept(FOLDER / "figures.jsonl", Any)
+    chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*(SEEDS[:1] if quick else SEEDS)]
+    asked, kept = Asked(chosen, listed(networks, KNOWN), quick), Kept(FOLDER / "figures.jsonl", Measured)
     with processes() as pool:
-        keys = [key for part in listed(only) or PARTS for key in PARTS[part](pool, kept, asked)]
-    said = Conditions(key=digest("conditions", *sorted(keys)), said=own_conditions())
-    kept.add(said)
-    found = [kept[key] for key in (*keys, said.key)]
+        keys = [key for part in listed(only, PARTS) or PARTS for key in PARTS[part](pool, kept, asked)]
+    if not keys:
+        raise typer.BadParameter("there is nothing of that to measure")
+    found = finished(kept, keys, own_conditions)
     text = page(found)
     (FOLDER / "training.md").write_text(text, encoding="utf-8")
     if not (quick or only or networks or seeds):

@@ -19,8 +19,8 @@ from toolchain.atomic import replacing
 
 PROCESSES = 2
 TRAINING = ("toolchain/train/*.py", "toolchain/runtime/torch_*.py", "toolchain/runtime/additions.py")
-PRUNING = ("toolchain/prune/*.py", "toolchain/shrinking.py", "toolchain/budgets.py", "toolchain/cost_*.py",
-           "targets/*/cost_table.json")
+PRUNING = ("toolchain/prune/*.py", "toolchain/ir/*.py", "toolchain/shrinking.py", "toolchain/budgets.py",
+           "toolchain/cost_*.py", "targets/*/cost_table.json")
 DEPLOYING = ("toolchain/quantize/*.py", "toolchain/ir/*.py", "toolchain/lower/**/*", "toolchain/pipeline.py",
              "toolchain/post_training.py")
 """Files that shape what is trained, pruned, deployed."""
@@ -74,6 +74,15 @@ class Kept:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self._path) as unfinished:
             unfinished.write_bytes(b"".join(msgspec.json.encode(f) + b"\n" for f in self._figures.values()))
+
+
+def finished(kept: Kept, keys: Iterable[str], conditions: Callable[[], str]) -> list[Figure]:
+    """The figures of these keys, and the conditions of the run that made the last of them."""
+    keys = [*keys]
+    said = digest("conditions", *sorted(keys))
+    if said not in kept:
+        kept.add(Conditions(key=said, said=conditions()))
+    return [kept[key] for key in (*keys, said)]
 
 
 # Keys -------------------------------------------------------------------------------------------------------

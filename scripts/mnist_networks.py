@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from docs.examples.digits import train
+from docs.examples.digits import model, train
 from docs.examples.digits.model import (
     Classifier,
     Decoder,
@@ -94,8 +94,8 @@ def trained(name: str, seed: int) -> nn.Module:
     """In eval mode."""
     case = CASES[name]
     made = case.make()
-    learning = Path(train.__file__).read_text(encoding="utf-8")
-    shape = f"{made} {case.epochs} {case.rate} {seed} {PARTS} {learning}"
+    shaping = [Path(module.__file__).read_text(encoding="utf-8") for module in (model, train)]
+    shape = f"{made} {case.epochs} {case.rate} {seed} {PARTS} {shaping}"
     path = FOLDER / f"{name}-{seed}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
     if not path.exists():
         parts = map(torch.from_numpy, split("train"))

@@ -76,6 +76,11 @@ def start(network: str) -> Graph:
     return opened(*CASES[network].network(), network)
 
 
+def trained(network: str) -> None:
+    """Where it is not yet."""
+    CASES[network].network()
+
+
 def opened(module: torch.nn.Module, example: tuple, network: str) -> Graph:
     """As `load` gives it, but for the self-check."""
     return check(arranged(load_torch(module, example, network)), "FLOAT")

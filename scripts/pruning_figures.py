@@ -32,6 +32,11 @@ class Cell(msgspec.Struct, frozen=True):
     seed: int
 
     @property
+    def unpruned(self) -> "Cell":
+        """What it is held against."""
+        return Cell(self.network, UNPRUNED, 1.0, self.seed)
+
+    @property
     def text(self) -> str:
         return f"{self.network}, {self.side}, {self.share:g} of the MACs, seed {self.seed}"
 
@@ -114,4 +119,4 @@ class Correlated(Figure, kw_only=True):
         return self.network
 
 
-Any = Failed | Tuned | Deployed | Timed | Correlated | Conditions
+Measured = Failed | Tuned | Deployed | Timed | Correlated | Conditions

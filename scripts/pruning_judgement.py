@@ -16,11 +16,11 @@ from pruning_figures import (
     SHARES,
     THEIRS,
     UNPRUNED,
-    Any,
     Cell,
     Correlated,
     Deployed,
     Failed,
+    Measured,
     Timed,
     Tuned,
 )
@@ -46,7 +46,7 @@ class Found:
     hours: float
 
     @classmethod
-    def of(cls, figures: Iterable[Any]) -> "Found":
+    def of(cls, figures: Iterable[Measured]) -> "Found":
         figures = [*figures]
         by_cell = {kind: {f.cell: f for f in figures if isinstance(f, kind)}
                    for kind in (Tuned, Failed, Deployed, Timed)}
@@ -73,10 +73,7 @@ class Found:
         return np.array([100 * (self.whole(cell).test - self.tuned[cell].test) for cell in cells])
 
     def whole(self, cell: Cell) -> Tuned:
-        return self.tuned[self.unpruned(cell)]
-
-    def unpruned(self, cell: Cell) -> Cell:
-        return Cell(cell.network, UNPRUNED, 1.0, cell.seed)
+        return self.tuned[cell.unpruned]
 
     def right(self, cells: list[Cell]) -> np.ndarray:
         """Of all seeds, one after the other."""
@@ -124,7 +121,7 @@ class Gain:
 def gains(found: Found) -> Iterator[Gain]:
     for cell, figure in found.deployed.items():
         if cell.side != UNPRUNED:
-            macs, whole = found.tuned[cell].macs, found.deployed[found.unpruned(cell)]
+            macs, whole = found.tuned[cell].macs, found.deployed[cell.unpruned]
             yield Gain(cell, macs[0] / macs[1], whole.instructions / figure.instructions,
                        1 / found.timed[cell].ratio if cell in found.timed else 0.0)
 
@@ -136,7 +133,7 @@ def total_drops(found: Found, cells: list[Cell]) -> np.ndarray:
 
 # Bounds -----------------------------------------------------------------------------------------------------
 
-def shortcomings(figures: Iterable[Any], quick: bool = False) -> list[str]:
+def shortcomings(figures: Iterable[Measured], quick: bool = False) -> list[str]:
     """Where a bound is missed, in words. quick: of answers alone, which a short run is held to"""
     return [*(missed_answers if quick else missed)(Found.of(figures))]
 

@@ -20,8 +20,8 @@ from pruning_figures import (
     SIDES,
     THEIRS,
     UNPRUNED,
-    Any,
     Cell,
+    Measured,
 )
 from pruning_judgement import Found, Gain, gains, missed, points, total_drops
 
@@ -107,7 +107,7 @@ def _deployed_row(found: Found, name: str, cells: list[Cell]) -> list[str]:
         return []
     first, drops = figures[0], total_drops(found, cells)
     ms = [t.ms[0] if t.cell == cells[0] else t.ms[1] for t in found.timed.values()
-          if t.cell == cells[0] or found.unpruned(t.cell) == cells[0]]
+          if t.cell == cells[0] or t.cell.unpruned == cells[0]]
     return [name, f"{first.file_bytes:,}", f"{first.flash:,}", f"{first.ram:,}", f"{first.instructions:,}",
             f"{np.median(ms):.4f}" if ms else "", _spread(100 * f.test for f in figures), _spread(drops)]
 
@@ -130,7 +130,7 @@ def conditions(their_python: Path) -> str:
     return versions(their_python, ("torch", "torch-pruning", "numpy"))
 
 
-def page(figures: Iterable[Any]) -> str:
+def page(figures: Iterable[Measured]) -> str:
     found = Found.of(figures)
     tables = [summary(found), *(network_table(found, network) for network in found.networks),
               _failures(found), "## On the target", gain_table(found), "## Half of the MACs and INT8",
@@ -180,4 +180,4 @@ keeps multiples of what the table likes. Two others are limited by MACs alone, w
 "{ON_HOST}", in multiples of what this host's table likes, and "{PLAIN}".
 
 Figures are means over the seeds and their standard deviation; p is McNemar's exact test on the hits of all
-seeds. The best criterion of Torch-Pruning is the one that did best on the test samples themselves."""
+seeds, taken for independent, though their samples are the same: it is too small rather than too large. The best criterion of Torch-Pruning is the one that did best on the test samples themselves."""

@@ -1,14 +1,13 @@
-"""What benchmark_training.py measures of distillation: networks pruned to a quarter of their MACs, once, and
-then trained in several ways by the same number of the same batches."""
+"""What benchmark_training.py measures of distillation: networks pruned to a quarter of their MACs, for each
+seed alike, and then trained in several ways by the same number of the same batches."""
 
 from collections.abc import Mapping
 
 from figures import packed
 import msgspec
 from pruning_cells import hits, recipe_of, samples_of, start
-from pruning_figures import UNPRUNED, Cell
 from pruning_networks import CASES
-from training_figures import ANSWERS, ATTENTION, BETTER, FITNETS, LABELS, Student, Taught
+from training_figures import ANSWERS, ATTENTION, FITNETS, LABELS, TRANSFORMER, Student, Taught
 
 from toolchain.ir.ops import graph_macs
 from toolchain.recipe import PruneConfig, Recipe
@@ -29,7 +28,7 @@ TEACHERS: Mapping[str, str] = {"ds_cnn": "transformer", "gru": "transformer"}
 
 def keys(student: Student) -> dict:
     """Of [train], beside those that all share."""
-    if student.way == BETTER:
+    if student.way == TRANSFORMER:
         return {"teacher": CASES[TEACHERS[student.network]].source}
     features = FEATURES[student.network]
     return {LABELS: {"alpha": 0.0}, ANSWERS: {}, FITNETS: {"features": features},
@@ -37,23 +36,19 @@ def keys(student: Student) -> dict:
 
 
 def teacher_of(student: Student) -> str:
-    return TEACHERS[student.network] if student.way == BETTER else student.network
+    return TEACHERS[student.network] if student.way == TRANSFORMER else student.network
 
 
 def recipe(student: Student) -> Recipe:
     """Pruning by the defaults, and the training that benchmark_pruning.py gives this network."""
-    train = recipe_of(unpruned(student)).train
+    train = recipe_of(student.cell).train
     return Recipe(prune=PruneConfig(macs=SHARE), train=msgspec.structs.replace(train, **keys(student)),
                   seed=student.seed)
 
 
-def unpruned(student: Student) -> Cell:
-    return Cell(student.network, UNPRUNED, 1.0, student.seed)
-
-
 def taught(student: Student, key: str) -> Taught:
     """Prune, train, answer the test samples."""
-    cell, source, teacher = unpruned(student), start(student.network), start(teacher_of(student))
+    cell, source, teacher = student.cell, start(student.network), start(teacher_of(student))
     samples, asked = samples_of(student.network, student.seed), recipe(student)
     pruned = Shrinking(source, Recipe(prune=asked.prune, seed=asked.seed), samples).run()
     graph = fit(pruned, asked.train, samples.split("train").fit_to(pruned), teacher, student.seed)

@@ -37,7 +37,7 @@ ON_BOARD, AT_ONCE = 16, 500
 """Test samples that the board answers too; that the reference answers together."""
 
 
-class Way(NamedTuple):
+class Task(NamedTuple):
     """data: what `load_samples` takes;  metric: key of METRIC;  train: how the pruned network learns
 
     features: what sets of images are compared in, of a metric that does so
@@ -50,25 +50,25 @@ class Way(NamedTuple):
 
 
 IMAGES = f"{mnist_networks.__file__}:images_and_noise"
-WAYS: dict[str, Way] = {
-    "generator": Way(f"{mnist_networks.__file__}:noise", "frechet",
+TASKS: dict[str, Task] = {
+    "generator": Task(f"{mnist_networks.__file__}:noise", "frechet",
                      TrainConfig(epochs=20, learning_rate=2e-3), f"{mnist_networks.__file__}:features"),
-    "vae": Way(IMAGES, "elbo", TrainConfig(epochs=6, learning_rate=2e-3)),
-    "recurrent_vae": Way(IMAGES, "elbo", TrainConfig(epochs=30, learning_rate=5e-3)),
+    "vae": Task(IMAGES, "elbo", TrainConfig(epochs=6, learning_rate=2e-3)),
+    "recurrent_vae": Task(IMAGES, "elbo", TrainConfig(epochs=30, learning_rate=5e-3)),
 }
 
 
 def recipe_of(network: str, seed: int) -> Recipe:
     """Half of the multiply-accumulates, taught by the whole network, INT8."""
-    way = WAYS[network]
-    return Recipe(metric=way.metric, features=way.features, prune=PruneConfig(macs=0.5), train=way.train,
+    task = TASKS[network]
+    return Recipe(metric=task.metric, features=task.features, prune=PruneConfig(macs=0.5), train=task.train,
                   seed=seed)
 
 
 @cache
 def samples_of(network: str) -> Samples:
     """All parts, the same for every seed."""
-    return load_samples(WAYS[network].data)
+    return load_samples(TASKS[network].data)
 
 
 def start(network: str, seed: int) -> Graph:
@@ -164,5 +164,5 @@ def grid(figures: Sequence[Drawn], path: Path, count: int = 16) -> None:
     pruned network, that in INT8 in LiteRT, and that on the board."""
     strips = [strip for figure in figures
               for strip in rows([FOLDER / "drawn" / figure.key / f"{figure.network}_{name}"
-                                 for name in ARTIFACTS], WAYS[figure.network].data, "test", count)]
+                                 for name in ARTIFACTS], TASKS[figure.network].data, "test", count)]
     path.write_bytes(grid_png(strips))

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from figures import Figure, unpacked
 import msgspec
 import numpy as np
+from pruning_figures import UNPRUNED, Cell
 
 LABELS, ANSWERS, FITNETS, ATTENTION = ("labels", "labels, answers", "labels, answers, fitnets",
                                        "labels, answers, attention")
-BETTER = "labels, answers of a better teacher"
+TRANSFORMER = "labels, answers of a transformer"
 """What a student learns from."""
 FLOAT, NEAREST, DEFAULT, LEARNED = "float", "nearest codes", "biases corrected", "`[qat]`, ranges learned"
 """Ways of quantizing that bounds are about."""
@@ -23,6 +24,11 @@ class Student(msgspec.Struct, frozen=True):
     network: str
     way: str
     seed: int
+
+    @property
+    def cell(self) -> Cell:
+        """Its network, unpruned."""
+        return Cell(self.network, UNPRUNED, 1.0, self.seed)
 
     @property
     def text(self) -> str:

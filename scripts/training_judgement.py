@@ -6,7 +6,7 @@ from functools import cached_property
 
 from figures import Conditions, Figure
 import numpy as np
-from pruning_figures import GAIN, OURS, SHARES, UNPRUNED, Cell, Deployed, Tuned
+from pruning_figures import GAIN, OURS, SHARES, Cell, Deployed, Tuned
 from training_figures import (
     DEFAULT,
     FITNETS,
@@ -22,7 +22,7 @@ from training_figures import (
     Taught,
 )
 
-from toolchain.paired import ALPHA, Interval, bootstrap, mcnemar
+from toolchain.paired import ALPHA, Interval, bootstrap
 
 MOST_DROP = 1.0
 """Points of accuracy lost by half of the MACs."""
@@ -90,18 +90,15 @@ def _grouped(figures: Iterable, key) -> dict:
 class Lift:
     """Points of accuracy that a way of teaching gives beyond labels alone.
 
-    interval: of their mean over seeds, by sample;  p: McNemar's, of the hits of all seeds
+    interval: of their mean over seeds, by sample
     """
 
     accuracy: list[float]
     interval: Interval
-    p: float
 
 
 def lift(found: Found, network: str, way: str) -> Lift:
-    right, plain = found.right(network, way), found.right(network, LABELS)
-    return Lift([*(100 * right.mean(1))], bootstrap(gains(found, network, way)),
-                mcnemar(right.ravel(), plain.ravel()).p)
+    return Lift([*(100 * found.right(network, way).mean(1))], bootstrap(gains(found, network, way)))
 
 
 def gains(found: Found, network: str, way: str) -> np.ndarray:
@@ -165,6 +162,8 @@ def _missed_lessons(found: Found) -> Iterator[str]:
     for network, ways in found.students.items():
         if FITNETS in ways and (gain := lift(found, network, FITNETS)).interval.mean <= 0:
             yield f"{network}: {FITNETS} give {gain.interval.mean:+.2f} points beyond labels alone"
+    if len(found.students) > 1 and not (gain := overall(found, FITNETS)).low > 0:
+        yield f"on average {FITNETS} give {gain.mean:+.2f} points, from {gain.low:+.2f} on"
 
 
 def _missed_codes(found: Found) -> Iterator[str]:
@@ -196,14 +195,10 @@ def _missed_pruning(found: Found) -> Iterator[str]:
             yield f"{figure.text}: {gain:.2f}x (at least {GAIN * macs_ratio(found.tuned[cell]):.2f}x)"
 
 
-def whole(cell: Cell) -> Cell:
-    return Cell(cell.network, UNPRUNED, 1.0, cell.seed)
-
-
 def drops(found: Found, network: str, share: float) -> list[float]:
     """Points, in float, per seed."""
     cells = [cell for cell in found.tuned if (cell.network, cell.side, cell.share) == (network, OURS, share)]
-    return [100 * (found.tuned[whole(cell)].test - found.tuned[cell].test) for cell in cells]
+    return [100 * (found.tuned[cell.unpruned].test - found.tuned[cell].test) for cell in cells]
 
 
 def macs_ratio(figure: Tuned) -> float:
@@ -212,4 +207,4 @@ def macs_ratio(figure: Tuned) -> float:
 
 def fewer(found: Found, cell: Cell) -> float:
     """How many times fewer instructions."""
-    return found.deployed[whole(cell)].instructions / found.deployed[cell].instructions
+    return found.deployed[cell.unpruned].instructions / found.deployed[cell].instructions

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from figures import packed
 import msgspec
 import numpy as np
-from pruning_cells import recipe_of, samples_of, start
+from pruning_cells import opened, recipe_of, samples_of, start
 from pruning_figures import UNPRUNED, Cell
 import torch
 from training_figures import DEFAULT, FLOAT, LEARNED, NEAREST, Coded
@@ -19,9 +19,7 @@ from training_figures import DEFAULT, FLOAT, LEARNED, NEAREST, Coded
 from toolchain.data import Samples, load_samples
 from toolchain.execution import watch
 from toolchain.ir.graph import Graph
-from toolchain.ir.layout import channels_last
 from toolchain.ir.passes import canonical
-from toolchain.load.torch import load_torch
 from toolchain.post_training import PostTraining
 from toolchain.quantize.reals import reals_of
 from toolchain.recipe import QatConfig, QuantSpec, Recipe
@@ -53,7 +51,7 @@ def source(network: str, seed: int) -> Source:
         return Source(graph, samples.fit_to(graph), train.loader)
     if str(EXAMPLE) not in sys.path:
         sys.path.insert(0, str(EXAMPLE))
-    graph = channels_last(load_torch(*importlib.import_module(SEPARABLE).trained(seed), SEPARABLE))
+    graph = opened(*importlib.import_module(SEPARABLE).trained(seed), SEPARABLE)
     return Source(graph, load_samples("har_watch").fit_to(graph), "")
 
 

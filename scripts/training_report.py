@@ -17,7 +17,6 @@ from training_judgement import (
     macs_ratio,
     missed,
     overall,
-    whole,
     won_back,
 )
 
@@ -52,11 +51,10 @@ def _lessons(found: Found, network: str) -> str:
     rows = []
     for way in found.students[network]:
         told, teacher = lift(found, network, way), found.lessons(network, way)[0].right("teacher")
-        lifted = [f"{100 * teacher.mean():.2f}", f"{told.interval.mean:+.2f}", _ends(told.interval),
-                  f"{told.p:.3f}"]
+        lifted = [f"{100 * teacher.mean():.2f}", f"{told.interval.mean:+.2f}", _ends(told.interval)]
         rows.append([way, _spread(told.accuracy), *(lifted if way != LABELS else [""] * len(lifted))])
     head = f"{network}: {macs[0] / macs[1]:.1f}x fewer MACs, n = {first[0].n} x {seeds}"
-    return table([head, "accuracy, %", "its teacher's", "gain", "95 %", "McNemar p"], rows)
+    return table([head, "accuracy, %", "its teacher's", "gain", "95 %"], rows)
 
 
 def _ends(interval: Interval) -> str:
@@ -104,17 +102,26 @@ def drawing_tables(found: Found) -> str:
 
 
 def _drawings(network: str, figures: list[Drawn]) -> str:
-    first = figures[0]
-    rows = [[FLOAT, _spread(f.scores[FLOAT][0] for f in figures), "", f"{first.macs[0]:,}",
-             f"{first.instructions[0]:,} in INT8", f"{first.files[0]:,}"]]
-    for what in first.worse:
-        on_board, in_file = what == C, what == LITERT
-        rows.append([what, _spread(f.scores[what][0] for f in figures),
-                     _spread(f.worse[what][0] for f in figures), f"{first.macs[1]:,}",
-                     f"{first.instructions[1]:,}" if on_board else "",
-                     f"{first.files[1]:,}" if in_file else ""])
+    first, rows = figures[0], []
+    for what in first.scores:
+        on_board, macs = what == C, first.macs[what != FLOAT]
+        size = {FLOAT: first.files[0], LITERT: first.files[1]}.get(what)
+        rows.append([what, _score(f.scores[what] for f in figures),
+                     "" if what == FLOAT else _score(f.worse[what] for f in figures), f"{macs:,}",
+                     f"{size:,}" if size else "", f"{first.instructions[1]:,}" if on_board else "",
+                     f"{first.flash:,}" if on_board else "", f"{first.ram:,}" if on_board else ""])
+    checked, differing = (sum(getattr(f, each) for f in figures) for each in ("checked", "differing"))
+    told = (f"Unpruned in INT8: {first.instructions[0]:,} instructions. The board's answers to {checked} "
+            f"samples differ from the reference's in {differing} codes.")
     head = f"{network}: {first.metric}, n = {first.n} x {len(figures)}"
-    return table([head, "score", "worse by, %", "MACs", "instructions", ".tflite, B"], rows)
+    return table([head, "score", "worse by, %", "MACs", ".tflite, B", "instructions", "flash, B", "RAM, B"],
+                 rows) + f"\n\n{told}"
+
+
+def _score(found: Iterable[tuple[float, float]]) -> str:
+    """Over seeds; of one seed with its standard error."""
+    values = [*found]
+    return "{:.2f} ± {:.2f}".format(*values[0]) if len(values) == 1 else _spread(mean for mean, _ in values)
 
 
 # Pruned -----------------------------------------------------------------------------------------------------
@@ -133,7 +140,7 @@ def _smaller(found: Found, network: str, share: float) -> list[str]:
              if (cell.network, cell.side, cell.share) == (network, side, share)]
     if not cells:
         return []
-    total = [100 * (found.tuned[whole(cell)].test - found.deployed[cell].test) for cell in cells]
+    total = [100 * (found.tuned[cell.unpruned].test - found.deployed[cell].test) for cell in cells]
     first, macs = found.deployed[cells[0]], found.tuned[cells[0]]
     return [f"{network}, n = {macs.n} x {len(cells)}" if share == 1 else f"**{1 / share:.0f}x pruned**",
             f"{macs.macs[1]:,}", _spread(100 * found.tuned[cell].test for cell in cells),
@@ -151,14 +158,14 @@ def _mean_fewer(found: Found, cells: list[Cell]) -> str:
 HEAD = f"""# What training wins back, and smaller networks that remember, attend and draw
 
 `make benchmark-training` measures them over three seeds. Figures are means over the seeds and their
-standard deviation. Speech is split by speaker, the watch by person. {BOARD} is emulated: instructions are
-exact, and there is no time."""
+standard deviation (of one seed: its standard error). Speech is split by speaker, the watch by person.
+{BOARD} is emulated: instructions are exact, and there is no time."""
 
 DISTILLATION = """## Distillation
 
 Each network is pruned to a quarter of its MACs, by the defaults of `[prune]`, and trained in several ways
-by the same number of the same augmented batches. The teacher is the unpruned network. Gains are over labels
-alone: 95 % intervals of the mean over seeds, by sample, and McNemar's exact test on the hits of all seeds.
+by the same number of the same augmented batches. The teacher is the unpruned network; where it says so, a
+transformer. Gains are over labels alone, with 95 % intervals of their mean over seeds, paired by sample.
 The [docs](distillation.md) have the keys."""
 
 QAT = """## Codes, and training for them
@@ -171,8 +178,8 @@ DRAWING = """## Drawing, with half of the MACs
 
 A [generator and two autoencoders](generative.md#28-x-28-pixels) of the kit's MNIST: Fréchet distance (less
 is better) or ELBO in nats (more is better), and by how many percent of the original's it is worse. C is
-scored by the reference; the emulated board answers 16 samples of each network, and every code of that is
-the reference's. Figures without a spread are of the first seed."""
+scored by the reference, which the emulated board's answers are held against. Sizes and instructions are the
+first seed's. What is worse by percent is paired by sample."""
 
 SMALLER = """## Recurrent layers and attention, pruned
 

@@ -36,7 +36,6 @@ libraries' own specs. No other specs, no -B, no -wrapper, no files of options, n
 MODEL_FILE: Mapping[str, str] = {"tflite": "model.tflite", "onnx": "model.onnx", "c": "model.c"}
 
 
-
 class FileRecord(msgspec.Struct, frozen=True):
     """A file of an artefact as its manifest lists it."""
 

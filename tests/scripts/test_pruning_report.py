@@ -9,11 +9,11 @@ from pruning_figures import (
     OURS,
     SHARES,
     UNPRUNED,
-    Any,
     Cell,
     Correlated,
     Deployed,
     Failed,
+    Measured,
     Timed,
     Tuned,
 )
@@ -112,9 +112,9 @@ def test_the_page_has_every_figure():
 
 
 def test_figures_are_kept(tmp_path):
-    kept, figure = Kept(tmp_path / "figures.jsonl", Any), tuned(OURS, 0.5, 0, 123)
+    kept, figure = Kept(tmp_path / "figures.jsonl", Measured), tuned(OURS, 0.5, 0, 123)
     kept.add(figure)
     kept.add(Conditions(key="said", said="today."))
-    again = Kept(tmp_path / "figures.jsonl", Any)
+    again = Kept(tmp_path / "figures.jsonl", Measured)
     assert "nothing" not in again and again[figure.key] == figure
     assert again[figure.key].right.sum() == 123

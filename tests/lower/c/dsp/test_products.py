@@ -61,8 +61,13 @@ def test_one_matrix_meets_several(tmp_path):
     np.testing.assert_array_equal(host.run(list(feeds.values()), want.size), want)
 
 
+def test_the_longest_sums():
+    assert batch_matmul(portable(product_of("longest", 1, 16_512, 1)))
+
+
 @pytest.mark.parametrize("graph", [
-    pytest.param(product_of("long", 1, 17_000, 1), id="sums beyond 30 bits"),
+    pytest.param(product_of("long", 1, 16_513, 1), id="sums beyond 30 bits"),
+    pytest.param(product_of("turned", 3, 3, 2, transpose_a=True), id="rows with gaps"),
     pytest.param(product_of("left", 2, 3, 4, scale=1e-4), id="a shift to the left")])
 def test_what_it_does_not_take_is_left_to_the_portable_one(graph):
     assert batch_matmul(portable(graph)) is None

@@ -89,6 +89,9 @@ GRAPHS = {
     "norm of rows": normalized((1, 5, 48), (2,), (48,), (48,), 0.03, epsilon=1e-5),
     "norm of a longest row": normalized((1, 2**16), (1,), (2**16,), (2**16,), 0.5, epsilon=1e-5),
     "norm of a row that is too long": normalized((1, 2**16 + 1), (1,), (2**16 + 1,), (1,), 0.5, epsilon=1e-5),
+    "norm of rows, a gain each": normalized((1, 8, 8), (2,), (8, 1), (1,), epsilon=1e-5),
+    "norm of channels, a gain each": normalized((1, 4, 2, 4), (3,), (4, 1, 1), (4, 1, 1), epsilon=1e-5),
+    "norm of parts, a gain each": normalized((1, 4, 2, 4), (2, 3), (4, 2, 1), (4, 1, 1), epsilon=1e-5),
     "norm of rows, sums beyond 32 bits": normalized((1, 3, 48), (2,), (48,), (48,), 2e-4, epsilon=1e-5),
     "norm of everything": normalized((1, 40, 50), (1, 2), (40, 50), (), epsilon=1e-5),
     "norm of one": normalized((1, 5, 1), (2,), (1,), (1,), epsilon=1e-12),
@@ -154,6 +157,8 @@ def test_groups_of_one_channel_are_a_depthwise_convolution():
 
 @pytest.mark.parametrize("name, kernel", [
     ("norm of rows", "rows_"), ("norm of a longest row", "rows_"), ("norm of everything", "rows_"),
+    ("norm of rows, a gain each", ""), ("norm of channels, a gain each", ""),
+    ("norm of parts, a gain each", ""),
     ("norm of a row that is too long", ""), ("norm of rows, sums beyond 32 bits", ""),
     ("norm of an image", ""), ("norm of groups", "")])
 def test_rows_are_normalized_in_32_bits(name, kernel):

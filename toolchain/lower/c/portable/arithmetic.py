@@ -66,8 +66,9 @@ def layer_norm(graph: Graph, op: Op) -> Call:
     integers = norm_integers(op, count, x.quant, gamma.data, beta.data, out)
     gain, offset = map(np.ascontiguousarray, np.broadcast_arrays(integers.gain, integers.offset))
     norm = {"count": count, "spread": integers.spread, "lift": integers.lift, "fraction": integers.fraction}
+    across = tuple(n if axis in axes else 1 for axis, n in enumerate(x.shape))
     last = axes == list(range(len(x.shape) - len(axes), len(x.shape)))
-    if last and gain.size == count:
+    if last and gain.size == count and np.broadcast_shapes(gain.shape, across) == across:
         tables = {"gain": gain.ravel(), "offset": offset.ravel()}
         if rows := _norm_of_rows(op, x.size // count, norm, integers.gain_shift, tables, out):
             return rows
