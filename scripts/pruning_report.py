@@ -180,4 +180,5 @@ keeps multiples of what the table likes. Two others are limited by MACs alone, w
 "{ON_HOST}", in multiples of what this host's table likes, and "{PLAIN}".
 
 Figures are means over the seeds and their standard deviation; p is McNemar's exact test on the hits of all
-seeds, taken for independent, though their samples are the same: it is too small rather than too large. The best criterion of Torch-Pruning is the one that did best on the test samples themselves."""
+seeds, taken for independent, though their samples are the same: it is too small rather than too large. The
+best criterion of Torch-Pruning is the one that did best on the test samples themselves."""
