@@ -11,8 +11,7 @@ from functools import partial
 from itertools import product
 import subprocess
 
-from benchmark_peers import say
-from figures import PRUNING, Job, Kept, code, digest, done, finished, processes, work
+from figures import PRUNING, Job, Kept, code, conclude, digest, done, finished, processes, work
 from pruning_cells import EPOCHS, GRAPHS, THEIR_PYTHON, key_of, later_key, start, trained, tuned
 from pruning_deployed import correlated, deployed, timed
 from pruning_figures import (
@@ -126,13 +125,9 @@ def main(quick: bool = typer.Option(False, help="one network, one seed"),
     keys = measure(kept, networks, chosen)
     found = finished(kept, keys, partial(conditions, THEIR_PYTHON))
     text = page(found)
-    (FOLDER / "pruning.md").write_text(text, encoding="utf-8")
     if not (quick or only or seeds):
         PAGE.write_text(text, encoding="utf-8")
-    print(text, end="")
-    if lines := shortcomings(found, quick):
-        say("\n".join(lines))
-        raise typer.Exit(3)
+    conclude(text, FOLDER / "pruning.md", shortcomings(found, quick))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from typing import NamedTuple
 
-from benchmark_peers import ROOT, say
+from benchmark_peers import ROOT
 from figures import (
     DEPLOYING,
     PRUNING,
@@ -20,6 +20,7 @@ from figures import (
     Job,
     Kept,
     code,
+    conclude,
     digest,
     finished,
     processes,
@@ -158,14 +159,10 @@ def main(quick: bool = typer.Option(False, help="what needs no kit, with one see
         raise typer.BadParameter("there is nothing of that to measure")
     found = finished(kept, keys, own_conditions)
     text = page(found)
-    (FOLDER / "training.md").write_text(text, encoding="utf-8")
     if not (quick or only or networks or seeds):
         PAGE.write_text(text, encoding="utf-8")
         grid([figure for figure in found if isinstance(figure, Drawn) and figure.seed == SEEDS[0]], GRID)
-    print(text, end="")
-    if lines := shortcomings(found, quick):
-        say("\n".join(lines))
-        raise typer.Exit(3)
+    conclude(text, FOLDER / "training.md", shortcomings(found, quick))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Figures of a long benchmark: made in processes beside each other, kept in a file under the digest of all
 that shapes them, so that a rerun resumes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 import hashlib
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from benchmark_peers import ROOT, say
 import msgspec
 import numpy as np
+import typer
 
 from toolchain.atomic import replacing
 
@@ -83,6 +84,15 @@ def finished(kept: Kept, keys: Iterable[str], conditions: Callable[[], str]) -> 
     if said not in kept:
         kept.add(Conditions(key=said, said=conditions()))
     return [kept[key] for key in (*keys, said)]
+
+
+def conclude(text: str, path: Path, missed: Sequence[str]) -> None:
+    """Keep and print a report. Raises typer.Exit with 3 where bounds are missed."""
+    path.write_text(text, encoding="utf-8")
+    print(text, end="")
+    if missed:
+        say("\n".join(missed))
+        raise typer.Exit(3)
 
 
 # Keys -------------------------------------------------------------------------------------------------------
