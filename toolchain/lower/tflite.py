@@ -13,6 +13,7 @@ import numpy as np
 from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Op, Tensor, unique_name
+from toolchain.ir.loops import has_loops
 from toolchain.ir.ops import OPS
 from toolchain.ir.quant import quantize
 from toolchain.ir.unrolling import unrolled
@@ -28,11 +29,12 @@ from toolchain.load.tflite_schema import (
     Builtin,
 )
 from toolchain.lower.metadata import tflite_metadata, with_labels_file
+from toolchain.lower.rewriting import rewritten
 from toolchain.lower.tflite_border import with_border
 from toolchain.lower.tflite_expand import EXPANSIONS, expanded, with_slopes
 from toolchain.lower.tflite_file import TFLiteModel
 from toolchain.lower.tflite_islands import with_islands
-from toolchain.lower.tflite_rewrite import rewritten
+from toolchain.lower.tflite_steps import with_rows
 from toolchain.lower.tflite_transpose import in_wide_tiles
 from toolchain.lower.tflite_unsigned import with_unsigned_codes
 from toolchain.lower.tflite_weights import FORMATS, with_codes, with_dequantized, with_float16
@@ -64,7 +66,8 @@ def write_tflite(graph: Graph, *, io: str = "int8", input_io: str | None = None,
     if weights not in FORMATS or (weights != "float32" and level_of(graph) != "FLOAT"):
         raise BadInput(f"{graph.name}: weights={weights!r}: a float graph's are one of "
                        f"{', '.join(map(repr, FORMATS))}, a quantized graph's are as they are")
-    lowered = with_border(with_border(written, input_io or io, graph.inputs), io, graph.outputs)
+    lowered = with_rows(written) if has_loops(graph) else written
+    lowered = with_border(with_border(lowered, input_io or io, graph.inputs), io, graph.outputs)
     lowered = with_islands(with_unsigned_codes(lowered), integer_only)
     for rewrite in (expanded, with_pads, in_wide_tiles, with_slopes):
         lowered = rewritten(lowered, rewrite)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from toolchain.ir.graph import Op
-from toolchain.lower.tflite_rewrite import Rewriting
+from toolchain.lower.rewriting import Rewriting
 
 
 def _softplus(rewriting: Rewriting, op: Op) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from toolchain.ir.check import INTEGER, operand_dtypes
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.quant import dequantize
-from toolchain.lower.tflite_rewrite import Rewriting
+from toolchain.lower.rewriting import Rewriting
 from toolchain.lower.tflite_windows import scheme
 
 _NEVER_ON_CODES = frozenset({"neg", "pow", "softplus", "layer_norm", "batch_norm"})

@@ -3,7 +3,7 @@
 import numpy as np
 
 from toolchain.ir.graph import Op
-from toolchain.lower.tflite_rewrite import Rewriting
+from toolchain.lower.rewriting import Rewriting
 
 NARROW, WIDE = 8, 16
 """XNNPACK transposes tiles; an axis of fewer values than NARROW does not fill one, one of WIDE does."""

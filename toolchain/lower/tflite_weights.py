@@ -12,7 +12,7 @@ import numpy as np
 from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.quant import quantize, weight_params
-from toolchain.lower.tflite_rewrite import Rewriting
+from toolchain.lower.rewriting import Rewriting
 
 FORMATS = ("float32", "float16", "int8", "int4")
 FEWEST = 1024

@@ -11,7 +11,7 @@ from toolchain.ir.check import WEIGHTED
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.quant import RANGE
 from toolchain.load.tflite_schema import WINDOWED, same_pads
-from toolchain.lower.tflite_rewrite import Rewriting
+from toolchain.lower.rewriting import Rewriting
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """(before, after) along height and width."""

@@ -1,4 +1,4 @@
-"""Graph rewrites of the .tflite door out: ops that the format lacks become ops that it has."""
+"""Graph rewrites of the doors out: ops that a format lacks, or is slow at, become ops that it has."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
