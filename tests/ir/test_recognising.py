@@ -73,7 +73,10 @@ OTHERS = {
     "another activation": ("rnn", "layer.hidden", {"kind": "logistic"}),
     "the same gate twice": ("lstm", "layer.f", {"begin": (0, 1), "end": (1, 1 + WIDTH - 1)}),
     "a stride of the input": ("rnn", "layer.gates.input", {"pads": (0, 1, 0, 0)}),
-    "steps in the other direction": ("lstm", "layer.candidate.step", {"reverse": True}),
+    "steps in the other direction": ("gru", "layer.candidate.step", {"reverse": True}),
+    "a candidate of something else": ("lstm", "layer.candidate", {"inputs": ("layer.gates.step",)}),
+    "a stride of the gates": ("lstm", "layer.candidate",
+                              {"begin": (0, 0), "end": (1, 4 * WIDTH), "strides": (1, 4)}),
     "a sequence the other way round": ("gru", "layer.sequence", {"reverse": True}),
     "what is read leaves": ("gru", "layer.last", {"inputs": ("layer.n",)}),
 }

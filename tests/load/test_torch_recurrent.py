@@ -101,7 +101,8 @@ def test_gates_that_share_an_activation_are_one_op():
     graph = load_checked(Network(outputs, layer=settled(nn.LSTM(6, 5, batch_first=True))), *SHAPE)
     (loop,) = loops_of(graph)
     count = [op.kind for op in loop.body].count
-    assert (count("fully_connected"), count("logistic"), count("tanh")) == (2, 1, 2)
+    assert (count("fully_connected"), count("logistic"), count("tanh")) == (1, 1, 2)
+    assert graph.tensors["layer.lstm.gates"].shape == (1, 20)
     assert graph.tensors["layer.lstm.open"].shape == (1, 15)
 
 

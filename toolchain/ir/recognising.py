@@ -5,7 +5,7 @@ a sum or product does not matter.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -53,7 +53,7 @@ class _Other(Exception):
 
 @dataclass(frozen=True, eq=False)
 class _Joined:
-    """Gates that share an op: their rows, and what they read: the input, how, and the state."""
+    """Gates of one product: their rows, and what they read: the input, how, and the state."""
 
     rows: Rows
     x: str
@@ -61,9 +61,13 @@ class _Joined:
     state: str
 
     def rows_of(self, slice_: Op) -> Rows:
+        return self.part(slice_).rows
+
+    def part(self, slice_: Op) -> "_Joined":
+        """The gates that were cut out."""
         begin, end = slice_.attrs["begin"][1], slice_.attrs["end"][1]
         _require(slice_.attrs["strides"][1] == 1)
-        return tuple(array[begin:end] for array in self.rows)
+        return replace(self, rows=tuple(array[begin:end] for array in self.rows))
 
 
 class _Reading:
@@ -87,10 +91,14 @@ class _Reading:
         terms = [self.either(name, "mul", "slice") for name in self.op(cell, "add").inputs]
         (f, kept), (i, added) = sorted(terms, key=lambda term: term[1] != c.name)
         _require(kept == c.name)
-        gates, candidate = self.opened(o, f, i), self.joined(self.op(added, "tanh").inputs[0])
-        self.require_read(h.name, gates, candidate)
+        opening = self.op(self.opened(o, f, i), "slice")
+        candidate = self.op(self.op(added, "tanh").inputs[0], "slice")
+        _require(opening.inputs == candidate.inputs)
+        every = self.joined(opening.inputs[0])
+        self.require_read(h.name, every)
+        gates = every.part(opening)
         letters = {letter: gates.rows_of(part) for letter, part in zip("ifo", (i, f, o))}
-        return self.described("lstm", gates, {**letters, "c": candidate.rows}, (h, c))
+        return self.described("lstm", every, {**letters, "c": every.rows_of(candidate)}, (h, c))
 
     def gru(self) -> Recurrent:
         (h,) = self.states
@@ -101,7 +109,7 @@ class _Reading:
         after = read in self.graph.producers and self.graph.producers[read].kind == "mul"
         reset = read if after else self.op(read, "fully_connected").inputs[0]
         r, product = self.either(reset, "mul", "slice")
-        gates = self.opened(r, z)
+        gates = self.joined(self.opened(r, z))
         candidate = self.rows(step, self.op(product if after else read, "fully_connected"))
         self.require_read(h.name, gates)
         _require((candidate.state if after else product) == h.name)
@@ -135,10 +143,10 @@ class _Reading:
         x, other = (a, b) if a in makers and makers[a].kind == first else (b, a)
         return self.op(x, first), other
 
-    def opened(self, *slices: Op) -> _Joined:
-        """Gates of which these are the parts."""
+    def opened(self, *slices: Op) -> str:
+        """What goes into the logistic of which these are the parts."""
         _require(len({op.inputs for op in slices}) == 1)
-        return self.joined(self.op(slices[0].inputs[0], "logistic").inputs[0])
+        return self.op(slices[0].inputs[0], "logistic").inputs[0]
 
     def joined(self, name: str, activation: str | None = None) -> _Joined:
         """What input and state say together."""

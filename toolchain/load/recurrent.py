@@ -2,7 +2,7 @@
 
 A layer reads x (1, T, F) and gives all its hidden states (1, T, H). What of the input is multiplied does not
 depend on the state and stands before the loop, one 1x1 convolution over all steps, or what that gives of a
-constant. Gates that share an activation are one op.
+constant. Gates that read the same are one product, and one op each for those that share an activation.
 Sources: Hochreiter & Schmidhuber 1997 and Gers et al. 2000 (LSTM), Cho et al. 2014 (GRU), Elman 1990.
 """
 
@@ -16,7 +16,7 @@ from toolchain.ir.build import Builder
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """One gate or several that share an activation: weight (n, F), recurrent (n, H), biases (n,)."""
+    """One gate or several that are one product: weight (n, F), recurrent (n, H), biases (n,)."""
 
     weight: np.ndarray
     recurrent: np.ndarray
@@ -53,11 +53,13 @@ class Layer:
     def lstm(self, gates: Gate, candidate: Gate, clip: float = 0.0) -> Ended:
         """gates: input, forget and output, in that order; candidate: what may come into the cell; clip: what
         the cell stays within, 0 for no bounds."""
-        begun = [self.over_input(gates, "gates"), self.over_input(candidate, "candidate")]
+        every, count = as_one(gates, candidate), len(gates.bias)
+        begun = self.over_input(every, "gates")
         self.hidden, cell = self.state(0, "h"), self.state(1, "c")
-        opened = self.op("logistic", [self.met(begun[0], gates, "gates")], "open")
+        said = self.met(begun, every, "gates")
+        opened = self.op("logistic", [self.part(said, 0, count, "opening")], "open")
         i, f, o = self.split(opened, "i", "f", "o")
-        g = self.op("tanh", [self.met(begun[1], candidate, "candidate")], "g")
+        g = self.op("tanh", [self.part(said, count, len(every.bias), "candidate")], "g")
         kept, added = self.op("mul", [f, cell], "kept"), self.op("mul", [i, g], "added")
         new_cell = self.clipped(self.op("add", [kept, added], "cell"), clip)
         hidden = self.op("mul", [o, self.op("tanh", [new_cell], "shown")], "hidden")
@@ -134,8 +136,11 @@ class Layer:
     def split(self, x: str, *names: str) -> list[str]:
         """Equal parts of (1, n)."""
         size = self.build.tensors[x].shape[1] // len(names)
-        return [self.op("slice", [x], name, begin=(0, at * size), end=(1, (at + 1) * size), strides=(1, 1))
-                for at, name in enumerate(names)]
+        return [self.part(x, at * size, (at + 1) * size, name) for at, name in enumerate(names)]
+
+    def part(self, x: str, begin: int, end: int, name: str) -> str:
+        """Some of (1, n)."""
+        return self.op("slice", [x], name, begin=(0, begin), end=(1, end), strides=(1, 1))
 
     def end(self, hidden: str, cell: str = "", new_cell: str = "") -> Ended:
         """Close the loop, and let out what leaves it."""
@@ -148,6 +153,12 @@ class Layer:
             return Ended(sequence, last)
         self.build.becomes(cell, new_cell)
         return Ended(sequence, last, self.op("last", [new_cell], "last_cell", loop=self.loop))
+
+
+def as_one(*gates: Gate) -> Gate:
+    """Gates that are one product."""
+    return Gate(*(np.concatenate([getattr(gate, name) for gate in gates])
+                  for name in ("weight", "recurrent", "bias", "recurrent_bias")))
 
 
 def gate_of(parts: Mapping[str, Sequence[np.ndarray]], order: str) -> Gate:
