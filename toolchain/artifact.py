@@ -102,7 +102,8 @@ class Artifact:
     """Files by relative path, their manifest, and test vectors.
 
     vectors: "input/<name>" and "output/<name>" -> (samples, ...) arrays as the manifest's "graph" ports
-             describe them, computed by the reference; a device must reproduce them
+             describe them, computed by the reference; a device must reproduce them. Outputs of a file that
+             computes in other numbers than the graph are there beside, as `own_output` names them
     """
 
     manifest: Manifest
@@ -145,6 +146,11 @@ class Artifact:
                    for name, data in sorted(files.items())}
         manifest = msgspec.structs.replace(self.manifest, files=records)
         (staging / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def own_output(fmt: Format, name: str) -> str:
+    """What the test vectors call an output of one format's file alone."""
+    return f"output.{fmt}/{name}"
 
 
 def require_place(folder: Path) -> Path:

@@ -228,7 +228,7 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     vectors = step_vectors(prepared.graph, one, seen, recipe.seed) if one else \
         vectors_of(prepared.graph, seen, recipe.seed)
     asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c,
-                  recipe.tflite, one and one.form)
+                  recipe.tflite, one and one.form, prepared.graph if one else None)
     artifact = lower(one.graph if one else prepared.graph, profile, vectors, asked)
     for note in artifact.manifest.notes[len(prepared.graph.source.notes):]:
         say(note)

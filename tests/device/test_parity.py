@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolchain.artifact import Artifact, Manifest
+from toolchain.artifact import Artifact, Manifest, own_output
 from toolchain.device.parity import EXACT, ONCE, PROBABLE, WIDE, parity, tolerance
 from toolchain.port import Port
 
@@ -99,3 +99,11 @@ def test_each_kind_of_output_has_its_tolerance():
     assert [tolerance(fmt, "static_wi8_ai8", port) for fmt, port in
             (("c", CODES), ("tflite", CODES), ("onnx", probabilities), ("tflite", wide))] == [
         EXACT, ONCE, PROBABLE, WIDE]
+
+
+def test_a_file_of_other_numbers_is_held_to_its_own_answers():
+    own, others = vectors(1), vectors(2)
+    made = artifact(CODES, others, fmt="onnx")
+    made = replace(made, vectors={**made.vectors, own_output("onnx", "y"): own})
+    found, problems = parity(made, "onnx", Answers(own))
+    assert (found.mismatched, problems) == (0, ()) and parity(made, "onnx", Answers(others))[1]

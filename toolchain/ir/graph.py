@@ -176,14 +176,18 @@ class Graph:
         return replace(self, ops=ops, tensors={n: t for n, t in self.tensors.items() if n in used})
 
     def renamed(self, names: Mapping[str, str]) -> "Graph":
-        """The same graph with inner tensors called otherwise, old name -> new; not inputs or outputs."""
+        """The same graph with tensors called otherwise, old name -> new."""
         def new(name: str) -> str:
             return names.get(name, name)
 
         ops = tuple(replace(op, inputs=tuple(map(new, op.inputs)), outputs=tuple(map(new, op.outputs)))
                     for op in self.ops)
         tensors = {new(name): replace(tensor, name=new(name)) for name, tensor in self.tensors.items()}
-        return replace(self, ops=ops, tensors=tensors)
+        ends = {end: tuple(map(new, getattr(self, end))) for end in ("inputs", "outputs")}
+        permutations = {new(name): perm for name, perm in self.permutations.items()}
+        frames = {new(name): frames for name, frames in self.metadata.frames.items()}
+        return replace(self, ops=ops, tensors=tensors, permutations=permutations,
+                       metadata=replace(self.metadata, frames=frames), **ends)
 
     @cached_property
     def digest(self) -> str:

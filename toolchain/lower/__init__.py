@@ -1,13 +1,13 @@
 """Doors out: a Graph and a target's profile become an Artifact."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 import msgspec
 import numpy as np
 
-from toolchain.artifact import ARENA_FILE, MODEL_FILE, Artifact, Manifest
+from toolchain.artifact import ARENA_FILE, MODEL_FILE, Artifact, Manifest, own_output
 from toolchain.errors import BadConfig, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph, Tensor
@@ -18,6 +18,7 @@ from toolchain.lower.c.arena.plan import Plan, plan_arena
 from toolchain.port import Port, convert
 from toolchain.profile import Format, TargetProfile
 from toolchain.recipe import CConfig, TFLiteConfig
+from toolchain.runtime import reference
 
 TOOLS = ("numpy", "onnx", "flatbuffers", "ai-edge-litert", "onnxruntime")
 Files = Mapping[str, bytes]
@@ -33,6 +34,8 @@ class Emitted:
     flash_bytes:     the file, or the constants of C
     plan:            where activations lie; C's own, an estimate for what a runtime will do otherwise
     notes:           what was changed on the way, in words
+    answers:         as `artifact.own_output` names them: the vectors' outputs, where the file computes in
+                     other numbers than the graph
     """
 
     files: Files
@@ -41,6 +44,7 @@ class Emitted:
     flash_bytes: int
     plan: Plan
     notes: tuple[str, ...] = ()
+    answers: Arrays = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Asked:
     weights:     of a float graph, as `write_tflite` takes it; a note says which other formats keep float32
     c, tflite:   how these are written
     streaming:   how the graph is run, where it does one step of a sequence
+    sequences:   the graph of whole sequences that it then was made of
     """
 
     input_dtype: str | None = None
@@ -58,6 +63,7 @@ class Asked:
     c: CConfig = CConfig()
     tflite: TFLiteConfig = TFLiteConfig()
     streaming: Streaming | None = None
+    sequences: Graph | None = None
 
 
 def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = Asked()) -> Artifact:
@@ -89,13 +95,15 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
         parameters=graph.parameters, tools={name: version(name) for name in TOOLS},
         notes=(*graph.source.notes, *_weight_notes(graph, profile, asked.weights),
                *_wide_notes(graph, profile, formats), *left_out,
-               *(note for e in emitted.values() for note in e.notes)),
+               *(note for e in (*emitted.values(), *beside.values()) for note in e.notes)),
         labels=graph.metadata.labels, frames=dict(graph.metadata.frames), streaming=asked.streaming)
     if "c" not in profile.formats:
         require_fit(static_bytes, profile, graph.name)
     files = {name: data for e in (*emitted.values(), *beside.values()) for name, data in e.files.items()}
     files |= _for_people(graph, emitted, asked.streaming)
-    return Artifact(manifest, files, vectors)
+    answers = {name: values for e in (*emitted.values(), *beside.values())
+               for name, values in e.answers.items()}
+    return Artifact(manifest, files, {**vectors, **answers})
 
 
 def _beside(graph: Graph, profile: TargetProfile, vectors: Arrays,
@@ -197,15 +205,30 @@ def _emit_tflite(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: A
 
 def _emit_onnx(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.onnx import write_onnx
-    from toolchain.lower.onnx_recurrent import step_notes
+    from toolchain.lower.onnx_loops import coded_layers, loops_on_reals, step_on_reals
+    from toolchain.lower.onnx_recurrent import float_note, step_note
 
-    inputs = file_ports(graph, graph.inputs, "onnx", asked.input_dtype)
-    outputs = file_ports(graph, graph.outputs, "onnx")
+    whole = asked.sequences or graph
+    written = step_on_reals(whole, asked.streaming) if asked.sequences else loops_on_reals(graph)
+    inputs = file_ports(written, written.inputs, "onnx", asked.input_dtype)
+    outputs = file_ports(written, written.outputs, "onnx")
     stored = "float16" if asked.weights == "float16" and level_of(graph) == "FLOAT" else "float32"
-    model = write_onnx(graph, activations=profile.onnx_activations,
+    model = write_onnx(written, activations=profile.onnx_activations,
                        input_io=asked.input_dtype or "float32", weights=stored)
+    answers = _answers(graph, written, vectors, "onnx") if coded_layers(whole) else {}
     return Emitted({MODEL_FILE["onnx"]: model}, inputs, outputs, len(model),
-                   plan_arena(unrolled(graph).graph), step_notes(graph))
+                   plan_arena(unrolled(written).graph), (*float_note(whole), *step_note(graph)), answers)
+
+
+def _answers(graph: Graph, written: Graph, vectors: Arrays, fmt: Format) -> Arrays:
+    """The vectors' outputs by a graph that is written in the place of `graph`, in the codes of that one."""
+    if not vectors:
+        return {}
+    feeds = {want.name: convert(vectors[f"input/{want.name}"], have, want) for have, want in
+             zip(ports(graph, graph.inputs), ports(written, written.inputs), strict=True)}
+    found = reference.run(written, feeds)
+    return {own_output(fmt, want.name): convert(found[want.name], have, want) for have, want in
+            zip(ports(written, written.outputs), ports(graph, graph.outputs), strict=True)}
 
 
 def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:

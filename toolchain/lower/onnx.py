@@ -41,8 +41,8 @@ def write_onnx(graph: Graph, *, activations: str = "uint8", keep: tuple[str, ...
                  transposed, where they differ. Of a quantized graph they come dequantized
     input_io:    dtype of a quantized graph's inputs: "float32", or "uint8" or "int8" codes
     weights:     of a float graph: "float32", or "float16", in which the file then computes too
-    A float LSTM, GRU or Elman layer is one node, unless `keep` names something inside; other loops are
-    written out step by step (`ir.unrolling`).
+    An LSTM, GRU or Elman layer is one node, in float also where the graph has codes, unless `keep` names
+    something inside or of its input's product; other loops are written out step by step (`ir.unrolling`).
     16-bit islands are on reals. Raises Unsupported listing everything that has no ONNX form here.
     """
     keep = tuple(keep)

@@ -1,7 +1,8 @@
 """Loops that are a layer of ONNX's own: LSTM, GRU and RNN (operator specification, opset 14).
 
-One node instead of all steps written out: ONNX Runtime has a kernel for the whole sequence, in float only. Of
-a layer's results the first stands for its node, the others are made of the node's.
+One node instead of all steps written out: ONNX Runtime has a kernel for the whole sequence, in float only
+(`onnx_loops` puts layers of codes between conversions for it). Of a layer's results the first stands for its
+node, the others are made of the node's.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from toolchain.ir.graph import Graph, Op, constant, live_ops
 from toolchain.ir.loops import Loop, has_loops, ops_of, parts
 from toolchain.ir.recognising import Recurrent, recognised
 from toolchain.ir.unrolling import unrolled
+from toolchain.lower.onnx_loops import coded_layers, loops_on_reals
 from toolchain.lower.onnx_writer import OnnxWriter
 
 LAYER, RESULT = "recurrent", "recurrent_result"
@@ -29,17 +31,24 @@ def without_loops(graph: Graph, keep: Iterable[str] = ()) -> Graph:
     """
     if not has_loops(graph):
         return graph
-    whole = _with_layers(graph, tuple(keep))
+    whole = _with_layers(loops_on_reals(graph), tuple(keep))
     return unrolled(whole if whole.tensors.keys() >= set(keep) else graph).graph
 
 
-def step_notes(graph: Graph) -> tuple[str, ...]:
+def float_note(graph: Graph) -> tuple[str, ...]:
+    """Which loops of codes the file computes in float, and why."""
+    names = ", ".join(loop.name for loop in coded_layers(graph))
+    return (f"model.onnx computes {names} in float between conversions, with float32 weights: ONNX Runtime "
+            f"has kernels for recurrent layers in float only",) if names else ()
+
+
+def step_note(graph: Graph) -> tuple[str, ...]:
     """Which loops the file has step by step, and why."""
-    names = [part.name for part in parts(graph) if isinstance(part, Loop) and recognised(graph, part) is None]
-    coded = any(tensor.quant is not None for tensor in graph.tensors.values())
-    why = ("ONNX Runtime has kernels for recurrent layers in float only" if coded
-           else "none of ONNX's LSTM, GRU and RNN computes the same")
-    return (f"model.onnx has every step of {', '.join(names)} one after the other: {why}",) if names else ()
+    reals = loops_on_reals(graph)
+    names = ", ".join(part.name for part in parts(reals)
+                      if isinstance(part, Loop) and recognised(reals, part) is None)
+    return (f"model.onnx has every step of {names} one after the other: ONNX's LSTM, GRU and RNN compute "
+            f"something else, or have no weights like these",) if names else ()
 
 
 def _with_layers(graph: Graph, keep: tuple[str, ...]) -> Graph:
