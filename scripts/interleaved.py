@@ -17,6 +17,8 @@ import numpy as np
 BLOCK_S = 0.005
 """A block is this long at least, so that a network of microseconds is timed warm."""
 WARM_UP_S = 0.2
+DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32}
+"""What onnxruntime calls an input -> the dtype of what goes in."""
 
 
 def invoker(path: Path) -> Callable[[], object]:
@@ -49,7 +51,7 @@ def _onnx(path: Path) -> Callable[[], object]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    feeds = {port.name: _noise(port.shape, np.float32) for port in session.get_inputs()}
+    feeds = {port.name: _noise(port.shape, DTYPES[port.type]) for port in session.get_inputs()}
     return lambda: session.run(None, feeds)
 
 
