@@ -30,14 +30,18 @@ typedef struct {
 
 /* (r, half) with 1 / sqrt(value) = r * 2^(half - 62); value in [1, 2^62). r' = r * (3 - z * r * r) / 2. */
 static inline int64_t tk_reciprocal_sqrt(uint64_t value, int32_t *half) {
+    uint32_t high = (uint32_t)(value >> 32), low = (uint32_t)value;
     *half = 0;
-    for (int32_t step = 32; step > 1; step /= 2) {
-        if (value < (uint64_t)1 << (64 - step)) {
-            value <<= step;
-            *half += step / 2;
-        }
+    if (high == 0) {
+        high = low;
+        low = 0;
+        *half = 16;
     }
-    const uint64_t z = value >> 32;
+    for (; high < 1u << 30; low <<= 2) {
+        high = high << 2 | low >> 30;
+        ++*half;
+    }
+    const uint64_t z = high;
     uint64_t r = 2290047081u - (1308598332u * z >> 32);
     for (int32_t step = 0; step < 4; step++) {
         uint64_t product = z * (r * r >> 32) >> 32;

@@ -85,17 +85,16 @@ def layer_norm(graph: Graph, op: Op) -> Call:
 
 def _norm_of_rows(op: Op, rows: int, norm: dict[str, int], gain_shift: int, tables: dict[str, np.ndarray],
                   out: QuantParams) -> Call | None:
-    """Where squares, and products with an offset, fit 32 bits."""
-    zero_point, limits = int(out.zero_point), code_range(out)
+    """Where squares, and products with an offset, fit 32 bits, and shifts are as the kernel has them."""
+    zero_point, farthest = int(out.zero_point), 61 - norm["lift"] // 2 - norm["fraction"]
     offset = tables["offset"].astype(np.int64) + (1 << BETA_BITS - 1) + (zero_point << BETA_BITS)
     gain = int(np.abs(tables["gain"].astype(np.int64)).max())
     largest = (gain * LARGEST_NORMALIZED >> gain_shift) + int(np.abs(offset).max()) + 1
-    if norm["count"] > LONGEST_ROW or largest >= 2**31:
+    if norm["count"] > LONGEST_ROW or largest >= 2**31 or farthest > 31 or gain_shift < 32:
         return None
     return Call("tk_layer_norm_rows_s8", op.inputs[:1], {
         "rows": rows, "norm": norm, "gain_shift": gain_shift, "gain": Array("gain", tables["gain"]),
-        "offset": Array("offset", offset.astype(np.int32)),
-        **{end: zero_point + limits[end] for end in ("low", "high")}})
+        "offset": Array("offset", offset.astype(np.int32))})
 
 
 def _walk(op: Op, shape: Shape, steps: tuple[tuple[int, ...], ...], chosen: list[int]):
