@@ -48,7 +48,7 @@ SEEDS = (0, 1, 2)
 STUDENTS = ("resnet8", "gru", "ds_cnn", "watch")
 WAYS = (LABELS, ANSWERS, FITNETS, ATTENTION)
 SMALLER: Mapping[str, Sequence[float]] = {"transformer": (0.5,), "gru": SHARES}
-"""Network -> shares of its MACs that it is pruned to; channels of the transformer leave more than a quarter."""
+"""Network -> shares of its MACs that it is pruned to; the transformer has no channels for a quarter."""
 QUICK_EPOCHS = 2
 Measured = Taught | Coded | Drawn | Tuned | Deployed | Conditions
 NETWORKS = ("scripts/pruning_networks.py", "scripts/pruning_cells.py", "scripts/cifar_networks.py",

@@ -62,6 +62,7 @@ class Coded(Figure, kw_only=True):
 
     hits:  way -> on each of n test samples, packed;  same: way -> share that is answered as in float
     predicted: share of test samples that [qat]'s own simulation answers as LiteRT does
+    in_c:      as C does, which is the reference
     """
 
     network: str
@@ -70,6 +71,7 @@ class Coded(Figure, kw_only=True):
     hits: Mapping[str, str]
     same: Mapping[str, float]
     predicted: float
+    in_c: float
     n: int
 
     @property

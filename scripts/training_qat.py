@@ -2,7 +2,7 @@
 them, and how much of that [qat] wins back."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 import importlib
 from pathlib import Path
 import sys
@@ -21,6 +21,7 @@ from toolchain.execution import watch
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.post_training import PostTraining
+from toolchain.quantize.calibrate import OpenWatch
 from toolchain.quantize.reals import reals_of
 from toolchain.recipe import QatConfig, QuantSpec, Recipe
 from toolchain.scheme import scheme_of
@@ -82,14 +83,15 @@ def coded(network: str, scheme: str, seed: int, epochs: int, key: str) -> Coded:
     graphs = {FLOAT: graph} | {way: stages.quantized(recipe) for way, recipe in recipes.items()}
     told = {way: _answers(one, test) for way, one in graphs.items()}
     simulated = _simulated(graph, graphs[NEAREST], scheme, test)
+    in_c = _answers(graphs[NEAREST], test, partial(watch, runtime="reference"))
     return Coded(key=key, network=network, scheme=scheme, seed=seed, n=len(test.y),
                  hits={way: packed(found == test.y) for way, found in told.items()},
                  same={way: float((found == told[FLOAT]).mean()) for way, found in told.items()},
-                 predicted=float((simulated == told[NEAREST]).mean()))
+                 predicted=float((simulated == told[NEAREST]).mean()), in_c=float((simulated == in_c).mean()))
 
 
-def _answers(graph: Graph, samples: Samples) -> np.ndarray:
-    (logits,) = reals_of(graph, graph.outputs, samples, watch)
+def _answers(graph: Graph, samples: Samples, open_watch: OpenWatch = watch) -> np.ndarray:
+    (logits,) = reals_of(graph, graph.outputs, samples, open_watch)
     return logits.argmax(1)
 
 

@@ -43,7 +43,7 @@ def coded(seed: int, learned: int, predicted: float = 1.0) -> Coded:
     """Float has 900, the nearest codes 800, corrected biases 860."""
     right = {FLOAT: 900, NEAREST: 800, DEFAULT: 860, LEARNED: learned}
     return Coded(key=f"coded {seed}", network="net", scheme="static_wi4_ai8", seed=seed, predicted=predicted,
-                 hits={way: hits(count) for way, count in right.items()},
+                 in_c=1.0, hits={way: hits(count) for way, count in right.items()},
                  same=dict.fromkeys(right, 0.9), n=N)
 
 
