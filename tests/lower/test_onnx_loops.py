@@ -1,12 +1,11 @@
 """Layers of codes that ONNX Runtime computes in float: closer to the float network than codes all the way."""
 
-from collections import Counter
-
 import numpy as np
 import onnx
 import pytest
 
 from tests.ir.recurrent_nets import LAYERS, STEPS, network
+from tests.onnx_files import IN_STEPS, operators
 from tests.random_nets import noise, quantized
 from tests.recurrent_nets import SAMPLES, X, in_codes, tagger
 from toolchain.device.local import open_session
@@ -27,12 +26,6 @@ from toolchain.runtime.onnxruntime import OnnxRuntime
 pytestmark = pytest.mark.oracle
 IN_FLOAT = ("model.onnx computes layer.h in float between conversions, with float32 weights: ONNX Runtime "
             "has kernels for recurrent layers in float only",)
-IN_STEPS = ("model.onnx has every step of layer.h one after the other: ONNX's LSTM, GRU and RNN compute "
-            "something else, or have no weights like these",)
-
-
-def operators(model: bytes) -> Counter:
-    return Counter(node.op_type for node in onnx.load_from_string(model).graph.node)
 
 
 def reals(graph: Graph, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

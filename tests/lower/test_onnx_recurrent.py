@@ -1,12 +1,11 @@
 """Loops that are ONNX's LSTM, GRU and RNN leave as such: the same answers, the same bytes each time."""
 
-from collections import Counter
-
 import numpy as np
 import onnx
 import pytest
 
 from tests.ir.recurrent_nets import LAYERS, STEPS, network
+from tests.onnx_files import IN_STEPS, operators
 from toolchain.execution import watch
 from toolchain.ir.graph import Graph
 from toolchain.ir.layout import channels_last
@@ -21,12 +20,6 @@ from toolchain.runtime import reference
 from toolchain.runtime.onnxruntime import OnnxRuntime
 
 pytestmark = pytest.mark.oracle
-IN_STEPS = ("model.onnx has every step of layer.h one after the other: ONNX's LSTM, GRU and RNN compute "
-            "something else, or have no weights like these",)
-
-
-def operators(model: bytes) -> Counter:
-    return Counter(node.op_type for node in onnx.load_from_string(model).graph.node)
 
 
 def feeds(graph: Graph) -> dict[str, np.ndarray]:
