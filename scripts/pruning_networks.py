@@ -191,10 +191,10 @@ def transformer() -> tuple[nn.Module, tuple]:
 
 def moved_keywords(epoch: int, seed: int) -> Iterator[tuple]:
     """Shifted in time, with noise, some frames lost."""
-    return fed(_keyword_batches(*keywords().train, random_of(epoch, seed)))
+    return fed(keyword_batches(*keywords().train, random_of(epoch, seed)))
 
 
-def _keyword_batches(x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> Iterator[tuple]:
+def keyword_batches(x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> Iterator[tuple]:
     frames = np.arange(x.shape[2])
     for index in _shuffled_batches(len(x), random):
         batch = x[index] + NOISE * random.standard_normal((len(index), *x.shape[1:]), np.float32)
@@ -221,7 +221,7 @@ def _trained(name: str, make: Callable[[], nn.Module],
     if not path.exists():
         x, y = keywords().train
         cifar_networks.learn(network, name, SPEECH_EPOCHS, len(y),
-                             lambda random: _keyword_batches(x, y, random), optimiser_of)
+                             lambda random: keyword_batches(x, y, random), optimiser_of)
         cifar_networks.keep(network, path)
     network.load_state_dict(torch.load(path, weights_only=True))
     return network.eval()
@@ -242,12 +242,15 @@ def watch() -> tuple[nn.Module, tuple]:
 
 def turned_motions(epoch: int, seed: int) -> Iterator[tuple]:
     """As worn by other people: turned, harder or softer."""
-    x, y = motions().train
-    random = random_of(epoch, seed)
+    return fed(motion_batches(*motions().train, random_of(epoch, seed)))
+
+
+def motion_batches(x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> Iterator[tuple]:
+    """One epoch, its batches turned."""
     with torch.random.fork_rng():
         torch.manual_seed(int(random.integers(2**31)))
         for index in _shuffled_batches(len(x), random):
-            yield {"x": har_watch.augment(torch.from_numpy(x[index])).numpy()}, y[index]
+            yield har_watch.augment(torch.from_numpy(x[index])), torch.from_numpy(y[index])
 
 
 CASES = {case.name: case for case in (

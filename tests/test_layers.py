@@ -11,15 +11,16 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section",
-          "training_sections file_sections graph_file paired generation port",
+          "training_sections search_section file_sections graph_file paired generation port",
           "profile recipe data metric measurement cost_cell",
           "artifact preprocess cost_table", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks features",
-          "accuracy_control fitting", "post_training budgets", "shrinking", "device ledger",
+          "accuracy_control fitting identity search", "post_training budgets", "shrinking", "device ledger",
           "examination package", "diagnose",
           "report", "suitability",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
-          "diagnosis campaign comparing drawing mlperf pruning", "cli")
+          "diagnosis campaign comparing drawing mlperf pruning",
+          "trying starting", "searching", "adapting", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
@@ -27,7 +28,7 @@ KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", 
                     "port", "runtime"},
          "ledger": {"errors", "names", "atomic", "measurement"},
          "report": {"errors", "names", "atomic", "profile", "measurement", "artifact", "port",
-                    "metric"}}
+                    "metric", "search"}}
 
 # Where a foreign package may be imported: rooms, or single modules.
 HOME = {
@@ -45,11 +46,12 @@ HOME = {
     "serial": {"device"},
     "asyncssh": {"device/transports/ssh.py"},
     "joulescope": {"device/meters/joulescope.py"},
-    "sqlalchemy": {"ledger"},
+    "sqlalchemy": {"ledger", "search/study.py"},
+    "optuna": {"search/study.py"},
     "typer": {"cli"},
 }
 HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro", "flatbuffers", "serial",
-         "asyncssh", "joulescope", "sqlalchemy", "tensorflow", "keras", "h5py")
+         "asyncssh", "joulescope", "sqlalchemy", "optuna", "tensorflow", "keras", "h5py")
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or "__" not in path.name)
 

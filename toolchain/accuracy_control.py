@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
 import msgspec
+import numpy as np
 
 from toolchain.data import Samples
 from toolchain.errors import BadSamples, GateFailed
@@ -163,32 +164,44 @@ def rounded(recipe: Recipe) -> Rung:
 
 # Judging ----------------------------------------------------------------------------------------------------
 
-def judge_of(graph: Graph, metric: str, samples: Samples, open_watch: OpenWatch,
-             embed: Embed | None = None) -> Callable[[Graph], Judgement]:
-    """Judges quantized forms of a float graph by the metric on these samples.
+Lost = Callable[[Sequence[np.ndarray]], np.ndarray]
+"""A network's outputs, each (N, ...) -> (N,) what each sample's answer loses to the float network's."""
 
-    samples: fit to the graph
+
+def lost_by(graph: Graph, metric: str, samples: Samples, exact: Sequence[np.ndarray],
+            embed: Embed | None = None) -> tuple[Lost, str]:
+    """How much the metric loses to the float graph, sample by sample, and the unit: as Judgement.drop has it.
+
+    samples: fit to the graph;  exact: the graph's outputs for them, as many as the metric takes
     embed:   for a distance between sets
     Raises BadSamples where the metric needs labels and there are none.
     """
     row = METRIC[metric]
-    names = *graph.outputs[:row.outputs], logits(graph)[0]
-    *exact, exact_logits = reals_of(graph, names, samples, open_watch)
     if row.expected == "labels" and samples.y is None:
-        raise BadSamples(f"{samples.name}: {metric} needs labels for [quantize] accuracy_drop; give 'y', or "
-                         f'take metric = "agreement"')
+        raise BadSamples(f"{samples.name}: {metric} needs labels for accuracy_drop; give 'y', or take "
+                         f'metric = "agreement"')
     labelled = samples.y is not None and (
         row.expected == "labels" or samples.y.shape[1:] == exact[0].shape[1:])
     if not labelled and row.lost in ("dB", "share"):
         raise BadSamples(f"{samples.name}: {metric} of float held against itself has no bound, so "
-                         f"[quantize] accuracy_drop needs 'y', of {exact[0].shape[1:]}, to be like")
+                         f"accuracy_drop needs 'y', of {exact[0].shape[1:]}, to be like")
     expected = samples.y if labelled else exact[0]
     of_float = values_of(metric, exact, expected, embed)
-    scale, unit = loss_scale(metric, of_float, expected), "dB" if row.lost == "dB" else "points"
+    scale = loss_scale(metric, of_float, expected)
+    return (lambda found: scale * (of_float - values_of(metric, found, expected, embed)),
+            "dB" if row.lost == "dB" else "points")
+
+
+def judge_of(graph: Graph, metric: str, samples: Samples, open_watch: OpenWatch,
+             embed: Embed | None = None) -> Callable[[Graph], Judgement]:
+    """Judges quantized forms of a float graph by the metric on these samples: as `lost_by`."""
+    names = *graph.outputs[:METRIC[metric].outputs], logits(graph)[0]
+    *exact, exact_logits = reals_of(graph, names, samples, open_watch)
+    lost_of, unit = lost_by(graph, metric, samples, exact, embed)
 
     def judge(quantized: Graph) -> Judgement:
         *found, found_logits = reals_of(quantized, names, samples, open_watch)
-        lost = scale * (of_float - values_of(metric, found, expected, embed))
+        lost = lost_of(found)
         return Judgement(float(lost.mean()), standard_error(lost), mean_sqnr_db(exact_logits, found_logits),
                          len(found[0]), unit)
 

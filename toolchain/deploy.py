@@ -212,6 +212,7 @@ class Wish:
     fmt, runtime, runner: those ways only; every: all of them, not the best one only
     threads, seconds:     of a timed run
     exam:                 its answers are scored too
+    brief:                as `measure` takes it
     """
 
     fmt: str | None = None
@@ -221,6 +222,7 @@ class Wish:
     threads: int = 1
     seconds: float = 1.0
     exam: Exam | None = None
+    brief: bool = False
 
 
 def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterator[Outcome]:
@@ -242,7 +244,8 @@ def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterat
 
 
 def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
-    measurement = measure(artifact, place, way, threads=wish.threads, seconds=wish.seconds)
+    measurement = measure(artifact, place, way, threads=wish.threads, seconds=wish.seconds,
+                          brief=wish.brief)
     evaluation = None
     if wish.exam and way.runner != BENCHMARK_MODEL:
         with session_of(artifact, place, way, wish.threads) as session:

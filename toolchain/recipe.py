@@ -10,6 +10,7 @@ import msgspec
 from toolchain.errors import BadConfig, about
 from toolchain.file_sections import CConfig, TFLiteConfig
 from toolchain.scheme import scheme_of
+from toolchain.search_section import SearchConfig
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
 from toolchain.tomlfile import decode_toml
 from toolchain.training_sections import (
@@ -184,6 +185,7 @@ class Recipe(Section):
     input: InputConfig = InputConfig()
     c: CConfig = CConfig()
     tflite: TFLiteConfig = TFLiteConfig()
+    search: SearchConfig | None = None
 
     def __post_init__(self):
         if self.features and self.metric not in OF_SETS:
@@ -253,9 +255,9 @@ class Recipe(Section):
 
     @property
     def portable(self) -> "Recipe":
-        """The same anywhere: of a checkpoint and of features their name, not their folder."""
+        """The same anywhere: of a checkpoint and of features their name, not their folder; no [search]."""
         return msgspec.structs.replace(self, checkpoint=Path(self.checkpoint).name,
-                                       features=Path(self.features).name)
+                                       features=Path(self.features).name, search=None)
 
     @property
     def digest(self) -> str:

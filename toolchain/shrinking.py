@@ -6,12 +6,10 @@ What a run has made is kept in a folder, where one is given: a run that was kill
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from toolchain.atomic import replacing
 from toolchain.budgets import Purpose, budget_in, low_rank_limit, table_cost
@@ -20,6 +18,7 @@ from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
 from toolchain.features import embedding
 from toolchain.graph_file import read_graph, write_graph
+from toolchain.identity import identity, own_code
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
@@ -266,19 +265,10 @@ class Shrinking:
 
     def _identity(self) -> dict[str, str]:
         """All that decides what is made -> its digest."""
-        found = {"graph": self.graph.digest, "recipe": self.recipe.digest, "tool": version("edge-toolchain"),
-                 "profile": _sha256(msgspec.json.encode(self.profile)),
-                 "table": _sha256(msgspec.json.encode(self.table))}
-        if self.samples is not None:
-            from toolchain.train.checkpoint import samples_digest
-
-            found["samples"] = samples_digest(self.samples.fit_to(self.graph))
-            found["splits"] = _sha256(repr(np.asarray(self.samples.splits).tolist()).encode())
-        if train := self.recipe.train:
-            found |= {"teacher": self.teacher.digest} if train.teacher else {}
-            own = [Path(spec.rpartition(":")[0] or spec)
-                   for spec in (train.loss, train.loader, self.recipe.features) if spec]
-            found["own code"] = _sha256(*(path.read_bytes() for path in own if path.is_file()))
+        found = {"recipe": self.recipe.digest, "tool": version("edge-toolchain"), **own_code(self.recipe),
+                 **identity(self.graph, self.samples, self.profile, self.table)}
+        if self.recipe.train and self.recipe.train.teacher:
+            found["teacher"] = self.teacher.digest
         return found
 
     @property
@@ -294,7 +284,3 @@ class Shrinking:
         if not path.exists():
             write_graph(path, make())
         return read_graph(path)
-
-
-def _sha256(*parts: bytes) -> str:
-    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from toolchain.errors import BadConfig
-from toolchain.section import Amount, Fraction, Positive, PositiveFloat, Section, Share
+from toolchain.section import Amount, Fraction, Positive, PositiveFloat, Section, Share, bytes_of
 
 Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient", "taylor", "hessian",
                      "fisher", "perturbation", "geometric_median", "lamp", "random"]
@@ -17,6 +17,7 @@ ADDING_UP = ("macs", "parameters", "latency_us", "instructions")
 """Those of BUDGETS that are sums over ops: keys of [low_rank]."""
 TWO_OF_FOUR, BLOCK = "2:4", re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})")
 """What SparsifyConfig.pattern may be."""
+NO_CHOICE: Mapping[str, tuple] = {"scope": ("global",), "schedule": ("one_shot",), "blocks": (False,)}
 CHOOSES: Mapping[str, Mapping[str, tuple]] = {
     "gates": {"importance": ("auto",), "scope": ("global",), "blocks": (False,)},
     "batch_norm_l1": {"importance": ("auto", "batch_norm"), "blocks": (False,)}}
@@ -24,19 +25,20 @@ CHOOSES: Mapping[str, Mapping[str, tuple]] = {
 MOMENTUM, TEMPERATURE, BETA = 0.9, 4.0, 1.0
 OF_CLASSES: Mapping[str, tuple] = {"temperature": (TEMPERATURE,), "label_smoothing": (0,)}
 """Keys of [train] that are about classes: values that ask for nothing."""
-BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
 
 
 class PruneConfig(Section):
     """Structured pruning: whole channels go, and shapes shrink.
 
-    One budget or more is given; all are kept. Below 1 it is a share of what the unpruned network takes, else
-    an amount:
+    One budget or more is given, or `shares`; all are kept. Below 1 a budget is a share of what the unpruned
+    network takes, else an amount:
     ratio:         share of the prunable channels that go
     macs, parameters
     flash, ram:    bytes, or text such as "256kB"; of the INT8 network as C, where the target takes C, else of
                    its file
     latency_us, instructions: on the target, from its measured table
+    shares:        instead of budgets: op, or a pattern of ops -> share of its channels that goes; the first
+                   pattern that names a group counts
     importance:    a key of prune.importance.IMPORTANCE; "auto" = "l2" without samples; "taylor" with them,
                    "fisher" where blocks are weighed against channels; where outputs are numbers without
                    labels, so that the network is held against itself, "hessian" and "perturbation"
@@ -64,6 +66,7 @@ class PruneConfig(Section):
     ram: Amount | str | None = None
     latency_us: Amount | None = None
     instructions: Amount | None = None
+    shares: dict[str, Fraction] = {}
     importance: Importance | Literal["auto"] = "auto"
     scope: Literal["global", "layer", "sensitivity"] = "global"
     schedule: Literal["one_shot", "iterative", "gradual", "batch_norm_l1", "gates"] = "one_shot"
@@ -75,34 +78,33 @@ class PruneConfig(Section):
     reestimate_batch_norm: bool = True
 
     def __post_init__(self):
-        if not self.budgets:
+        if not self.budgets and not self.shares:
             raise BadConfig(f"[prune] has no budget; give one or more of {', '.join(BUDGETS)}")
+        if self.shares:
+            self._require_no_choice()
         idle = asked(self, CHOOSES.get(self.schedule, {}))
         if idle:
             raise BadConfig(f'[prune] schedule = "{self.schedule}" chooses by itself what goes, where {idle} '
                             f'would do nothing; leave it out, or take schedule "iterative"')
+
+    def _require_no_choice(self) -> None:
+        """Raise BadConfig where something else than `shares` would say how much goes."""
+        if idle := asked(self, dict.fromkeys(BUDGETS, (None,)) | NO_CHOICE):
+            raise BadConfig(f"[prune] shares say how much goes of each group, where {idle} would do nothing; "
+                            f"leave it out, or shares")
 
     @property
     def budgets(self) -> Mapping[str, float]:
         """Those of BUDGETS that are given: below 1 a share, else an amount. Of a ratio, the share that goes.
         """
         given = {name: getattr(self, name) for name in BUDGETS if getattr(self, name) is not None}
-        return {name: _bytes_of(name, limit) if isinstance(limit, str) else limit
+        return {name: bytes_of(f"[prune] {name}", limit) if isinstance(limit, str) else limit
                 for name, limit in given.items()}
 
 
 def asked(section: Section, nothing: Mapping[str, tuple]) -> str:
     """Those of its keys that have another value than one that asks for nothing."""
     return ", ".join(name for name, values in nothing.items() if getattr(section, name) not in values)
-
-
-def _bytes_of(name: str, text: str) -> float:
-    """ "256kB" -> 256000. Raises BadConfig."""
-    number, unit = text.rstrip("BKMGikmg"), text.lstrip("0123456789. ")
-    if unit not in BYTES or not number.strip().replace(".", "", 1).isdecimal():
-        raise BadConfig(f'[prune] {name} = "{text}": give bytes as "256kB", "0.5MiB" or a number; units: '
-                        f'{", ".join(BYTES)}')
-    return float(number) * BYTES[unit]
 
 
 class LowRankConfig(Section):

@@ -11,11 +11,12 @@ from toolchain.device.ways import BENCHMARK_MODEL, FIRMWARE, Way
 from toolchain.measurement import Measurement
 
 
-def measure(artifact: Artifact, place: Place, way: Way, *, threads: int = 1,
-            seconds: float = 1.0) -> Measurement:
+def measure(artifact: Artifact, place: Place, way: Way, *, threads: int = 1, seconds: float = 1.0,
+            brief: bool = False) -> Measurement:
     """Deploy one of the artefact's files, check its test vectors there, and measure.
 
     threads: of runtimes that have some; seconds: of a timed run
+    brief:   of an emulated board the whole inference alone, not its layers and functions
     What breaks a measurement's validity is in its problems. Raises DeviceUnavailable and its kinds, BadReply,
     BadModel where a runtime refuses the file.
     """
@@ -25,7 +26,7 @@ def measure(artifact: Artifact, place: Place, way: Way, *, threads: int = 1,
     elif way.runner != FIRMWARE:
         figures = program_figures(artifact, place, way, threads, seconds)
     elif place.profile.transport == "qemu":
-        figures = emulator_figures(artifact, place.profile)
+        figures = emulator_figures(artifact, place.profile, brief)
     else:
         figures = board_figures(artifact, place, seconds)
     return Measurement(artifact=artifact.manifest.name, artifact_digest=artifact.digest,

@@ -70,8 +70,11 @@ def linked_sizes(artifact: Artifact) -> dict[str, int]:
     return {f"{key}_bytes": static[key] for key in ("arena", "static", "flash", "code_flash")}
 
 
-def emulator_figures(artifact: Artifact, profile: TargetProfile) -> dict:
-    """Of an emulated board, that counts instructions. Raises DeviceUnavailable, InvalidMeasurement."""
+def emulator_figures(artifact: Artifact, profile: TargetProfile, brief: bool) -> dict:
+    """Of an emulated board, that counts instructions. Raises DeviceUnavailable, InvalidMeasurement.
+
+    brief: layers and functions are not counted
+    """
     elf = artifact.files.get("firmware.elf") or build_firmware(artifact, profile).elf
     with open_device(artifact, profile) as device:
         checked, problems = parity(artifact, "c", device)
@@ -79,9 +82,9 @@ def emulator_figures(artifact: Artifact, profile: TargetProfile) -> dict:
     static = artifact.manifest.static_bytes
     parts = flash_parts(elf, model_facts(artifact.files).symbol, static["flash"])
     conditions = {"machine": profile.machine, "cflags": " ".join(profile.cflags), **EMULATED}
+    counted = {} if brief else _broken_down(artifact, elf, profile, inputs, bench.instructions, conditions)
     return {"problems": problems, "runtime": device.runtime, "instructions": bench.instructions,
-            "stack_bytes": bench.stack_bytes, "parity": checked, "flash_parts": parts,
-            **_broken_down(artifact, elf, profile, inputs, bench.instructions, conditions),
+            "stack_bytes": bench.stack_bytes, "parity": checked, "flash_parts": parts, **counted,
             "conditions": conditions,
             **linked_sizes(artifact)}
 

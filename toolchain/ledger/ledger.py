@@ -114,6 +114,10 @@ class Ledger:
         """
         return self._renewal.held(resources, ttl_s, wait_s)
 
+    def claim(self, what: str, ttl_s: float = TTL_S) -> AbstractContextManager[Lease]:
+        """A piece of work that is nobody else's as long as this lasts. Raises DeviceBusy."""
+        return self._renewal.held([what], ttl_s, locked=False)
+
     def worker(self, ttl_s: float = TTL_S) -> AbstractContextManager[Lease]:
         """This process at work on campaigns: jobs that it claims are anybody's once this lease is over."""
         return self._renewal.held([f"worker:{secrets.token_hex(8)}"], ttl_s, locked=False)

@@ -19,7 +19,7 @@ from toolchain.prune.folded import folded
 from toolchain.prune.groups import Group, Grouping, channel_groups
 from toolchain.prune.importance import IMPORTANCE, Tells, importance
 from toolchain.prune.masks import scales_of, with_masks
-from toolchain.prune.select import least_counts, select
+from toolchain.prune.select import least_counts, select, select_shares
 from toolchain.prune.self_check import check_pruned
 from toolchain.prune.sensitivity import increments, sensitivity
 from toolchain.prune.widths import Widths
@@ -121,7 +121,7 @@ def cut_to(graph: Graph, config: PruneConfig, aim: Aim) -> Graph:
     compute what the whole one does with the cut channels at zero.
     """
     groups = grouping_of(graph, config).groups
-    if keeps_within(graph, groups, aim):
+    if not config.shares and keeps_within(graph, groups, aim):
         return graph
     gone = channels_to_go(graph, groups, scores_of(graph, groups, config, aim), config, aim)
     return checked_cut(fold_constants(graph, groups, gone), groups, gone)
@@ -150,6 +150,9 @@ def _selection(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarra
     widths, steps = Widths(*folded(graph, groups, config.heads)), aim.steps(graph, groups)
     whole = [aim.channels.get(group.name, group.channels) for group in groups]
     least = [min(few, group.channels) for few, group in zip(least_counts(whole, steps), groups)]
+    if config.shares:
+        gone = select_shares(scores, shares_of(graph, groups, config), steps, least)
+        return lambda limits: gone
     by_cost = told_by(config, aim.evidence) != "channels"
     return lambda limits: select(widths, scores, limits, steps, config.scope, least, by_cost)
 
@@ -225,8 +228,18 @@ def kept_ops(graph: Graph, config: PruneConfig) -> set[str]:
     return {name for pattern in config.keep for name in _named(graph, pattern)}
 
 
-def _named(graph: Graph, pattern: str) -> list[str]:
+def shares_of(graph: Graph, groups: Sequence[Group], config: PruneConfig) -> list[float]:
+    """Of each group the share of its channels that [prune] shares says; 0 where they name it not.
+
+    Raises BadConfig for a pattern that names none.
+    """
+    named = {pattern: {*_named(graph, pattern, "shares")} for pattern in config.shares}
+    return [next((config.shares[pattern] for pattern, ops in named.items() if ops & group.tensors), 0.0)
+            for group in groups]
+
+
+def _named(graph: Graph, pattern: str, key: str = "keep") -> list[str]:
     found = [op.name for op in graph.ops if fnmatchcase(op.name, pattern)]
     if not found:
-        raise BadConfig(f'[prune] keep = "{pattern}" names no op of {graph.name}; `edge inspect` lists them')
+        raise BadConfig(f'[prune] {key} = "{pattern}" names no op of {graph.name}; `edge inspect` lists them')
     return found

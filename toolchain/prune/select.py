@@ -54,6 +54,19 @@ def select(widths: Widths, scores: Sequence[np.ndarray], limits: Sequence[Limit]
             for number, (group, count) in enumerate(zip(groups, taken)) if count}
 
 
+def select_shares(scores: Sequence[np.ndarray], shares: Sequence[float], steps: Sequence[int],
+                  least: Sequence[int]) -> dict[int, np.ndarray]:
+    """The same of groups that say themselves how much goes: the share, to the nearest multiple of the step.
+
+    shares: per group, in [0, 1)
+    """
+    groups = [_Bundles.of(score, step, few) for score, step, few in zip(scores, steps, least, strict=True)]
+    ends = [min(group.ends, key=lambda end: abs(end - share * len(group.order)))
+            for group, share in zip(groups, shares, strict=True)]
+    return {number: np.sort(group.order[:end])
+            for number, (group, end) in enumerate(zip(groups, ends)) if end}
+
+
 @dataclass(frozen=True, eq=False)
 class _Bundles:
     """The channels of one group in the order in which they go, in bundles: what stays is a multiple.

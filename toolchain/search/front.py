@@ -1,0 +1,65 @@
+"""Points that no other is better than, and what they are worth together. All figures shall be small."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def dominates(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether it is nowhere worse, and somewhere better."""
+    return all(a <= b for a, b in zip(first, second, strict=True)) and tuple(first) != tuple(second)
+
+
+def front(points: Sequence[Sequence[float]]) -> list[int]:
+    """Positions of the points that none dominates, the least first figure first; of equal ones the first."""
+    order = sorted(range(len(points)), key=lambda number: (*points[number], number))
+    kept: list[int] = []
+    for number in order:
+        if not any(dominates(points[other], points[number]) or tuple(points[other]) == tuple(points[number])
+                   for other in kept):
+            kept.append(number)
+    return kept
+
+
+def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
+    """Of the space that the points dominate up to the reference (Zitzler & Thiele 1998); 0 of none.
+
+    points: (N, M), M >= 1;  reference: (M,). By slicing the last figure: exact, and quick for the tens of
+    points and few figures that a search has.
+    """
+    inside = [tuple(point) for point in points
+              if all(x < most for x, most in zip(point, reference, strict=True))]
+    if not inside:
+        return 0.0
+    if len(reference) == 1:
+        return float(reference[0] - min(point[0] for point in inside))
+    ends = [*sorted({point[-1] for point in inside}), reference[-1]]
+    return sum((end - start) * hypervolume([point[:-1] for point in inside if point[-1] <= start],
+                                           reference[:-1])
+               for start, end in zip(ends, ends[1:]))
+
+
+def contributions(points: Sequence[Sequence[float]], reference: Sequence[float]) -> list[float]:
+    """Of each point, by how much the hypervolume would be less without it."""
+    whole = hypervolume(points, reference)
+    return [whole - hypervolume([other for place, other in enumerate(points) if place != number], reference)
+            for number in range(len(points))]
+
+
+def ranked(points: Sequence[Sequence[float]]) -> list[int]:
+    """Positions, best first: by fronts, each without those before it; within one by contribution.
+
+    Figures are brought to the span of all points first, and held against a reference a tenth beyond.
+    """
+    if not len(points):
+        return []
+    values = np.asarray(points, np.float64)
+    low, high = values.min(axis=0), values.max(axis=0)
+    scaled = (values - low) / np.where(high > low, high - low, 1)
+    left, order = list(range(len(points))), []
+    while left:
+        best = [left[number] for number in front(scaled[left].tolist())]
+        shares = contributions(scaled[best].tolist(), [1.1] * values.shape[1])
+        order += [number for _, number in sorted(zip(shares, best), key=lambda pair: (-pair[0], pair[1]))]
+        left = [number for number in left if number not in best]
+    return order

@@ -1,0 +1,94 @@
+"""Where a search starts: what it varies unless it is told, and first points that are known to be good."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from toolchain.budgets import budget_in
+from toolchain.cost_table import load_cost_table
+from toolchain.data import Samples
+from toolchain.errors import BadConfig, ToolchainError
+from toolchain.ir.graph import Graph
+from toolchain.profile import TargetProfile
+from toolchain.prune.groups import Group
+from toolchain.prune.prune import channels_to_go, grouping_of, scores_of
+from toolchain.recipe import Recipe
+from toolchain.search.space import Point, Space, stages
+from toolchain.search_section import Variable
+from toolchain.shrinking import Shrinking
+from toolchain.training_sections import PruneConfig
+
+STAGES = 8
+"""Variables at most that say how much of a network's groups goes."""
+MOST = 0.9
+"""Share of a group's channels that may go."""
+FIRST = (0.8, 0.65, 0.5, 0.35, 0.2)
+"""Of what the whole network costs: what the first points are cut down to, by importance."""
+SHARES = "prune.shares."
+
+
+def usual_variables(graph: Graph, recipe: Recipe) -> dict[str, Variable]:
+    """What is varied of a FLOAT graph where the recipe lists nothing: the share that goes of each stage's
+    channels and how it is chosen, how ranges are found and weights rounded, and how it is trained.
+
+    Raises BadConfig where the recipe prunes already.
+    """
+    if recipe.prune and recipe.prune.budgets:
+        raise BadConfig("the recipe's [prune] has a budget and its [search] varies nothing; list in "
+                        "[search.vary] what may vary, or leave the budget to the search")
+    names = [group.name for group in _groups(graph, recipe)]
+    found = {f"{SHARES}{stage[0]}": Variable(low=0.0, high=MOST, of=tuple(SHARES + name for name in stage))
+             for stage in stages(names, STAGES)}
+    found |= {"prune.importance": Variable(choices=("taylor", "fisher", "l2")),
+              "calibrate.observer": Variable(choices=("mse", "percentile", "minmax")),
+              "quantize.rounding": Variable(choices=("nearest", "gptq"))}
+    if recipe.train:
+        rate = recipe.train.learning_rate
+        found |= {"train.learning_rate": Variable(low=rate / 5, high=rate * 2, log=True),
+                  "train.alpha": Variable(choices=(0.0, 0.5, 0.9))}
+    return found if names else {key: value for key, value in found.items() if not key.startswith("prune.")}
+
+
+def _groups(graph: Graph, recipe: Recipe) -> Sequence[Group]:
+    return grouping_of(graph, recipe.prune or PruneConfig(ratio=0.5)).groups
+
+
+@dataclass(frozen=True, eq=False)
+class Starting:
+    """What first points are found by. samples: as the network takes them"""
+
+    graph: Graph
+    samples: Samples
+    profile: TargetProfile
+
+    def points(self, space: Space) -> Iterator[Point]:
+        """The base itself, and what importance would cut of each stage to save so much of the cost."""
+        first = space.start()
+        yield first
+        if not any(name.startswith(SHARES) for name in space.variables):
+            return
+        for share in FIRST:
+            if gone := self._gone(space.base, share):
+                yield {**first, **{name: _of_stage(variable, name, gone)
+                                   for name, variable in space.variables.items() if name.startswith(SHARES)}}
+
+    def _gone(self, base: Recipe, share: float) -> Mapping[str, float]:
+        """Group -> share of its channels that goes where the whole is cut to so much; {} where it cannot."""
+        table = load_cost_table(self.profile)
+        config = PruneConfig(**{budget_in(table.unit) if table else "macs": share})
+        wanted = msgspec.structs.replace(base, prune=config)
+        shrinking = Shrinking(self.graph, wanted, self.samples, self.profile, table)
+        try:
+            aim, groups = shrinking.aim(), _groups(self.graph, base)
+            scores = scores_of(self.graph, groups, config, aim)
+            gone = channels_to_go(self.graph, groups, scores, config, aim)
+        except ToolchainError:
+            return {}
+        return {group.name: len(gone.get(number, ())) / group.channels for number, group in enumerate(groups)}
+
+
+def _of_stage(variable: Variable, name: str, gone: Mapping[str, float]) -> float:
+    """The mean of its groups, within its range."""
+    shares = [gone.get(key.removeprefix(SHARES), 0.0) for key in variable.of or (name,)]
+    return round(min(max(sum(shares) / len(shares), variable.low), variable.high), 4)
