@@ -111,7 +111,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-measurement costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-search benchmark-measurement costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -158,6 +158,9 @@ benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the 
 
 benchmark-training: setup data  ## what distillation and quantization-aware training win back; smaller networks that remember, attend, draw; needs the kit; QUICK=1: one seed, no kit
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_training.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(NETWORKS),--networks $(NETWORKS)) $(if $(SEEDS),--seeds $(SEEDS))
+
+benchmark-search: setup data  ## whether a search beats chance and uniform ratios with as many trials; needs the kit; hours; resumes; QUICK=1: minutes, no kit
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_search.py $(if $(QUICK),--quick) $(if $(NETWORKS),--networks $(NETWORKS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)

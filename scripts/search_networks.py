@@ -1,5 +1,5 @@
-"""The networks that benchmark_search.py searches: those of pruning_networks.py, trained on fewer samples, so
-that more are left to select by. Of 60 recipes the best on a few hundred samples is one that these flatter.
+"""The networks that benchmark_search.py searches: those of pruning_networks.py, most of them trained on fewer
+samples, so that more are left to select by: of 60 recipes the best is one that the samples flatter.
 
 search_networks.py NAME: train it.
 """
@@ -17,14 +17,13 @@ from pruning_networks import Case, Data, DsCnn, random_of
 import torch
 from torch import nn
 
-from docs.examples.har_watch import model as har_watch
-from docs.examples.har_watch.model import WatchNet
-
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "benchmark" / "search" / "networks"
-EPOCHS = {"ds_cnn": 100, "resnet8": 40, "mobilenet_v2": 20, "watch": 40}
+EPOCHS = {"ds_cnn": 100, "resnet8": 40, "mobilenet_v2": 20}
 SELECTION = 2500
 """Images to select by."""
+MOTIONS = 100
+"""Windows to calibrate with."""
 
 
 # Samples: no speaker and no person is in two parts ----------------------------------------------------------
@@ -52,11 +51,11 @@ def images() -> Data:
 
 @cache
 def motions() -> Data:
-    with np.load(har_watch.SAMPLES) as samples:
-        x, y, person = (samples[key] for key in ("x", "y", "subject"))
-    x, y = x.astype(np.float32).transpose(0, 2, 1).copy(), y.astype(np.int64)
-    chosen = (np.isin(person, who) for who in ((1, 2, 3, 4), 6, (5, 7), (8, 9, 10)))
-    return Data(*((x[part], y[part]) for part in chosen))
+    """The person that calibrates and the one that selects, shared out anew; the others as they are."""
+    found, kept = pruning_networks.motions(), MOTIONS
+    (x, y), (others_x, others_y) = found.calibration, found.selection
+    selection = np.concatenate([x[kept:], others_x]), np.concatenate([y[kept:], others_y])
+    return found._replace(calibration=(x[:kept], y[:kept]), selection=selection)
 
 
 # Batches as they are trained on -----------------------------------------------------------------------------
@@ -70,10 +69,6 @@ def _image_batches(random: np.random.Generator) -> Iterator[tuple]:
     return cifar_networks.batches(x.transpose(0, 2, 3, 1), y, random)
 
 
-def _motion_batches(random: np.random.Generator) -> Iterator[tuple]:
-    return pruning_networks.motion_batches(*motions().train, random)
-
-
 def moved_keywords(epoch: int, seed: int) -> Iterator[tuple]:
     """Shifted in time, with noise, some frames lost."""
     return pruning_networks.fed(_keyword_batches(random_of(epoch, seed)))
@@ -82,11 +77,6 @@ def moved_keywords(epoch: int, seed: int) -> Iterator[tuple]:
 def moved_images(epoch: int, seed: int) -> Iterator[tuple]:
     """Shifted by up to 4 pixels, half of them mirrored."""
     return pruning_networks.fed(_image_batches(random_of(epoch, seed)))
-
-
-def turned_motions(epoch: int, seed: int) -> Iterator[tuple]:
-    """As worn by other people: turned, harder or softer."""
-    return pruning_networks.fed(_motion_batches(random_of(epoch, seed)))
 
 
 # Networks ---------------------------------------------------------------------------------------------------
@@ -104,33 +94,25 @@ def mobilenet_v2() -> tuple[nn.Module, tuple]:
     return _trained("mobilenet_v2", make, images, _image_batches), (cifar_networks.EXAMPLE,)
 
 
-def watch() -> tuple[nn.Module, tuple]:
-    return _trained("watch", WatchNet, motions, _motion_batches), (har_watch.EXAMPLE,)
-
-
 def _trained(name: str, make: Callable[[], nn.Module], data: Callable[[], Data],
              batches: Callable[[np.random.Generator], Iterator[tuple]]) -> nn.Module:
     """The network with its weights, in eval mode; they are kept under what shapes them."""
     torch.manual_seed(cifar_networks.SEED)
     network = make()
-    optimiser = _adamw if name == "watch" else cifar_networks.sgd
-    shape = (f"{network} {optimiser(network)} {EPOCHS[name]} {len(data().train[1])} "
+    shape = (f"{network} {cifar_networks.sgd(network)} {EPOCHS[name]} {len(data().train[1])} "
              f"{cifar_networks.BATCH} {cifar_networks.SEED}")
     path = FOLDER / f"{name}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
     if not path.exists():
-        cifar_networks.learn(network, name, EPOCHS[name], len(data().train[1]), batches, optimiser)
+        cifar_networks.learn(network, name, EPOCHS[name], len(data().train[1]), batches)
         cifar_networks.keep(network, path)
     network.load_state_dict(torch.load(path, weights_only=True))
     return network.eval()
 
 
-def _adamw(network: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(cifar_networks.groups(network, 0.05), har_watch.LR)
-
-
 CASES = {case.name: case for case in (
     Case("ds_cnn", "DS-CNN, keywords (MLPerf Tiny)", ds_cnn, keywords, moved_keywords, "other speakers"),
-    Case("watch", "1-D residual network, a wrist sensor", watch, motions, turned_motions, "other people"),
+    Case("watch", "1-D residual network, a wrist sensor", pruning_networks.watch, motions,
+         pruning_networks.turned_motions, "other people"),
     Case("resnet8", "ResNet-8, small images (MLPerf Tiny)", resnet8, images, moved_images, "other images"),
     Case("mobilenet_v2", "MobileNetV2, small images", mobilenet_v2, images, moved_images, "other images"),
 )}
