@@ -17,7 +17,8 @@ from toolchain.lower.tflite import write_tflite
 from toolchain.profile import load_target
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.prune import cut_to
-from toolchain.training_sections import LowRankConfig, PruneConfig
+from toolchain.shape_sections import LowRankConfig
+from toolchain.training_sections import PruneConfig
 
 M4 = load_target("cortex_m4_qemu")
 TABLE = load_cost_table(M4)

@@ -3,20 +3,24 @@
 import re
 
 import msgspec
+import numpy as np
 import pytest
+import torch
 
 from tests.quantize.nets import Net, samples_of
 from toolchain.budgets import Purpose
 from toolchain.device.firmware import Firmware, build_firmware
 from toolchain.errors import BadGraph, DoesNotFit
-from toolchain.fitting import RATIOS, in_codes, remedies, remedy_text, with_sides
+from toolchain.fitting import RATIOS, at_resolution, in_codes, remedies, remedy_text, with_sides
 from toolchain.ir.graph import Graph
+from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
 from toolchain.lower import lower
 from toolchain.pipeline import build, prepare
 from toolchain.profile import TargetProfile, load_target
 from toolchain.prune.prune import cut_to
 from toolchain.recipe import PruneConfig, Recipe
+from toolchain.runtime import reference
 from toolchain.suitability import suitability
 
 M0 = load_target("cortex_m0_qemu")
@@ -125,3 +129,20 @@ def test_sides_that_a_network_cannot_have(size, message):
     graph = net.graph(net.dense(net.op("reshape", [x], "flat", shape=(1, 36)), 3, "dense"))
     with pytest.raises(BadGraph):
         with_sides(graph, size)
+
+
+def test_a_network_at_a_lower_resolution_takes_the_same_image_and_makes_a_smaller_one_of_it():
+    whole, image = float_net(16), np.random.default_rng(0).standard_normal((1, 16, 16, 3), np.float32)
+    smaller = torch.nn.functional.interpolate(torch.from_numpy(image).permute(0, 3, 1, 2), (11, 11),
+                                              mode="bilinear").permute(0, 2, 3, 1).numpy()
+    found = reference.run(at_resolution(whole, 0.7), {"x": image})["classes"]
+    expected = reference.run(with_sides(whole, (11, 11)), {"x": smaller})["classes"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert graph_macs(at_resolution(whole, 0.5)) < 0.3 * graph_macs(whole)
+
+
+def test_only_images_have_a_resolution():
+    net = Net(seed=3)
+    x = net.input("x", (1, 24))
+    with pytest.raises(BadGraph, match=r"resolution is for one image that goes in, not for \(1, 24\)"):
+        at_resolution(net.graph(net.dense(x, 2, "classes")), 0.5)

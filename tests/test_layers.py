@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section",
-          "training_sections search_section file_sections graph_file paired generation port",
+          "training_sections shape_sections search_section file_sections graph_file paired generation port",
           "profile recipe data metric measurement cost_cell",
           "artifact preprocess cost_table", "runtime", "load", "prune quantize", "train", "lower",
           "execution shards input_checks features",

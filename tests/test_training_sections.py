@@ -4,15 +4,9 @@ import pytest
 
 from toolchain.errors import BadConfig
 from toolchain.recipe import QuantSpec, Recipe, load_recipe
+from toolchain.shape_sections import LowRankConfig
 from toolchain.tomlfile import encode_toml
-from toolchain.training_sections import (
-    ClusterConfig,
-    LowRankConfig,
-    PruneConfig,
-    QatConfig,
-    SparsifyConfig,
-    TrainConfig,
-)
+from toolchain.training_sections import ClusterConfig, PruneConfig, QatConfig, SparsifyConfig, TrainConfig
 
 
 @pytest.mark.parametrize("section, given, told", [

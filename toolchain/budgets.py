@@ -22,7 +22,8 @@ from toolchain.prune.groups import Group
 from toolchain.prune.prune import Aim, cost_of, grouping_of, narrowed
 from toolchain.prune.steps import liked_steps, measured_steps
 from toolchain.prune.widths import Price, Widths
-from toolchain.training_sections import LowRankConfig, PruneConfig
+from toolchain.shape_sections import LowRankConfig
+from toolchain.training_sections import PruneConfig
 
 UNIT = {"instructions": "instructions", "latency_us": "us"}
 """Budget -> unit of the table that tells it."""

@@ -15,6 +15,7 @@ from toolchain.ir.check import CONVERSIONS, level_of
 from toolchain.ir.graph import Graph, Op, Tensor
 from toolchain.ir.ops import output_shape
 from toolchain.ir.passes import canonical
+from toolchain.ir.preprocess import resize_input
 from toolchain.ir.quant import dequantize
 from toolchain.lower import weight_bytes
 from toolchain.lower.c.arrange import BESIDES
@@ -167,6 +168,19 @@ def with_sides(graph: Graph, sides: tuple[int, int]) -> Graph:
         tensors[op.name] = replace(tensors[op.name], shape=shape)
         ops.append(op)
     return replace(graph, tensors=tensors, ops=tuple(ops))
+
+
+def at_resolution(graph: Graph, share: float) -> Graph:
+    """The FLOAT graph, which makes a smaller image of its input first: of so large a share of its sides.
+
+    Raises BadGraph where its input is no image, or its ops do not go together then.
+    """
+    shape = graph.tensors[graph.inputs[0]].shape
+    if len(graph.inputs) != 1 or len(shape) != 4:
+        raise BadGraph(f"{graph.name}: [scale] resolution is for one image that goes in, not for "
+                       f"{', '.join(str(graph.tensors[name].shape) for name in graph.inputs)}")
+    height, width = (max(1, round(share * side)) for side in shape[1:3])
+    return resize_input(with_sides(graph, (height, width)), graph.inputs[0], shape[1:3], "bilinear")
 
 
 def _over_all(op: Op, before: tuple[int, ...], after: tuple[int, ...]) -> Op:

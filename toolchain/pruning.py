@@ -29,16 +29,9 @@ from toolchain.prune.prune import channels_to_go, checked_cut, grouping_of, narr
 from toolchain.prune.sparse_size import sparse_size
 from toolchain.recipe import Recipe
 from toolchain.report.progress import progress_bar
+from toolchain.shape_sections import ADDING_UP, LowRankConfig
 from toolchain.shrinking import Shrinking
-from toolchain.training_sections import (
-    ADDING_UP,
-    BUDGETS,
-    ClusterConfig,
-    LowRankConfig,
-    PruneConfig,
-    SparsifyConfig,
-    TrainConfig,
-)
+from toolchain.training_sections import BUDGETS, ClusterConfig, PruneConfig, SparsifyConfig, TrainConfig
 
 EPOCHS = 10
 """Of training after pruning, where there are samples to train with and nothing else is said."""

@@ -12,11 +12,11 @@ from toolchain.file_sections import CConfig, TFLiteConfig
 from toolchain.scheme import scheme_of
 from toolchain.search_section import SearchConfig
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
+from toolchain.shape_sections import LowRankConfig, ScaleConfig
 from toolchain.tomlfile import decode_toml
 from toolchain.training_sections import (
     OF_CLASSES,
     ClusterConfig,
-    LowRankConfig,
     PruneConfig,
     QatConfig,
     SparsifyConfig,
@@ -149,10 +149,8 @@ class InputConfig(Section):
         return msgspec.structs.replace(self, labels=()) != InputConfig()
 
 
-OF_LABELS = ("top1", "agreement")
-"""Metrics of classes; all others are of numbers."""
-OF_SETS = ("frechet", "kernel")
-"""Metrics that compare sets, in features."""
+OF_LABELS, OF_SETS = ("top1", "agreement"), ("frechet", "kernel")
+"""Metrics of classes, where all others are of numbers; metrics that compare sets, in features."""
 
 
 class Recipe(Section):
@@ -174,6 +172,7 @@ class Recipe(Section):
     features: str = ""
     seed: int = 0
     streaming: bool = False
+    scale: ScaleConfig | None = None
     prune: PruneConfig | None = None
     low_rank: LowRankConfig | None = None
     sparsify: SparsifyConfig | None = None
@@ -238,7 +237,7 @@ class Recipe(Section):
     @property
     def shrinks(self) -> bool:
         """Whether the float network is made another one before it is quantized."""
-        return any((self.prune, self.low_rank, self.sparsify, self.cluster, self.train))
+        return any((self.scale, self.prune, self.low_rank, self.sparsify, self.cluster, self.train))
 
     @property
     def input_dtype(self) -> str | None:

@@ -17,6 +17,7 @@ from toolchain.cost_table import CostTable
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
 from toolchain.features import embedding
+from toolchain.fitting import at_resolution
 from toolchain.graph_file import read_graph, write_graph
 from toolchain.identity import identity, own_code
 from toolchain.ir.check import check, level_of
@@ -70,7 +71,7 @@ class Shrinking:
         """
         self._check()
         self.claim()
-        graph, epochs = self.graph, self.epochs
+        graph, epochs = self.start, self.epochs
         if self.recipe.prune:
             graph, epochs = self._pruned()
         if self.recipe.low_rank:
@@ -84,6 +85,16 @@ class Shrinking:
             before = self.epochs - epochs
             graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, before))
         return check(graph, "FLOAT")
+
+    @cached_property
+    def start(self) -> Graph:
+        """The graph at the recipe's resolution. Raises BadGraph."""
+        scale = self.recipe.scale
+        if scale is None:
+            return self.graph
+        graph = at_resolution(self.graph, scale.resolution)
+        sides = graph.tensors[graph.ops[0].name].shape[1:3]
+        return self._noted(graph, f"works on {sides[0]} x {sides[1]} of its input")
 
     def _check(self) -> None:
         train, samples = self.recipe.train, self.samples
@@ -126,14 +137,14 @@ class Shrinking:
         """The pruned graph, and the epochs of training that are left for it."""
         config, aim = self.recipe.prune, self.aim()
         work = Work(self._tune, self.epochs, self._settled, self._remember)
-        graph, epochs = shrunk(self.graph, config, aim, work)
-        if graph.parameters == self.graph.parameters:
+        graph, epochs = shrunk(self.start, config, aim, work)
+        if graph.parameters == self.start.parameters:
             self.say(f"{graph.name} is within its budget as it is: no channel goes")
         else:
-            self._require_gain(self.graph, graph, "pruning", "Prune more")
-        grouping = grouping_of(self.graph, config)
-        steps = aim.steps(self.graph, grouping.groups)
-        return self._noted(graph, Pruned.of(self.graph, grouping, steps, graph).summary), epochs
+            self._require_gain(self.start, graph, "pruning", "Prune more")
+        grouping = grouping_of(self.start, config)
+        steps = aim.steps(self.start, grouping.groups)
+        return self._noted(graph, Pruned.of(self.start, grouping, steps, graph).summary), epochs
 
     def thin(self, graph: Graph) -> LowRank:
         """What [low_rank] makes of the graph."""
@@ -159,7 +170,7 @@ class Shrinking:
     def aim(self) -> Aim:
         """What [prune] asks for. Raises BadConfig where nothing tells what its budget takes."""
         purpose = Purpose(self.recipe.prune, self.profile, self.table, self.recipe.quantize.scheme)
-        return purpose.aim(self.graph, self.evidence(), self.recipe.seed)
+        return purpose.aim(self.start, self.evidence(), self.recipe.seed)
 
     def evidence(self) -> Evidence | None:
         """Samples by which importance is judged: those of training, of calibration where there are none."""
@@ -167,7 +178,7 @@ class Shrinking:
             return None
         from toolchain.train.evidence import task_loss
 
-        return task_loss(self.graph, self._judged(), self.recipe.metric)
+        return task_loss(self.start, self._judged(), self.recipe.metric)
 
     @property
     def epochs(self) -> int:

@@ -1,6 +1,7 @@
 """Where a search starts: what it varies unless it is told, and first points that are known to be good."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -8,7 +9,8 @@ import msgspec
 from toolchain.budgets import budget_in
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples
-from toolchain.errors import BadConfig, ToolchainError
+from toolchain.errors import BadConfig, BadGraph, ToolchainError
+from toolchain.fitting import at_resolution
 from toolchain.ir.graph import Graph
 from toolchain.profile import TargetProfile
 from toolchain.prune.groups import Group
@@ -25,12 +27,15 @@ MOST = 0.9
 """Share of a group's channels that may go."""
 FIRST = (0.8, 0.65, 0.5, 0.35, 0.2)
 """Of what the whole network costs: what the first points are cut down to, by importance."""
+RESOLUTIONS = (1.0, 0.85, 0.7)
+"""Shares of an image's sides."""
 SHARES = "prune.shares."
 
 
 def usual_variables(graph: Graph, recipe: Recipe) -> dict[str, Variable]:
     """What is varied of a FLOAT graph where the recipe lists nothing: the share that goes of each stage's
-    channels and how it is chosen, how ranges are found and weights rounded, and how it is trained.
+    channels and how it is chosen, the resolution of an image, how ranges are found and weights rounded, and
+    how it is trained.
 
     Raises BadConfig where the recipe prunes already.
     """
@@ -43,6 +48,9 @@ def usual_variables(graph: Graph, recipe: Recipe) -> dict[str, Variable]:
     found |= {"prune.importance": Variable(choices=("taylor", "fisher", "l2")),
               "calibrate.observer": Variable(choices=("mse", "percentile", "minmax")),
               "quantize.rounding": Variable(choices=("nearest", "gptq"))}
+    with suppress(BadGraph):
+        at_resolution(graph, min(RESOLUTIONS))
+        found["scale.resolution"] = Variable(choices=RESOLUTIONS)
     if recipe.train:
         rate = recipe.train.learning_rate
         found |= {"train.learning_rate": Variable(low=rate / 5, high=rate * 2, log=True),

@@ -13,8 +13,6 @@ Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient",
                      "fisher", "perturbation", "geometric_median", "lamp", "random"]
 BUDGETS = ("ratio", "macs", "parameters", "flash", "ram", "latency_us", "instructions")
 """What a pruned network may take: keys of [prune]."""
-ADDING_UP = ("macs", "parameters", "latency_us", "instructions")
-"""Those of BUDGETS that are sums over ops: keys of [low_rank]."""
 TWO_OF_FOUR, BLOCK = "2:4", re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})")
 """What SparsifyConfig.pattern may be."""
 NO_CHOICE: Mapping[str, tuple] = {"scope": ("global",), "schedule": ("one_shot",), "blocks": (False,)}
@@ -105,38 +103,6 @@ class PruneConfig(Section):
 def asked(section: Section, nothing: Mapping[str, tuple]) -> str:
     """Those of its keys that have another value than one that asks for nothing."""
     return ", ".join(name for name, values in nothing.items() if getattr(section, name) not in values)
-
-
-class LowRankConfig(Section):
-    """Convolutions and fully connected ops become two thinner ones each, where that pays.
-
-    Exactly one budget says how thin. Below 1 it is a share of what the network takes without it, else an
-    amount:
-    macs, parameters
-    latency_us, instructions: on the target, from its measured table
-    form: "channel" = an op with fewer output channels, then 1x1 (Zhang et al. 2016); "spatial" = a kernel of
-          kh x 1, then one of 1 x kw (Jaderberg et al. 2014); "auto" = of each op the one that loses less
-    keep: ops that stay as they are: names or patterns
-    """
-
-    heading: ClassVar[str] = "low_rank"
-    macs: Amount | None = None
-    parameters: Amount | None = None
-    latency_us: Amount | None = None
-    instructions: Amount | None = None
-    form: Literal["auto", "channel", "spatial"] = "auto"
-    keep: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        given = [name for name in ADDING_UP if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise BadConfig(f"[low_rank] has {' and '.join(given) or 'no budget'}; give exactly one of "
-                            f"{', '.join(ADDING_UP)}")
-
-    @property
-    def budget(self) -> tuple[str, float]:
-        """Which of ADDING_UP, and how much of it."""
-        return next((name, amount) for name in ADDING_UP if (amount := getattr(self, name)) is not None)
 
 
 class SparsifyConfig(Section):

@@ -21,7 +21,7 @@ from toolchain.prune.low_rank import _choice, _forms, low_rank, thinned
 from toolchain.prune.ranks import Option
 from toolchain.prune.seen import seen_by
 from toolchain.runtime import reference
-from toolchain.training_sections import LowRankConfig
+from toolchain.shape_sections import LowRankConfig
 
 HALF = LowRankConfig(macs=0.5)
 

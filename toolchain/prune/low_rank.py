@@ -24,7 +24,7 @@ from toolchain.prune.in_two import Prices, in_two
 from toolchain.prune.ranks import Choice, Option, choose
 from toolchain.prune.seen import Seen, seen_by
 from toolchain.prune.sparsify import kept_by, require_matches
-from toolchain.training_sections import LowRankConfig
+from toolchain.shape_sections import LowRankConfig
 
 LEAST_RANK = 0.1
 """Share of its full rank that an op has in any case."""

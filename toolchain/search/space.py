@@ -14,6 +14,7 @@ from toolchain.training_sections import BUDGETS
 Point = Mapping[str, Value]
 """Variable -> its value."""
 NOTHING: Mapping[str, Mapping[str, Value]] = {
+    "scale": {"resolution": 1},
     "prune": {"ratio": 0, **dict.fromkeys(BUDGETS[1:], 1)},
     "low_rank": dict.fromkeys(("macs", "parameters", "latency_us", "instructions"), 1),
     "sparsify": {"sparsity": 0}, "cluster": {"clusters": 0}, "train": {"epochs": 0}, "qat": {"epochs": 0}}
