@@ -7,7 +7,7 @@ import time
 
 from toolchain.report.search import Entry, front_table
 from toolchain.search.answer import front_of, recommended
-from toolchain.search.needs import Needs
+from toolchain.search.needs import Needs, shown
 from toolchain.search.trial import Trial
 
 Watch = Callable[[Sequence[Trial]], None]
@@ -46,7 +46,7 @@ def progress_text(trials: Sequence[Trial], needs: Needs, budget: int | None, sec
     if best is None:
         return f"{done}{left} trials; none keeps all limits yet"
     figures = trials[best.number].outcome.figures
-    told = ", ".join(f"{name} {figures[name]:,.6g}" for name in needs.objectives)
+    told = ", ".join(f"{name} {shown(figures[name])}" for name in needs.objectives)
     return f"{done}{left} trials; best so far: trial {best.number}: {told}"
 
 
