@@ -275,5 +275,5 @@ def test_of_processes_that_are_killed_trials_are_done_again_once(tmp_path):
 def test_a_database_has_the_trials_and_the_leases(tmp_path, postgresql_url):  # noqa: F811
     """One for both, as `edge worker` has it."""
     here = postgresql_url.format(database="postgres")
-    require_whole(processes(tmp_path, here, here, killed=1), 40)
-    assert 40 <= len(os.listdir(tmp_path / "did")) <= 41
+    require_whole(processes(tmp_path, here, here, budget=16, killed=1), 16)
+    assert 16 <= len(os.listdir(tmp_path / "did")) <= 17
