@@ -44,10 +44,11 @@ def outcome(recipe: Recipe) -> Outcome:
 
 
 def first(here: Space):
-    return lambda: iter([here.start(), {**here.start(), "prune.ratio": 0.5}, {**here.start(), "prune.ratio": 0.8}])
+    return lambda: iter([here.start() | {"prune.ratio": ratio} for ratio in (0.0, 0.5, 0.8)])
 
 
-def search(folder: Path, ledger: Ledger, budget=20, try_recipe=outcome, here=None, storage=None, **given) -> Search:
+def search(folder: Path, ledger: Ledger, budget=20, try_recipe=outcome, here=None, storage=None,
+           **given) -> Search:
     here = here or space()
     study = Study(str(storage or folder / "journal"), "s", here.base.search, here.variables, NEEDS, seed=0)
     return Search(study, here, NEEDS, try_recipe, given.pop("first", first(here)), ledger, budget, **given)
@@ -109,7 +110,8 @@ def test_where_all_are_refused_it_ends(tmp_path, ledger):
     def none(recipe):
         raise BadConfig("nothing will do")
 
-    assert [t.outcome.refused for t in search(tmp_path, ledger, try_recipe=none).run()] == ["nothing will do"] * 20
+    trials = search(tmp_path, ledger, try_recipe=none).run()
+    assert [trial.outcome.refused for trial in trials] == ["nothing will do"] * 20
 
 
 def test_the_best_are_tuned_for_longer(tmp_path, ledger):

@@ -33,8 +33,9 @@ def own_cache(tmp_path, monkeypatch):
 def scripted(request, monkeypatch):
     """A busy machine's figures do not stand: here the host always takes as long."""
     if "emulated" not in request.keywords:
-        found = SimpleNamespace(device="host", runtime="litert", emulated=False, instructions=None, energy=None,
-                                latency_us=SimpleNamespace(median=2500.0), peak_rss_bytes=None, conditions={})
+        found = SimpleNamespace(device="host", runtime="litert", emulated=False, conditions={},
+                                instructions=None, energy=None, peak_rss_bytes=None,
+                                latency_us=SimpleNamespace(median=2500.0))
         monkeypatch.setattr(Trying, "_measure", lambda self, artifact: found)
 
 
@@ -59,7 +60,8 @@ def test_a_recipe_is_built_measured_and_judged_on_selection_samples(ledger):
     found = here.outcome(Recipe())
     assert found.figures.keys() == {"flash", "latency_ms", "ram", "accuracy_drop"} and not found.refused
     artifact = here.artifact(Recipe())
-    assert found.artifact_digest == artifact.digest and found.figures["flash"] == len(artifact.model("tflite"))
+    assert found.artifact_digest == artifact.digest
+    assert found.figures["flash"] == len(artifact.model("tflite"))
     assert (found.n, found.unit, found.epochs) == (400, "points", 0)
     assert found.recipe_digest == Recipe().digest and found.measured.startswith("host, ")
     assert found.figures["latency_ms"] == 2.5
@@ -72,12 +74,14 @@ def test_a_figure_that_the_device_did_not_give_ends_it(ledger):
 
 def test_the_drop_is_what_right_answers_go_wrong(ledger):
     """Held against the network's own answers, counted here."""
-    here, recipe = trying(ledger), Recipe(prune=PruneConfig(shares={"stem": 0.5, "block.expand": 0.5, "head": 0.7}))
+    here, shares = trying(ledger), {"stem": 0.5, "block.expand": 0.5, "head": 0.7}
+    recipe = Recipe(prune=PruneConfig(shares=shares))
     found, selection = here.outcome(recipe), gratings().split("selection")
     outputs = reference.run(trained_net(), selection.feeds(slice(None)))[trained_net().outputs[0]]
     right = outputs.argmax(-1) == selection.y
     lost = here.lost(here.artifact(recipe), "selection")
-    assert set(np.unique(lost)) <= {-100.0, 0.0, 100.0} and (lost[right] >= 0).all() and (lost[~right] <= 0).all()
+    assert set(np.unique(lost)) <= {-100.0, 0.0, 100.0}
+    assert (lost[right] >= 0).all() and (lost[~right] <= 0).all()
     assert found.figures["accuracy_drop"] == pytest.approx(lost.mean()) and lost.mean() > 1
     assert found.standard_error == pytest.approx(lost.std(ddof=1) / np.sqrt(400), rel=0.01)
 

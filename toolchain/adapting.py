@@ -139,8 +139,8 @@ class Adapting:
     # The answer -------------------------------------------------------------------------------------------
 
     def others(self) -> list[Entry]:
-        """The model as it came, quantized, and what --also names. Raises BadInput for what is not built, unless
-        it is too large for its target: that is what a search is for."""
+        """The model as it came, quantized, and what --also names. Raises BadInput for what is not built,
+        unless it is too large for its target: that is what a search is for."""
         plain = untrained(msgspec.structs.replace(self.base, prune=None, low_rank=None, sparsify=None,
                                                   cluster=None, search=None))
         found = [self._entry("plain", "plain", self.trying, plain)]

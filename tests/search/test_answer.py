@@ -1,6 +1,7 @@
 """What a search has found, in words."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import msgspec
 
 from toolchain.search.answer import bindings, feasible, front_of, judged, nearest_miss, recommended
@@ -26,8 +27,9 @@ def test_the_front_is_of_those_that_keep_all_limits():
 
 def test_what_lacks_a_figure_or_is_not_done_is_in_no_front():
     found = [*trials((10, 5)), Trial(number=1, point={}, outcome=Outcome(figures={"instructions": 1.0})),
-             Trial(number=2, point={}, outcome=Outcome(refused="no")), Trial(number=3, point={}, state="runs")]
-    assert [trial.number for trial in judged(found, FREE)] == [0] == [t.number for t in front_of(found, FREE)]
+             Trial(number=2, point={}, outcome=Outcome(refused="no")),
+             Trial(number=3, point={}, state="runs")]
+    assert judged(found, FREE) == front_of(found, FREE) == found[:1]
 
 
 def test_with_a_limit_on_accuracy_the_cheapest_is_recommended():
@@ -45,7 +47,8 @@ def test_with_a_limit_on_the_cost_the_most_accurate_is_recommended():
 
 def test_with_limits_on_all_the_first_objective_is_least():
     found = trials((10, 5), (20, 1), (25, 0.9))
-    assert recommended(found, needs_of(("instructions<=26", "accuracy_drop<=2"), (), "instructions")).number == 1
+    both = needs_of(("instructions<=26", "accuracy_drop<=2"), (), "instructions")
+    assert recommended(found, both).number == 1
 
 
 def test_without_limits_where_the_front_bends():

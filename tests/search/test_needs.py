@@ -67,14 +67,16 @@ def test_a_violation_is_a_share_of_the_limit():
     assert needs.violations({"ram": 150.0, "accuracy_drop": 0.5}) == {"ram": 0.5, "accuracy_drop": 0.5}
     assert not needs.hold({"ram": 100.5}) and needs.hold({"ram": 100.0, "flash": 3.0, "instructions": 1e9})
     assert needs.violations({"ram": 25.0}) == {"ram": -0.75}
-    assert str(needs.limits[0]) == "ram <= 100" and str(Limit("instructions", 5e6)) == "instructions <= 5,000,000"
+    assert str(needs.limits[0]) == "ram <= 100"
+    assert str(Limit("instructions", 5e6)) == "instructions <= 5,000,000"
 
 
 @pytest.mark.parametrize("limit, emulated, meter, told", [
-    ("latency_ms<=1", True, False, "latency_ms: m4 is emulated; it counts instructions and has no time and no "
-                                   "energy. Ask for `instructions` instead, or name a board with --device"),
+    ("latency_ms<=1", True, False,
+     "latency_ms: m4 is emulated; it counts instructions and has no time and no energy. Ask for "
+     "`instructions` instead, or name a board with --device"),
     ("energy_uj<=1", True, True, "energy_uj: m4 is emulated; it counts instructions"),
-    ("instructions<=1", False, True, "instructions: m4 keeps time and counts none; ask for `latency_ms` "),
+    ("instructions<=1", False, True, "instructions: m4 keeps time and counts none; ask for `latency_ms`"),
     ("energy_uj<=1", False, False, "energy_uj: no meter sees what m4 takes; name one in boards.toml")])
 def test_a_figure_that_the_device_has_not_is_refused(limit, emulated, meter, told):
     needs = needs_of((limit,), ("accuracy_drop",), "latency_ms")

@@ -7,9 +7,9 @@ from toolchain.search.trial import Outcome, Trial
 NEEDS = needs_of(("ram<=100", "accuracy_drop<=1"), (), "instructions")
 
 
-def trial(number, instructions, drop=0.0, ram=50.0, rung=0, of=None, **given):
+def trial(number, instructions, drop=0.0, ram=50.0, rung=0, of=None):
     figures = {"instructions": float(instructions), "accuracy_drop": drop, "ram": ram}
-    return Trial(number=number, point={"x": number}, rung=rung, of=of, outcome=Outcome(figures=figures), **given)
+    return Trial(number=number, point={"x": number}, rung=rung, of=of, outcome=Outcome(figures=figures))
 
 
 def test_nobody_goes_on_before_there_are_enough():

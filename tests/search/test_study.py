@@ -28,7 +28,8 @@ def outcome(point) -> Outcome:
     kind = {"a": 0.0, "b": 1.0, "c": 2.0}[point["way"]]
     cost = 100 * (1 - point["x"]) + 5 * point["n"] + 10 * kind
     drop = 10 * point["x"] ** 2 + abs(np.log10(point["y"]) + 2) + (2 - kind)
-    return Outcome(figures={"instructions": cost, "accuracy_drop": float(drop), "ram": 100 * (1 - point["x"])})
+    ram = 100 * (1 - point["x"])
+    return Outcome(figures={"instructions": cost, "accuracy_drop": float(drop), "ram": ram})
 
 
 def tried(here: Study, count: int) -> list[dict]:
@@ -100,7 +101,7 @@ def test_what_was_put_forward_is_asked_for_first_in_order(tmp_path):
     here.put_forward(points[0])
     here.put_forward(points[1], rung=1, of=0)
     waits = here.trials()
-    assert [trial.state for trial in waits] == ["waits", "waits"] and [trial.point for trial in waits] == points
+    assert [(trial.state, trial.point) for trial in waits] == [("waits", point) for point in points]
     first, second = here.ask(), here.ask()
     assert (first.number, first.point, first.rung, first.of) == (0, points[0], 0, None)
     assert (second.number, second.point, second.rung, second.of) == (1, points[1], 1, 0)
@@ -190,11 +191,11 @@ def test_first_points_are_begun_once(tmp_path):
 
 # Storages that are none ------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("content", [b"hello\n", b"one\ntwo\nthree\n", b"\xff\xfe\x00\x01" * 40, b'{"a": 1}\n'])
+@pytest.mark.parametrize("content", [b"hello\n", b"one\ntwo\n", b"\xff\xfe\x00\x01" * 40, b'{"a": 1}\n'])
 def test_a_file_that_is_no_journal_is_refused_and_stays_as_it_is(tmp_path, content):
     path = tmp_path / "mine"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match="mine holds no search that can be gone on with: it is no journal of a"):
+    with pytest.raises(BadInput, match="mine holds no search that can be gone on with: it is no journal"):
         study(path)
     assert path.read_bytes() == content and [one.name for one in tmp_path.iterdir()] == ["mine"]
 
@@ -236,7 +237,7 @@ def test_a_database_of_another_kind_is_refused(url):
                                  "postgresql://me:secret@127.0.0.1:no/db"])
 def test_a_database_that_is_not_there_is_told_without_the_password(url):
     pytest.importorskip("psycopg")
-    with pytest.raises(BadInput, match="^--storage: the database holds no search that can be gone on with") as error:
+    with pytest.raises(BadInput, match="^--storage: the database holds no search that can be gone") as error:
         study(url)
     assert not re.search("sec|ret@|no'", str(error.value).partition("with: ")[2])
 

@@ -34,8 +34,8 @@ class Binding(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if self.relaxed is None:
             return f"{self.limit} does not bind: 10 % more would buy nothing that was seen"
-        return (f"{self.limit} binds: with 10 % more, {self.objective} would be {shown(self.relaxed)} instead "
-                f"of {shown(self.now)}")
+        return (f"{self.limit} binds: with 10 % more, {self.objective} would be {shown(self.relaxed)} "
+                f"instead of {shown(self.now)}")
 
 
 def judged(trials: Sequence[Trial], needs: Needs) -> list[Trial]:

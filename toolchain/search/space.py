@@ -25,8 +25,8 @@ NOT_VARIED = {"train.epochs": "says how long the last rung trains, and [search] 
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """base: the recipe that all points are variants of. Raises BadConfig for a key that no recipe has, or that
-    two variables would set."""
+    """base: the recipe that all points are variants of. Raises BadConfig for a key that no recipe has, or
+    that two variables would set."""
 
     base: Recipe
     variables: Mapping[str, Variable]

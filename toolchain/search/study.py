@@ -48,8 +48,8 @@ class Study:
 
     storage: a journal's file, which is made, or a "postgresql://" URL
     name:    of the study within it
-    Raises RuntimeMissing without Optuna or PostgreSQL's driver, BadInput for a storage that cannot be used, as
-    every method does.
+    Raises RuntimeMissing without Optuna or PostgreSQL's driver, BadInput for a storage that cannot be used,
+    as every method does.
     """
 
     def __init__(self, storage: str, name: str, config: SearchConfig, variables: Mapping[str, Variable],
