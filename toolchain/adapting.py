@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 import hashlib
+import os
 from pathlib import Path
 import shutil
 
@@ -12,7 +13,7 @@ import msgspec
 from toolchain.atomic import replacing
 from toolchain.data import Samples, load_samples
 from toolchain.device.boards import load_boards
-from toolchain.errors import BadInput, BadSamples, Unsupported
+from toolchain.errors import BadInput, BadSamples, DoesNotFit, Unsupported
 from toolchain.ir.check import level_of
 from toolchain.ir.graph import Graph
 from toolchain.ledger.ledger import Ledger
@@ -77,7 +78,7 @@ class Adapting:
 
     @cached_property
     def graph(self) -> Graph:
-        return self._loaded(self.wish.model, self.wish.checkpoint or self.wish.recipe.checkpoint)
+        return self._loaded(self.wish.model, self.base.checkpoint)
 
     def _loaded(self, model: str, checkpoint: Path | str | None = None) -> Graph:
         return load(model, shapes=self.wish.recipe.shapes, checkpoint=checkpoint or None)
@@ -97,11 +98,12 @@ class Adapting:
 
     @cached_property
     def base(self) -> Recipe:
-        """The recipe, with training where there are samples for it and nothing else is said."""
+        """The recipe, with the checkpoint that was given, and with training where there are samples for it
+        and nothing else is said."""
         recipe = self.wish.recipe
         usual = TrainConfig(epochs=EPOCHS) if self.samples.has("train") else None
-        return msgspec.structs.replace(recipe, train=recipe.train or usual,
-                                       search=recipe.search or SearchConfig())
+        return msgspec.structs.replace(recipe, checkpoint=self.wish.checkpoint or recipe.checkpoint,
+                                       train=recipe.train or usual, search=recipe.search or SearchConfig())
 
     @cached_property
     def space(self) -> Space:
@@ -116,15 +118,20 @@ class Adapting:
     @cached_property
     def name(self) -> str:
         """Of the study: by all that decides it, so that the same search is gone on with and no other."""
-        parts = {"applied to": self.trying.identity, "recipe": self.base, "needs": self.needs,
+        parts = {"applied to": self.trying.identity, "made with": self.trying.made_with(self.base),
+                 "recipe": self.base.portable, "search": self.base.search, "needs": self.needs,
                  "variables": self.space.variables, "device": self.wish.device}
         return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
-    def search(self, storage: str, budget: int | None, seconds: float | None,
-               watch: Watch = lambda trials: None) -> list[Trial]:
-        """All trials of the study, once its budget or this process's time is spent."""
+    def study(self, storage: str, budget: int | None) -> Study:
+        """Where its trials are kept; from now on others can join. Raises as `Study`."""
         study = Study(storage, self.name, self.base.search, self.space.variables, self.needs, self.base.seed)
         study.say_of({"wish": self.wish, "budget": budget})
+        return study
+
+    def search(self, study: Study, budget: int | None, seconds: float | None,
+               watch: Watch = lambda trials: None) -> list[Trial]:
+        """All trials of the study, once its budget or this process's time is spent."""
         starting = Starting(self.graph, self.trying.judge.network_samples, self.wish.profile)
         return Search(study, self.space, self.needs, self.trying.outcome,
                       lambda: starting.points(self.space), self.ledger, budget, seconds, watch).run()
@@ -132,7 +139,8 @@ class Adapting:
     # The answer -------------------------------------------------------------------------------------------
 
     def others(self) -> list[Entry]:
-        """The model as it came, quantized, and what --also names. Raises BadInput for what is not built."""
+        """The model as it came, quantized, and what --also names. Raises BadInput for what is not built,
+        unless it is too large for its target: that is what a search is for."""
         plain = untrained(msgspec.structs.replace(self.base, prune=None, low_rank=None, sparsify=None,
                                                   cluster=None, search=None))
         found = [self._entry("plain", "plain", self.trying, plain)]
@@ -143,6 +151,8 @@ class Adapting:
 
     def _entry(self, name: str, kind: str, trying: Trying, recipe: Recipe) -> Entry:
         outcome = trying.measured(recipe)
+        if outcome.refused.startswith(DoesNotFit.__name__):
+            return Entry(name=name, kind=kind, outcome=outcome)
         if outcome.refused:
             raise BadInput(f"{name} cannot be built: {outcome.refused}")
         return Entry(name=name, kind=kind, outcome=outcome, test=self._test(trying, recipe))
@@ -159,7 +169,7 @@ class Adapting:
         front, chosen = front_of(trials, self.needs), recommended(trials, self.needs)
         entries = [Entry(name=f"trial {trial.number}", kind="front", outcome=trial.outcome,
                          recipe=f"front/{trial.number}.toml",
-                         test=self._test(self.trying, self._recipe(trial))) for trial in front]
+                         test=self._test(self.trying, self.space.recipe_of(trial))) for trial in front]
         done = [trial.outcome for trial in trials if trial.outcome]
         found = Found(
             model=self.wish.model, target=self.wish.profile.name, device=self.wish.device or "",
@@ -171,21 +181,27 @@ class Adapting:
         return found
 
     def _write(self, found: Found, front: Sequence[Trial], folder: Path) -> None:
-        """The page and the record, a recipe for each point of the front, the recommended artefact."""
-        recipes = {trial.number: encode_toml(self._recipe(trial)).encode() for trial in front}
-        files = {f"front/{number}.toml": text for number, text in recipes.items()}
-        if found.chosen:
-            files["recipe.toml"] = recipes[found.chosen.number]
-            best = next(trial for trial in front if trial.number == found.chosen.number)
-            self.trying.artifact(self._recipe(best)).write(folder / "recommended")
-        shutil.rmtree(folder / "front", ignore_errors=True)
+        """The page and the record, a recipe for each point of the front, the recommended artefact; nothing is
+        left of an answer that was there."""
+        for old in ("front", "recommended"):
+            shutil.rmtree(folder / old, ignore_errors=True)
+        (folder / "recipe.toml").unlink(missing_ok=True)
+        files = {f"front/{trial.number}.toml": self._recipe(trial, folder / "front") for trial in front}
+        for trial in front:
+            if trial.number == found.chosen.number:
+                files["recipe.toml"] = self._recipe(trial, folder)
+                self.trying.artifact(self.space.recipe_of(trial)).write(folder / "recommended")
         files |= {"search.html": search_page(found), "search.json": msgspec.json.encode(found)}
         for name, content in files.items():
             with replacing(folder / name) as unfinished:
                 unfinished.write_bytes(content)
 
-    def _recipe(self, trial: Trial) -> Recipe:
-        return self.space.recipe(trial.point, trial.outcome.epochs or None)
+    def _recipe(self, trial: Trial, folder: Path) -> bytes:
+        """As a file in the folder, beside which what it names is looked for."""
+        recipe = self.space.recipe_of(trial)
+        beside = {key: os.path.relpath(path, folder) for key in ("checkpoint", "features")
+                  if (path := getattr(recipe, key))}
+        return encode_toml(msgspec.structs.replace(recipe, **beside)).encode()
 
 
 def wish_in(storage: str, name: str | None) -> tuple[Wish, int | None]:

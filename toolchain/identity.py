@@ -27,12 +27,12 @@ def identity(graph: Graph, samples: Samples | None, profile: TargetProfile | Non
 
 
 def own_code(recipe: Recipe) -> dict[str, str]:
-    """The user's files that a recipe's training runs -> their digest."""
-    if recipe.train is None:
-        return {}
-    files = [Path(spec.rpartition(":")[0] or spec)
-             for spec in (recipe.train.loss, recipe.train.loader, recipe.features) if spec]
-    return {"own code": _sha256(*(path.read_bytes() for path in files if path.is_file()))}
+    """The user's files that a recipe trains with and is judged by -> their digest."""
+    specs = [recipe.features]
+    for section in filter(None, (recipe.train, recipe.qat)):
+        specs += [section.loss, section.loader]
+    files = [path for spec in specs if spec and (path := Path(spec.rpartition(":")[0] or spec)).is_file()]
+    return {"own code": _sha256(*(path.read_bytes() for path in files))} if files else {}
 
 
 def _sha256(*parts: bytes) -> str:

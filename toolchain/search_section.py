@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from toolchain.errors import BadConfig
+from toolchain.errors import BadConfig, about
 from toolchain.section import Section
 
 Value = str | int | float | bool
@@ -29,6 +29,8 @@ class Variable(Section):
     def __post_init__(self):
         if self.is_range == bool(self.choices) or None in (self.low, self.high) and self.is_range:
             raise BadConfig("a variable has either `choices`, or both `low` and `high`")
+        if twice := [choice for number, choice in enumerate(self.choices) if choice in self.choices[:number]]:
+            raise BadConfig(f"choices have {twice[0]} twice; name it once")
         if self.is_range and not self.low < self.high:
             raise BadConfig(f"low = {self.low} must be below high = {self.high}")
         if self.log and (not self.is_range or self.low <= 0):
@@ -62,11 +64,18 @@ class SearchConfig(Section):
     rungs: Annotated[int, msgspec.Meta(ge=1, le=6)] = 3
     reduction: Annotated[int, msgspec.Meta(ge=2, le=8)] = 2
 
+    def __post_init__(self):
+        """Raises BadConfig for a list that is no Variable's choices."""
+        _ = self.variables
+
     @property
     def variables(self) -> dict[str, Variable]:
         """All as Variables."""
-        return {name: value if isinstance(value, Variable) else Variable(choices=value)
-                for name, value in self.vary.items()}
+        found = {}
+        for name, value in self.vary.items():
+            with about(f"[search] vary.{name}"):
+                found[name] = value if isinstance(value, Variable) else Variable(choices=value)
+        return found
 
     def epochs(self, full: int) -> tuple[int, ...]:
         """Of each rung, the last of which is `full`; no rung is shorter than one epoch."""

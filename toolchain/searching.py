@@ -1,8 +1,10 @@
 """A search seen through: points asked for, tried and told, by as many processes as like."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
+import random
 import time
 
 from toolchain.errors import BadConfig, DeviceBusy
@@ -16,8 +18,9 @@ from toolchain.search.trial import Outcome, Trial
 
 POLL_S = 0.2
 """Between looks at trials that other processes are at."""
-FIRST_WAITS_S = 600.0
-"""How long others wait for the first points."""
+TURN_S = 0.005
+"""How long it takes about to look for a trial: before the second look whether another process is still at it.
+"""
 Try = Callable[[Recipe], Outcome]
 Watch = Callable[[list[Trial]], None]
 
@@ -58,77 +61,79 @@ class Search:
                     time.sleep(POLL_S)
         return self.study.trials()
 
-    def recipe(self, trial: Trial) -> Recipe:
-        """What a trial builds. Raises BadConfig where its point contradicts itself."""
-        return self.space.recipe(trial.point, self._epochs[trial.rung])
-
-    @property
-    def _epochs(self) -> tuple[int | None, ...]:
-        """Of each rung."""
-        base = self.space.base
-        return base.search.epochs(base.train.epochs) if base.train else (None,)
-
     def _begin(self) -> None:
-        """The first points, put forward by one process alone."""
-        with self.ledger.lease([f"search:{self.study.name}"], wait_s=FIRST_WAITS_S):
-            if not self.study.trials():
-                for point in self.first():
+        """The first points, put forward by one process alone; by the next one where that died over it."""
+        with self._alone():
+            if not self.study.begun:
+                for point in islice(self.first(), len(self.study.trials()), None):
                     self.study.put_forward(point)
+                self.study.begin()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process looks for a trial meanwhile: of two that do at once both might go on from the same
+        one, or take what the other is asking for."""
+        wait_s = TURN_S
+        with ExitStack() as stack:
+            while not self._claims(stack, f"search:{self.study.name}"):
+                time.sleep(wait_s * random.uniform(0.5, 1))
+                wait_s = min(2 * wait_s, POLL_S)
+            yield
+
+    def _claims(self, stack: ExitStack, what: str) -> bool:
+        """Whether it is ours, until the stack ends; else it is somebody else's."""
+        try:
+            stack.enter_context(self.ledger.claim(what))
+        except DeviceBusy:
+            return False
+        return True
 
     @contextmanager
     def _claimed(self) -> Iterator[Trial | None]:
         """A trial that is ours: one that somebody left, else the next one; None where there is none now."""
-        for trial in self.study.trials():
-            if trial.state == "runs":
-                with self._held(trial) as ours:
-                    if ours and self.study.trials()[trial.number].state == "runs":
-                        yield self.study.again(trial.number)
-                        return
-        trial = self._next()
-        with self._held(trial) if trial else nullcontext(False) as ours:
-            yield trial if ours else None
-
-    @contextmanager
-    def _held(self, trial: Trial) -> Iterator[bool]:
-        """Whether nobody else is at it."""
         with ExitStack() as stack:
-            try:
-                stack.enter_context(self.ledger.claim(f"trial:{self.study.name}:{trial.number}"))
-            except DeviceBusy:
-                yield False
-                return
-            yield True
+            with self._alone():
+                trial = self._left(stack) or self._next(stack)
+            yield trial
 
-    def _next(self) -> Trial | None:
-        """What waits, what is to be tuned for longer, or a new point; None where the budget has no more.
+    def _left(self, stack: ExitStack) -> Trial | None:
+        """What nobody is at who began it."""
+        for number in [trial.number for trial in self.study.trials() if trial.state == "runs"]:
+            with ExitStack() as held:
+                if self._claims(held, self._name(number)) and self.study.trials()[number].state == "runs":
+                    stack.push(held.pop_all())
+                    return self.study.again(number)
+        return None
 
-        Of two processes that asked at once the later one steps back: a trial beyond the budget, or a second
-        one that goes on from the same, is dropped.
-        """
+    def _next(self, stack: ExitStack) -> Trial | None:
+        """What waits, what is to be tuned for longer, or a new point; None where the budget has no more."""
         trials = self.study.trials()
+        if self._spent(trials):
+            return None
         if not any(trial.state == "waits" for trial in trials):
-            if self.budget is not None and len(trials) >= self.budget:
-                return None
             config = self.space.base.search
-            if best := promoted(trials, self.needs, len(self._epochs), config.reduction):
+            if best := promoted(trials, self.needs, len(self.space.epochs), config.reduction):
                 self.study.put_forward(best.point, best.rung + 1, best.number)
         trial = self.study.ask()
-        beyond = self.budget is not None and trial.number >= self.budget
-        if beyond or any(other.of == trial.of is not None for other in self.study.trials()[:trial.number]):
-            self.study.drop(trial)
-            return None
-        return trial
+        return trial if self._claims(stack, self._name(trial.number)) else None
+
+    def _name(self, number: int) -> str:
+        """Of a trial, in the ledger."""
+        return f"trial:{self.study.name}:{number}"
+
+    def _spent(self, trials: Sequence[Trial]) -> bool:
+        """Whether nothing more may be begun."""
+        return self.budget is not None and sum(trial.state != "waits" for trial in trials) >= self.budget
 
     def _over(self) -> bool:
-        """Whether nothing waits or runs, and nothing more may be asked for."""
+        """Whether nothing runs either."""
         trials = self.study.trials()
-        return (self.budget is not None and len(trials) >= self.budget
-                and all(trial.state in ("done", "dropped") for trial in trials))
+        return self._spent(trials) and not any(trial.state == "runs" for trial in trials)
 
     def _do(self, trial: Trial) -> None:
         """Tried and told."""
         try:
-            outcome = self.try_recipe(self.recipe(trial))
+            outcome = self.try_recipe(self.space.recipe_of(trial))
         except BadConfig as error:
             outcome = Outcome(refused=str(error))
         self.study.tell(trial, outcome)

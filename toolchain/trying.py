@@ -29,6 +29,7 @@ from toolchain.errors import (
     DeviceTimeout,
     DoesNotFit,
     DoesNotPay,
+    GateFailed,
     InvalidMeasurement,
     SelfCheckFailed,
     Unsupported,
@@ -50,8 +51,9 @@ from toolchain.quantize.reals import reals_of
 from toolchain.recipe import Recipe
 from toolchain.search.needs import Needs
 from toolchain.search.trial import Outcome
+from toolchain.shrinking import Shrinking
 
-REFUSALS = (BadInput, DoesNotFit, DoesNotPay, SelfCheckFailed, Unsupported)
+REFUSALS = (BadInput, DoesNotFit, DoesNotPay, GateFailed, SelfCheckFailed, Unsupported)
 """What ends a trial and no search."""
 AGAIN = (DeviceLost, DeviceTimeout, InvalidMeasurement)
 TRIES = 3
@@ -113,6 +115,7 @@ class Trying:
     ledger: Ledger
     seconds: float = 1.0
     say: Say = quiet
+    _teachers: dict[str, str] = field(default_factory=dict)
 
     def outcome(self, recipe: Recipe) -> Outcome:
         """What the recipe makes. One that breaks a limit on costs before it is trained is not trained.
@@ -145,9 +148,18 @@ class Trying:
         return msgspec.json.decode((place / OUTCOME).read_bytes(), type=Outcome)
 
     def _key(self, recipe: Recipe, judged: bool) -> str:
-        parts = {**self.identity, **own_code(recipe), "recipe": recipe.digest, "judged": judged,
+        parts = {**self.identity, **self.made_with(recipe), "recipe": recipe.digest, "judged": judged,
                  "device": self.device, "costs": sorted(self.needs.costs), "seconds": self.seconds}
         return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+    def made_with(self, recipe: Recipe) -> dict[str, str]:
+        """What a recipe names and does not hold -> its digest."""
+        found = own_code(recipe)
+        if named := recipe.train and recipe.train.teacher:
+            if named not in self._teachers:
+                self._teachers[named] = Shrinking(self.graph, recipe, None).teacher.digest
+            found |= {"teacher": self._teachers[named]}
+        return found
 
     @cached_property
     def identity(self) -> dict:
@@ -221,7 +233,6 @@ class Trying:
             way = deploy.ways_of(artifact, place, "c" if firmware else None)[0]
             with deploy.loaded(artifact, place, way) as session:
                 return first_answers(artifact, way.fmt, session, samples, self.judge.outputs)
-
 
 
 def _place(key: str) -> Path:

@@ -222,3 +222,35 @@ def test_the_names_of_resources_are_no_paths(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "PLACES", (str(tmp_path),))
     with machine_locks(["device:../../etc/passwd", "device:" + "x" * 500]):
         assert {path.parent for path in tmp_path.rglob("*") if path.is_file()} == {tmp_path / "edge"}
+
+
+def test_work_of_a_process_of_this_host_that_died_is_anybodys_at_once(url, ledger):
+    """A device of it is not: hosts may share a name."""
+    def work(ready):
+        with Ledger.open(url) as own, own.claim("trial:1"), own.lease(["device:pi"]):
+            ready()
+            for_ever()
+
+    with a_process(work) as child:
+        with pytest.raises(DeviceBusy), ledger.claim("trial:1"):
+            pass
+        os.kill(child, signal.SIGKILL)
+        ended(child)
+        with ledger.claim("trial:1"), pytest.raises(DeviceBusy), ledger.claim("trial:1"):
+            pass
+        with pytest.raises(DeviceBusy), ledger.lease(["device:pi"]):
+            pass
+
+
+def test_work_of_a_host_of_another_name_is_its_own_until_its_lease_ends(url, ledger, monkeypatch):
+    def work(ready):
+        with Ledger.open(url) as own, own.claim("trial:1"):
+            ready()
+            for_ever()
+
+    with a_process(work) as child:
+        os.kill(child, signal.SIGKILL)
+        ended(child)
+        monkeypatch.setattr("socket.gethostname", lambda: "another")
+        with pytest.raises(DeviceBusy), ledger.claim("trial:1"):
+            pass

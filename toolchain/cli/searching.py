@@ -72,12 +72,13 @@ def search(model: Model, target: Annotated[str, typer.Option(help="See `edge tar
                 also=tuple(also or ()))
     budget = budget or (None if seconds else BUDGET)
     place = storage or str(out / JOURNAL)
-    with Ledger.open(ledger) as opened:
+    with Ledger.open(shared_ledger(ledger, place)) as opened:
         adapting = Adapting(wish, opened, speaker(quiet))
         others = adapting.others()
+        study = adapting.study(place, budget)
         with (watching(adapting.needs, budget, quiet) as watch,
               helpers(workers - 1, place, adapting.name, ledger, time)):
-            trials = adapting.search(place, budget, seconds, watch)
+            trials = adapting.search(study, budget, seconds, watch)
         found = adapting.answered(trials, others, out)
     show(json, found, search_text(found))
     if found.chosen is None:
@@ -95,15 +96,19 @@ def worker(storage: Annotated[str, typer.Option(help="Of `edge search`: a file o
     from toolchain.report.live import watching
 
     wish, budget = wish_in(storage, name)
-    shared = ledger or (storage if "://" in storage else None)
-    with Ledger.open(shared) as opened:
+    with Ledger.open(shared_ledger(ledger, storage)) as opened:
         adapting = Adapting(wish, opened, speaker(quiet))
         if name not in (None, adapting.name):
             raise BadInput(f"search {name}: the model, samples or tools here are others than where it began")
         with watching(adapting.needs, budget, quiet) as watch:
-            trials = adapting.search(storage, budget, seconds_of(time), watch)
+            trials = adapting.search(adapting.study(storage, budget), budget, seconds_of(time), watch)
     done = sum(trial.outcome is not None for trial in trials)
     show(json, {"name": adapting.name, "trials": done}, f"search {adapting.name}: {done} trials done")
+
+
+def shared_ledger(ledger: str | None, storage: str) -> str | None:
+    """What all processes of a search have: who is at which trial is in it. A database holds both."""
+    return ledger or (storage if "://" in storage else None)
 
 
 def seconds_of(text: str | None) -> float | None:

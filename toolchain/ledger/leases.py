@@ -45,13 +45,17 @@ class Lease:
     ended: threading.Event = field(default_factory=threading.Event)
 
 
-def take(store: Store, resources: Sequence[str], ttl_s: float) -> Lease:
-    """All of the resources in one transaction, in the order of their names. Raises DeviceBusy."""
+def take(store: Store, resources: Sequence[str], ttl_s: float, from_the_dead: bool = False) -> Lease:
+    """All of the resources in one transaction, in the order of their names. Raises DeviceBusy.
+
+    from_the_dead: at once what a process had that was of a host of our name and is there no more. Hosts may
+                   share a name: of work that may be done twice, not of devices
+    """
     resources, owner = sorted(set(resources)), secrets.token_hex(16)
     with store.write() as connection:
         rows = _rows(connection, resources)
         now = store.now(connection)
-        if busy := _first_held(rows, now):
+        if busy := _first_held([row for row in rows if not (from_the_dead and _died(row))], now):
             raise busy
         connection.execute(TAKE, {"resources": resources, "owner": owner, "host": socket.gethostname(),
                                   "pid": os.getpid(), "since": now, "expires": now + ttl_s})
@@ -78,6 +82,18 @@ def held_by(store: Store, resources: Sequence[str]) -> DeviceBusy | None:
 
 def _first_held(rows: Sequence[Row], now: float) -> DeviceBusy | None:
     return next((_in_use(row, now) for row in rows if row.owner and row.expires > now), None)
+
+
+def _died(row: Row) -> bool:
+    if row.host != socket.gethostname():
+        return False
+    try:
+        os.kill(row.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def _in_use(row: Row, now: float) -> DeviceBusy:

@@ -115,7 +115,8 @@ class Ledger:
         return self._renewal.held(resources, ttl_s, wait_s)
 
     def claim(self, what: str, ttl_s: float = TTL_S) -> AbstractContextManager[Lease]:
-        """A piece of work that is nobody else's as long as this lasts. Raises DeviceBusy."""
+        """A piece of work that is nobody else's as long as this lasts, and no longer than the process that is
+        at it, where that is of this host. Raises DeviceBusy."""
         return self._renewal.held([what], ttl_s, locked=False)
 
     def worker(self, ttl_s: float = TTL_S) -> AbstractContextManager[Lease]:

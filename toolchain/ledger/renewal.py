@@ -29,7 +29,8 @@ class Renewal:
         """All of the resources, or none; renewed as long as this lasts, given back at its end.
 
         wait_s: how long to wait for those who have them
-        locked: take this machine's locks too, which hold beyond this ledger
+        locked: take this machine's locks too, which hold beyond this ledger; else what a process of this host
+                had that died is taken at once
         Raises DeviceBusy naming the holder, LedgerError.
         """
         lease, until_the_end = _waited(lambda: self._acquire(resources, ttl_s, locked), wait_s)
@@ -40,7 +41,7 @@ class Renewal:
         with ExitStack() as stack:
             if locked:
                 self._lock(stack, resources)
-            lease = take(self._store, resources, ttl_s)
+            lease = take(self._store, resources, ttl_s, from_the_dead=not locked)
             stack.callback(self._end, lease)
             self._begin(lease)
             return lease, stack.pop_all()

@@ -7,7 +7,7 @@ import time
 
 from toolchain.report.search import Entry, front_table
 from toolchain.search.answer import front_of, recommended
-from toolchain.search.needs import Needs
+from toolchain.search.needs import Needs, shown
 from toolchain.search.trial import Trial
 
 Watch = Callable[[Sequence[Trial]], None]
@@ -39,15 +39,15 @@ def progress_text(trials: Sequence[Trial], needs: Needs, budget: int | None, sec
                   before: int = 0) -> str:
     """Trials done, the time that is left, the best so far. before: done when the clock began"""
     done = _done(trials)
-    left = f" of {budget}" if budget else ""
-    if budget and done < budget and done > before:
-        left += f", about {_minutes(seconds / (done - before) * (budget - done))} left"
+    told = f"{done} of {budget} trials" if budget else f"{done} trials"
+    if budget and before < done < budget:
+        told += f", about {_minutes(seconds / (done - before) * (budget - done))} left"
     best = recommended(trials, needs)
     if best is None:
-        return f"{done}{left} trials; none keeps all limits yet"
+        return f"{told}; none keeps all limits yet"
     figures = trials[best.number].outcome.figures
-    told = ", ".join(f"{name} {figures[name]:,.6g}" for name in needs.objectives)
-    return f"{done}{left} trials; best so far: trial {best.number}: {told}"
+    objectives = ", ".join(f"{name} {shown(figures[name])}" for name in needs.objectives)
+    return f"{told}; best so far: trial {best.number}: {objectives}"
 
 
 def _done(trials: Sequence[Trial]) -> int:

@@ -7,7 +7,7 @@ import jinja2
 import msgspec
 
 from toolchain.search.answer import Binding, Recommended
-from toolchain.search.needs import Needs
+from toolchain.search.needs import Needs, shown
 from toolchain.search.trial import Outcome, Trial
 
 WIDTH, HEIGHT, MARGIN = 640, 360, 60
@@ -104,7 +104,7 @@ def front_table(entries: Sequence[Entry], needs: Needs, chosen: Recommended | No
 
 def _figure(outcome: Outcome, name: str) -> str:
     value = outcome.figures.get(name)
-    return "-" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:,.4g}"
+    return "-" if value is None else shown(value)
 
 
 def _drop(outcome: Outcome) -> str:
@@ -119,13 +119,13 @@ def _loss(test: Loss | None, unit: str) -> str:
 
 
 def miss_text(miss: Trial | None, needs: Needs) -> str:
-    """What the nearest trial has of each limit."""
+    """What the nearest trial has of each limit, or why it could not be built."""
     if miss is None:
-        return "nothing could be built"
+        return "nothing was tried"
     figures = miss.outcome.figures
-    held = ", ".join(f"{limit.quantity} {figures[limit.quantity]:,.6g} (limit {limit.most:,.6g})"
+    held = ", ".join(f"{limit.quantity} {shown(figures[limit.quantity])} (limit {shown(limit.most)})"
                      for limit in needs.limits if limit.quantity in figures)
-    return f"trial {miss.number}: {held}"
+    return f"trial {miss.number}: {held or miss.outcome.refused}"
 
 
 def search_page(found: Found) -> bytes:
@@ -158,7 +158,7 @@ def _plot(found: Found, cost: str) -> dict:
     costs, drops = ([row[column] for row in wanted] or [0.0] for column in (2, 3))
     ends = _widened(costs), _widened(drops)
     dots = [Dot(_at(x, ends[0], MARGIN, WIDTH - 20), _at(y, ends[1], HEIGHT - MARGIN, 20), kind,
-                f"{name}: {cost} {x:,.6g}, drop {y:.2f}") for name, kind, x, y in wanted]
+                f"{name}: {cost} {shown(x)}, drop {y:.2f}") for name, kind, x, y in wanted]
     return {"cost": cost, "dots": dots, "ends": ends}
 
 

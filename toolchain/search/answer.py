@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from toolchain.search.front import front
-from toolchain.search.needs import Limit, Needs, Quantity
+from toolchain.search.needs import Limit, Needs, Quantity, shown
 from toolchain.search.trial import Trial
 
 RELAXED = 0.1
@@ -34,8 +34,8 @@ class Binding(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if self.relaxed is None:
             return f"{self.limit} does not bind: 10 % more would buy nothing that was seen"
-        return (f"{self.limit} binds: with 10 % more, {self.objective} would be {self.relaxed:,.6g} instead "
-                f"of {self.now:,.6g}")
+        return (f"{self.limit} binds: with 10 % more, {self.objective} would be {shown(self.relaxed)} "
+                f"instead of {shown(self.now)}")
 
 
 def judged(trials: Sequence[Trial], needs: Needs) -> list[Trial]:
@@ -77,7 +77,7 @@ def recommended(trials: Sequence[Trial], needs: Needs) -> Recommended | None:
                                                        f"{first} saved costs a larger one of {second}")
     name = (*left_open, needs.objectives[0])[0]
     best = min(found, key=lambda trial: (trial.outcome.figures[name], objectives(trial, needs)))
-    held = "; ".join(f"{limit}: {best.outcome.figures[limit.quantity]:,.6g}" for limit in needs.limits)
+    held = "; ".join(f"{limit}: {shown(best.outcome.figures[limit.quantity])}" for limit in needs.limits)
     return Recommended(best.number, f"the least {name} of what keeps all limits ({held})")
 
 
@@ -106,7 +106,9 @@ def _binding(limit: Limit, kept: Sequence[Trial], trials: Sequence[Trial], needs
 
 
 def nearest_miss(trials: Sequence[Trial], needs: Needs) -> Trial | None:
-    """Of those that were judged, or else measured, the one whose worst limit is least exceeded."""
-    seen = judged(trials, needs) or [one for one in trials if one.outcome and one.outcome.figures]
+    """Of those that were judged, or else measured, the one whose worst limit is least exceeded; of those that
+    could not be built the first."""
+    done = [one for one in trials if one.outcome]
+    seen = judged(trials, needs) or [one for one in done if one.outcome.figures] or done
     return min(seen, key=lambda trial: max(needs.violations(trial.outcome.figures).values(), default=0),
                default=None)

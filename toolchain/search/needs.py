@@ -21,6 +21,11 @@ UNITS = {"ram": BYTES | {"": 1}, "flash": BYTES | {"": 1},
 LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
+def shown(figure: float) -> str:
+    """For people: 5,000,000; 12.35; 0.5."""
+    return f"{figure:,.0f}" if abs(figure) >= 1000 else f"{figure:,.4g}"
+
+
 class Limit(msgspec.Struct, frozen=True):
     """A quantity that may be `most` at most."""
 
@@ -28,7 +33,7 @@ class Limit(msgspec.Struct, frozen=True):
     most: float
 
     def __str__(self) -> str:
-        return f"{self.quantity} <= {self.most:,.6g}"
+        return f"{self.quantity} <= {shown(self.most)}"
 
 
 class Needs(msgspec.Struct, frozen=True):

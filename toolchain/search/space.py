@@ -8,7 +8,8 @@ import msgspec
 
 from toolchain.errors import BadConfig
 from toolchain.recipe import Recipe
-from toolchain.search_section import Value, Variable
+from toolchain.search.trial import Trial
+from toolchain.search_section import SearchConfig, Value, Variable
 from toolchain.training_sections import BUDGETS
 
 Point = Mapping[str, Value]
@@ -19,19 +20,26 @@ NOTHING: Mapping[str, Mapping[str, Value]] = {
     "low_rank": dict.fromkeys(("macs", "parameters", "latency_us", "instructions"), 1),
     "sparsify": {"sparsity": 0}, "cluster": {"clusters": 0}, "train": {"epochs": 0}, "qat": {"epochs": 0}}
 """Section -> its keys: the value with which the section does nothing, and is left out."""
+NOT_VARIED = {"train.epochs": "says how long the last rung trains, and [search] rungs how long the others do"}
+"""Keys that a variable cannot set, and why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """base: the recipe that all points are variants of. Raises BadConfig for a key that no recipe has."""
+    """base: the recipe that all points are variants of. Raises BadConfig for a key that no recipe has, or
+    that two variables would set."""
 
     base: Recipe
     variables: Mapping[str, Variable]
 
     def __post_init__(self):
+        setters: dict[str, str] = {}
         for name, variable in self.variables.items():
             for key in variable.of or (name,):
                 _require_key(name, key)
+                if key in setters:
+                    raise BadConfig(f"[search] {name}: '{key}' is what {setters[key]} sets too; name it once")
+                setters[key] = name
 
     def recipe(self, point: Point, epochs: int | None = None) -> Recipe:
         """What the point stands for. epochs: of [train] instead, where there is one; 0: none, nor of [qat]
@@ -52,6 +60,15 @@ class Space:
         except msgspec.ValidationError as error:
             raise BadConfig(f"[search] {dict(point)}: {error}") from None
 
+    @property
+    def epochs(self) -> tuple[int | None, ...]:
+        """Of [train], rung by rung; None where there is none."""
+        return self.base.search.epochs(self.base.train.epochs) if self.base.train else (None,)
+
+    def recipe_of(self, trial: Trial) -> Recipe:
+        """What a trial builds. Raises BadConfig where its point contradicts itself."""
+        return self.recipe(trial.point, self.epochs[trial.rung])
+
     def start(self) -> dict[str, Value]:
         """The base's own values, where a variable may have them; else the first choice, or the low end."""
         raw = msgspec.to_builtins(self.base)
@@ -60,6 +77,8 @@ class Space:
 
 
 def _require_key(name: str, key: str) -> None:
+    if key in NOT_VARIED:
+        raise BadConfig(f"[search] {name}: '{key}' {NOT_VARIED[key]}")
     section, field, entry = _parts(key)
     kind = _section(section)
     if kind is None or field not in kind.__struct_fields__:
@@ -81,7 +100,8 @@ def _parts(key: str) -> tuple[str, str, str]:
 def _section(name: str) -> type | None:
     hint = get_type_hints(Recipe).get(name)
     return next((kind for kind in (hint, *getattr(hint, "__args__", ()))
-                 if isinstance(kind, type) and issubclass(kind, msgspec.Struct)), None)
+                 if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+                 and kind is not SearchConfig), None)
 
 
 def _is_table(kind: type, field: str) -> bool:
@@ -106,7 +126,8 @@ def _get(raw: Mapping, key: str) -> Value | None:
 
 def _nearest(variable: Variable, own: Value | None) -> Value:
     if variable.is_range:
-        return min(max(variable.low if own is None else own, variable.low), variable.high)
+        number = isinstance(own, int if variable.whole else int | float) and not isinstance(own, bool)
+        return min(max(own if number else variable.low, variable.low), variable.high)
     return own if own in variable.choices else variable.choices[0]
 
 

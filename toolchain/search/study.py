@@ -6,9 +6,12 @@ trials before it alone, so that a search by one process that was killed goes on 
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+import fcntl
+from functools import wraps
 import hashlib
 from pathlib import Path
 import re
+import time
 import warnings
 
 import msgspec
@@ -25,6 +28,19 @@ START = 10
 """Trials before a sampler that looks at them does."""
 POPULATION = 12
 """Of "nsga2"."""
+MAKERS = 5
+"""Processes that may begin with a new database at once."""
+JOURNAL_LINE = b'{"op_code":'
+"""How each line of a journal begins."""
+
+
+def _of_storage(method):
+    """A method that raises BadInput where the storage is lost meanwhile."""
+    @wraps(method)
+    def told(self, *args, **kwargs):
+        with _told_of(self._place, self._optuna, ()):
+            return method(self, *args, **kwargs)
+    return told
 
 
 class Study:
@@ -32,33 +48,49 @@ class Study:
 
     storage: a journal's file, which is made, or a "postgresql://" URL
     name:    of the study within it
-    Raises RuntimeMissing without Optuna, BadInput for a storage that cannot be used.
+    Raises RuntimeMissing without Optuna or PostgreSQL's driver, BadInput for a storage that cannot be used,
+    as every method does.
     """
 
     def __init__(self, storage: str, name: str, config: SearchConfig, variables: Mapping[str, Variable],
                  needs: Needs, seed: int):
         self._config, self._variables, self._needs, self._seed = config, variables, needs, seed
-        self.name = name
-        self._optuna = _optuna()
+        self.name, self._place = name, storage
+        self._optuna, self._finished = _optuna(), {}
         with _told_of(storage, self._optuna):
             self._study = self._optuna.create_study(
                 storage=_storage(self._optuna, storage), study_name=name, load_if_exists=True,
                 directions=["minimize"] * len(needs.objectives), sampler=self._sampler(0))
 
+    @property
+    @_of_storage
+    def begun(self) -> bool:
+        """Whether all first points were put forward."""
+        return "begun" in self._study.user_attrs
+
+    @_of_storage
+    def begin(self) -> None:
+        """Keep that they were."""
+        self._study.set_user_attr("begun", True)
+
+    @_of_storage
     def ask(self) -> Trial:
-        """The next point: one that was put forward, else the sampler's."""
+        """The next point: one that was put forward, else the sampler's. One process asks at a time."""
         self._study.sampler = self._sampler(len(self._all()))
         return self._asked(self._study.ask())
 
+    @_of_storage
     def again(self, number: int) -> Trial:
         """The point of a trial that somebody began and left."""
         self._study.sampler = self._sampler(number)
         return self._asked(self._optuna.Trial(self._study, self._all()[number]._trial_id))
 
+    @_of_storage
     def put_forward(self, point: Mapping[str, Value], rung: int = 0, of: int | None = None) -> None:
         """A point that is asked for next."""
         self._study.enqueue_trial(dict(point), user_attrs={"rung": rung, "of": of})
 
+    @_of_storage
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Keep what became of a trial, unless another process did so before."""
         frozen = self._all()[trial.number]
@@ -67,36 +99,52 @@ class Study:
         kept = self._optuna.Trial(self._study, frozen._trial_id)
         kept.set_user_attr("outcome", msgspec.to_builtins(outcome))
         for name, share in self._needs.violations(outcome.figures).items():
-            kept.set_constraint(name, share)
+            if name not in frozen.constraints:
+                kept.set_constraint(name, share)
         values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
         told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
         self._study.tell(trial.number, **told, skip_if_finished=True)
 
-    def drop(self, trial: Trial) -> None:
-        """A trial that nobody shall do."""
-        self._study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL, skip_if_finished=True)
-
+    @_of_storage
     def say_of(self, facts: Mapping[str, object]) -> None:
         """What `searches` tells of it."""
         self._study.set_user_attr("facts", msgspec.to_builtins(facts))
 
+    @_of_storage
     def trials(self) -> list[Trial]:
         """All, by number."""
-        return [_read(frozen) for frozen in self._all()]
+        return [self._read(frozen) for frozen in self._all()]
+
+    def _read(self, frozen) -> Trial:
+        """What is finished stays so: it is read once."""
+        if frozen.number not in self._finished:
+            trial = _read(frozen)
+            if trial.state != "done":
+                return trial
+            self._finished[frozen.number] = trial
+        return self._finished[frozen.number]
 
     def _all(self) -> list:
         return self._study.get_trials(deepcopy=False)
 
     def _asked(self, trial) -> Trial:
+        if self._config.sampler == "nsga2":  # of what was put forward too: else it is of no generation
+            self._study.sampler.get_trial_generation(self._study, self._all()[trial.number])
         for name, variable in self._variables.items():
             _suggest(trial, name, variable)
-        return _read(self._all()[trial.number])
+        return self._read(self._all()[trial.number])
 
     def _sampler(self, number: int):
-        """Of the trial of this number."""
+        """Of the trial of this number. What it draws of single variables does not depend on which it has
+        drawn before: a process may have died between two of them."""
+        sampler = self._seeded(f"{self._seed} {number}")
+        sampler.sample_independent = lambda study, trial, name, distribution: self._seeded(
+            f"{self._seed} {number} {name}").sample_independent(study, trial, name, distribution)
+        return sampler
+
+    def _seeded(self, text: str):
         samplers = self._optuna.samplers
-        text = f"{self._seed} {number}".encode()
-        seed = int.from_bytes(hashlib.sha256(text).digest()[:4])
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
             if self._config.sampler == "tpe":
@@ -126,25 +174,84 @@ def _optuna():
 def _storage(optuna, storage: str):
     if re.match(r"postgresql(\+\w+)?://", storage):
         url = re.sub(r"^postgresql://", "postgresql+psycopg://", storage)
-        return optuna.storages.RDBStorage(url)
+        return _database(optuna, url)
     if "://" in storage:
         raise BadInput(f"--storage {storage.partition('://')[0]}://...: give a file, or a postgresql:// URL")
     Path(storage).parent.mkdir(parents=True, exist_ok=True)
+    lock = _Lock(storage)
+    lock.acquire()
+    try:
+        _mend(Path(storage))
+    finally:
+        lock.release()
     journal = optuna.storages.journal
-    return optuna.storages.JournalStorage(journal.JournalFileBackend(storage))
+    return optuna.storages.JournalStorage(journal.JournalFileBackend(storage, lock))
+
+
+def _database(optuna, url: str):
+    """Its tables are made where there are none; of processes that do so at once all but one are refused."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for _ in range(MAKERS):
+        try:
+            return optuna.storages.RDBStorage(url)
+        except (IntegrityError, ProgrammingError):
+            time.sleep(0.2)
+    return optuna.storages.RDBStorage(url)
+
+
+class _Lock:
+    """On a journal, by the kernel: it falls with the process that held it. Optuna's own would stay."""
+
+    def __init__(self, journal: str):
+        self._journal = journal
+
+    def acquire(self) -> bool:
+        self._file = open(self._journal, "ab")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def _mend(journal: Path) -> None:
+    """Without half a line at its end, that a full disk or a power cut left: what is written next would join
+    it, and be lost. Raises ValueError for a file of another kind."""
+    with open(journal, "rb+") as file:
+        if not JOURNAL_LINE.startswith(file.read(len(JOURNAL_LINE))):
+            raise ValueError("it is no journal of a search")
+        whole = 0
+        for line in file:
+            whole = file.tell() if line.endswith(b"\n") else whole
+        file.truncate(whole)
 
 
 @contextmanager
-def _told_of(storage: str, optuna) -> Iterator[None]:
-    """What cannot be opened is the user's to mend. URLs hold passwords and are not shown."""
+def _told_of(storage: str, optuna, malformed: tuple = (ValueError, KeyError)) -> Iterator[None]:
+    """What cannot be used is the user's to mend. URLs hold passwords and are not shown.
+
+    malformed: what a storage with other contents raises
+    """
     import sqlalchemy.exc
 
     try:
         yield
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, ValueError, KeyError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, OSError, *malformed) as error:
         shown = storage if "://" not in storage else "the database"
-        said = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-        raise BadInput(f"--storage: {shown} holds no search that can be gone on with: {said}") from None
+        said = str(_database_said(error) or ("its URL cannot be read" if "://" in storage else error))
+        raise BadInput(f"--storage: {shown} holds no search that can be gone on with: "
+                       f"{said.strip().splitlines()[0]}") from None
+    except ImportError:
+        raise RuntimeMissing("a search in PostgreSQL needs psycopg: pip install 'edge-toolchain[postgresql]'"
+                             ) from None
+
+
+def _database_said(error: BaseException | None) -> object:
+    """In its own words, which hold no password; None where none was asked."""
+    while error is not None and getattr(error, "orig", None) is None:
+        error = error.__cause__
+    return error and error.orig
 
 
 def _suggest(trial, name: str, variable: Variable) -> None:
@@ -158,7 +265,7 @@ def _suggest(trial, name: str, variable: Variable) -> None:
 
 def _read(frozen) -> Trial:
     kept = frozen.user_attrs
-    state = STATE.get(frozen.state.name, "done" if "outcome" in kept else "dropped")
+    state = STATE.get(frozen.state.name, "done")
     return Trial(number=frozen.number, rung=kept.get("rung", 0), of=kept.get("of"), state=state,
                  point=frozen.params or frozen.system_attrs.get("fixed_params", {}),
                  outcome=msgspec.convert(kept["outcome"], Outcome) if state == "done" else None)

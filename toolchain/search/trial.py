@@ -40,7 +40,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     point:   variable -> its value
     rung:    0 for a new one; else how often it went on to be tuned for longer
     of:      number of the trial that it goes on from
-    state:   "waits" to be asked for; "runs" while somebody is, or was, at it; "dropped": nobody will be
+    state:   "waits" to be asked for; "runs" while somebody is, or was, at it; "done"
     outcome: of one that is done
     """
 
@@ -48,5 +48,5 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     point: Mapping[str, Value]
     rung: int = 0
     of: int | None = None
-    state: Literal["waits", "runs", "done", "dropped"] = "done"
+    state: Literal["waits", "runs", "done"] = "done"
     outcome: Outcome | None = None
