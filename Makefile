@@ -46,11 +46,13 @@ READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requireme
 READY_NNCF   := .venv-nncf/ready-$(call digest,requirements/peers-nncf.txt)
 READY_TORCH_PRUNING := .venv-torch-pruning/ready-$(call digest,requirements/torch-pruning.txt requirements/no-deps.txt)
 READY_TENSORFLOW := .venv-tensorflow/ready-$(call digest,requirements/tensorflow.txt)
+READY_LABGRID := .venv-labgrid/ready-$(call digest,requirements/labgrid.txt)
 
-.PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers setup-nncf setup-torch-pruning
+.PHONY: setup setup-tflite-runtime setup-tensorflow setup-labgrid setup-peers setup-nncf setup-torch-pruning
 setup: $(READY)  ## system packages and .venv/ with .venv/bin/edge
 setup-tflite-runtime: $(READY_TFLITE)  ## a second environment, with the runtime that older devices have
 setup-tensorflow: $(READY_TENSORFLOW)  ## a third, 1.6 GB, that reads Keras models and SavedModels
+setup-labgrid: $(READY_LABGRID)  ## one, 77 MB, that speaks to the coordinator of a lab of boards
 setup-peers: $(READY_PEERS)  ## a fourth, with the converter and quantizer that we are compared with
 setup-nncf: $(READY_NNCF)  ## a fifth, with NNCF, that we are compared with too
 setup-torch-pruning: $(READY_TORCH_PRUNING)  ## a sixth, with the tool that pruning is compared with
@@ -76,6 +78,12 @@ $(READY_TENSORFLOW):
 	$(PYTHON) -m venv .venv-tensorflow
 	.venv-tensorflow/bin/pip install --quiet --no-deps --requirement requirements/tensorflow.txt
 	@rm -f .venv-tensorflow/ready-* && touch $@
+
+$(READY_LABGRID):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv-labgrid
+	.venv-labgrid/bin/pip install --quiet --no-deps --requirement requirements/labgrid.txt
+	@rm -f .venv-labgrid/ready-* && touch $@
 
 $(READY_PEERS):
 	scripts/setup_system.sh $(PYTHON)
@@ -119,7 +127,7 @@ check: setup  ## lint and the layer test, seconds
 test: setup data  ## everything that needs neither QEMU nor patience
 	$(PYTEST) -m "not emulated and not slow"
 
-test-slow: setup setup-tflite-runtime setup-tensorflow setup-devices data  ## firmware on QEMU, other runtimes, whole networks
+test-slow: setup setup-tflite-runtime setup-tensorflow setup-labgrid setup-devices data  ## firmware on QEMU, other runtimes, whole networks
 	$(PYTEST) -m "emulated or slow"
 
 demo: setup data  ## the main job: two networks, every target, one table

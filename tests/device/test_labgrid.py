@@ -1,0 +1,301 @@
+"""Places of a labgrid coordinator as boards: held while they are used, by one at a time, and given back."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from tests.device.lab import Lab, lab, serial_at
+from tests.ledger.processes import a_process, ended, for_ever, forked
+from toolchain.device import labgrid
+from toolchain.device.boards import Board
+from toolchain.device.labgrid import Resource, acquired, places, reached_by
+from toolchain.device.labgrid_child import holder
+from toolchain.errors import BadReply, DeviceBusy, DeviceLost, DeviceUnavailable
+
+SOON_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Lab:
+    with lab(tmp_path_factory.mktemp("lab")) as opened:
+        opened.export({"a": serial_at(4001), "b": serial_at(4002, protocol="rfc2217", speed=9600),
+                       "pi": {"NetworkService": {"address": "pi.lab", "username": "root", "port": 2222}},
+                       "two": {"one": {"cls": "NetworkSerialPort", "host": "h", "port": 1},
+                               "other": {"cls": "NetworkSerialPort", "host": "h", "port": 2}},
+                       "far": {"NetworkService": {"address": "fe80::1%eth0", "username": "root"}}})
+        opened.client("-p", "a", "set-tags", "target=cortex_m4_qemu")
+        opened.client("-p", "bare", "create")
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def own_children(monkeypatch):
+    """Not those of another test: nobody is left connected."""
+    monkeypatch.setattr(labgrid, "_IDLE", {})
+    yield
+    for client in sum(labgrid._IDLE.values(), []):
+        client.end()
+
+
+def board(lab: Lab, name: str, target: str = "cortex_m4_qemu", **more) -> Board:
+    return Board(target=target, transport="labgrid", address=lab.address, name=name, **more)
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + SOON_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_place_is_ours_as_long_as_it_is_used(shared):
+    with acquired(board(shared, "a"), "serial") as there:
+        assert (there.transport, there.address, there.baud) == ("serial", "socket://127.0.0.1:4001", None)
+        mine = shared.holders()["a"]
+        assert holder.is_ours(mine) and str(list(labgrid._IDLE)[0][0]) == str(os.getpid())
+        with pytest.raises(RuntimeError), acquired(board(shared, "any", place="b"), "serial") as other:
+            assert (other.address, other.baud) == ("rfc2217://127.0.0.1:4002", 9600)
+            assert set(shared.holders()) == {"a", "b"}
+            raise RuntimeError
+        assert shared.holders() == {"a": mine}
+    assert shared.holders() == {}
+
+
+@pytest.mark.slow
+def test_a_child_is_used_again(shared):
+    for _ in range(3):
+        with acquired(board(shared, "a"), "serial"):
+            pass
+    (client,), = labgrid._IDLE.values()
+    began = time.monotonic()
+    with acquired(board(shared, "a"), "serial"):
+        pass
+    assert time.monotonic() - began < 0.5 and labgrid._IDLE == {(os.getpid(), shared.address): [client]}
+
+
+@pytest.mark.slow
+def test_what_programs_run_on_is_reached_by_ssh(shared):
+    pinned = board(shared, "pi", "raspberry_pi_4", host_key="ssh-ed25519 AAAA")
+    with acquired(pinned, "ssh") as there:
+        assert (there.transport, there.address, there.port) == ("ssh", "root@pi.lab", 2222)
+        assert (there.host_key, there.name, there.target) == (pinned.host_key, "pi", pinned.target)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, kind, message", [
+    ("c", "serial", "no place 'c' at the labgrid coordinator .*; it has a, b, bare, far, pi, two"),
+    ("bare", "serial", "the place 'bare' has no NetworkSerialPort, .*; it has nothing"),
+    ("pi", "serial", "'pi' has no NetworkSerialPort, .*; it has NetworkService 'NetworkService'"),
+    ("two", "serial", "'two' has more than one NetworkSerialPort.*'one', NetworkSerialPort 'other'"),
+    ("far", "ssh", "'far' is reached through its exporter only")])
+def test_what_cannot_be_used_is_told_and_not_kept(shared, name, kind, message):
+    with pytest.raises(DeviceUnavailable, match=message):
+        with acquired(board(shared, name), kind):
+            pass
+    assert shared.holders() == {}
+
+
+@pytest.mark.slow
+def test_somebody_else_who_has_a_place_is_named_and_waited_for(shared):
+    def release(ready) -> None:
+        ready()
+        time.sleep(1.5)
+        shared.client("-p", "a", "release")
+
+    shared.client("-p", "a", "acquire")
+    with pytest.raises(DeviceBusy, match="the place 'a' of .* is acquired by elsewhere/.*release --kick"):
+        with acquired(board(shared, "a"), "serial", wait_s=0.5):
+            pass
+    assert "Reservation" not in shared.client("reservations")
+    with a_process(release), acquired(board(shared, "a"), "serial", wait_s=60):
+        assert holder.is_ours(shared.holders()["a"])
+        assert "Reservation" not in shared.client("reservations")
+    assert shared.holders() == {}
+
+
+@pytest.mark.slow
+def test_processes_take_turns(shared, tmp_path):
+    def work() -> None:
+        for _ in range(4):
+            with acquired(board(shared, "a"), "serial", wait_s=60):
+                os.close(os.open(tmp_path / "alone", os.O_CREAT | os.O_EXCL))
+                time.sleep(0.1)
+                (tmp_path / "alone").unlink()
+
+    assert [ended(child) for child in [forked(work) for _ in range(3)]] == [0] * 3
+    assert shared.holders() == {}
+
+
+def holding(lab: Lab, name: str):
+    def work(ready) -> None:
+        with acquired(board(lab, name), "serial"):
+            ready()
+            for_ever()
+    return work
+
+
+@pytest.mark.slow
+def test_a_killed_process_holds_nothing(shared):
+    with a_process(holding(shared, "a")) as child:
+        assert "a" in shared.holders()
+        os.kill(child, signal.SIGKILL)
+        until(lambda: shared.holders() == {})
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_it_waits_leaves_no_reservation(shared):
+    def work(ready) -> None:
+        ready()
+        with acquired(board(shared, "b"), "serial", wait_s=60):
+            raise AssertionError
+
+    shared.client("-p", "b", "acquire")
+    with a_process(work) as child:
+        until(lambda: "Reservation" in shared.client("reservations"))
+        os.kill(child, signal.SIGKILL)
+        until(lambda: "Reservation" not in shared.client("reservations"))
+    shared.client("-p", "b", "release")
+
+
+@pytest.mark.slow
+def test_a_place_that_nobody_gave_back_is_told_and_taken_over(shared):
+    """As when a computer kills the process and its child at once."""
+    with a_process(holding(shared, "a")) as child:
+        theirs = shared.holders()["a"]
+        grandchild = int(holder.OURS.fullmatch(theirs)["process"])
+        os.kill(grandchild, signal.SIGSTOP)  # it would give the place back
+        os.kill(child, signal.SIGKILL)
+        os.kill(grandchild, signal.SIGKILL)
+    until(lambda: {place.name: place.dead for place in places(shared.address)}["a"])
+    assert shared.holders() == {"a": theirs}
+    with acquired(board(shared, "a"), "serial", wait_s=0):
+        assert shared.holders()["a"] not in ("", theirs)
+    assert shared.holders() == {}
+
+
+@pytest.mark.slow
+def test_a_place_that_is_taken_from_us_is_told_at_the_end(shared):
+    with pytest.raises(DeviceLost, match="the place 'a' was no longer ours at the end: somebody else"):
+        with acquired(board(shared, "a"), "serial"):
+            shared.client("-p", "a", "release", "--kick")
+            shared.client("-p", "a", "acquire")
+    assert shared.holders()["a"].startswith("elsewhere/")
+    shared.client("-p", "a", "release")
+
+
+@pytest.mark.slow
+def test_a_coordinator_that_ends_is_told_and_its_successor_is_found(tmp_path):
+    with lab(tmp_path) as first:
+        first.export({"a": serial_at(4001)})
+        port = int(first.address.rpartition(":")[2])
+        with pytest.raises(DeviceLost, match="the connection to labgrid at .* broke: its coordinator ended"):
+            with acquired(board(first, "a"), "serial"):
+                os.kill(first.process, signal.SIGKILL)
+        with pytest.raises(DeviceUnavailable, match=f"no labgrid coordinator answers at {first.address}: "):
+            with acquired(board(first, "a"), "serial"):
+                pass
+    with lab(tmp_path, port) as second:
+        second.export({"a": serial_at(4001)})
+        with acquired(board(first, "a"), "serial"):
+            pass
+
+
+@pytest.mark.slow
+def test_places_are_listed_with_what_they_have(shared):
+    found = {place.name: place for place in places(shared.address)}
+    assert sorted(found) == ["a", "b", "bare", "far", "pi", "two"]
+    assert found["a"].tags == {"target": "cortex_m4_qemu"} and found["a"].kinds == ("NetworkSerialPort",)
+    assert (found["bare"].kinds, found["a"].holder, found["a"].dead) == ((), "", False)
+
+
+# What needs no labgrid --------------------------------------------------------------------------------------
+
+NEAR = Board(target="cortex_m4_qemu", transport="labgrid", address="lab:20408", name="m4")
+
+
+@pytest.fixture
+def child(tmp_path, monkeypatch):
+    """child(body): let a Python script stand in for labgrid's."""
+    def install(body: str) -> None:
+        script, python = tmp_path / "child.py", tmp_path / "python"
+        script.write_text(f"import sys, time\n{body}\n")
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+        python.chmod(0o755)
+        monkeypatch.setenv(labgrid.PYTHON_VARIABLE, str(python))
+    return install
+
+
+def saying(*answers: dict) -> str:
+    lines = [f"print({json.dumps(answer)!r}, flush=True)" for answer in answers]
+    return "\nsys.stdin.readline()\n".join([*lines, "sys.stdin.read()"])
+
+
+@pytest.mark.parametrize("body, error, message", [
+    (saying({"missing": "labgrid"}), DeviceUnavailable, "/python has no labgrid; `make setup-labgrid` inst"),
+    (saying({"unreachable": "refused"}), DeviceUnavailable, "no labgrid coordinator answers at lab:20408"),
+    ("sys.exit(3)", DeviceLost, "the connection to labgrid at lab:20408 broke"),
+    ("print('hello')", BadReply, "labgrid's child says b'hello'"),
+    (saying({"ready": "me"}, {"failed": "KeyError: 'm4'"}), DeviceUnavailable, "fails: KeyError: 'm4'"),
+    (saying({"ready": "me"}, {"refused": "Failed to acquire resources for place m4"}), DeviceUnavailable,
+     "does not give the place 'm4': Failed to acquire resources"),
+    (saying({"ready": "me"}, {"resources": [
+        {"kind": "NetworkSerialPort", "name": "x", "at": {}, "there": False}]}, {"released": True}),
+     DeviceUnavailable, "the NetworkSerialPort of the place 'm4' is not there now, says its exporter"),
+    ("time.sleep(60)", DeviceUnavailable, "labgrid at lab:20408 gave no answer within 1 s")])
+def test_a_child_that_fails_is_told(child, monkeypatch, body, error, message):
+    monkeypatch.setattr(labgrid, "ANSWER_S", 0.6)
+    monkeypatch.setattr(labgrid, "END_S", 0.1)
+    child(body)
+    with pytest.raises(error, match=message):
+        with acquired(NEAR, "serial"):
+            pass
+
+
+def test_errors_name_the_place_and_not_its_address(child):
+    at = {"host": "10.9.8.7", "port": 4001}
+    child(saying({"ready": "me"}, {"resources": [{"kind": "NetworkSerialPort", "name": "x", "at": at}]},
+                 {"released": True}))
+    with pytest.raises(DeviceUnavailable) as caught, acquired(NEAR, "serial") as there:
+        raise DeviceUnavailable(f"m4 is not reached at {there.address}: nobody listens there")
+    assert str(caught.value) == "m4 is not reached at the place 'm4': nobody listens there"
+
+
+def test_without_labgrid_and_without_a_coordinator(monkeypatch):
+    monkeypatch.setenv(labgrid.PYTHON_VARIABLE, "/nowhere/python")
+    with pytest.raises(DeviceUnavailable, match="there is no /nowhere/python; `make setup-labgrid` installs"):
+        places("lab")
+    monkeypatch.delenv(labgrid.COORDINATOR_VARIABLE, raising=False)
+    with pytest.raises(DeviceUnavailable, match="board 'm4' is a place .* give its address, or set LG_COOR"):
+        with acquired(Board(target="host", transport="labgrid", name="m4"), "serial"):
+            pass
+
+
+@pytest.mark.parametrize("at, baud, address, speed", [
+    ({"host": "h", "port": 1, "speed": 9600}, None, "rfc2217://h:1", 9600),
+    ({"host": "h", "port": 1, "speed": 9600, "protocol": "rfc2217"}, 115200, "rfc2217://h:1", 115200),
+    ({"host": "h", "port": 1, "protocol": "raw"}, None, "socket://h:1", None)])
+def test_a_serial_port_as_labgrid_tells_it(at, baud, address, speed):
+    """labgrid/resource/serialport.py: NetworkSerialPort's protocol is rfc2217 where nothing is said."""
+    given = Board(target="cortex_m4_qemu", transport="labgrid", name="m4", baud=baud)
+    there = reached_by(given, "m4", "serial", [Resource(kind="NetworkSerialPort", name="x", at=at)])
+    assert (there.address, there.baud) == (address, speed)
+
+
+def test_a_holder_tells_whether_it_lives():
+    computer, me = "bench", holder.user_name("me")
+    assert holder.is_ours(f"{computer}/{me}") and not holder.is_dead(f"{computer}/{me}", computer)
+    child = forked(lambda: None)
+    dead = me.replace(f"-{os.getpid()}-", f"-{child}-")
+    ended(child)
+    assert holder.is_dead(f"{computer}/{dead}", computer)
+    assert not holder.is_dead(f"elsewhere/{dead}", computer)
+    reused = me.rpartition("-")[0] + "-1"
+    assert holder.is_dead(f"{computer}/{reused}", computer)
+    contained = f"me.edge-{child}-1-1"
+    assert not holder.is_dead(f"{computer}/{contained}", computer)
+    assert not holder.is_dead(f"{computer}/me", computer) and not holder.is_ours(f"{computer}/me")
