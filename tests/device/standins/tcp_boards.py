@@ -3,12 +3,14 @@
     python -m tests.device.standins.tcp_boards TARGET COUNT RECORDS FIRMWARE.elf
 
 prints the ports in a line of JSON and serves until its standard input ends. What the boards saw goes to
-RECORDS, a line of JSON a session: what came from the host, and how many were connected at once, at most.
-Nobody is turned away: who shares boards is to see to it that nobody comes while another is there.
+RECORDS, a line of JSON a session: the board's number, what came from the host, and when (by one clock) it
+connected and was heard last. Nobody is turned away: who shares boards is to see to it that nobody comes while
+another is there, and `overlaps` tells of two that were.
 """
 
 import base64
-from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 import json
 import os
 from pathlib import Path
@@ -17,7 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import Any
+import time
 
 from toolchain.device import qemu
 from toolchain.profile import load_target
@@ -32,7 +34,6 @@ class Boards:
         profile = load_target(target)
         self._command = ["stdio" if word == "pty" else word for word in qemu._command(firmware, profile)]
         self._records = os.open(records, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-        self._connected, self._most, self._lock = Counter(), Counter(), threading.Lock()
         self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
         self.ports = [listener.getsockname()[1] for listener in self._listeners]
 
@@ -47,21 +48,17 @@ class Boards:
             threading.Thread(target=self._session, args=(board, connection), daemon=True).start()
 
     def _session(self, board: int, connection: socket.socket) -> None:
-        with self._lock:
-            self._connected[board] += 1
-            self._most[board] = max(self._most[board], self._connected[board])
+        began = time.monotonic()
         with connection:
-            heard = self._relayed(connection)
-        with self._lock:
-            self._connected[board] -= 1
-            most, self._most[board] = self._most[board], self._connected[board]
-        self._record(board=board, heard=base64.b64encode(heard).decode(), at_once=most)
+            heard, until = self._relayed(connection)
+        told = {"board": board, "began": began, "until": until, "heard": base64.b64encode(heard).decode()}
+        os.write(self._records, (json.dumps(told) + "\n").encode())
 
-    def _relayed(self, connection: socket.socket) -> bytes:
-        """A board's life from its start until the host lets go of it; what it heard."""
+    def _relayed(self, connection: socket.socket) -> tuple[bytes, float]:
+        """A board's life from its start until the host lets go of it; what it heard, and when it did last."""
         wake, theirs = socket.socketpair()
         monitor = ["-chardev", f"socket,id=wake,fd={theirs.fileno()}", "-mon", "chardev=wake,mode=readline"]
-        heard, said = b"", b""
+        heard, said, until = b"", b"", time.monotonic()
         with wake, subprocess.Popen([*self._command, *monitor], stdin=subprocess.PIPE, bufsize=0,
                                     stdout=subprocess.PIPE, pass_fds=[theirs.fileno()]) as machine:
             theirs.close()
@@ -70,15 +67,12 @@ class Boards:
             threading.Thread(target=_pass_on, args=(machine.stdout, connection, wake), daemon=True).start()
             try:
                 while data := connection.recv(4096):
-                    heard += data
+                    heard, until = heard + data, time.monotonic()
                     machine.stdin.write(data)
             except OSError:  # the host was killed
                 pass
             machine.kill()
-        return heard
-
-    def _record(self, **seen: Any) -> None:
-        os.write(self._records, (json.dumps(seen) + "\n").encode())
+        return heard, until
 
 
 def _pass_on(said, connection: socket.socket, wake: socket.socket) -> None:
@@ -95,6 +89,19 @@ def _pass_on(said, connection: socket.socket, wake: socket.socket) -> None:
                 wake.recv(4096)
     except (OSError, ValueError):  # the host, or QEMU's end of the pipe, is gone
         return
+
+
+def overlaps(sessions: Iterable[Mapping]) -> list[tuple[Mapping, Mapping]]:
+    """Sessions of one board of which the first was heard after the second had connected.
+
+    A host that lets go before another comes is heard of no more: it has had the answer to all that it sent.
+    """
+    found = []
+    for board in {session["board"] for session in sessions}:
+        of_board = sorted((session for session in sessions if session["board"] == board),
+                          key=lambda session: session["began"])
+        found += [pair for pair in pairwise(of_board) if pair[0]["until"] > pair[1]["began"]]
+    return found
 
 
 def main(target: str, count: str, records: str, firmware: str) -> None:
