@@ -39,9 +39,11 @@ JOINS_AT = 300
 
 
 def input_of(job: Job) -> np.ndarray:
-    """Codes that no other job has, so that a board knows which job it was used for."""
+    """Codes that no other job has, so that a board knows which job it was used for; one to eight times, or
+    processes that take equally long would come to miss each other without any lease."""
     seed = int.from_bytes(hashlib.sha256(job.model.encode()).digest()[:8], "little")
-    return np.random.default_rng(seed).integers(-128, 128, (1, 8, 8, 3)).astype(np.int8)
+    codes = np.random.default_rng(seed).integers(-128, 128, (1, 8, 8, 3)).astype(np.int8)
+    return np.repeat(codes, seed % 8 + 1, axis=0)
 
 
 def at_ports(ports: list[int]) -> Campaign:
@@ -71,7 +73,7 @@ class Work:
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
         return [a_measurement(artifact=job.model, device=job.device,
-                              conditions={"answer": answer.tobytes().hex()})]
+                              conditions={"answer": answer[-1].tobytes().hex()})]
 
 
 def done(ledger: Ledger) -> int:
@@ -105,7 +107,7 @@ def check_jobs(campaign: Campaign, ledger: Ledger, seen: list[dict]) -> None:
     heard = [(session["board"], base64.b64decode(session["heard"])) for session in seen]
     times = 0
     for job, status in zip(campaign.jobs, ledger.jobs("shared"), strict=True):
-        codes = input_of(job)
+        codes = input_of(job)[:1]
         used = [board for board, said in heard if codes.tobytes() in said]
         assert status.state == "done" and set(used) == {int(job.device.removeprefix("board"))}
         assert 1 <= len(used) <= status.attempts
