@@ -119,7 +119,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-measurement costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-measurement benchmark-scheduling costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -169,6 +169,9 @@ benchmark-training: setup data  ## what distillation and quantization-aware trai
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)
+
+benchmark-scheduling: setup setup-labgrid  ## what claims, leases and records cost a job, and a place of a lab; needs Debian's postgresql
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_scheduling.py
 
 costs: setup  ## what every kernel of the C door costs on every emulated core; writes toolchain/lower/c/costs.toml
 	PYTHONPATH=. $(BIN)/python scripts/measure_kernels.py

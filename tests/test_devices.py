@@ -12,7 +12,7 @@ from toolchain.device.labgrid import LabPlace
 from toolchain.device.place import reached
 from toolchain.device.transports.adb import AdbDevice
 from toolchain.device.usb import Plugged
-from toolchain.devices import Device, as_text, clean, devices
+from toolchain.devices import Device, as_text, clean, devices, entries
 from toolchain.errors import BadConfig, BadInput, DeviceBusy, DeviceRefused, DeviceUnavailable
 from toolchain.ledger import locks
 from toolchain.ledger.ledger import Ledger
@@ -147,6 +147,22 @@ def test_places_of_a_lab_with_a_name_and_without(bench, monkeypatch):
     assert (third.target, third.transport, third.address) == ("cortex_m4", "labgrid", "lab:1")
     assert fourth.state == ("place 'm4-4' with NetworkSerialPort: left by here/me.edge-7-1-1, which is dead; "
                             "the next who asks has it")
+
+
+def test_places_are_written_as_entries(bench, monkeypatch, tmp_path):
+    monkeypatch.setenv("LG_COORDINATOR", "lab:1")
+    lab_of(monkeypatch, {"lab:1": [place("m4-1", target="cortex_m4_qemu"), place("room 2/pi", target="host"),
+                                   place("what")]})
+    text = entries([device for device in bench() if device.place])
+    assert text.endswith("# place 'what' of lab:1: what is it? labgrid-client -x lab:1 -p what set-tags "
+                         "target=TARGET\n")
+    (tmp_path / "boards.toml").write_text(text)
+    first, second = find_board("m4-1"), find_board("room-2-pi")
+    assert (first.target, first.transport, first.address, first.place) == (
+        "cortex_m4_qemu", "labgrid", "lab:1", "")
+    assert (second.target, second.place) == ("host", "room 2/pi")
+    listed = [device for device in devices() if device.place]
+    assert [device.name for device in listed] == ["m4-1", "room-2-pi", ""]
 
 
 def test_a_lab_that_is_not_there_is_told(bench, monkeypatch):

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import os
+import re
 import socket
 
 import msgspec
+import tomli_w
 
 from toolchain.device.boards import HERE, HOST, Board, MeterConfig, boards_file, find_board, load_boards
 from toolchain.device.labgrid import COORDINATOR_VARIABLE, LabPlace, places
@@ -29,6 +31,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     transport: how it is reached; "meter" for what measures others
     state:     in words, what is known without logging in
     meters:    names of those that see its supply
+    place:     of a lab: the coordinator's name of it
     """
 
     name: str
@@ -37,6 +40,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     state: str
     meters: tuple[str, ...] = ()
+    place: str = ""
 
 
 def devices() -> list[Device]:
@@ -148,7 +152,7 @@ def _of_lab(board: Board, labs: Mapping[str, Lab]) -> Device:
     else:
         state = _place_state(lab[name]) if name in lab else f"no place '{name}' there"
     return Device(name=board.name, target=board.target, transport=board.transport, address=coordinator,
-                  state=state, meters=board.meters)
+                  state=state, meters=board.meters, place=name)
 
 
 def _place_state(place: LabPlace) -> str:
@@ -167,7 +171,7 @@ def _unnamed_places(labs: Mapping[str, Lab], boards: Iterable[Board]) -> Iterato
         for place in lab.values() if isinstance(lab, dict) else ():
             if (coordinator, place.name) not in named:
                 yield Device(name="", target=place.tags.get("target", ""), transport="labgrid",
-                             address=coordinator, state=_place_state(place))
+                             address=coordinator, state=_place_state(place), place=place.name)
         if isinstance(lab, DeviceUnavailable) and coordinator not in {address for address, _ in named}:
             yield Device(name="", target="", transport="labgrid", address=coordinator, state=str(lab))
 
@@ -188,6 +192,21 @@ def clean(ledger: Ledger, name: str) -> str:
           reached(there) as transport):
         transport.remove()
         return transport.folder
+
+
+def entries(found: Sequence[Device]) -> str:
+    """What boards.toml would have of places that it does not name."""
+    return "\n".join(map(_entry, found))
+
+
+def _entry(device: Device) -> str:
+    if not device.target:
+        return (f"# place '{device.place}' of {device.address}: what is it? "
+                f"labgrid-client -x {device.address} -p {device.place} set-tags target=TARGET\n")
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", device.place).lstrip(".-")[:60]
+    entry = {"target": device.target, "transport": device.transport, "address": device.address,
+             **({} if name == device.place else {"place": device.place})}
+    return tomli_w.dumps({"boards": {name: entry}})
 
 
 def as_text(found: Sequence[Device]) -> str:

@@ -1,0 +1,147 @@
+"""What sharing devices costs: claims, leases and records of a job that does nothing, and places of a lab.
+
+A campaign of empty jobs on 8 devices, worked by 1, 2 and 4 processes; a lab on paper, of 10,000 jobs on 200
+devices of which 199 are taken; places of a labgrid coordinator of this computer. In SQLite, and in PostgreSQL
+that is started for it. The least of three rounds, for what else runs here only adds to it; CPU time is that of
+our processes. Prints a table, and writes build/benchmark/scheduling/scheduling.json.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import json
+import os
+from pathlib import Path
+import tempfile
+import time
+
+from benchmark_peers import OUT, say
+from peers_report import own_conditions, table
+import sqlalchemy
+
+from tests.campaign.jobs import a_job
+from tests.device.lab import lab, serial_at
+from tests.ledger.measured import a_measurement
+from tests.ledger.postgresql import binaries, server
+from tests.ledger.processes import forked
+from toolchain.campaign.plan import Campaign
+from toolchain.campaign.run import run_campaign
+from toolchain.device.boards import Board
+from toolchain.device.labgrid import acquired
+from toolchain.ledger import jobs, locks
+from toolchain.ledger.ledger import Ledger
+
+FOLDER = OUT / "scheduling"
+JOBS, DEVICES, PROCESSES = 400, 8, (1, 2, 4)
+LAB_JOBS, LAB_DEVICES = 10_000, 200
+SAMPLES = [20.0] * 1000
+"""Of latency, that a measurement keeps."""
+ROUNDS, PLACES = 3, 50
+"""Of a campaign; times that a place is acquired."""
+Cost = tuple[float, float]
+"""Milliseconds of a job: by the clock, of CPU time."""
+
+
+@contextmanager
+def databases() -> Iterator[dict[str, list[str]]]:
+    """Database -> URLs of empty ledgers, as many as there are campaigns."""
+    count = ROUNDS * (len(PROCESSES) + 1)
+    with tempfile.TemporaryDirectory() as folder, server(binaries()) as address:
+        engine = sqlalchemy.create_engine(address.format(database="postgres").replace("://", "+psycopg://"),
+                                          isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for i in range(count):
+                connection.exec_driver_sql(f"CREATE DATABASE lab{i}")
+        engine.dispose()
+        locks.PLACES = (folder,)
+        yield {"SQLite": [f"{folder}/{i}.db" for i in range(count)],
+               "PostgreSQL": [address.format(database=f"lab{i}") for i in range(count)]}
+
+
+def campaign(count: int, devices: int) -> Campaign:
+    return Campaign("empty", tuple(a_job(f"model{i}", f"board{i % devices}") for i in range(count)))
+
+
+def work(url: str, wanted: Campaign) -> None:
+    """Every job of the campaign that nobody else does."""
+    with Ledger.open(url) as ledger:
+        run_campaign(ledger, wanted, lambda job: None, lambda job, built: [
+            a_measurement(artifact=job.model, device=job.device, latency_samples_us=SAMPLES)])
+
+
+def crowd(url: str, processes: int) -> Cost:
+    """What a process spends on a job, beside the others."""
+    wanted = campaign(JOBS, DEVICES)
+    with Ledger.open(url) as ledger:
+        jobs.register(ledger.store, wanted.name, [])
+    began, cpu_s = time.monotonic(), 0.0
+    for child in [forked(lambda: work(url, wanted)) for _ in range(processes)]:
+        _, status, used = os.wait4(child, 0)
+        assert status == 0
+        cpu_s += used.ru_utime + used.ru_stime
+    return (time.monotonic() - began) * processes / JOBS * 1e3, cpu_s / JOBS * 1e3
+
+
+def full_lab(url: str) -> Cost:
+    """Of a job on the one board that nobody has."""
+    wanted, times = campaign(LAB_JOBS, LAB_DEVICES), LAB_JOBS // LAB_DEVICES
+    rows = [jobs.JobRow(key=job.key, model=job.model, recipe=job.recipe, device=job.device,
+                        target=job.profile.name) for job in wanted.jobs]
+    by_key = {job.key: job for job in wanted.jobs}
+    with Ledger.open(url) as ledger, ledger.worker(600.0) as others, ledger.worker(600.0) as worker:
+        number = jobs.register(ledger.store, wanted.name, rows)
+        for _ in range(LAB_DEVICES - 1):
+            jobs.claim(ledger.store, number, others)
+        began_s, began_cpu_s = time.monotonic(), time.process_time()
+        for _ in range(times):
+            claimed = jobs.claim(ledger.store, number, worker)
+            job = by_key[claimed.key]
+            with ledger.lease(job.resources) as lease:
+                ledger.finish(claimed, worker, lease, [a_measurement(device=job.device,
+                                                                     latency_samples_us=SAMPLES)])
+        return ((time.monotonic() - began_s) / times * 1e3,
+                (time.process_time() - began_cpu_s) / times * 1e3)
+
+
+def places() -> dict[str, float]:
+    """Seconds until the first place is ours, milliseconds of a further one: acquired and given back."""
+    with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as shared:
+        shared.export({"board": serial_at(4001)})
+        board = Board(target="cortex_m4_qemu", transport="labgrid", address=shared.address, name="board")
+        took_s = []
+        for _ in range(PLACES):
+            began = time.monotonic()
+            with acquired(board, "serial"):
+                pass
+            took_s.append(time.monotonic() - began)
+    return {"first_s": took_s[0], "next_ms": min(took_s[1:]) * 1e3}
+
+
+def main() -> None:
+    found: dict[str, dict] = {}
+    with databases() as ledgers:
+        for name, urls in ledgers.items():
+            say(f"{name}: {JOBS} empty jobs by {PROCESSES} processes, then {LAB_JOBS:,} on {LAB_DEVICES}")
+            empty = iter(urls)
+            found[name] = {str(count): min(crowd(next(empty), count) for _ in range(ROUNDS))
+                           for count in PROCESSES}
+            found[name]["lab"] = min(full_lab(next(empty)) for _ in range(ROUNDS))
+    say(f"labgrid: a place, {PLACES} times")
+    found["labgrid"] = places()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "scheduling.json").write_text(json.dumps(found, indent=1))
+    print(report(found))
+
+
+def report(found: dict[str, dict]) -> str:
+    head = ["milliseconds of a job, by the clock (CPU)", "1 process", "2 processes", "4 processes",
+            f"{LAB_JOBS:,} jobs, {LAB_DEVICES - 1} of {LAB_DEVICES} devices taken"]
+    rows = [[name, *(f"{wall_ms:.1f} ({cpu_ms:.1f})" for wall_ms, cpu_ms in found[name].values())]
+            for name in ("SQLite", "PostgreSQL")]
+    place = found["labgrid"]
+    told = (f"A place of labgrid, acquired and given back: {place['first_s']:.2f} s the first time in a "
+            f"process, then {place['next_ms']:.0f} ms.")
+    return "\n\n".join([own_conditions(), table(head, rows), told])
+
+
+if __name__ == "__main__":
+    main()
