@@ -1,9 +1,9 @@
 """What sharing devices costs: claims, leases and records of a job that does nothing, and places of a lab.
 
-A campaign of empty jobs on 8 devices, worked by 1, 2 and 4 processes; a lab on paper, of 10,000 jobs on 200
-devices of which 199 are taken; places of a labgrid coordinator of this computer. In SQLite, and in PostgreSQL
-that is started for it. The least of three rounds, for what else runs here only adds to it; CPU time is that of
-our processes. Prints a table, and writes build/benchmark/scheduling/scheduling.json.
+A campaign of empty jobs on 8 devices, by 1, 2 and 4 processes; a lab on paper: 10,000 jobs on 200 devices of
+which 199 are taken; places of a labgrid coordinator of this computer. In SQLite and, started for it, in
+PostgreSQL. The least of three rounds, for what else runs here only adds to it; CPU time is that of ours.
+Prints a table, and writes build/benchmark/scheduling/scheduling.json.
 """
 
 from collections.abc import Iterator

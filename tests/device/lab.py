@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -21,6 +22,13 @@ def programs() -> Path:
         message = f"no labgrid: {INSTALL}"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     return PYTHON.parent
+
+
+def require_ser2net() -> None:
+    """With which an exporter serves its own serial ports. As `programs` where there is none."""
+    if not (shutil.which("ser2net") or Path("/usr/sbin/ser2net").is_file()):
+        message = "no ser2net: apt-get install ser2net"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
 
 
 @contextmanager
@@ -56,8 +64,8 @@ class Lab:
         file = self.folder / f"exporter{len(self._exporters)}.yaml"
         file.write_text(json.dumps(groups))  # which YAML takes
         exporter = subprocess.Popen(
-            [programs() / "labgrid-exporter", "-c", self.address, "-n", file.stem, file], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            [programs() / "labgrid-exporter", "-c", self.address, "-n", file.stem, "--hostname", "127.0.0.1",
+             file], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._exporters.append(exporter)
         while exporter.stdout.readline() != "Exporter ready\n":
             assert exporter.poll() is None, "the exporter ended"

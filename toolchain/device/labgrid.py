@@ -140,8 +140,12 @@ def reached_by(board: Board, place: str, kind: Literal["serial", "ssh"],
 
 
 def _at_serial_port(board: Board, at: Mapping) -> Board:
-    scheme = "socket" if at.get("protocol") == "raw" else "rfc2217"
-    return msgspec.structs.replace(board, transport="serial", address=f"{scheme}://{at['host']}:{at['port']}",
+    """As labgrid/driver/serialdriver.py opens it: ser2net does not answer for control lines that are not
+    there."""
+    where = f"{at['host']}:{at['port']}"
+    raw = at.get("protocol") == "raw"
+    address = f"socket://{where}" if raw else f"rfc2217://{where}?ign_set_control"
+    return msgspec.structs.replace(board, transport="serial", address=address,
                                    baud=board.baud or at.get("speed"))
 
 
