@@ -11,10 +11,11 @@ from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
+import subprocess
 import tempfile
 import time
 
-from benchmark_peers import OUT, say
+from benchmark_peers import OUT, ROOT, say
 from peers_report import own_conditions, table
 import sqlalchemy
 
@@ -26,8 +27,8 @@ from tests.ledger.processes import forked
 from toolchain.campaign.plan import Campaign
 from toolchain.campaign.run import run_campaign
 from toolchain.device.boards import Board
-from toolchain.device.labgrid import acquired
-from toolchain.ledger import jobs, locks
+from toolchain.device.labgrid import PYTHON, acquired
+from toolchain.ledger import jobs, leases, locks
 from toolchain.ledger.ledger import Ledger
 
 FOLDER = OUT / "scheduling"
@@ -102,18 +103,35 @@ def full_lab(url: str) -> Cost:
                 (time.process_time() - began_cpu_s) / times * 1e3)
 
 
+def renewal_ms(url: str) -> float:
+    """Of a lease, which a process does every ten seconds for itself and for its device."""
+    with Ledger.open(url) as ledger, ledger.lease(["device:renewed"]) as lease:
+        began = time.monotonic()
+        for _ in range(PLACES):
+            leases.renew(ledger.store, lease)
+        return (time.monotonic() - began) / PLACES * 1e3
+
+
 def places() -> dict[str, float]:
     """Seconds until the first place is ours, milliseconds of a further one: acquired and given back."""
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as shared:
         shared.export({"board": serial_at(4001)})
         board = Board(target="cortex_m4_qemu", transport="labgrid", address=shared.address, name="board")
-        took_s = []
-        for _ in range(PLACES):
-            began = time.monotonic()
-            with acquired(board, "serial"):
-                pass
-            took_s.append(time.monotonic() - began)
-    return {"first_s": took_s[0], "next_ms": min(took_s[1:]) * 1e3}
+        first_s, alone_s = place_s(board), min(place_s(board) for _ in range(PLACES))
+        command = [PYTHON, ROOT / "scripts" / "labgrid_crowd.py", shared.address, str(LAB_DEVICES),
+                   str(LAB_DEVICES)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as others:
+            assert others.stdout.readline() == b"ready\n"
+            crowded_s = min(place_s(board) for _ in range(PLACES))
+            others.stdin.close()
+    return {"first_s": first_s, "alone_ms": alone_s * 1e3, "crowded_ms": crowded_s * 1e3}
+
+
+def place_s(board: Board) -> float:
+    began = time.monotonic()
+    with acquired(board, "serial"):
+        pass
+    return time.monotonic() - began
 
 
 def main() -> None:
@@ -125,6 +143,7 @@ def main() -> None:
             found[name] = {str(count): min(crowd(next(empty), count) for _ in range(ROUNDS))
                            for count in PROCESSES}
             found[name]["lab"] = min(full_lab(next(empty)) for _ in range(ROUNDS))
+            found[name]["renewal"] = min(renewal_ms(url) for url in urls)
     say(f"labgrid: a place, {PLACES} times")
     found["labgrid"] = places()
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -134,12 +153,14 @@ def main() -> None:
 
 def report(found: dict[str, dict]) -> str:
     head = ["milliseconds of a job, by the clock (CPU)", "1 process", "2 processes", "4 processes",
-            f"{LAB_JOBS:,} jobs, {LAB_DEVICES - 1} of {LAB_DEVICES} devices taken"]
-    rows = [[name, *(f"{wall_ms:.1f} ({cpu_ms:.1f})" for wall_ms, cpu_ms in found[name].values())]
+            f"{LAB_JOBS:,} jobs, {LAB_DEVICES - 1} of {LAB_DEVICES} devices taken", "a lease renewed"]
+    rows = [[name, *(f"{found[name][key][0]:.1f} ({found[name][key][1]:.1f})"
+                     for key in (*map(str, PROCESSES), "lab")), f"{found[name]['renewal']:.1f}"]
             for name in ("SQLite", "PostgreSQL")]
     place = found["labgrid"]
     told = (f"A place of labgrid, acquired and given back: {place['first_s']:.2f} s the first time in a "
-            f"process, then {place['next_ms']:.0f} ms.")
+            f"process, then {place['alone_ms']:.0f} ms; {place['crowded_ms']:.0f} ms with "
+            f"{LAB_DEVICES} places and {LAB_DEVICES} others there.")
     return "\n\n".join([own_conditions(), table(head, rows), told])
 
 
