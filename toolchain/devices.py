@@ -24,6 +24,8 @@ PROBE_S = 1.0
 SSH_PORT = 22
 ISA_TARGET = {"aarch64": "android_arm64", "armv7-a": "android_armv7"}
 """Instruction set of a phone -> what to build for."""
+Lab = dict[str, LabPlace] | DeviceUnavailable
+"""Places by name, or why they are not known."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,15 +128,15 @@ def _unnamed_ports(plugged: Sequence[Plugged], named: set[str]) -> Iterator[Devi
                          address=port.address, state=f"{port.role}: {port.name}")
 
 
-Lab = dict[str, LabPlace] | DeviceUnavailable
-"""Places by name, or why they are not known."""
-
-
 def _labs(boards: Iterable[Board]) -> dict[str, Lab]:
     """Of every coordinator that boards.toml or the environment names."""
-    default = os.environ.get(COORDINATOR_VARIABLE, "")
-    named = {board.address or default for board in boards if board.transport == "labgrid"}
-    return {coordinator: _lab(coordinator) for coordinator in sorted(filter(None, named | {default}))}
+    named = {_coordinator(board) for board in boards if board.transport == "labgrid"}
+    default = {os.environ.get(COORDINATOR_VARIABLE, "")}
+    return {coordinator: _lab(coordinator) for coordinator in sorted(filter(None, named | default))}
+
+
+def _coordinator(board: Board) -> str:
+    return board.address or os.environ.get(COORDINATOR_VARIABLE, "")
 
 
 def _lab(coordinator: str) -> Lab:
@@ -145,7 +147,7 @@ def _lab(coordinator: str) -> Lab:
 
 
 def _of_lab(board: Board, labs: Mapping[str, Lab]) -> Device:
-    coordinator, name = board.address or os.environ.get(COORDINATOR_VARIABLE, ""), board.place or board.name
+    coordinator, name = _coordinator(board), board.place or board.name
     lab = labs.get(coordinator, DeviceUnavailable(f"no coordinator; set {COORDINATOR_VARIABLE}"))
     if isinstance(lab, DeviceUnavailable):
         state = str(lab)
@@ -164,8 +166,7 @@ def _place_state(place: LabPlace) -> str:
 
 def _unnamed_places(labs: Mapping[str, Lab], boards: Iterable[Board]) -> Iterator[Device]:
     """A place's tag `target` says what to build for it."""
-    default = os.environ.get(COORDINATOR_VARIABLE, "")
-    named = {(board.address or default, board.place or board.name) for board in boards
+    named = {(_coordinator(board), board.place or board.name) for board in boards
              if board.transport == "labgrid"}
     for coordinator, lab in labs.items():
         for place in lab.values() if isinstance(lab, dict) else ():

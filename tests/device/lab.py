@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from toolchain.device import labgrid
 from toolchain.device.labgrid import INSTALL, PYTHON
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,15 @@ def programs() -> Path:
         message = f"no labgrid: {INSTALL}"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     return PYTHON.parent
+
+
+@pytest.fixture(autouse=True)
+def own_children(monkeypatch):
+    """Not those of another test: nobody is left connected."""
+    monkeypatch.setattr(labgrid, "_IDLE", {})
+    yield
+    for client in sum(labgrid._IDLE.values(), []):
+        client.end()
 
 
 def require_ser2net() -> None:

@@ -12,8 +12,8 @@ from toolchain.examination import set_exam
 from toolchain.ledger.records import Record
 from toolchain.pipeline import build_model
 
-WAIT_S = 45.0
-"""For a place of a lab that somebody else has; then other jobs come first."""
+WAIT_S = 5.0
+"""For a place of a lab that somebody else has, before every other job: people keep one for hours."""
 
 
 def build(job: Job) -> Artifact:
