@@ -12,6 +12,7 @@ import json
 import os
 from pathlib import Path
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -46,6 +47,8 @@ Cost = tuple[float, float]
 def databases() -> Iterator[dict[str, list[str]]]:
     """Database -> URLs of empty ledgers, as many as there are campaigns."""
     count = ROUNDS * (len(PROCESSES) + 1)
+    if binaries() is None:
+        sys.exit("benchmark: no PostgreSQL: apt-get install postgresql")
     with tempfile.TemporaryDirectory() as folder, server(binaries()) as address:
         engine = sqlalchemy.create_engine(address.format(database="postgres").replace("://", "+psycopg://"),
                                           isolation_level="AUTOCOMMIT")

@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 import pytest
+import tomli_w
 
 from tests.device.lab import Lab, lab, own_children, require_ser2net, serial_at  # noqa: F401
 from tests.device.test_qemu import PROFILE, artifact, random_feeds
+from tests.device.transports.ssh_server import Server, serving
 from tests.ledger.processes import a_process, ended, for_ever, forked
 from tests.lower.c.nets import residual_net
 from toolchain.device import labgrid, qemu
@@ -17,7 +19,9 @@ from toolchain.device.boards import Board
 from toolchain.device.firmware import build_firmware
 from toolchain.device.labgrid import acquired, places
 from toolchain.device.labgrid_child import holder
+from toolchain.device.place import open_place
 from toolchain.errors import DeviceBusy, DeviceLost, DeviceUnavailable
+from toolchain.profile import load_target
 from toolchain.runtime import reference
 
 SOON_S = 30.0
@@ -97,6 +101,35 @@ def test_what_programs_run_on_is_reached_by_ssh(shared):
     with acquired(pinned, "ssh") as there:
         assert (there.transport, there.address, there.port) == ("ssh", "root@pi.lab", 2222)
         assert (there.host_key, there.name, there.target) == (pinned.host_key, "pi", pinned.target)
+
+
+@pytest.mark.slow
+def test_programs_run_at_a_place_over_ssh(tmp_path, monkeypatch):
+    (tmp_path / "pi").mkdir()
+    with serving(Server(tmp_path / "pi")) as server, lab(tmp_path) as own:
+        own.export({"pi": {"NetworkService": {"address": "127.0.0.1", "username": "tester",
+                                              "port": server.port}}})
+        facts = {"target": "host", "transport": "labgrid", "address": own.address,
+                 "host_key": server.public, "identity": f"{server.home}/id"}
+        (tmp_path / "boards.toml").write_text(tomli_w.dumps({"boards": {"pi": facts}}))
+        monkeypatch.setenv("EDGE_BOARDS", str(tmp_path / "boards.toml"))
+        with open_place(load_target("host"), "pi") as place:
+            assert place.transport.start(["pwd"], seconds=20).stdout.decode().strip() == str(server.home)
+            assert place.name == "pi" and set(own.holders()) == {"pi"}
+        assert own.holders() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_a_child_that_is_stopped_is_told(shared, stop):
+    """By SIGTERM it gives the place back itself; else whoever comes next finds it dead."""
+    with pytest.raises(DeviceLost, match="the connection to labgrid at .* broke"):
+        with acquired(board(shared, "a"), "serial"):
+            os.kill(int(holder.OURS.fullmatch(shared.holders()["a"])["process"]), stop)
+    assert list(shared.holders()) == ([] if stop is signal.SIGTERM else ["a"])
+    with acquired(board(shared, "a"), "serial", wait_s=0):
+        pass
+    assert shared.holders() == {}
 
 
 @pytest.mark.slow

@@ -1,14 +1,15 @@
 """python -IB labgrid_child COORDINATOR USER PARENT: a line of JSON in, a line of JSON out.
 
-Its first line says whether it is connected. {"do": "places"}, {"do": "acquire", "place": ..., "wait_s": ...}
-and {"do": "release"} are answered by session.py. It holds one place at most, and ends with its standard input
-or its parent (process PARENT), whichever is first: what it holds or waits for is given back then.
+Its first line says whether it is connected. session.py answers {"do": "places"}, {"do": "release"} and
+{"do": "acquire", "place": ..., "wait_s": ...}. It holds one place at most, and ends with its standard input, its
+parent (process PARENT), or a signal: what it holds or waits for is given back then.
 """
 
 import asyncio
 from collections.abc import Mapping
 import json
 import os
+import signal
 import sys
 
 PARENT_S = 1.0
@@ -39,8 +40,11 @@ async def _serve(session_kind, address: str, parent: int, answer) -> int:
     answer(connected)
     if "ready" not in connected:
         return 1
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
     tasks = [asyncio.create_task(task) for task in
-             (_answer_all(session, answer), _orphaned(parent), session.gone.wait())]
+             (_answer_all(session, answer), _orphaned(parent), session.gone.wait(), signalled.wait())]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()

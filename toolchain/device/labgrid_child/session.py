@@ -36,7 +36,8 @@ class Session:
         try:
             await asyncio.wait_for(self._client.start(), CONNECT_S)
         except Exception as error:  # labgrid's own kinds, and grpc's
-            return {"unreachable": str(error) or f"no answer within {CONNECT_S:g} s"}
+            told = str(error).removeprefix("Error: ")
+            return {"unreachable": told or f"no answer within {CONNECT_S:g} s"}
         return {"ready": self._me}
 
     async def places(self) -> Mapping:
