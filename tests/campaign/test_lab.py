@@ -9,7 +9,6 @@ import pytest
 from tests.device.lab import emulated_boards, lab, records, serial_at
 from tests.device.standins.tcp_boards import overlaps
 from tests.ledger.processes import ended, forked
-from toolchain.artifact import Artifact
 from toolchain.campaign import work
 from toolchain.campaign.plan import load_campaign
 from toolchain.campaign.run import run_campaign
@@ -37,18 +36,17 @@ def bench(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def name_boards(bench: Path, coordinator: str = "") -> None:
-    """As they are on a bench: places of a coordinator, or emulators that need none."""
+def name_boards(bench: Path, coordinator: str) -> None:
     (bench / "boards.toml").write_text("".join(
         f'[boards.{name}]\ntarget = "cortex_m4_qemu"\ntransport = "labgrid"\naddress = "{coordinator}"\n'
-        f"emulated = true\n" for name in ("left", "right")))
+        for name in ("left", "right")))
 
 
 def firmware(bench: Path) -> bytes:
-    name_boards(bench, "not asked:1")
+    """Of the one network that all jobs measure."""
+    name_boards(bench, "nobody:1")
     job = load_campaign(bench / "week.toml").jobs[0]
-    artifact: Artifact = work.build(job)
-    return build_firmware(artifact, job.profile).elf
+    return build_firmware(work.build(job), job.profile).elf
 
 
 def on_a_computer(bench: Path, name: str) -> None:

@@ -14,8 +14,8 @@ def test_a_row_for_each_database():
     said = report(FOUND)
     assert "| SQLite | 1.0 (0.5) | 2.0 (0.6) | 4.0 (0.7) | 3.0 (2.0) | 0.2 |" in said
     assert "| PostgreSQL | 5.0 (0.5) | 6.0 (0.6) | 7.0 (0.7) | 8.0 (2.0) | 0.4 |" in said
-    assert said.endswith("0.70 s the first time in a process, then 10 ms; 170 ms with 200 places and 200 others "
-                         "there.")
+    assert said.endswith("0.70 s the first time in a process, then 10 ms; 170 ms with 200 places and 200 "
+                         "others there.")
 
 
 @pytest.mark.slow

@@ -135,14 +135,15 @@ def _place_of(profile: TargetProfile, board: Board) -> Iterator[Place]:
 def at_hand(board: Board, wait_s: float = 0.0) -> Iterator[Board]:
     """The board as it is reached from here: one of a lab is acquired meanwhile, another is as it is.
 
+    A lab's board of a target that is an emulator's is emulated whatever its entry says.
     Raises as device/labgrid.py's `acquired` does.
     """
     if board.transport != "labgrid":
         yield board
         return
-    kind = "serial" if load_target(board.target).has_firmware else "ssh"
-    with acquired(board, kind, wait_s) as there:
-        yield there
+    profile = load_target(board.target)
+    with acquired(board, "serial" if profile.has_firmware else "ssh", wait_s) as there:
+        yield msgspec.structs.replace(there, emulated=there.emulated or profile.emulated)
 
 
 def _board(profile: TargetProfile, device: str | None) -> Board | None:

@@ -1,8 +1,8 @@
 """python -IB labgrid_child COORDINATOR USER PARENT: a line of JSON in, a line of JSON out.
 
 Its first line says whether it is connected. session.py answers {"do": "places"}, {"do": "release"} and
-{"do": "acquire", "place": ..., "wait_s": ...}. It holds one place at most, and ends with its standard input, its
-parent (process PARENT), or a signal: what it holds or waits for is given back then.
+{"do": "acquire", "place": ..., "wait_s": ...}. It holds one place at most, and ends with its standard input,
+its parent (process PARENT), or a signal: what it holds or waits for is given back then.
 """
 
 import asyncio
