@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "docs/examples/boards.toml"
 def test_the_example_has_every_way_to_reach_a_board_and_nothing_unknown():
     found = load_boards(EXAMPLE)
     ways = {board.transport for board in found.boards.values()}
-    assert ways == {"ssh", "adb", "serial", "local", "virtual"}
+    assert ways == {"ssh", "adb", "serial", "local", "virtual", "labgrid"}
     assert any(board.address.startswith("rfc2217://") for board in found.boards.values())
     assert all(meter.kind in METER for meter in found.meters.values())
     assert {name for board in found.boards.values() for name in board.meters} == set(found.meters)
