@@ -46,11 +46,13 @@ READY_PEERS  := .venv-peers/ready-$(call digest,requirements/peers.txt requireme
 READY_NNCF   := .venv-nncf/ready-$(call digest,requirements/peers-nncf.txt)
 READY_TORCH_PRUNING := .venv-torch-pruning/ready-$(call digest,requirements/torch-pruning.txt requirements/no-deps.txt)
 READY_TENSORFLOW := .venv-tensorflow/ready-$(call digest,requirements/tensorflow.txt)
+READY_LABGRID := .venv-labgrid/ready-$(call digest,requirements/labgrid.txt)
 
-.PHONY: setup setup-tflite-runtime setup-tensorflow setup-peers setup-nncf setup-torch-pruning
+.PHONY: setup setup-tflite-runtime setup-tensorflow setup-labgrid setup-peers setup-nncf setup-torch-pruning
 setup: $(READY)  ## system packages and .venv/ with .venv/bin/edge
 setup-tflite-runtime: $(READY_TFLITE)  ## a second environment, with the runtime that older devices have
 setup-tensorflow: $(READY_TENSORFLOW)  ## a third, 1.6 GB, that reads Keras models and SavedModels
+setup-labgrid: $(READY_LABGRID)  ## one, 77 MB, that speaks to the coordinator of a lab of boards
 setup-peers: $(READY_PEERS)  ## a fourth, with the converter and quantizer that we are compared with
 setup-nncf: $(READY_NNCF)  ## a fifth, with NNCF, that we are compared with too
 setup-torch-pruning: $(READY_TORCH_PRUNING)  ## a sixth, with the tool that pruning is compared with
@@ -76,6 +78,12 @@ $(READY_TENSORFLOW):
 	$(PYTHON) -m venv .venv-tensorflow
 	.venv-tensorflow/bin/pip install --quiet --no-deps --requirement requirements/tensorflow.txt
 	@rm -f .venv-tensorflow/ready-* && touch $@
+
+$(READY_LABGRID):
+	scripts/setup_system.sh $(PYTHON)
+	$(PYTHON) -m venv .venv-labgrid
+	.venv-labgrid/bin/pip install --quiet --no-deps --requirement requirements/labgrid.txt
+	@rm -f .venv-labgrid/ready-* && touch $@
 
 $(READY_PEERS):
 	scripts/setup_system.sh $(PYTHON)
@@ -111,7 +119,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-search benchmark-measurement costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-search benchmark-measurement benchmark-scheduling costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -119,7 +127,7 @@ check: setup  ## lint and the layer test, seconds
 test: setup data  ## everything that needs neither QEMU nor patience
 	$(PYTEST) -m "not emulated and not slow"
 
-test-slow: setup setup-tflite-runtime setup-tensorflow setup-devices data  ## firmware on QEMU, other runtimes, whole networks
+test-slow: setup setup-tflite-runtime setup-tensorflow setup-labgrid setup-devices data  ## firmware on QEMU, other runtimes, whole networks
 	$(PYTEST) -m "emulated or slow"
 
 demo: setup data  ## the main job: two networks, every target, one table
@@ -164,6 +172,9 @@ benchmark-search: setup data  ## whether a search beats chance and uniform ratio
 
 benchmark-measurement: setup  ## how often a comparison of two artefacts is right: 200 pairs, and beside a busy process; QUICK=1: a tenth
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_measurement.py $(if $(QUICK),--quick)
+
+benchmark-scheduling: setup setup-labgrid  ## what claims, leases and records cost a job, and a place of a lab; needs Debian's postgresql
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_scheduling.py
 
 costs: setup  ## what every kernel of the C door costs on every emulated core; writes toolchain/lower/c/costs.toml
 	PYTHONPATH=. $(BIN)/python scripts/measure_kernels.py

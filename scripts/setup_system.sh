@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the system packages that are missing: two C compilers for the host, those for Cortex-M, RISC-V, 64- and 32-bit
-# Arm Linux with their C libraries, a checker of C, QEMU, what makes the emulated devices, adb,
+# Arm Linux with their C libraries, a checker of C, QEMU, what makes the emulated devices, ser2net, adb,
 # shells and tools of small devices for tests, and Python's venv.
 # Debian and Ubuntu, as root or with sudo; elsewhere it prints what is missing.
 # usage: setup_system.sh [PYTHON]
@@ -23,6 +23,7 @@ compiles arm-linux-gnueabihf-gcc || missing="$missing gcc-arm-linux-gnueabihf li
 command -v qemu-img >/dev/null || missing="$missing qemu-utils"
 [ -x /usr/sbin/debugfs ] || [ -x /sbin/debugfs ] || missing="$missing e2fsprogs"
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
+command -v ser2net >/dev/null || [ -x /usr/sbin/ser2net ] || missing="$missing ser2net"
 command -v ssh-keygen >/dev/null || missing="$missing openssh-client"
 command -v adb >/dev/null || missing="$missing adb"
 for shell in mksh toybox busybox; do command -v "$shell" >/dev/null || missing="$missing $shell"; done

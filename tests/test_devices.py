@@ -8,10 +8,11 @@ import pytest
 from toolchain import devices as module
 from toolchain.device.android import AndroidFacts
 from toolchain.device.boards import HOST, find_board
+from toolchain.device.labgrid import LabPlace
 from toolchain.device.place import reached
 from toolchain.device.transports.adb import AdbDevice
 from toolchain.device.usb import Plugged
-from toolchain.devices import Device, as_text, clean, devices
+from toolchain.devices import Device, as_text, clean, devices, entries
 from toolchain.errors import BadConfig, BadInput, DeviceBusy, DeviceRefused, DeviceUnavailable
 from toolchain.ledger import locks
 from toolchain.ledger.ledger import Ledger
@@ -117,6 +118,61 @@ def test_meters_are_listed_and_named_beside_their_board(bench):
     assert "meters ppk2, package" in as_text(found) and "boards are named in" in as_text(found)
 
 
+def lab_of(monkeypatch, answers: dict[str, list[LabPlace] | str]) -> None:
+    """Coordinators that answer with their places, or do not and say why."""
+    def places(coordinator: str) -> list[LabPlace]:
+        if isinstance(answers[coordinator], str):
+            raise DeviceUnavailable(answers[coordinator])
+        return answers[coordinator]
+
+    monkeypatch.setattr(module, "places", places)
+
+
+def place(name: str, holder: str = "", dead: bool = False, **tags: str) -> LabPlace:
+    return LabPlace(name=name, tags=tags, kinds=("NetworkSerialPort",), holder=holder, dead=dead)
+
+
+def test_places_of_a_lab_with_a_name_and_without(bench, monkeypatch):
+    monkeypatch.setenv("LG_COORDINATOR", "lab:1")
+    here = [place("m4-1", "there/me"), place("m4-2"), place("m4-3", target="cortex_m4"),
+            place("m4-4", "here/me.edge-7-1-1", dead=True)]
+    lab_of(monkeypatch, {"lab:1": here, "off:1": "no answer"})
+    text = (entry("mine", "labgrid", place="m4-1") + entry("m4-2", "labgrid", "lab:1")
+            + entry("old", "labgrid", "lab:1", place="m3") + entry("far", "labgrid", "off:1"))
+    found = bench(text)
+    assert [state(found, name) for name in ("mine", "m4-2", "old", "far")] == [
+        "place 'm4-1' with NetworkSerialPort: acquired by there/me",
+        "place 'm4-2' with NetworkSerialPort: free", "no place 'm3' there", "no answer"]
+    third, fourth = [device for device in found if not device.name]
+    assert (third.target, third.transport, third.address) == ("cortex_m4", "labgrid", "lab:1")
+    assert fourth.state == ("place 'm4-4' with NetworkSerialPort: left by here/me.edge-7-1-1, which is dead; "
+                            "the next who asks has it")
+
+
+def test_places_are_written_as_entries(bench, monkeypatch, tmp_path):
+    monkeypatch.setenv("LG_COORDINATOR", "lab:1")
+    lab_of(monkeypatch, {"lab:1": [place("m4-1", target="cortex_m4_qemu"), place("room 2/pi", target="host"),
+                                   place("what")]})
+    text = entries([device for device in bench() if device.place])
+    assert text.endswith("# place 'what' of lab:1: what is it? labgrid-client -x lab:1 -p what set-tags "
+                         "target=TARGET\n")
+    (tmp_path / "boards.toml").write_text(text)
+    first, second = find_board("m4-1"), find_board("room-2-pi")
+    assert (first.target, first.transport, first.address, first.place) == (
+        "cortex_m4_qemu", "labgrid", "lab:1", "")
+    assert (second.target, second.place) == ("host", "room 2/pi")
+    listed = [device for device in devices() if device.place]
+    assert [device.name for device in listed] == ["m4-1", "room-2-pi", ""]
+
+
+def test_a_lab_that_is_not_there_is_told(bench, monkeypatch):
+    monkeypatch.setenv("LG_COORDINATOR", "off:1")
+    lab_of(monkeypatch, {"off:1": "no labgrid coordinator answers at off:1"})
+    assert [device.state for device in bench()] == ["no labgrid coordinator answers at off:1"]
+    monkeypatch.delenv("LG_COORDINATOR")
+    assert state(bench(entry("m4", "labgrid")), "m4") == "no coordinator; set LG_COORDINATOR"
+
+
 def test_a_wrong_file_is_said_so(bench):
     with pytest.raises(BadConfig, match="unknown key"):
         bench("[boards.x]\nadress = 1")
@@ -151,6 +207,9 @@ def test_what_keeps_nothing_of_ours_and_what_is_unknown(bench, ledger):
     bench(entry("mote", "serial", "/dev/x"))
     with pytest.raises(BadInput, match="it holds firmware and no files"):
         clean(ledger, "mote")
+    bench(entry("m4", "labgrid", "lab:1").replace("'host'", "'cortex_m4_qemu'"))
+    with pytest.raises(BadInput, match="it holds firmware and no files"):
+        clean(ledger, "m4")
     with pytest.raises(BadInput, match="goes when it is ended"):
         clean(ledger, "pi-virt")
     with pytest.raises(DeviceUnavailable, match="no board 'nobody'"):

@@ -43,6 +43,8 @@ HOME = {
               "runtime/additions.py", "prune", "quantize", "train"},
     "tensorflow": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},
     "h5py": {"load/keras_child/network.py", "load/keras_child/untrusted.py"},
+    "labgrid": {"device/labgrid_child/session.py"},
+    "grpc": {"device/labgrid_child/session.py"},
     "serial": {"device"},
     "asyncssh": {"device/transports/ssh.py"},
     "joulescope": {"device/meters/joulescope.py"},
@@ -51,7 +53,7 @@ HOME = {
     "typer": {"cli"},
 }
 HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro", "flatbuffers", "serial",
-         "asyncssh", "joulescope", "sqlalchemy", "optuna", "tensorflow", "keras", "h5py")
+         "asyncssh", "joulescope", "sqlalchemy", "optuna", "tensorflow", "keras", "h5py", "labgrid", "grpc")
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or "__" not in path.name)
 

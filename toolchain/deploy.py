@@ -11,6 +11,7 @@ from toolchain.artifact import Artifact, Manifest, read_artifact
 from toolchain.atomic import replacing
 from toolchain.device.board import open_board
 from toolchain.device.boards import HOST
+from toolchain.device.labgrid import WAIT_S
 from toolchain.device.local import RUNTIME, Session, format_of, open_session
 from toolchain.device.measure import measure
 from toolchain.device.place import Place, open_place, resources
@@ -30,8 +31,6 @@ from toolchain.runtime.feeds import sample_count
 
 LEFT_OUT = (RuntimeMissing, BadModel, Unsupported)
 """What keeps one way of several from being measured, and no other."""
-WAIT_S = 600.0
-"""For a device that another process measures on."""
 
 
 def open_artifact(path: Path) -> Artifact:
@@ -213,6 +212,7 @@ class Wish:
     threads, seconds:     of a timed run
     exam:                 its answers are scored too
     brief:                as `measure` takes it
+    wait_s:               for a place of a lab that somebody else has
     """
 
     fmt: str | None = None
@@ -223,6 +223,7 @@ class Wish:
     seconds: float = 1.0
     exam: Exam | None = None
     brief: bool = False
+    wait_s: float = WAIT_S
 
 
 def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterator[Outcome]:
@@ -231,7 +232,7 @@ def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterat
     Where every way is asked for, those that do not apply there are told and left out, unless none is left.
     Raises DeviceUnavailable and its kinds, InvalidMeasurement.
     """
-    with open_place(own_profile(artifact), device) as place:
+    with open_place(own_profile(artifact), device, wish.wait_s) as place:
         ways, failures = ways_of(artifact, place, wish.fmt, wish.runtime, wish.runner), []
         for way in ways if wish.every else ways[:1]:
             try:

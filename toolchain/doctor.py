@@ -50,8 +50,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 def findings() -> list[Finding]:
     """Everything that the toolchain can use, present or not."""
-    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _counting(), _tensorflow(), _machines(),
-            *_android_targets(), *_phones()]
+    return [*map(_tool, SYSTEM), *map(_package, PACKAGES), _counting(), _tensorflow(), _labgrid(),
+            _machines(), *_android_targets(), *_phones()]
 
 
 def _counting() -> Finding:
@@ -68,6 +68,14 @@ def _tensorflow() -> Finding:
 
     found = PYTHON.is_file()
     return Finding("tensorflow", found, False, str(PYTHON) if found else f"reads Keras models; {INSTALL}")
+
+
+def _labgrid() -> Finding:
+    """The environment of its own that speaks to the coordinator of a lab."""
+    from toolchain.device.labgrid import INSTALL, PYTHON
+
+    found = PYTHON.is_file()
+    return Finding("labgrid", found, False, str(PYTHON) if found else f"shares boards of a lab; {INSTALL}")
 
 
 def _machines() -> Finding:

@@ -254,6 +254,11 @@ def test_addresses_and_keys_stay_out_of_the_ledger(ledger, tmp_path):
         assert not [text for text in (*stored, *said) if secret in text]
 
 
+def test_a_coordinator_of_the_environment_stays_out_of_the_ledger_too(monkeypatch):
+    monkeypatch.setenv("LG_COORDINATOR", "lab.example:20408")
+    assert a_job("kws", "m4", Board(target="host", transport="labgrid")).secrets == ("lab.example:20408",)
+
+
 def test_a_changed_file_withdraws_jobs_and_brings_them_back(ledger):
     whole = a_campaign(3)
     less = Campaign(whole.name, whole.jobs[:1])

@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "docs/examples/boards.toml"
 def test_the_example_has_every_way_to_reach_a_board_and_nothing_unknown():
     found = load_boards(EXAMPLE)
     ways = {board.transport for board in found.boards.values()}
-    assert ways == {"ssh", "adb", "serial", "local", "virtual"}
+    assert ways == {"ssh", "adb", "serial", "local", "virtual", "labgrid"}
     assert any(board.address.startswith("rfc2217://") for board in found.boards.values())
     assert all(meter.kind in METER for meter in found.meters.values())
     assert {name for board in found.boards.values() for name in board.meters} == set(found.meters)
@@ -58,7 +58,8 @@ def test_a_meter_that_is_not_there(tmp_path):
     ('[meters."a b"]\nkind = "ppk2"', "'a b' names no board or meter"),
     ('[boards.a]\ntarget = "host"\ntransport = "local"\nname = "b"', "leave out `name`"),
     ('[boards.a]\ntarget = "host"\ntransport = "ssh"', "board 'a' has no address; ssh needs one"),
-    ('[boards.a]\ntarget = "host"\ntransport = "serial"', "board 'a' has no address; serial needs one")])
+    ('[boards.a]\ntarget = "host"\ntransport = "serial"', "board 'a' has no address; serial needs one"),
+    ('[boards.a]\ntarget = "host"\ntransport = "local"\nplace = "b"', "a place, which local does nothing")])
 def test_an_entry_that_cannot_be(tmp_path, lines, words):
     file = tmp_path / "boards.toml"
     file.write_text(lines)

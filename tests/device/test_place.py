@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from toolchain.device.boards import find_board
+from toolchain.device.boards import Board, find_board
 from toolchain.device.place import Place, board_resources, open_place, resources
 from toolchain.errors import DeviceUnavailable
 from toolchain.profile import load_target
@@ -63,6 +63,22 @@ def test_a_line_is_one_resource_by_any_name_and_gives_no_serial_number_away(line
     assert board_resources(find_board("mote")) == ["device:mote", own]
     serial = msgspec.structs.replace(load_target("cortex_m4_qemu"), transport="serial")
     assert resources(serial, line) == resources(serial, str(Path(line).resolve())) == [own]
+
+
+@pytest.mark.usefixtures("line")
+def test_an_emulated_board_at_a_line_is_shared_like_any_other():
+    """Only of virtual machines everyone starts their own."""
+    emulated = msgspec.structs.replace(find_board("mote"), emulated=True)
+    assert board_resources(emulated) == board_resources(find_board("mote")) != []
+
+
+def test_a_place_of_a_lab_is_one_resource_by_any_name(monkeypatch):
+    first = Board(target="host", transport="labgrid", address="lab.example:20408", place="pi-3", name="pi")
+    monkeypatch.setenv("LG_COORDINATOR", "lab.example:20408")
+    second = Board(target="host", transport="labgrid", name="pi-3")
+    device, place = board_resources(first)
+    assert board_resources(second) == ["device:pi-3", place] and device == "device:pi"
+    assert place.startswith("place:") and "lab.example" not in place
 
 
 @pytest.mark.usefixtures("line")

@@ -10,7 +10,7 @@ LINUX = "gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf lib
 DEVICES = "qemu-utils openssh-client adb mksh toybox busybox"
 ALL = (f"gcc libc6-dev {ARM} {RISCV} qemu-system-arm qemu-system-misc {LINUX} {DEVICES} clang cppcheck "
        f"python3-venv")
-"""Without e2fsprogs and Debian's keyring, which are looked for by their paths and are here."""
+"""Without e2fsprogs, ser2net and Debian's keyring, which are looked for by their paths and are here."""
 TOOLS = ("cc", "clang", "cppcheck", "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "aarch64-linux-gnu-gcc",
          "arm-linux-gnueabihf-gcc", "qemu-system-arm", "qemu-system-riscv32", "qemu-img", "ssh-keygen", "adb",
          "mksh", "toybox", "busybox", "python3")

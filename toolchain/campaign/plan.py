@@ -10,6 +10,7 @@ import msgspec
 
 from toolchain.data.sets import SETS
 from toolchain.device.boards import Board, load_boards
+from toolchain.device.labgrid import coordinator_of
 from toolchain.device.place import resources
 from toolchain.errors import BadInput, DeviceUnavailable
 from toolchain.ledger.records import tool_versions
@@ -95,6 +96,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         if board is None:
             return ()
         said = {board.address, board.address.rpartition("@")[2], board.host_key, board.identity}
+        if board.transport == "labgrid":
+            said.add(coordinator_of(board))
         return tuple(sorted(filter(None, said), key=len, reverse=True))
 
     def __str__(self) -> str:

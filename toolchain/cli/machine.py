@@ -32,13 +32,17 @@ def targets(json: Json = False, quiet: Quiet = False) -> None:
 
 
 @verb
-def devices(json: Json = False, quiet: Quiet = False) -> None:
+def devices(places: Annotated[bool, typer.Option(
+                "--places", help="Of a lab's places only those without a name, as entries for boards.toml.")]
+            = False, json: Json = False, quiet: Quiet = False) -> None:
     """List the boards of this bench, emulated ones too, and what is plugged in without a name."""
-    from toolchain.devices import as_text
+    from toolchain.devices import as_text, entries
     from toolchain.devices import devices as found_here
 
     found = found_here()
-    show(json, {"devices": found}, as_it_is(as_text(found)))
+    if places:
+        found = [device for device in found if device.place and not device.name]
+    show(json, {"devices": found}, as_it_is(entries(found) if places else as_text(found)))
 
 
 @verb

@@ -25,14 +25,17 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     target:    folder in targets/ that says what kind it is
     transport: how it is reached
     address:   ssh: "user@host", or a Host of ~/.ssh/config; adb: its serial as `adb devices` lists it,
-               "host:port" included; serial: /dev/ttyACM0, "socket://host:port" or "rfc2217://host:port"
+               "host:port" included; serial: /dev/ttyACM0, "socket://host:port" or "rfc2217://host:port";
+               labgrid: its coordinator, "host:port", where LG_COORDINATOR does not say
+    place:     labgrid: the coordinator's name of it, where that is not the board's
     port:      of ssh, where it is not 22 or the one of ~/.ssh/config
-    host_key:  ssh: the device's public key ("ssh-ed25519 AAAA..."); else ~/.ssh/known_hosts must have it
+    host_key:  ssh: the device's public key ("ssh-ed25519 AAAA..."); else ~/.ssh/known_hosts must have it.
+               This and the next two also of a labgrid place that is reached by ssh
     identity:  ssh: the private key's file, where ~/.ssh does not say
     python:    ssh: of the environment that has a runtime, where it is not python3
     benchmark_model, aar: adb: of the user's, for LiteRT: its program, its library for Android; also
                EDGE_BENCHMARK_MODEL, EDGE_LITERT_AAR
-    baud:      serial
+    baud:      serial; a labgrid place says its own
     interface: serial: address of MLPerf Tiny's interface board, through which the board is spoken to for
                energy, so that no line of its own feeds it
     meters:    names of `meters` that see this board's supply
@@ -41,8 +44,9 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """
 
     target: str
-    transport: Literal["ssh", "adb", "serial", "local", "virtual"]
+    transport: Literal["ssh", "adb", "serial", "local", "virtual", "labgrid"]
     address: str = ""
+    place: str = ""
     port: TcpPort | None = None
     host_key: str = ""
     identity: str = ""
@@ -122,6 +126,8 @@ def _wrong(found: Boards) -> Iterator[str]:
             yield f"board '{name}': its name is that of its table; leave out `name`"
         if board.transport in ("ssh", "serial") and not board.address:
             yield f"board '{name}' has no address; {board.transport} needs one"
+        if board.place and board.transport != "labgrid":
+            yield f"board '{name}' has a place, which {board.transport} does nothing with; leave it out"
 
 
 def find_board(name: str, path: Path | None = None) -> Board:

@@ -12,6 +12,7 @@ import msgspec
 
 from toolchain.device.android import read_facts, routes
 from toolchain.device.boards import HERE, HOST, Board, boards_file, find_board, load_boards
+from toolchain.device.labgrid import WAIT_S, acquired, coordinator_of
 from toolchain.device.machines.boot import Machine, boot
 from toolchain.device.runner.native import MACHINES, PROCESSORS
 from toolchain.device.transports.local import open_local
@@ -76,10 +77,12 @@ def resources(profile: TargetProfile, device: str | None) -> list[str]:
 
 def board_resources(board: Board) -> list[str]:
     """This computer is one and the same device whatever it is called."""
-    if board.emulated:
+    if board.transport == "virtual":
         return []
     names = dict.fromkeys((HOST, board.name) if board.transport == "local" else (board.name,))
     lines = [_line(board.address)] if board.transport == "serial" else []
+    if board.transport == "labgrid":
+        lines = [f"place:{_digest(f'{coordinator_of(board)}/{board.place or board.name}')}"]
     return [*(f"device:{name}" for name in names), *lines, *(f"meter:{meter}" for meter in board.meters)]
 
 
@@ -87,15 +90,20 @@ def _line(port: str) -> str:
     """A serial line, the same whether a board of boards.toml or a port was named. The ledger keeps it: names
     in /dev/serial/by-id hold serial numbers, URLs addresses."""
     path = os.path.realpath(port)
-    return f"line:{path if DEVICE_FILE.fullmatch(path) else sha256(port.encode()).hexdigest()[:12]}"
+    return f"line:{path if DEVICE_FILE.fullmatch(path) else _digest(port)}"
+
+
+def _digest(address: str) -> str:
+    return sha256(address.encode()).hexdigest()[:12]
 
 
 @contextmanager
-def open_place(profile: TargetProfile, device: str | None) -> Iterator[Place]:
+def open_place(profile: TargetProfile, device: str | None, wait_s: float = WAIT_S) -> Iterator[Place]:
     """Where an artefact for a target goes.
 
     device: a board of boards.toml, an emulated machine, "host", or a serial port of a target with firmware;
             None: the target's own emulator or port, else the host
+    wait_s: for a place of a lab that somebody has whom our ledger knows nothing of
     Raises DeviceUnavailable and its kinds.
     """
     board = _board(profile, device)
@@ -106,13 +114,36 @@ def open_place(profile: TargetProfile, device: str | None) -> Iterator[Place]:
         with reached(HERE) as transport:
             host = Place(HOST, load_target(HOST), None, transport)
             yield replace(host, ways=linux_ways(host.isa))
-    elif board.transport == "serial":
+    else:
+        with at_hand(board, wait_s) as there, _place_of(profile, there) as place:
+            yield place
+
+
+@contextmanager
+def _place_of(profile: TargetProfile, board: Board) -> Iterator[Place]:
+    """Of a board that is at hand."""
+    if board.transport == "serial":
         at_port = msgspec.structs.replace(profile, transport="serial", port=board.address)
         yield Place(board.name, at_port, board)
-    else:
-        with reached(board) as transport:
-            place = Place(board.name, load_target(board.target), board, transport)
-            yield replace(place, ways=_ways(place))
+        return
+    with reached(board) as transport:
+        place = Place(board.name, load_target(board.target), board, transport)
+        yield replace(place, ways=_ways(place))
+
+
+@contextmanager
+def at_hand(board: Board, wait_s: float = 0.0) -> Iterator[Board]:
+    """The board as it is reached from here: one of a lab is acquired meanwhile, another is as it is.
+
+    A lab's board of a target that is an emulator's is emulated whatever its entry says.
+    Raises as device/labgrid.py's `acquired` does.
+    """
+    if board.transport != "labgrid":
+        yield board
+        return
+    profile = load_target(board.target)
+    with acquired(board, "serial" if profile.has_firmware else "ssh", wait_s) as there:
+        yield msgspec.structs.replace(there, emulated=there.emulated or profile.emulated)
 
 
 def _board(profile: TargetProfile, device: str | None) -> Board | None:

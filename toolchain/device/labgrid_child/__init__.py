@@ -1,0 +1,1 @@
+"""What device/labgrid.py runs in labgrid's environment; it knows nothing of the toolchain."""
