@@ -1,9 +1,13 @@
 """`edge search`: what it answers, writes and refuses, on an emulated board and without one."""
 
 import json
+import os
 from pathlib import Path
 import re
 import shutil
+import signal
+import subprocess
+import sys
 
 import msgspec
 import numpy as np
@@ -149,6 +153,25 @@ def test_a_network_that_is_too_large_for_its_target_is_what_a_search_is_for(file
     here = adapting(files, ledger, profile=small, limits=("ram<=2kB",))
     [plain] = here.others()
     assert plain.outcome.refused.startswith("DoesNotFit: ") and plain.test is None
+
+
+@pytest.mark.emulated
+@pytest.mark.slow
+def test_one_that_is_interrupted_lets_go_and_goes_on(files, tmp_path):
+    """As by Ctrl-C, which all processes of a terminal get."""
+    command = [sys.executable, "-m", "toolchain", "search", files / "net.onnx", "--target", "cortex_m4_qemu",
+               "--data", files / "gratings.npz", "--out", tmp_path / "out", "--recipe", files / "recipe.toml",
+               "--budget", "6", "--workers", "2"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for line in running.stderr:
+        if re.match(r"edge: \d of 6 trials", line):
+            break
+    os.killpg(running.pid, signal.SIGINT)
+    told = running.communicate(timeout=60)[1]
+    assert running.returncode == 130 and "Traceback" not in told, told
+    code, said, told = search(files, tmp_path / "out", "--budget", 6, "--json", "--quiet")
+    trials = json.loads(said)["trials"]
+    assert code == 0 and len(trials) == 6 and {trial["state"] for trial in trials} == {"done"}, told
 
 
 # Without ----------------------------------------------------------------------------------------------------
