@@ -18,6 +18,7 @@ from tests.test_cli import edge
 from toolchain import trying
 from toolchain.adapting import Adapting, Wish, wish_in
 from toolchain.artifact import read_artifact
+from toolchain.cli.searching import shared_ledger
 from toolchain.errors import BadInput, BadSamples, Unsupported
 from toolchain.ir.passes import canonical
 from toolchain.ledger.ledger import Ledger
@@ -275,6 +276,15 @@ def test_workers_are_told_what_is_searched(files, tmp_path, ledger):
         wish_in(str(tmp_path / "journal"), "other")
     Study(str(tmp_path / "journal"), "bare", SearchConfig(), {}, here.needs, 0)
     assert wish_in(str(tmp_path / "journal"), None)[1] == 7
+
+
+@pytest.mark.parametrize("ledger, storage, shared", [
+    (None, "out/search.journal", None), ("mine.db", "out/search.journal", "mine.db"),
+    (None, "postgresql://me@host/db", "postgresql://me@host/db"),
+    ("mine.db", "postgresql://me@host/db", "mine.db")])
+def test_all_processes_of_a_search_know_each_other_by_one_ledger(ledger, storage, shared):
+    """`edge search` and `edge worker` alike: leases in two ledgers exclude nobody."""
+    assert shared_ledger(ledger, storage) == shared
 
 
 def test_first_points_cut_a_little_and_a_lot(files, ledger):
