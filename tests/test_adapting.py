@@ -1,9 +1,13 @@
 """`edge search`: what it answers, writes and refuses, on an emulated board and without one."""
 
 import json
+import os
 from pathlib import Path
 import re
 import shutil
+import signal
+import subprocess
+import sys
 
 import msgspec
 import numpy as np
@@ -14,6 +18,7 @@ from tests.test_cli import edge
 from toolchain import trying
 from toolchain.adapting import Adapting, Wish, wish_in
 from toolchain.artifact import read_artifact
+from toolchain.cli.searching import shared_ledger
 from toolchain.errors import BadInput, BadSamples, Unsupported
 from toolchain.ir.passes import canonical
 from toolchain.ledger.ledger import Ledger
@@ -151,6 +156,25 @@ def test_a_network_that_is_too_large_for_its_target_is_what_a_search_is_for(file
     assert plain.outcome.refused.startswith("DoesNotFit: ") and plain.test is None
 
 
+@pytest.mark.emulated
+@pytest.mark.slow
+def test_one_that_is_interrupted_lets_go_and_goes_on(files, tmp_path):
+    """As by Ctrl-C, which all processes of a terminal get."""
+    command = [sys.executable, "-m", "toolchain", "search", files / "net.onnx", "--target", "cortex_m4_qemu",
+               "--data", files / "gratings.npz", "--out", tmp_path / "out", "--recipe", files / "recipe.toml",
+               "--budget", "6", "--workers", "2"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for line in running.stderr:
+        if re.match(r"edge: \d of 6 trials", line):
+            break
+    os.killpg(running.pid, signal.SIGINT)
+    told = running.communicate(timeout=60)[1]
+    assert running.returncode == 130 and "Traceback" not in told, told
+    code, said, told = search(files, tmp_path / "out", "--budget", 6, "--json", "--quiet")
+    trials = json.loads(said)["trials"]
+    assert code == 0 and len(trials) == 6 and {trial["state"] for trial in trials} == {"done"}, told
+
+
 # Without ----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("options, target, told", [
@@ -252,6 +276,15 @@ def test_workers_are_told_what_is_searched(files, tmp_path, ledger):
         wish_in(str(tmp_path / "journal"), "other")
     Study(str(tmp_path / "journal"), "bare", SearchConfig(), {}, here.needs, 0)
     assert wish_in(str(tmp_path / "journal"), None)[1] == 7
+
+
+@pytest.mark.parametrize("ledger, storage, shared", [
+    (None, "out/search.journal", None), ("mine.db", "out/search.journal", "mine.db"),
+    (None, "postgresql://me@host/db", "postgresql://me@host/db"),
+    ("mine.db", "postgresql://me@host/db", "mine.db")])
+def test_all_processes_of_a_search_know_each_other_by_one_ledger(ledger, storage, shared):
+    """`edge search` and `edge worker` alike: leases in two ledgers exclude nobody."""
+    assert shared_ledger(ledger, storage) == shared
 
 
 def test_first_points_cut_a_little_and_a_lot(files, ledger):

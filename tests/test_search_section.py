@@ -49,7 +49,7 @@ def test_a_list_that_is_none_is_refused_when_it_is_read(tmp_path):
 
 
 def test_a_key_that_is_none_is_refused(tmp_path):
-    with pytest.raises(BadConfig, match="unknown key 'search.samplers'.*'search.sampler'"):
+    with pytest.raises(BadConfig, match="unknown key 'search.samplers'; did you mean 'search.sampler'"):
         written(tmp_path, '[search]\nsamplers = "tpe"\n')
 
 

@@ -77,7 +77,8 @@ def test_a_contribution_is_what_goes_with_the_point(points):
 
 @given(SETS)
 def test_ranked_puts_every_front_before_the_next(points):
-    order = ranked(points)
+    order = ranked(points, len(points))
+    assert all(ranked(points, count) == order[:count] for count in range(len(points)))
     assert sorted(order) == list(range(len(points)))
     for place, number in enumerate(order):
         assert not any(dominates(points[later], points[number]) for later in order[place:])
@@ -87,5 +88,5 @@ def test_within_a_front_the_larger_contribution_is_first_whatever_the_units():
     """The ends of a front reach to the reference alone; of two in the middle the one closer to it adds less.
     """
     points = np.array([(0.0, 10.0), (1.0, 6.0), (2.0, 5.9), (10.0, 0.0)])
-    assert ranked(points.tolist())[-1] in (1, 2)
-    assert ranked(points.tolist()) == ranked((points * [1e6, 1e-3]).tolist())
+    assert ranked(points.tolist(), 4)[-1] in (1, 2)
+    assert ranked(points.tolist(), 4) == ranked((points * [1e6, 1e-3]).tolist(), 4)

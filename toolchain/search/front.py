@@ -24,8 +24,8 @@ def front(points: Sequence[Sequence[float]]) -> list[int]:
 def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
     """Of the space that the points dominate up to the reference (Zitzler & Thiele 1998); 0 of none.
 
-    points: (N, M), M >= 1;  reference: (M,). By slicing the last figure: exact, and quick for the tens of
-    points and few figures that a search has.
+    points: (N, M), M >= 1;  reference: (M,). By slicing the last figure down to two, and a sweep over these:
+    exact, and quick for the few figures that a search has.
     """
     inside = [tuple(point) for point in points
               if all(x < most for x, most in zip(point, reference, strict=True))]
@@ -33,10 +33,20 @@ def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -
         return 0.0
     if len(reference) == 1:
         return float(reference[0] - min(point[0] for point in inside))
+    if len(reference) == 2:
+        return _area(inside, reference)
     ends = [*sorted({point[-1] for point in inside}), reference[-1]]
     return sum((end - start) * hypervolume([point[:-1] for point in inside if point[-1] <= start],
                                            reference[:-1])
                for start, end in zip(ends, ends[1:]))
+
+
+def _area(inside: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
+    area, top = 0.0, reference[1]
+    for x, y in sorted(inside):
+        if y < top:
+            area, top = area + (reference[0] - x) * (top - y), y
+    return float(area)
 
 
 def contributions(points: Sequence[Sequence[float]], reference: Sequence[float]) -> list[float]:
@@ -46,8 +56,8 @@ def contributions(points: Sequence[Sequence[float]], reference: Sequence[float])
             for number in range(len(points))]
 
 
-def ranked(points: Sequence[Sequence[float]]) -> list[int]:
-    """Positions, best first: by fronts, each without those before it; within one by contribution.
+def ranked(points: Sequence[Sequence[float]], count: int) -> list[int]:
+    """Positions of so many, best first: by fronts, each without those before it; within one by contribution.
 
     Figures are brought to the span of all points first, and held against a reference a tenth beyond.
     """
@@ -57,9 +67,9 @@ def ranked(points: Sequence[Sequence[float]]) -> list[int]:
     low, high = values.min(axis=0), values.max(axis=0)
     scaled = (values - low) / np.where(high > low, high - low, 1)
     left, order = list(range(len(points))), []
-    while left:
+    while left and len(order) < count:
         best = [left[number] for number in front(scaled[left].tolist())]
         shares = contributions(scaled[best].tolist(), [1.1] * values.shape[1])
         order += [number for _, number in sorted(zip(shares, best), key=lambda pair: (-pair[0], pair[1]))]
         left = [number for number in left if number not in best]
-    return order
+    return order[:count]

@@ -19,7 +19,7 @@ def promoted(trials: Sequence[Trial], needs: Needs, rungs: int, reduction: int) 
     gone = {trial.of for trial in trials}
     for rung in reversed(range(rungs - 1)):
         here = [trial for trial in trials if trial.rung == rung and _may(trial, needs)]
-        best = ranked([objectives(trial, needs) for trial in here])[:len(here) // reduction]
+        best = ranked([objectives(trial, needs) for trial in here], len(here) // reduction)
         if waiting := [here[number] for number in best if here[number].number not in gone]:
             return waiting[0]
     return None
