@@ -48,7 +48,7 @@ HOME = {
     "serial": {"device"},
     "asyncssh": {"device/transports/ssh.py"},
     "joulescope": {"device/meters/joulescope.py"},
-    "sqlalchemy": {"ledger", "search/study.py"},
+    "sqlalchemy": {"ledger", "search/study.py", "search/journal.py"},
     "optuna": {"search/study.py"},
     "typer": {"cli"},
 }

@@ -130,7 +130,7 @@ class Adapting:
         return study
 
     def search(self, study: Study, budget: int | None, seconds: float | None,
-               watch: Watch = lambda trials: None) -> list[Trial]:
+               watch: Watch | None = None) -> list[Trial]:
         """All trials of the study, once its budget or this process's time is spent."""
         starting = Starting(self.graph, self.trying.judge.network_samples, self.wish.profile)
         return Search(study, self.space, self.needs, self.trying.outcome,

@@ -43,7 +43,7 @@ class Search:
     ledger: Ledger
     budget: int | None = None
     seconds: float | None = None
-    watch: Watch = lambda trials: None
+    watch: Watch | None = None
 
     def run(self) -> list[Trial]:
         """All trials, when the budget is spent. Raises what devices raise; what was begun then is begun again
@@ -54,7 +54,8 @@ class Search:
             with self._claimed() as trial:
                 if trial is not None:
                     self._do(trial)
-                    self.watch(self.study.trials())
+                    if self.watch:
+                        self.watch(self.study.trials())
                 elif self._over():
                     break
                 else:
@@ -93,28 +94,28 @@ class Search:
         """A trial that is ours: one that somebody left, else the next one; None where there is none now."""
         with ExitStack() as stack:
             with self._alone():
-                trial = self._left(stack) or self._next(stack)
+                trials = self.study.trials()
+                trial = self._left(stack, trials) or self._next(stack, trials)
             yield trial
 
-    def _left(self, stack: ExitStack) -> Trial | None:
+    def _left(self, stack: ExitStack, trials: Sequence[Trial]) -> Trial | None:
         """What nobody is at who began it."""
-        for number in [trial.number for trial in self.study.trials() if trial.state == "runs"]:
+        for number in [trial.number for trial in trials if trial.state == "runs"]:
             with ExitStack() as held:
                 if self._claims(held, self._name(number)) and self.study.trials()[number].state == "runs":
                     stack.push(held.pop_all())
                     return self.study.again(number)
         return None
 
-    def _next(self, stack: ExitStack) -> Trial | None:
+    def _next(self, stack: ExitStack, trials: Sequence[Trial]) -> Trial | None:
         """What waits, what is to be tuned for longer, or a new point; None where the budget has no more."""
-        trials = self.study.trials()
         if self._spent(trials):
             return None
         if not any(trial.state == "waits" for trial in trials):
             config = self.space.base.search
             if best := promoted(trials, self.needs, len(self.space.epochs), config.reduction):
                 self.study.put_forward(best.point, best.rung + 1, best.number)
-        trial = self.study.ask()
+        trial = self.study.ask(len(trials))
         return trial if self._claims(stack, self._name(trial.number)) else None
 
     def _name(self, number: int) -> str:

@@ -152,5 +152,5 @@ def test_a_line_for_each_trial_where_there_is_no_terminal_and_none_when_quiet(ca
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all(line.startswith("edge: ") for line in lines)
     with watching(NEEDS, 9, quiet=True) as watch:
-        watch(TRIALS)
+        assert watch is None
     assert capsys.readouterr().err == ""

@@ -14,8 +14,8 @@ Watch = Callable[[Sequence[Trial]], None]
 
 
 @contextmanager
-def watching(needs: Needs, budget: int | None, quiet: bool) -> Iterator[Watch]:
-    """What it gives is told all trials after each. Nothing is shown when quiet."""
+def watching(needs: Needs, budget: int | None, quiet: bool) -> Iterator[Watch | None]:
+    """What it gives is told all trials after each; None when quiet."""
     from rich.console import Console
     from rich.live import Live
 
@@ -27,7 +27,7 @@ def watching(needs: Needs, budget: int | None, quiet: bool) -> Iterator[Watch]:
         return progress_text(trials, needs, budget, time.monotonic() - began, before[0] - 1)
 
     if quiet:
-        yield lambda trials: None
+        yield None
     elif not console.is_terminal:
         yield lambda trials: print(f"edge: {line(trials)}", file=sys.stderr, flush=True)
     else:

@@ -11,7 +11,6 @@ from functools import wraps
 import hashlib
 from pathlib import Path
 import re
-import time
 import warnings
 
 import msgspec
@@ -28,8 +27,7 @@ START = 10
 """Trials before a sampler that looks at them does."""
 POPULATION = 12
 """Of "nsga2"."""
-MAKERS = 5
-"""Processes that may begin with a new database at once."""
+DATABASE = re.compile(r"postgresql(\+\w+)?://")
 JOURNAL_LINE = b'{"op_code":'
 """How each line of a journal begins."""
 
@@ -56,10 +54,10 @@ class Study:
                  needs: Needs, seed: int):
         self._config, self._variables, self._needs, self._seed = config, variables, needs, seed
         self.name, self._place = name, storage
-        self._optuna, self._finished = _optuna(), {}
+        self._optuna, self._finished, self._open = _optuna(), {}, {}
         with _told_of(storage, self._optuna):
             self._study = self._optuna.create_study(
-                storage=_storage(self._optuna, storage), study_name=name, load_if_exists=True,
+                storage=next(_storages(self._optuna, storage, name)), study_name=name, load_if_exists=True,
                 directions=["minimize"] * len(needs.objectives), sampler=self._sampler(0))
 
     @property
@@ -74,16 +72,22 @@ class Study:
         self._study.set_user_attr("begun", True)
 
     @_of_storage
-    def ask(self) -> Trial:
-        """The next point: one that was put forward, else the sampler's. One process asks at a time."""
-        self._study.sampler = self._sampler(len(self._all()))
+    def ask(self, count: int | None = None) -> Trial:
+        """The next point: one that was put forward, else the sampler's. One process asks at a time.
+
+        count: how many trials there are, where that is known
+        """
+        self._study.sampler = self._sampler(len(self._all()) if count is None else count)
         return self._asked(self._study.ask())
 
     @_of_storage
     def again(self, number: int) -> Trial:
         """The point of a trial that somebody began and left."""
         self._study.sampler = self._sampler(number)
-        return self._asked(self._optuna.Trial(self._study, self._all()[number]._trial_id))
+        return self._asked(self._begun(number))
+
+    def _begun(self, number: int):
+        return self._optuna.Trial(self._study, self._all()[number]._trial_id)
 
     @_of_storage
     def put_forward(self, point: Mapping[str, Value], rung: int = 0, of: int | None = None) -> None:
@@ -93,14 +97,14 @@ class Study:
     @_of_storage
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Keep what became of a trial, unless another process did so before."""
-        frozen = self._all()[trial.number]
-        if frozen.state.is_finished():
+        kept = self._open.pop(trial.number, None) or self._begun(trial.number)
+        try:
+            kept.set_user_attr("outcome", msgspec.to_builtins(outcome))
+            for name, share in self._needs.violations(outcome.figures).items():
+                if name not in kept.constraints:
+                    kept.set_constraint(name, share)
+        except self._optuna.exceptions.UpdateFinishedTrialError:
             return
-        kept = self._optuna.Trial(self._study, frozen._trial_id)
-        kept.set_user_attr("outcome", msgspec.to_builtins(outcome))
-        for name, share in self._needs.violations(outcome.figures).items():
-            if name not in frozen.constraints:
-                kept.set_constraint(name, share)
         values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
         told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
         self._study.tell(trial.number, **told, skip_if_finished=True)
@@ -132,7 +136,9 @@ class Study:
             self._study.sampler.get_trial_generation(self._study, self._all()[trial.number])
         for name, variable in self._variables.items():
             _suggest(trial, name, variable)
-        return self._read(self._all()[trial.number])
+        self._open[trial.number], kept = trial, trial.user_attrs
+        return Trial(number=trial.number, point=trial.params, rung=kept.get("rung", 0), of=kept.get("of"),
+                     state="runs")
 
     def _sampler(self, number: int):
         """Of the trial of this number. What it draws of single variables does not depend on which it has
@@ -158,7 +164,8 @@ def searches(storage: str) -> dict[str, Mapping[str, object]]:
     """Name of each study in a storage -> what `say_of` kept of it. Raises as `Study`."""
     optuna = _optuna()
     with _told_of(storage, optuna):
-        found = optuna.get_all_study_summaries(_storage(optuna, storage), include_best_trial=False)
+        found = [one for opened in _storages(optuna, storage, None)
+                 for one in optuna.get_all_study_summaries(opened, include_best_trial=False)]
     return {one.study_name: one.user_attrs.get("facts", {}) for one in found}
 
 
@@ -171,10 +178,16 @@ def _optuna():
     return optuna
 
 
-def _storage(optuna, storage: str):
-    if re.match(r"postgresql(\+\w+)?://", storage):
+def _storages(optuna, storage: str, name: str | None) -> Iterator:
+    """Of the search of that name; of all that there are. A file's are one."""
+    journals = optuna.storages.journal
+    if DATABASE.match(storage):
+        from toolchain.search.journal import DatabaseJournal, searches_in
+
         url = re.sub(r"^postgresql://", "postgresql+psycopg://", storage)
-        return _database(optuna, url)
+        for each in searches_in(url) if name is None else [name]:
+            yield optuna.storages.JournalStorage(DatabaseJournal(url, each))
+        return
     if "://" in storage:
         raise BadInput(f"--storage {storage.partition('://')[0]}://...: give a file, or a postgresql:// URL")
     Path(storage).parent.mkdir(parents=True, exist_ok=True)
@@ -184,20 +197,7 @@ def _storage(optuna, storage: str):
         _mend(Path(storage))
     finally:
         lock.release()
-    journal = optuna.storages.journal
-    return optuna.storages.JournalStorage(journal.JournalFileBackend(storage, lock))
-
-
-def _database(optuna, url: str):
-    """Its tables are made where there are none; of processes that do so at once all but one are refused."""
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
-
-    for _ in range(MAKERS):
-        try:
-            return optuna.storages.RDBStorage(url)
-        except (IntegrityError, ProgrammingError):
-            time.sleep(0.2)
-    return optuna.storages.RDBStorage(url)
+    yield optuna.storages.JournalStorage(journals.JournalFileBackend(storage, lock))
 
 
 class _Lock:
