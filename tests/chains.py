@@ -20,10 +20,11 @@ def classifier(net: Net, x: str, name: str, scale: float, zero_point: int = 0, c
 
 
 def network(name: str, width: int, scale: float, zero_point: int = 0, seed: int = 0,
-            classes: int = 5) -> Graph:
-    """8x8x3 -> conv, pool, dense."""
+            classes: int = 5, codes: tuple[float, int] = (0.05, 3)) -> Graph:
+    """8x8x3 -> conv, pool, dense. codes: scale and zero point of the input"""
     net = Net(name, seed)
-    stem = net.conv(net.codes_in("x", 1, 8, 8, 3), "stem", width, activation="relu")
+    x = net.codes_in("x", 1, 8, 8, 3, scale=codes[0], zero_point=codes[1])
+    stem = net.conv(x, "stem", width, activation="relu")
     return net.finish(classifier(net, stem, "logits", scale, zero_point, classes))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.check import check, level_of
-from toolchain.ir.graph import Graph, Op, live_ops, unique_name
+from toolchain.ir.graph import Graph, Op, Tensor, live_ops, unique_name
 
 
 def cascade_stages(networks: Sequence[Graph]) -> tuple[Graph, ...]:
@@ -28,9 +28,8 @@ def _with_logits(graph: Graph) -> Graph:
     if end is None or end.kind != "softmax":
         return graph
     note = f"its softmax ({end.name}) is left out: policies look at logits, and these are the answer"
-    return replace(graph, outputs=end.inputs[:1], metadata=graph.metadata,
-                   source=replace(graph.source, notes=(*graph.source.notes, note))
-                   ).with_ops(live_ops(graph.ops, end.inputs[:1]))
+    source = replace(graph.source, notes=(*graph.source.notes, note))
+    return replace(graph, outputs=end.inputs, source=source).with_ops(live_ops(graph.ops, end.inputs))
 
 
 def _taking_inputs_of(first: Graph, graph: Graph) -> Graph:
@@ -41,15 +40,21 @@ def _taking_inputs_of(first: Graph, graph: Graph) -> Graph:
              if name in first.inputs and given.get(name) != name}
     graph = graph.renamed({**spare, **given})
     for name in first.inputs:
-        mine, theirs = graph.tensors[name], first.tensors[name]
-        if mine.quant is not None and not mine.quant.same_as(theirs.quant):
-            inner = unique_name(f"{name}.codes", graph.tensors)
-            graph = graph.renamed({name: inner}).with_tensors(theirs)
-            graph = replace(graph, ops=(Op("quantize", (name,), (inner,)), *graph.ops),
-                            inputs=tuple(name if each == inner else each for each in graph.inputs))
-    permutations = {name: perm for name, perm in graph.permutations.items() if name in graph.outputs}
-    return check(replace(graph, permutations={**{name: perm for name, perm in first.permutations.items()
-                                                 if name in first.inputs}, **permutations}), level_of(graph))
+        graph = _requantizing(graph, first.tensors[name])
+    layouts = {name: perm for own, names in ((first, first.inputs), (graph, graph.outputs))
+               for name, perm in own.permutations.items() if name in names}
+    return check(replace(graph, permutations=layouts), level_of(graph))
+
+
+def _requantizing(graph: Graph, given: Tensor) -> Graph:
+    """The graph that takes an input in these codes, and makes its own of them where they are others."""
+    name, own = given.name, graph.tensors[given.name].quant
+    if own is None or own.same_as(given.quant):
+        return graph
+    inner = unique_name(f"{name}.codes", graph.tensors)
+    graph = graph.renamed({name: inner}).with_tensors(given)
+    return replace(graph, ops=(Op("quantize", (name,), (inner,)), *graph.ops),
+                   inputs=tuple(name if each == inner else each for each in graph.inputs))
 
 
 def _require_same_inputs(first: Graph, graph: Graph) -> None:

@@ -61,6 +61,11 @@ class Choice(msgspec.Struct, frozen=True):
     def threshold(self) -> float:
         return ONE / self.bound if self.bound else float("inf")
 
+    @property
+    def upper_drop(self) -> float:
+        """What is lost, and one standard error; a gain counts as no loss."""
+        return max(self.drop, 0.0) + self.drop_error
+
     def __str__(self) -> str:
         return (f"{self.drop:.2f} ± {self.drop_error:.2f} points lost at {self.cost:.3f}x the cost, with a "
                 f"threshold of {self.threshold:.4f} on {self.n} selection samples")
@@ -79,16 +84,16 @@ def outcome(seen: Seen, bound: int) -> Choice:
 
 def within_drop(seen: Seen, points: float) -> Choice:
     """The cheapest bound whose loss against the last stage alone, and one standard error of it, are at most
-    so many percent points: of many bounds that are tried one is always lucky.
+    so many percent points. Of many bounds that are tried one is always lucky: a gain counts as no loss.
 
     Raises GateFailed where a chain that does costs no less than the last stage's network on its own.
     """
     choices = [*_choices(seen)]
-    kept = min((c for c in choices if c.drop + c.drop_error <= points), key=lambda c: c.cost)
+    kept = min((c for c in choices if c.upper_drop <= points), key=lambda c: c.cost)
     if kept.cost < 1:
         return kept
     cheaper = [choice for choice in choices if choice.cost < 1]
-    nearest = min(cheaper or choices, key=lambda c: c.drop + c.drop_error if cheaper else c.cost)
+    nearest = min(cheaper or choices, key=lambda c: c.upper_drop if cheaper else c.cost)
     raise GateFailed(f"no threshold loses at most {points:g} points, standard error included, and takes "
                      f"fewer {seen.unit} than the last network alone; nearest: {nearest}. Allow a larger "
                      "drop, give more selection samples, or take a smaller or better first network")

@@ -17,7 +17,7 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
             data: Annotated[str, typer.Option(help="A labelled set with splits: as `edge build`.")],
             out: Annotated[Path, typer.Option(help="Folder for the artefact.")],
             accuracy_drop: Annotated[float | None, typer.Option(
-                min=0, max=100, help="Most points lost against the large model; default 0.3.")] = None,
+                min=0, max=100, help="Most points lost against the large model; default 1.0.")] = None,
             cost: Annotated[float | None, typer.Option(
                 min=0, help="Instead: most of the large model's instructions, a share such as 0.6.")] = None,
             recipe_small: RecipeOption = None, recipe_large: RecipeOption = None,
@@ -39,7 +39,7 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
     from toolchain.chaining import Goal
 
     require_place(out)
-    goal = Goal(0.3 if accuracy_drop is None and cost is None else accuracy_drop, cost)
+    goal = Goal(1.0 if accuracy_drop is None and cost is None else accuracy_drop, cost)
     say = speaker(quiet)
     subject = Subject(small, large, *recipes, profile, data)
     made = build_cascade(subject, goal, say)
