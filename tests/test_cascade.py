@@ -96,12 +96,12 @@ def test_in_float_too(files):
 @pytest.mark.emulated
 def test_a_board_takes_the_hosts_path_bit_for_bit(files, tmp_path):
     made = build_cascade(subject(files, BOARD), Goal(cost=0.6))
-    report = checked(made, str(files[2]), None, 150)
+    report, found = made.report, checked(made, str(files[2]), None, 150)
     first, last = report.stages
     assert report.unit == "instructions" and first.cost < 0.4 * report.alone < report.alone < last.cost
-    assert (report.device.n, report.device.same_path, report.device.same_logits) == (150, 1.0, 1.0)
-    assert report.device.most == pytest.approx(last.cost, rel=0.02)
-    assert report.device.mean == pytest.approx(report.tested.cost * report.alone, rel=0.15)
+    assert (found.n, found.same_path, found.same_logits) == (150, 1.0, 1.0)
+    assert found.most == pytest.approx(last.cost, rel=0.02)
+    assert found.mean == pytest.approx(report.tested.cost * report.alone, rel=0.15)
     folder = made.artifact.write(tmp_path / "chain")
     wish = Wish(exam=set_exam(made.artifact, str(files[2]), limit=60))
     outcome = next(bench(read_artifact(folder), None, wish))
@@ -119,10 +119,11 @@ def test_the_command(files, tmp_path):
     out = tmp_path / "chain"
     code, told, _ = edge("cascade", small, large, "--target", "host", "--data", samples, "--out", out,
                          "--cost", "0.5", "--check", "8", "--json")
-    report = json.loads(told)
-    assert code == 0 and report["device"]["n"] == 8 and report["schema"] == "edge.chain"
-    assert report["artifact_digest"] == read_artifact(out).digest
-    assert json.loads((out / "chain.json").read_text()) == report
+    record, digest = json.loads(told), read_artifact(out).digest
+    assert code == 0 and record["device"]["n"] == 8 and record["report"]["schema"] == "edge.chain"
+    assert record["digest"] == record["device"]["artifact_digest"] == digest
+    assert json.loads((out / "chain.json").read_text()) == record["report"]
+    assert json.loads((out / "chain_check.json").read_text()) == record["device"]
 
 
 def test_a_goal_that_cannot_be_met_is_exit_code_3(files, tmp_path):

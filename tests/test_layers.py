@@ -11,13 +11,13 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section policy",
-          "training_sections file_sections graph_file paired generation port",
+          "training_sections adaptive_sections file_sections graph_file paired generation port",
           "profile recipe data metric measurement cost_cell stages",
           "artifact preprocess cost_table", "runtime", "load chain", "prune quantize", "train",
           "lower adaptive", "execution shards input_checks features",
           "accuracy_control fitting", "post_training budgets", "shrinking", "device ledger",
           "examination package", "diagnose",
-          "report", "suitability chaining",
+          "report", "suitability chaining", "exits",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
           "diagnosis campaign comparing drawing mlperf pruning cascade", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -1,14 +1,14 @@
 """`edge cascade`: two models, a small one first and a large one where that is not sure, as one artefact."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from toolchain.adaptive.cascade import cascade_stages
-from toolchain.adaptive.report import ChainReport, OnDevice
+from toolchain.adaptive.report import OnDevice
 from toolchain.artifact import Artifact
 from toolchain.atomic import replacing
 from toolchain.chain import run_chain
@@ -20,14 +20,15 @@ from toolchain.errors import BadConfig, Unsupported
 from toolchain.examination import sample_feeds
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
-from toolchain.lower import Asked, require_known_kinds
+from toolchain.lower import Asked, require_known_kinds, with_files
 from toolchain.pipeline import Prepared, prepare, samples_for
 from toolchain.port import convert
 from toolchain.profile import Format, TargetProfile
 from toolchain.recipe import Recipe
+from toolchain.tomlfile import encode_toml
 
 Say = Callable[[str], None]
-REPORT_FILE = "chain.json"
+CHECK_FILE = "chain_check.json"
 SHARED = ("streaming", "metric", "input", "c", "tflite")
 """Keys of a recipe that are of the artefact: both recipes say the same."""
 
@@ -65,7 +66,12 @@ def cascade_of(small: Prepared, large: Prepared, samples: Samples, profile: Targ
     asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, recipe.tflite)
     stages = Stages(f"{large.graph.name}_cascade", graphs, large.graph,
                     samples_for(small.graph, recipe, samples), profile, asked, say)
-    return make_chain(stages, goal, recipe.input.takes_frames)
+    made = make_chain(stages, goal)
+    manifest = msgspec.structs.replace(made.artifact.manifest, takes_frames=recipe.input.takes_frames)
+    stated = {f"recipe_{which}.toml": encode_toml(prepared.recipe.portable).encode()
+              for which, prepared in (("small", small), ("large", large))}
+    artifact = with_files(replace(made.artifact, manifest=manifest), stated, {})
+    return made._replace(artifact=artifact)
 
 
 def _require_same(subject: Subject) -> None:
@@ -86,14 +92,14 @@ def _prepared(model: str, recipe: Recipe, profile: TargetProfile, samples: Sampl
 
 
 def checked(made: Made, data: str, device: str | None, limit: int,
-            say: Say = lambda message: None) -> ChainReport:
-    """The report with what a device does with at most so many test samples, beside the host's reference.
+            say: Say = lambda message: None) -> OnDevice:
+    """What a device does with at most so many test samples, beside the host's reference.
 
     Raises DeviceUnavailable and its kinds.
     """
     test = load_samples(data).split("test").take(limit)
     say(f"answering {len(test)} test samples on {device or made.artifact.manifest.target}")
-    return msgspec.structs.replace(made.report, device=on_device(made, test, device))
+    return on_device(made, test, device)
 
 
 def on_device(made: Made, samples: Samples, device: str | None = None) -> OnDevice:
@@ -108,9 +114,10 @@ def on_device(made: Made, samples: Samples, device: str | None = None) -> OnDevi
             paths.append(same[chain.path.name])
             logits.append(np.all([*same.values()], axis=0))
             instructions += session.instructions if isinstance(session, QemuSession) else []
-    return OnDevice(device or artifact.manifest.target, session.runtime, len(samples),
-                    float(np.concatenate(paths).mean()), float(np.concatenate(logits).mean()),
-                    float(np.mean(instructions)) if instructions else None, max(instructions, default=None))
+    same_path, same_logits = (float(np.concatenate(found).mean()) for found in (paths, logits))
+    counted = {"mean": float(np.mean(instructions)), "most": max(instructions)} if instructions else {}
+    return OnDevice(device=device or artifact.manifest.target, runtime=session.runtime, n=len(samples),
+                    same_path=same_path, same_logits=same_logits, artifact_digest=artifact.digest, **counted)
 
 
 def _codes(artifact: Artifact, fmt: Format, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -120,7 +127,7 @@ def _codes(artifact: Artifact, fmt: Format, feeds: dict[str, np.ndarray]) -> dic
             for have, want in zip(ports[fmt], ports["graph"], strict=True)}
 
 
-def save_report(folder: Path, report: ChainReport) -> None:
-    """Keep the report beside its artefact."""
-    with replacing(folder / REPORT_FILE) as unfinished:
-        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+def save_check(folder: Path, found: OnDevice) -> None:
+    """Keep it beside the artefact that it is of."""
+    with replacing(folder / CHECK_FILE) as unfinished:
+        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")

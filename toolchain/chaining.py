@@ -31,6 +31,8 @@ from toolchain.runtime import reference
 Say = Callable[[str], None]
 VECTORS = 4
 AT_ONCE = 256
+REPORT_FILE = "chain.json"
+"""Of an artefact: what is told of it, a ChainReport."""
 LOOKED_AT = 256
 """Calibration samples at most among which test vectors are sought for each path."""
 ALWAYS = 2**32 - 1
@@ -99,7 +101,7 @@ class Made(NamedTuple):
     report: ChainReport
 
 
-def make_chain(stages: Stages, goal: Goal, takes_frames: bool = False) -> Made:
+def make_chain(stages: Stages, goal: Goal) -> Made:
     """Fit policies, choose their bound for the goal, lower, and tell what comes of it.
 
     Raises BadSamples without labels or splits, GateFailed where no threshold meets the goal, DoesNotFit.
@@ -117,11 +119,9 @@ def make_chain(stages: Stages, goal: Goal, takes_frames: bool = False) -> Made:
     stages.say(str(chosen))
     chain = replace(plain, policies=_with_bound(policies, chosen.bound))
     tested = _seen(policies, _logits(chain, test), test.y, costs)
-    artifact = chain_artifact(stages, chain)
-    manifest = msgspec.structs.replace(artifact.manifest, takes_frames=takes_frames)
     report = _report(stages, goal, fitted, tested, chosen)
-    return Made(replace(artifact, manifest=manifest), chain,
-                msgspec.structs.replace(report, artifact_digest=artifact.digest))
+    told = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    return Made(with_files(chain_artifact(stages, chain), {REPORT_FILE: told}, {}), chain, report)
 
 
 def _split(samples: Samples, name: str, ends: Graph) -> Samples:

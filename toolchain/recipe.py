@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from toolchain.adaptive_sections import ExitsConfig
 from toolchain.errors import BadConfig, about
 from toolchain.file_sections import CConfig, TFLiteConfig
 from toolchain.scheme import scheme_of
@@ -182,10 +183,16 @@ class Recipe(Section):
     quantize: QuantSpec = QuantSpec()
     qat: QatConfig | None = None
     input: InputConfig = InputConfig()
+    exits: ExitsConfig | None = None
     c: CConfig = CConfig()
     tflite: TFLiteConfig = TFLiteConfig()
 
     def __post_init__(self):
+        if self.exits:
+            self.exits.require_alone({
+                "streaming = true": self.streaming, "[qat]": self.qat is not None,
+                "[quantize] accuracy_drop": self.quantize.accuracy_drop is not None,
+                f'metric = "{self.metric}"': self.metric != "top1"})
         if self.features and self.metric not in OF_SETS:
             raise BadConfig(f'features = "{self.features}" would do nothing with metric = "{self.metric}"; '
                             f'leave it out, or take metric = "frechet"')

@@ -16,14 +16,15 @@ def cascade_stages(networks: Sequence[Graph]) -> tuple[Graph, ...]:
     Raises BadInput where networks take other inputs, or tell other classes apart, Unsupported for one that
     has several outputs.
     """
-    first, *others = (_with_logits(graph) for graph in networks)
+    first, *others = (with_logits(graph) for graph in networks)
     return (first, *(_taking_inputs_of(first, graph) for graph in others))
 
 
-def _with_logits(graph: Graph) -> Graph:
+def with_logits(graph: Graph) -> Graph:
+    """The network without the softmax at its end, if it has one. Raises Unsupported for several outputs."""
     if len(graph.outputs) > 1:
         raise Unsupported(f"{graph.name} has {len(graph.outputs)} outputs ({', '.join(graph.outputs)}); a "
-                          "stage of a cascade has one, its logits")
+                          "stage has one, its logits")
     end = graph.producers.get(graph.outputs[0])
     if end is None or end.kind != "softmax":
         return graph

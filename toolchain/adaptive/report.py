@@ -39,7 +39,7 @@ class Paired(msgspec.Struct, frozen=True):
     p: float
 
 
-class OnDevice(msgspec.Struct, frozen=True):
+class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
     """The chain on a device, on n test samples.
 
     same_path, same_logits: share of samples with the host reference's path; with its logits too, bit for bit
@@ -53,6 +53,9 @@ class OnDevice(msgspec.Struct, frozen=True):
     same_logits: float
     mean: float | None = None
     most: int | None = None
+    artifact_digest: str = ""
+    schema: str = "edge.chain_check"
+    schema_version: int = 1
 
 
 class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +74,6 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
     chosen: Choice
     tested: Choice
     paired: Paired
-    device: OnDevice | None = None
-    artifact_digest: str = ""
     schema: str = "edge.chain"
     schema_version: int = 1
 
@@ -81,9 +82,9 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.stages[-1].cost / self.alone
 
 
-def report_text(report: ChainReport) -> str:
+def report_text(report: ChainReport, checked: OnDevice | None = None) -> str:
     """A few lines for a terminal."""
-    return "\n".join(_lines(report))
+    return "\n".join([*_lines(report), *([_on_device(checked)] if checked else [])])
 
 
 def _lines(report: ChainReport) -> Iterator[str]:
@@ -104,8 +105,6 @@ def _lines(report: ChainReport) -> Iterator[str]:
            f"{paired.p:.3f})")
     yield (f"{report.unit}: expected {tested.cost * report.alone:,.0f}, {tested.cost:.3f}x of the last "
            f"network's {report.alone:,.0f}; worst case {report.worst:.3f}x")
-    if report.device:
-        yield _on_device(report.device)
 
 
 def _on_device(found: OnDevice) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from toolchain.artifact import Manifest
-from toolchain.port import convert
+from toolchain.port import Port, convert
 from toolchain.profile import Format
 from toolchain.runtime.feeds import sample_count
 from toolchain.stages import Arrays, Looked, StageRecord, followed, on_grid
@@ -22,9 +22,11 @@ class ChainSession:
     def __init__(self, manifest: Manifest, fmt: Format, sessions: Sequence):
         self.runtime, self.at_once = sessions[0].runtime, min(session.at_once for session in sessions)
         self.inputs, self.outputs = manifest.inputs[fmt], manifest.outputs[fmt]
-        self._policies = manifest.chain.policies
-        self._stages = [partial(_run_stage, record, fmt, session)
-                        for record, session in zip(manifest.chain.stages, sessions, strict=True)]
+        self._policies, self._stages = manifest.chain.policies, []
+        have = {port.name: port for port in self.inputs}
+        for record, session in zip(manifest.chain.stages, sessions, strict=True):
+            self._stages.append(partial(_run_stage, record, fmt, session, dict(have)))
+            have |= {port.name: port for port in record.outputs[fmt]}
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Logits and path of N samples. Raises BadSamples."""
@@ -33,9 +35,10 @@ class ChainSession:
         return dict(zip((port.name for port in self.outputs), found, strict=True))
 
 
-def _run_stage(record: StageRecord, fmt: Format, session, known: Arrays) -> Looked:
-    """What it takes and makes is named as in the chain, in the file's layout and dtype."""
-    made = session.run({want.name: known[want.name] for want in record.inputs[fmt]})
-    have, own = record.outputs[fmt][0], record.outputs["graph"][0]
-    seen = convert(made[have.name], have, own)
+def _run_stage(record: StageRecord, fmt: Format, session, have: Mapping[str, Port], known: Arrays) -> Looked:
+    """have: how what is known lies there: files may take in other dtypes what others give"""
+    made = session.run({want.name: convert(known[want.name], have[want.name], want)
+                        for want in record.inputs[fmt]})
+    given, own = record.outputs[fmt][0], record.outputs["graph"][0]
+    seen = convert(made[given.name], given, own)
     return Looked(seen, on_grid(seen, own.zero_point, record.multiplier), made)

@@ -35,7 +35,7 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
     recipes = [load_recipe(path) if path else Recipe() for path in (recipe_small, recipe_large)]
     from toolchain.adaptive.report import report_text
     from toolchain.artifact import require_place
-    from toolchain.cascade import Subject, build_cascade, checked, save_report
+    from toolchain.cascade import Subject, build_cascade, checked, save_check
     from toolchain.chaining import Goal
 
     require_place(out)
@@ -44,8 +44,10 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
     subject = Subject(small, large, *recipes, profile, data)
     made = build_cascade(subject, goal, say)
     made.artifact.write(out)
-    report = checked(made, data, device, check, say) if check else made.report
-    save_report(out, report)
-    static = made.artifact.manifest.static_bytes
-    show(json, report, f"{report_text(report)}\n{out}: flash {static['flash']:,} B, RAM {static['ram']:,} B, "
-                       f"digest {made.artifact.digest[:16]}")
+    found = checked(made, data, device, check, say) if check else None
+    if found:
+        save_check(out, found)
+    static, digest = made.artifact.manifest.static_bytes, made.artifact.digest
+    record = {"report": made.report, "device": found, "artifact": str(out), "digest": digest}
+    show(json, record, f"{report_text(made.report, found)}\n{out}: flash {static['flash']:,} B, "
+                       f"RAM {static['ram']:,} B, digest {digest[:16]}")
