@@ -94,7 +94,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Names of one format's files: one, or one of each stage. The C of a chain is one library."""
         if self.chain is None or fmt == "c":
             return (MODEL_FILE[fmt],)
-        return tuple(stage_file(number, fmt) for number in range(len(self.chain.stages)))
+        return self.chain.files(MODEL_FILE[fmt])
 
     @property
     def digest(self) -> str:
@@ -163,11 +163,6 @@ class Artifact:
         (staging / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
-def stage_file(number: int, fmt: Format) -> str:
-    """What the file of a chain's stage is called."""
-    return f"stage_{number}{Path(MODEL_FILE[fmt]).suffix}"
-
-
 def own_output(fmt: Format, name: str) -> str:
     """What the test vectors call an output of one format's file alone."""
     return f"output.{fmt}/{name}"
@@ -217,7 +212,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadInput(f"{folder / MANIFEST}: {error}; build it again") from None
     if missing := _missing(manifest):
         raise BadInput(f"{folder / MANIFEST}: {missing} is missing; build it again")
-    if wrong := next(chain(_wrong_ports(manifest), _wrong_streaming(manifest), _wrong_chain(manifest)), None):
+    if wrong := next(chain(_wrong_ports(manifest), _wrong_form(manifest)), None):
         raise BadInput(f"{folder / MANIFEST}: {wrong}; build it again")
     if unsafe := _unsafe_word(manifest.profile):
         raise BadInput(f"{folder / MANIFEST}: profile: {unsafe!r} may run other programs than a C compiler, "
@@ -262,17 +257,13 @@ def _wrong_ports(manifest: Manifest) -> Iterator[str]:
                 yield f"{direction}: those of '{fmt}' are not those of the graph"
 
 
-def _wrong_streaming(manifest: Manifest) -> Iterator[str]:
+def _wrong_form(manifest: Manifest) -> Iterator[str]:
     if manifest.streaming and not manifest.streaming.fits(*(
             {port.name: port.shape for port in ports.get("graph", ())}
             for ports in (manifest.inputs, manifest.outputs))):
         yield "streaming: names states or steps that inputs and outputs have not"
-
-
-def _wrong_chain(manifest: Manifest) -> Iterator[str]:
-    formats = {"graph", *manifest.formats} - {"c"}
     given = {port.name for port in manifest.inputs.get("graph", ())}
-    if manifest.chain and not manifest.chain.fits(formats, given):
+    if manifest.chain and not manifest.chain.fits({"graph", *manifest.formats} - {"c"}, given):
         yield "chain: its stages do not go together"
 
 

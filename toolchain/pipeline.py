@@ -13,6 +13,7 @@ import shutil
 import msgspec
 import numpy as np
 
+from toolchain.adaptive.report import report_text
 from toolchain.artifact import Artifact
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
@@ -248,7 +249,9 @@ def _with_exits(prepared: Prepared, profile: TargetProfile, samples: Samples | N
     """A chain of what lies between the network's exits. Raises what `make_chain` does."""
     recipe = prepared.recipe
     asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, recipe.tflite)
-    artifact = build_exits(prepared.graph, recipe.exits, samples, profile, asked, say).artifact
+    made = build_exits(prepared.graph, recipe.exits, samples, profile, asked, say)
+    say(report_text(made.report))
+    artifact, _, _ = made
     manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest,
                                        takes_frames=recipe.input.takes_frames)
     return with_files(replace(artifact, manifest=manifest), _stated(recipe), {})

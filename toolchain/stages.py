@@ -6,6 +6,7 @@ In a cascade each stage takes the inputs; with early exits a stage goes on from 
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import PurePath
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -18,6 +19,11 @@ Arrays = Mapping[str, np.ndarray]
 MULTIPLIER = 128
 """Of the stage whose logits have the largest scale: codes less their zero point are within +-255, so that
 int16 holds the products."""
+
+
+def stage_file(number: int, model: str) -> str:
+    """What a stage's file is called, where a network that is no chain has one of the name `model`."""
+    return f"stage_{number}{PurePath(model).suffix}"
 
 
 class StageRecord(msgspec.Struct, frozen=True):
@@ -38,6 +44,10 @@ class ChainRecord(msgspec.Struct, frozen=True):
 
     stages: Annotated[tuple[StageRecord, ...], msgspec.Meta(min_length=2)]
     policies: tuple[Policy, ...]
+
+    def files(self, model: str) -> tuple[str, ...]:
+        """Names of the stages' files, where a network that is none has one of the name `model`."""
+        return tuple(stage_file(number, model) for number in range(len(self.stages)))
 
     def fits(self, formats: Set[str], given: Set[str]) -> bool:
         """Whether there is a policy for each stage but the last, and each has ports in every format, its

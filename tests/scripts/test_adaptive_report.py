@@ -8,12 +8,14 @@ from toolchain.adaptive.report import ChainReport, OnDevice, Paired, StageFigure
 from toolchain.adaptive.threshold import Choice
 
 
-def figure(network: str, seed: int, cost: float = 0.55, drop: float = 0.1, path: float = 1.0) -> Cascaded:
+def figure(network: str, seed: int, cost: float = 0.55, drop: float = 0.1,
+           path: float = 1.0) -> Cascaded:
     choice = Choice(80_000, 500, 0.8, drop, 0.4, cost, (0.7, 0.3))
     stages = (StageFigures("small", 0.78, 0.01, 300.0, 0.9, (0.05, 0.03)),
               StageFigures("whole", 0.81, 0.01, 1300.0))
     report = ChainReport(name=network, target="board", unit="instructions", goal="cheap", stages=stages,
-                         alone=1000.0, chosen=choice, tested=choice, paired=Paired(drop, -1.0, 1.0, 3, 4, 0.9))
+                         alone=1000.0, chosen=choice, tested=choice,
+                         paired=Paired(drop, -1.0, 1.0, 3, 4, 0.9))
     checked = OnDevice(device="board", runtime="C", n=1000, same_path=path, same_logits=path)
     return Cascaded(key=f"{network}{seed}", network=network, seed=seed, report=report, device=checked)
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from toolchain.artifact import MODEL_FILE, Artifact, Manifest, stage_file
+from toolchain.artifact import MODEL_FILE, Artifact, Manifest
 from toolchain.chain import Chain
 from toolchain.lower import (
     EMIT,
@@ -27,7 +27,7 @@ from toolchain.lower import (
 )
 from toolchain.port import convert
 from toolchain.profile import Format, TargetProfile
-from toolchain.stages import ChainRecord, StageRecord
+from toolchain.stages import ChainRecord, StageRecord, stage_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def _emit_files(chain: Chain, fmt: Format, profile: TargetProfile, vectors: Arra
     """A file of each stage, named stage_<number>."""
     made = [EMIT[fmt](graph, profile, {}, asked) for graph in chain.stages]
     found = {port.name: port for e in reversed(made) for port in e.inputs}
-    files = {stage_file(number, fmt): e.files[MODEL_FILE[fmt]] for number, e in enumerate(made)}
+    files = {stage_file(number, MODEL_FILE[fmt]): e.files[MODEL_FILE[fmt]] for number, e in enumerate(made)}
     notes = tuple(f"stage {number}: {note}" for number, e in enumerate(made) for note in e.notes)
     return EmittedChain(files, tuple(found[tensor.name] for tensor in chain.inputs),
                         sum(map(len, files.values())), max(e.plan.peak_bytes for e in made),
