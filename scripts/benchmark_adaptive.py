@@ -1,9 +1,8 @@
-"""Cascades on an emulated Cortex-M4: a pruned network in front of the whole one (docs/adaptive-benchmark.md).
+"""Cascades and early exits on an emulated Cortex-M4 (docs/adaptive-benchmark.md).
 
 Every figure is kept in build/benchmark/adaptive/figures.jsonl under the digest of all that shapes it, so that
-a rerun resumes; networks are trained where they are missing. Needs the kit ($EDGE_KIT). Exits with 3 where a
-bound
-is missed: COST, LOST, SAME_PATH.
+a rerun resumes; networks are trained where they are missing. Needs the kit ($EDGE_KIT). Exits with 3 where
+COST, LOST or SAME_PATH are missed.
 """
 
 from collections.abc import Iterable
@@ -11,7 +10,6 @@ from itertools import product
 
 from figures import (
     DEPLOYING,
-    PRUNING,
     TRAINING,
     Conditions,
     Figure,
@@ -23,59 +21,50 @@ from figures import (
     done,
     finished,
 )
-import msgspec
 import numpy as np
 from peers_report import own_conditions, table
-from pruning_cells import RATES, TRAIN, samples_of, start
-from pruning_networks import CASES, ROOT
+from pruning_cells import GRAPHS, key_of, samples_of, start, tuned
+from pruning_figures import BOARD, OURS, Cell, Measured, Tuned
+from pruning_networks import ROOT
 import typer
 
 from toolchain.adaptive.report import ChainReport, OnDevice
+from toolchain.adaptive_sections import ExitsConfig
 from toolchain.cascade import cascade_of, on_device
 from toolchain.chaining import Goal
-from toolchain.cost_table import load_cost_table
-from toolchain.graph_file import read_graph, write_graph
+from toolchain.exits import build_exits
+from toolchain.graph_file import read_graph
 from toolchain.ir.graph import Graph
-from toolchain.pipeline import prepare
+from toolchain.lower import Asked
+from toolchain.pipeline import prepare, quiet
 from toolchain.profile import load_target
 from toolchain.recipe import Recipe
-from toolchain.shrinking import Shrinking
-from toolchain.training_sections import PruneConfig
 
 FOLDER = ROOT / "build" / "benchmark" / "adaptive"
+PRUNED = ROOT / "build" / "benchmark" / "pruning" / "figures.jsonl"
 FIGURES, PAGE = FOLDER / "figures.jsonl", ROOT / "docs" / "adaptive-benchmark.md"
 ADAPTIVE = ("toolchain/adaptive/*.py", "toolchain/chain*.py", "toolchain/policy.py", "toolchain/stages.py",
             "toolchain/cascade.py", *DEPLOYING)
-BOARD = "cortex_m4_qemu"
 NETWORKS, SEEDS = ("ds_cnn", "resnet8"), (0, 1, 2)
-SHARE = 0.3
-"""Of the whole network's instructions, what [prune] leaves by the target's table."""
-EPOCHS = {"ds_cnn": 40, "resnet8": 12}
-"""Of pruning and tuning the small network."""
+SHARE = 0.25
+"""Of the whole network's MACs, what [prune] leaves: benchmark_pruning.py's own networks, shared with it."""
+CASCADE, EXITS = "cascade", "exits"
+AFTER = {"ds_cnn": ("6.2", "8.2"), "resnet8": ("1.blocks.1.relu.1",)}
+"""Where exits are: where a third, half, and two thirds of the work is done."""
 GOAL = Goal(cost=0.5)
 """On selection samples: those of the test are other speakers and images, and harder."""
-CHECKED = 1000
-"""Test samples at most that the board answers too."""
+CHECKED = (500, 100)
+"""Test samples at most that the board answers too: of the first seed, of others."""
+EXITS_COST, CHECKED_EXITS = 0.8, 100
+"""Of exits, which no bound is on."""
 COST, LOST, SAME_PATH = 0.6, 0.3, 0.999
-"""Bounds: share of the whole network's instructions, points lost on test samples, inputs on the host's
-path."""
+"""Bounds: share of the whole network's instructions, points lost on test samples, inputs on one path."""
 
 
-class Small(Figure, kw_only=True):
-    """graph: the file of the pruned network"""
+class Chained(Figure, kw_only=True):
+    """way: CASCADE, of the pruned network and the whole one, or EXITS, of the whole one"""
 
-    network: str
-    seed: int
-    graph: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.network}, seed {self.seed}"
-
-
-class Cascaded(Figure, kw_only=True):
-    """A cascade of the pruned network and the whole one."""
-
+    way: str = CASCADE
     network: str
     seed: int
     report: ChainReport
@@ -83,42 +72,31 @@ class Cascaded(Figure, kw_only=True):
 
     @property
     def text(self) -> str:
-        return f"{self.network}, seed {self.seed}"
+        return f"{self.way}, {self.network}, seed {self.seed}"
 
 
-def recipe_of(network: str, seed: int) -> Recipe:
-    """Of the small network: half its epochs with gates, the rest taught by the whole one."""
-    train = msgspec.structs.replace(TRAIN, epochs=EPOCHS[network], learning_rate=RATES[network],
-                                    loader=CASES[network].loader_source)
-    return Recipe(prune=PruneConfig(instructions=SHARE, schedule="gates"), train=train, seed=seed)
-
-
-def small_key(network: str, seed: int) -> str:
-    return digest("small", network, recipe_of(network, seed).digest, start(network).digest,
-                  code((*TRAINING, *PRUNING)))
-
-
-def pruned(network: str, seed: int, key: str) -> Small:
-    profile = load_target(BOARD)
-    graph = Shrinking(start(network), recipe_of(network, seed), samples_of(network, seed), profile,
-                      load_cost_table(profile)).run()
-    path = FOLDER / f"{key}.graph"
-    write_graph(path, graph)
-    return Small(key=key, network=network, seed=seed, graph=str(path.relative_to(ROOT)))
-
-
-def cascaded(small: Small, key: str) -> Cascaded:
-    """Answered by the board too, on CHECKED test samples."""
-    profile, samples = load_target(BOARD), samples_of(small.network, small.seed)
+def cascaded(small: Tuned, key: str) -> Chained:
+    """Answered by the board too, on some test samples."""
+    network, seed = small.cell.network, small.cell.seed
+    profile, samples = load_target(BOARD), samples_of(network, seed)
 
     def prepared(graph: Graph):
-        return prepare(graph, Recipe(seed=small.seed), samples, profile)
+        return prepare(graph, Recipe(seed=seed), samples, profile)
 
-    networks = read_graph(ROOT / small.graph), start(small.network)
+    networks = read_graph(ROOT / small.graph), start(network)
     made = cascade_of(*map(prepared, networks), samples, profile, GOAL)
-    found = on_device(made, samples.split("test").take(CHECKED))
-    return Cascaded(key=key, network=small.network, seed=small.seed,
-                    report=made.report, device=found)
+    found = on_device(made, samples.split("test").take(CHECKED[seed != SEEDS[0]]))
+    return Chained(key=key, network=network, seed=seed, report=made.report, device=found)
+
+
+def exited(network: str, seed: int, key: str) -> Chained:
+    """The whole network with exits. None is taught by the seed, which orders the samples."""
+    profile, samples = load_target(BOARD), samples_of(network, seed)
+    config = ExitsConfig(after=AFTER[network], cost=EXITS_COST)
+    prepared = prepare(start(network), Recipe(exits=config, seed=seed), samples, profile)
+    made = build_exits(prepared.graph, config, samples, profile, Asked(), quiet)
+    return Chained(key=key, way=EXITS, network=network, seed=seed, report=made.report,
+                   device=on_device(made, samples.split("test").take(CHECKED_EXITS)))
 
 
 # The page ---------------------------------------------------------------------------------------------------
@@ -126,27 +104,32 @@ def cascaded(small: Small, key: str) -> Cascaded:
 def page(found: Iterable[Figure]) -> str:
     rows, said = [], ""
     for figure in found:
-        if isinstance(figure, Cascaded):
+        if isinstance(figure, Chained):
             rows.append(_row(figure))
         said = getattr(figure, "said", said)
-    columns = ["network, seed", "top1: small, whole, cascade", "points lost", "95 % interval", "McNemar p",
-               "answered by the small", "threshold", "calibration error", "instructions", "worst case",
-               "same path, same logits"]
-    return ("# Cascades on an emulated Cortex-M4\n\nMade by `make benchmark-adaptive`. The small network "
-            f"is the whole one, pruned to {SHARE:g} of its instructions and tuned; INT8, by the default "
-            f"recipe. Thresholds are chosen on selection samples (goal: {GOAL}), all else is of test "
-            "samples. The board is emulated: instructions are exact, and there is no time and no "
-            f"energy.\n\n{table(columns, rows)}\n\n{said}\n")
+    columns = ["way: network, seed", "top1: first stage, whole network, chain", "points lost",
+               "95 % interval", "McNemar p", "answered by each stage", "threshold",
+               "calibration error of the first", "instructions", "worst case", "same path, same logits"]
+    return f"{HEAD}\n\n{table(columns, rows)}\n\n{said}\n"
 
 
-def _row(figure: Cascaded) -> list[str]:
+HEAD = f"""# Cascades and early exits on an emulated Cortex-M4
+
+Made by `make benchmark-adaptive`. In a cascade the small network is the whole one, pruned to {SHARE:g} of its
+multiply-accumulates and tuned; early exits stand in the whole one, which stays as it is. All are INT8, by the
+default recipe. Thresholds are chosen on selection samples (goal: {GOAL};
+of exits, {EXITS_COST:g}x), all else is of test samples: other speakers, other images. The board is emulated:
+instructions are exact, and there is no time and no energy."""
+
+
+def _row(figure: Chained) -> list[str]:
     report = figure.report
-    (first, last), tested, paired, device = report.stages, report.tested, report.paired, figure.device
-    return [f"{figure.network}, {figure.seed}",
-            f"{100 * first.accuracy:.2f}, {100 * last.accuracy:.2f}, {100 * tested.accuracy:.2f} % (n = "
-            f"{tested.n})",
+    (first, *_, last), tested, paired, device = report.stages, report.tested, report.paired, figure.device
+    top1 = ", ".join(f"{100 * each.accuracy:.2f}" for each in (first, last, tested))
+    return [f"{figure.way}: {figure.network}, {figure.seed}", f"{top1} % (n = {tested.n})",
             f"{tested.drop:.2f} ± {tested.drop_error:.2f}", f"{paired.low:.2f} to {paired.high:.2f}",
-            f"{paired.p:.2f}", f"{tested.shares[0]:.1%}", f"{tested.threshold:.3f}",
+            f"{paired.p:.2f}", ", ".join(f"{share:.1%}" for share in tested.shares),
+            f"{tested.threshold:.3f}",
             "{:.3f} -> {:.3f}".format(*first.calibration_error),
             f"{tested.cost:.3f}x of {report.alone:,.0f}", f"{report.worst:.3f}x",
             f"{device.same_path:.2%}, {device.same_logits:.2%} of {device.n}"]
@@ -154,9 +137,9 @@ def _row(figure: Cascaded) -> list[str]:
 
 def missed(found: Iterable[Figure]) -> list[str]:
     """Bounds that do not hold: means over a network's seeds, the path on all of them together."""
-    made: dict[str, list[Cascaded]] = {}
+    made: dict[str, list[Chained]] = {}
     for figure in found:
-        if isinstance(figure, Cascaded):
+        if isinstance(figure, Chained) and figure.way == CASCADE:
             made.setdefault(figure.network, []).append(figure)
     lines = []
     for network, figures in made.items():
@@ -175,11 +158,17 @@ def main(quick: bool = typer.Option(False, help="one seed"),
     """Measure; print the table."""
     networks, seeds = only.split(",") if only else NETWORKS, SEEDS[:1] if quick else SEEDS
     FOLDER.mkdir(parents=True, exist_ok=True)
-    kept, keys = Kept(FIGURES, Small | Cascaded | Conditions), []
-    for network, seed in product(networks, seeds):
-        small = _kept(kept, Job(small_key(network, seed), pruned, (network, seed)))
+    GRAPHS.mkdir(parents=True, exist_ok=True)
+    kept, keys, pruned = Kept(FIGURES, Chained | Conditions), [], Kept(PRUNED, Measured)
+    for seed, network in product(seeds, networks):
+        cell = Cell(network, OURS, SHARE, seed)
+        small = _kept(pruned, Job(key_of(cell), tuned, (cell,)))
         key = digest("cascaded", small.key, str(GOAL), CHECKED, code(ADAPTIVE))
         keys.append(_kept(kept, Job(key, cascaded, (small,))).key)
+    for network in networks:
+        key = digest("exited", network, AFTER[network], EXITS_COST, start(network).digest,
+                     code((*TRAINING, *ADAPTIVE)))
+        keys.append(_kept(kept, Job(key, exited, (network, seeds[0]))).key)
     found = finished(kept, keys, own_conditions)
     text = page(found)
     if not (quick or only):

@@ -1,6 +1,6 @@
 """The adaptive benchmark's page and bounds, of figures that are made up."""
 
-from benchmark_adaptive import Cascaded, missed, page
+from benchmark_adaptive import Chained, missed, page
 from figures import Conditions
 import pytest
 
@@ -9,7 +9,7 @@ from toolchain.adaptive.threshold import Choice
 
 
 def figure(network: str, seed: int, cost: float = 0.55, drop: float = 0.1,
-           path: float = 1.0) -> Cascaded:
+           path: float = 1.0) -> Chained:
     choice = Choice(80_000, 500, 0.8, drop, 0.4, cost, (0.7, 0.3))
     stages = (StageFigures("small", 0.78, 0.01, 300.0, 0.9, (0.05, 0.03)),
               StageFigures("whole", 0.81, 0.01, 1300.0))
@@ -17,12 +17,12 @@ def figure(network: str, seed: int, cost: float = 0.55, drop: float = 0.1,
                          alone=1000.0, chosen=choice, tested=choice,
                          paired=Paired(drop, -1.0, 1.0, 3, 4, 0.9))
     checked = OnDevice(device="board", runtime="C", n=1000, same_path=path, same_logits=path)
-    return Cascaded(key=f"{network}{seed}", network=network, seed=seed, report=report, device=checked)
+    return Chained(key=f"{network}{seed}", network=network, seed=seed, report=report, device=checked)
 
 
 def test_the_page_tells_every_seed_and_the_conditions():
     text = page([figure("a", 0), figure("a", 1), Conditions(key="said", said="today.")])
-    assert text.count("\n| a, ") == 2 and text.endswith("today.\n")
+    assert text.count("\n| cascade: a, ") == 2 and text.endswith("today.\n")
     assert "| 78.00, 81.00, 80.00 % (n = 500) | 0.10 ± 0.40 | -1.00 to 1.00 |" in text
     assert "| 0.550x of 1,000 | 1.300x | 100.00%, 100.00% of 1000 |" in text
 
