@@ -251,10 +251,9 @@ def _with_exits(prepared: Prepared, profile: TargetProfile, samples: Samples | N
     asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, recipe.tflite)
     made = build_exits(prepared.graph, recipe.exits, samples, profile, asked, say)
     say(report_text(made.report))
-    artifact, _, _ = made
-    manifest = msgspec.structs.replace(artifact.manifest, recipe_digest=recipe.digest,
+    manifest = msgspec.structs.replace(made.artifact.manifest, recipe_digest=recipe.digest,
                                        takes_frames=recipe.input.takes_frames)
-    return with_files(replace(artifact, manifest=manifest), _stated(recipe), {})
+    return with_files(replace(made.artifact, manifest=manifest), _stated(recipe), {})
 
 
 def _stated(recipe: Recipe) -> dict[str, bytes]:

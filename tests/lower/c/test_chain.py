@@ -146,6 +146,20 @@ def test_test_vectors_are_checked_by_the_library_itself(tmp_path):
     assert library.chained_selftest(ctypes.c_void_p(arena.address)) == 6
 
 
+def test_pixels_are_bytes(tmp_path):
+    """uint8 codes, 128 higher: the same answers, test vectors among them."""
+    chain = chains.cascade()
+    feeds = chains.feeds(chain, 9, seed=4)
+    expected, pixels = run_chain(chain, feeds), (feeds["x"].astype(np.int16) + 128).astype(np.uint8)
+    vectors = {"input/x": pixels, **{f"output/{name}": values for name, values in expected.items()}}
+    library, source = built(chain, tmp_path, vectors=vectors, input_io="uint8")
+    arena = GuardedBuffer(source.arena_bytes)
+    assert library.chained_selftest(ctypes.c_void_p(arena.address)) == 0
+    assert "const uint8_t *input" in source.files["model.h"].decode()
+    found = [run(chain, library, source, x, True) for x in pixels]
+    assert [path for _, path in found] == expected["path"].tolist()
+
+
 def test_pixels_that_only_some_inputs_are(tmp_path):
     with pytest.raises(Unsupported, match="stage 1 .second. takes x, stem"):
         write_chain(mixed_inputs(), input_io="uint8")

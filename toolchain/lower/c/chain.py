@@ -76,8 +76,9 @@ def write_chain(chain: Chain, vectors: Mapping[str, np.ndarray] | None = None, i
     prefix = identifier(chain.name)[:LONGEST - SUFFIX].rstrip("_")
     sources = [*_sources(chain, prefix, input_io, machine)]
     arena = place_stages([_arena(graph, source) for graph, source in zip(chain.stages, sources)])
-    page = _page(chain, prefix, sources, arena, input_io)
-    page |= selftest_page(chain.ends, vectors) if vectors else {}
+    ends = with_border(chain.ends, input_io, chain.ends.inputs)
+    page = _page(chain, prefix, sources, arena, ends)
+    page |= selftest_page(ends, vectors) if vectors else {}
     files = {file: data for source in sources for file, data in source.files.items()}
     templates = {"model.h": "model.h.j2", "model.c": "chain.c.j2"}
     templates |= {"selftest.c": "selftest.c.j2"} if vectors else {}
@@ -108,11 +109,10 @@ def _arena(graph: Graph, source: CSource) -> StageArena:
 
 
 def _page(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainArena,
-          input_io: str) -> dict[str, object]:
-    """What model.h, chain.c and what they include show."""
-    ends, upper = with_border(chain.ends, input_io, chain.ends.inputs), prefix.upper()
+          ends: Graph) -> dict[str, object]:
+    """What model.h and model.c show. ends: what goes in and comes out, as C has it"""
     logits, path = (ends.tensors[name] for name in ends.outputs)
-    start = _aligned(arena.bytes)
+    upper, start = prefix.upper(), _aligned(arena.bytes)
     offsets = {**arena.values, path.name: start, logits.name: start + byte_size(path)}
     inputs, outputs = (printed_ports(ends, offsets, side, upper) for side in ("input", "output"))
     stages = [*_printed(chain, prefix, sources, arena, [port.argument for port in inputs])]
