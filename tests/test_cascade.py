@@ -9,14 +9,17 @@ import pytest
 
 from tests import cascade_nets
 from tests.test_cli import edge, fails
+from tests.test_preprocess import network, pixels
+from tests.test_preprocess import recipe as frames_recipe
 from toolchain.artifact import read_artifact
-from toolchain.cascade import Subject, build_cascade, checked, on_device
+from toolchain.cascade import Subject, build_cascade, cascade_of, checked, on_device
 from toolchain.chain import run_chain
 from toolchain.chaining import Goal
 from toolchain.data import load_samples
 from toolchain.deploy import Wish, bench, evaluate
 from toolchain.errors import BadConfig, BadInput, BadSamples, GateFailed, Unsupported
 from toolchain.examination import set_exam
+from toolchain.pipeline import prepare
 from toolchain.profile import load_target
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.stages import ChainRecord
@@ -74,6 +77,19 @@ def test_files_on_this_host_take_the_references_path(made, files, fmt, tmp_path)
 def test_runners_on_devices_say_that_they_take_no_chain(made):
     with pytest.raises(Unsupported, match="is a chain of 2 .tflite files, which this host's Python runs"):
         next(bench(made.artifact, None, Wish(fmt="tflite")))
+
+
+def test_devices_with_programs_run_its_c(files):
+    """Where a profile has C beside its formats, as phones have."""
+    profile = msgspec.structs.replace(load_target("host"), also=("c",))
+    built = build_cascade(subject(files, profile=profile), Goal(cost=0.6))
+    assert built.artifact.manifest.formats == ("tflite", "onnx", "c")
+    measured = next(bench(built.artifact, None, Wish(fmt="c", seconds=0.1))).measurement
+    assert measured.parity.mismatched == 0 and measured.parity.checked == 4 * (4 + 1)
+    in_float = Recipe(quantize=QuantSpec(scheme="float32"))
+    left = build_cascade(subject(files, profile=profile, recipe_small=in_float, recipe_large=in_float),
+                         Goal(cost=0.6)).artifact.manifest
+    assert left.formats == ("tflite", "onnx") and any("model.c is left out" in note for note in left.notes)
 
 
 def test_a_manifest_that_was_tampered_with(made, tmp_path):
@@ -179,3 +195,18 @@ def test_a_record_is_what_the_manifest_says(made):
     found = run_chain(made.chain, {x.name: vectors[f"input/{x.name}"]})
     assert np.array_equal(found["path"], vectors["output/path"]) and vectors["output/path"][0] == 1
     assert set(vectors["output/path"]) == {0, 1}
+
+
+def test_raw_frames_go_in():
+    """Both networks read pixels; so does the chain, in its files and in what it is examined with."""
+    shot = pixels()
+    shot = replace(shot.pick(np.arange(96) % len(shot)), rows=np.arange(96))
+    wanted, host = frames_recipe(mean=120.0, std=60.0), load_target("host")
+    classes = network().tensors[network().outputs[0]].shape[-1]
+    splits = np.repeat(["calibration", "selection", "test"], 32)
+    shot = replace(shot, splits=splits, y=np.arange(96) % classes)
+    small, large = (prepare(network(), wanted, shot, host) for _ in range(2))
+    made = cascade_of(small, large, shot, host, Goal(cost=3.0))
+    assert made.artifact.manifest.takes_frames
+    assert made.artifact.manifest.inputs["tflite"][0].dtype == "uint8"
+    assert on_device(made, shot.split("test")).same_path == 1.0

@@ -8,6 +8,7 @@ import msgspec
 
 from toolchain.artifact import MODEL_FILE, Artifact, Manifest
 from toolchain.chain import Chain
+from toolchain.errors import Unsupported
 from toolchain.lower import (
     EMIT,
     TOOLS,
@@ -43,7 +44,7 @@ class EmittedChain:
 
 
 def lower_chain(chain: Chain, profile: TargetProfile, vectors: Arrays, asked: Asked = Asked()) -> Artifact:
-    """Write the chain in every format of the profile; those that it has beside these are left out.
+    """Write the chain in every format of the profile, and in those beside these that have a form for it.
 
     vectors: as `lower` takes them, of the chain's inputs and outputs
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall; whether C fits,
@@ -51,14 +52,19 @@ def lower_chain(chain: Chain, profile: TargetProfile, vectors: Arrays, asked: As
     """
     for graph in chain.stages:
         require_ops(graph, profile)
-    emitted = {fmt: (_emit_c if fmt == "c" else _emit_files)(chain, fmt, profile, vectors, asked)
-               for fmt in profile.formats}
+    emitted = {fmt: _emit(chain, fmt, profile, vectors, asked) for fmt in profile.formats}
+    left_out = []
+    for fmt in profile.also:
+        try:
+            emitted[fmt] = _emit(chain, fmt, profile, vectors, asked)
+        except Unsupported as error:
+            left_out.append(f"{MODEL_FILE[fmt]} is left out: {error}")
     first, last, ends = emitted[profile.formats[0]], chain.stages[-1], chain.ends
     outputs = ports(ends, ends.outputs)
     ram = first.arena_bytes + (0 if "c" in profile.formats else first.flash_bytes)
     manifest = Manifest(
         name=chain.name, target=profile.name, profile=msgspec.structs.replace(profile, folder=""),
-        formats=profile.formats, scheme=scheme_name(last, asked.weights),
+        formats=(*emitted,), scheme=scheme_name(last, asked.weights),
         inputs={"graph": ports(ends, ends.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": outputs, **dict.fromkeys(emitted, outputs)},
         chain=ChainRecord(tuple(_record(chain, number, emitted) for number in range(len(chain.stages))),
@@ -67,7 +73,7 @@ def lower_chain(chain: Chain, profile: TargetProfile, vectors: Arrays, asked: As
         static_bytes={"flash": first.flash_bytes, "ram": ram, "arena": first.arena_bytes},
         weight_bytes=sum(map(weight_bytes, chain.stages)), macs=chain.macs,
         parameters=sum(graph.parameters for graph in chain.stages),
-        tools={name: version(name) for name in TOOLS}, notes=_notes(chain, emitted),
+        tools={name: version(name) for name in TOOLS}, notes=(*_notes(chain, emitted), *left_out),
         labels=ends.metadata.labels, frames=dict(ends.metadata.frames))
     if "c" not in profile.formats:
         require_fit(manifest.static_bytes, profile, chain.name)
@@ -97,6 +103,10 @@ def _for_people(chain: Chain, emitted: Mapping[Format, EmittedChain]) -> Files:
     labels = {LABELS_FILE: labels_text(ends.metadata.labels)} if ends.metadata.labels else {}
     given = {"c": (emitted["c"].inputs, ports(ends, ends.outputs))} if "c" in emitted else {}
     return labels | usage_files(chain.name, given, ends.metadata, chain=True)
+
+
+def _emit(chain: Chain, fmt: Format, profile: TargetProfile, vectors: Arrays, asked: Asked) -> EmittedChain:
+    return (_emit_c if fmt == "c" else _emit_files)(chain, fmt, profile, vectors, asked)
 
 
 def _emit_files(chain: Chain, fmt: Format, profile: TargetProfile, vectors: Arrays,
