@@ -15,6 +15,7 @@ import numpy as np
 
 from toolchain.adaptive.report import report_text
 from toolchain.artifact import Artifact
+from toolchain.chaining import with_firmware
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import DoesNotFit, ToolchainError, Unsupported
@@ -264,11 +265,9 @@ def _stated(recipe: Recipe) -> dict[str, bytes]:
 
 
 def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfile) -> Artifact:
-    """The artefact with its linked image, and the sizes that only linking settles."""
-    from toolchain.device.firmware import build_firmware
-
+    """The artefact with its linked image; what would make it fit, where it does not."""
     try:
-        firmware = build_firmware(artifact, profile)
+        return with_firmware(artifact, profile)
     except DoesNotFit as error:
         from toolchain.fitting import remedies, remedy_text
 
@@ -276,5 +275,3 @@ def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfil
         graph = streamed(graph).graph if prepared.recipe.streaming else graph
         found = remedies(graph, profile, artifact.manifest.scheme, error.sizes)
         raise DoesNotFit(f"{error}. {remedy_text(found, profile)}", error.sizes) from None
-    sizes = {kind: size for kind, size in firmware.sizes.items() if kind != "stack"}
-    return with_files(artifact, {"firmware.elf": firmware.elf}, sizes)
