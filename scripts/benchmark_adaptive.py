@@ -119,9 +119,9 @@ HEAD = f"""# Cascades and early exits on an emulated Cortex-M4
 
 Made by `make benchmark-adaptive`. In a cascade the small network is the whole one, pruned to {SHARE:g} of its
 multiply-accumulates and tuned; early exits stand in the whole one, which stays as it is. All are INT8, by the
-default recipe. Thresholds are chosen on selection samples, for a share of the whole network's instructions that
-was set when a first run had shown how much harder test samples are: {GOALS_TOLD}; of exits
-{EXITS_COST:g}. All else is of test samples: other speakers, other images. The board is emulated:
+default recipe. Thresholds are chosen on selection samples, for a share of the whole network's instructions
+that was set when a first run had shown how much harder test samples are: {GOALS_TOLD}; of
+exits {EXITS_COST:g}. All else is of test samples: other speakers, other images. The board is emulated:
 instructions are exact, and there is no time and no energy."""
 
 
