@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from toolchain.errors import BadConfig
-from toolchain.section import PositiveFloat, Section
+from toolchain.section import Section
 
 
 class ExitsConfig(Section):
@@ -21,7 +21,7 @@ class ExitsConfig(Section):
 
     after: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     accuracy_drop: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
-    cost: PositiveFloat | None = None
+    cost: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
 
     def __post_init__(self):
         if (self.accuracy_drop is None) == (self.cost is None):

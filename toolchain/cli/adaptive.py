@@ -19,7 +19,7 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
             accuracy_drop: Annotated[float | None, typer.Option(
                 min=0, max=100, help="Most points lost against the large model; default 1.0.")] = None,
             cost: Annotated[float | None, typer.Option(
-                min=0, help="Instead: most of the large model's instructions, a share such as 0.6.")] = None,
+                min=0, max=1, help="Instead: most of the large model's instructions, as 0.6.")] = None,
             recipe_small: RecipeOption = None, recipe_large: RecipeOption = None,
             check: Annotated[int, typer.Option(
                 min=0, help="Test samples that the device answers too; 0: none.")] = 64,
