@@ -82,5 +82,5 @@ def test_several_outputs():
     net = Net("two")
     x = net.codes_in("x", 1, 4)
     first, second = (net.make("fully_connected", (x, *net.weights(n, x, (5, 4))), n) for n in ("a", "b"))
-    with pytest.raises(Unsupported, match=r"two has 2 outputs \(a, b\); a stage of a cascade has one"):
+    with pytest.raises(Unsupported, match=r"two has 2 outputs \(a, b\); a stage has one"):
         cascade_stages([net.finish(first, second), flat_net()])
