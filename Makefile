@@ -119,7 +119,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-pruning-zoo benchmark-training benchmark-search benchmark-measurement benchmark-scheduling costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-adaptive benchmark-pruning-zoo benchmark-training benchmark-search benchmark-measurement benchmark-scheduling costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -160,6 +160,9 @@ benchmark-microcontroller: setup  ## generated C beside TensorFlow Lite Micro, o
 
 benchmark-pruning: setup setup-torch-pruning data  ## pruning beside Torch-Pruning, and what it gains on the target; needs the kit; QUICK=1: one network, one seed
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
+
+benchmark-adaptive: setup data  ## cascades on an emulated Cortex-M4; needs the kit; QUICK=1: one seed
+	PYTHONPATH=. $(BIN)/python scripts/benchmark_adaptive.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the zoo can be pruned at all, by us and by Torch-Pruning; writes docs/pruning-zoo.md
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning_zoo.py

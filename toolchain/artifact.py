@@ -15,12 +15,13 @@ import zipfile
 import msgspec
 import numpy as np
 
-from toolchain.errors import BadInput
+from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.graph import Frames
 from toolchain.ir.streaming import Streaming
 from toolchain.npz import read_npz
 from toolchain.port import Port
 from toolchain.profile import Format, TargetProfile
+from toolchain.stages import ChainRecord
 
 MANIFEST = "manifest.json"
 VECTORS = "test_vectors.npz"
@@ -34,6 +35,7 @@ COMPILER_FLAG = re.compile(r"-(O[0-3sgz]?|g[0-9]?|std=[\w+]+|[mWf][\w.,=+-]+|[DU
 """What is taken of an artefact's profile: warnings, machines, code generation, names, folders, the C
 libraries' own specs. No other specs, no -B, no -wrapper, no files of options, no plug-ins."""
 MODEL_FILE: Mapping[str, str] = {"tflite": "model.tflite", "onnx": "model.onnx", "c": "model.c"}
+"""Format -> its file, but for chains."""
 
 
 class FileRecord(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     frames:       input -> what its numbers stand for: real value = (pixel - mean) / std
     takes_frames: built for raw frames ([input] in the recipe): samples are fed as the pixels that they are
     streaming:    of a network that does one step: how it is run; None for any other
+    chain:        of an adaptive network: its stages, each a file but in C, and when they answer; else None
     metric:       the recipe's, by which the artefact is evaluated
     tools:        version of everything that shaped the bytes
     notes:        what was bound, pruned or decided on the way, in words
@@ -79,12 +82,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     frames: dict[str, Frames] = {}
     takes_frames: bool = False
     streaming: Streaming | None = None
+    chain: ChainRecord | None = None
     metric: str = "top1"
     tools: dict[str, str] = {}
     notes: tuple[str, ...] = ()
     files: dict[str, FileRecord] = {}
     schema: str = "edge.artifact"
     schema_version: int = 1
+
+    def model_files(self, fmt: Format) -> tuple[str, ...]:
+        """Names of one format's files: one, or one of each stage. The C of a chain is one library."""
+        if self.chain is None or fmt == "c":
+            return (MODEL_FILE[fmt],)
+        return self.chain.files(MODEL_FILE[fmt])
 
     @property
     def digest(self) -> str:
@@ -116,8 +126,13 @@ class Artifact:
         return _digest({name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()})
 
     def model(self, fmt: Format) -> bytes:
-        """The model file of one of the artefact's formats."""
-        return self.files[MODEL_FILE[fmt]]
+        """The model file of one of the artefact's formats. Raises Unsupported where a chain has several."""
+        name, *more = self.manifest.model_files(fmt)
+        if more:
+            raise Unsupported(f"{self.manifest.name} is a chain of {1 + len(more)} .{fmt} files, which this "
+                              "host's Python runs (edge run, edge eval) and no runner on a device does; "
+                              "build it for a target with format 'c', whose policy is compiled in")
+        return self.files[name]
 
     def write(self, folder: Path) -> Path:
         """Write to a temporary folder beside `folder`, manifest last, then swap it in.
@@ -197,7 +212,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadInput(f"{folder / MANIFEST}: {error}; build it again") from None
     if missing := _missing(manifest):
         raise BadInput(f"{folder / MANIFEST}: {missing} is missing; build it again")
-    if wrong := next(chain(_wrong_ports(manifest), _wrong_streaming(manifest)), None):
+    if wrong := next(chain(_wrong_ports(manifest), _wrong_form(manifest)), None):
         raise BadInput(f"{folder / MANIFEST}: {wrong}; build it again")
     if unsafe := _unsafe_word(manifest.profile):
         raise BadInput(f"{folder / MANIFEST}: profile: {unsafe!r} may run other programs than a C compiler, "
@@ -218,8 +233,8 @@ def _unsafe_word(profile: TargetProfile | None) -> str | None:
 def _missing(manifest: Manifest) -> str | None:
     """What a manifest of ours always has and this one has not."""
     for fmt in manifest.formats:
-        if MODEL_FILE[fmt] not in manifest.files:
-            return f"files: '{MODEL_FILE[fmt]}'"
+        if absent := [name for name in manifest.model_files(fmt) if name not in manifest.files]:
+            return f"files: '{absent[0]}'"
         if not (manifest.inputs.get(fmt) and manifest.outputs.get(fmt)):
             return f"inputs or outputs: '{fmt}'"
     if VECTORS in manifest.files and not (manifest.inputs.get("graph") and manifest.outputs.get("graph")):
@@ -242,11 +257,14 @@ def _wrong_ports(manifest: Manifest) -> Iterator[str]:
                 yield f"{direction}: those of '{fmt}' are not those of the graph"
 
 
-def _wrong_streaming(manifest: Manifest) -> Iterator[str]:
+def _wrong_form(manifest: Manifest) -> Iterator[str]:
     if manifest.streaming and not manifest.streaming.fits(*(
             {port.name: port.shape for port in ports.get("graph", ())}
             for ports in (manifest.inputs, manifest.outputs))):
         yield "streaming: names states or steps that inputs and outputs have not"
+    given = {port.name for port in manifest.inputs.get("graph", ())}
+    if manifest.chain and not manifest.chain.fits({"graph", *manifest.formats} - {"c"}, given):
+        yield "chain: its stages do not go together"
 
 
 def _wrong_vectors(manifest: Manifest, vectors: Mapping[str, np.ndarray]) -> Iterator[str]:

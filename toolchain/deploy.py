@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toolchain.adaptive.session import ChainSession
 from toolchain.artifact import Artifact, Manifest, read_artifact
 from toolchain.atomic import replacing
 from toolchain.device.board import open_board
@@ -115,18 +116,27 @@ def _best(artifact: Artifact, place: Place, fmt: str | None) -> Way:
 def loaded(artifact: Artifact, place: Place, way: Way) -> Iterator[Session]:
     """A file on a device, for its answers; those of this host's own runtimes come from this process."""
     if place.name == HOST and way.fmt in RUNTIME:
-        session = open_session(way.fmt, artifact.model(way.fmt))
-        _require_same(artifact, way.fmt, session)
-        yield session
+        yield _opened_here(artifact, way.fmt)
     else:
         with session_of(artifact, place, way) as session:
             yield session
 
 
-def _require_same(artifact: Artifact, fmt: Format, session: Session) -> None:
+def _opened_here(artifact: Artifact, fmt: Format) -> Session:
+    """A file, or the files of a chain, in this host's own runtime."""
+    manifest, chain = artifact.manifest, artifact.manifest.chain
+    ends = [(stage.inputs[fmt], stage.outputs[fmt]) for stage in chain.stages] if chain else \
+        [(manifest.inputs[fmt], manifest.outputs[fmt])]
+    sessions = [open_session(fmt, artifact.files[name]) for name in manifest.model_files(fmt)]
+    for session, (inputs, outputs) in zip(sessions, ends, strict=True):
+        _require_same(manifest, inputs, outputs, session, fmt)
+    return ChainSession(manifest, fmt, sessions) if chain else sessions[0]
+
+
+def _require_same(manifest: Manifest, inputs: tuple[Port, ...], outputs: tuple[Port, ...], session: Session,
+                  fmt: Format) -> None:
     """Raises BadInput for a model file that is not what the manifest says."""
-    manifest = artifact.manifest
-    for said, found in ((manifest.inputs[fmt], session.inputs), (manifest.outputs[fmt], session.outputs)):
+    for said, found in ((inputs, session.inputs), (outputs, session.outputs)):
         if (names := [port.name for port in said]) != [port.name for port in found]:
             raise BadInput(f"{manifest.name}: its manifest has {', '.join(names)}, the .{fmt} file "
                            f"{', '.join(port.name for port in found)}; build it again")

@@ -13,10 +13,13 @@ import shutil
 import msgspec
 import numpy as np
 
+from toolchain.adaptive.report import report_text
 from toolchain.artifact import Artifact
+from toolchain.chaining import with_firmware
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import DoesNotFit, ToolchainError, Unsupported
+from toolchain.exits import build_exits, with_trained_exits
 from toolchain.features import FEATURES_FILE, features_file
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
@@ -111,7 +114,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     if recipe.streaming:
         streamed(canonical(graph))  # refused before anything is trained
     if level_of(graph) == "QUANTIZED":
-        if recipe.shrinks or recipe.qat or recipe.input.takes_frames:
+        if recipe.shrinks or recipe.qat or recipe.exits or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
@@ -121,6 +124,9 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
         check(float_graph, "CANONICAL")
+    if recipe.exits:
+        float_graph = with_trained_exits(float_graph, recipe.exits, samples_for(float_graph, recipe, samples),
+                                         say)
     if recipe.quantize.float_weights:
         return Prepared(float_graph, quantize(float_graph, {}, recipe.quantize), recipe)
     if samples is not None:
@@ -224,6 +230,8 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     recipe = prepared.recipe
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
+    if recipe.exits:
+        return _with_exits(prepared, profile, seen, say)
     one = streamed(prepared.graph) if recipe.streaming else None
     vectors = step_vectors(prepared.graph, one, seen, recipe.seed) if one else \
         vectors_of(prepared.graph, seen, recipe.seed)
@@ -238,6 +246,17 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     return _with_firmware(artifact, prepared, profile) if "c" in profile.formats else artifact
 
 
+def _with_exits(prepared: Prepared, profile: TargetProfile, samples: Samples | None, say: Say) -> Artifact:
+    """A chain of what lies between the network's exits. Raises what `make_chain` does."""
+    recipe = prepared.recipe
+    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, recipe.tflite)
+    made = build_exits(prepared.graph, recipe.exits, samples, profile, asked, say)
+    say(report_text(made.report))
+    manifest = msgspec.structs.replace(made.artifact.manifest, recipe_digest=recipe.digest,
+                                       takes_frames=recipe.input.takes_frames)
+    return with_files(replace(made.artifact, manifest=manifest), _stated(recipe), {})
+
+
 def _stated(recipe: Recipe) -> dict[str, bytes]:
     """The recipe that leads here, for whoever wants to build this again, and what its metric compares in."""
     text = encode_toml(recipe.portable)
@@ -246,11 +265,9 @@ def _stated(recipe: Recipe) -> dict[str, bytes]:
 
 
 def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfile) -> Artifact:
-    """The artefact with its linked image, and the sizes that only linking settles."""
-    from toolchain.device.firmware import build_firmware
-
+    """The artefact with its linked image; what would make it fit, where it does not."""
     try:
-        firmware = build_firmware(artifact, profile)
+        return with_firmware(artifact, profile)
     except DoesNotFit as error:
         from toolchain.fitting import remedies, remedy_text
 
@@ -258,5 +275,3 @@ def _with_firmware(artifact: Artifact, prepared: Prepared, profile: TargetProfil
         graph = streamed(graph).graph if prepared.recipe.streaming else graph
         found = remedies(graph, profile, artifact.manifest.scheme, error.sizes)
         raise DoesNotFit(f"{error}. {remedy_text(found, profile)}", error.sizes) from None
-    sizes = {kind: size for kind, size in firmware.sizes.items() if kind != "stack"}
-    return with_files(artifact, {"firmware.elf": firmware.elf}, sizes)

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from toolchain.adaptive_sections import ExitsConfig
 from toolchain.errors import BadConfig, about
 from toolchain.file_sections import CConfig, TFLiteConfig
+from toolchain.labels import read_labels
 from toolchain.scheme import scheme_of
 from toolchain.search_section import SearchConfig
 from toolchain.section import Fraction, Positive, PositiveFloat, Section
@@ -182,11 +184,17 @@ class Recipe(Section):
     quantize: QuantSpec = QuantSpec()
     qat: QatConfig | None = None
     input: InputConfig = InputConfig()
+    exits: ExitsConfig | None = None
     c: CConfig = CConfig()
     tflite: TFLiteConfig = TFLiteConfig()
     search: SearchConfig | None = None
 
     def __post_init__(self):
+        if self.exits:
+            self.exits.require_alone({
+                "streaming = true": self.streaming, "[qat]": self.qat is not None,
+                "[quantize] accuracy_drop": self.quantize.accuracy_drop is not None,
+                f'metric = "{self.metric}"': self.metric != "top1"})
         if self.features and self.metric not in OF_SETS:
             raise BadConfig(f'features = "{self.features}" would do nothing with metric = "{self.metric}"; '
                             f'leave it out, or take metric = "frechet"')
@@ -282,18 +290,3 @@ def load_recipe(path: Path) -> Recipe:
         named = msgspec.structs.replace(recipe.input, labels=read_labels(path.parent / labels))
         recipe = msgspec.structs.replace(recipe, input=named)
     return recipe
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """The lines of a labels file, without those that end it empty. Raises BadConfig."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadConfig(f"{path}: no readable labels file: {error}; give UTF-8 text, a name on each line") \
-            from None
-    labels = tuple(line.strip() for line in text.rstrip().splitlines())
-    if not labels:
-        raise BadConfig(f"{path}: holds no names; give a name on each line")
-    if not all(labels):
-        raise BadConfig(f"{path}: line {labels.index('') + 1} is empty; give each class a name")
-    return labels

@@ -5,11 +5,15 @@ from functools import cache
 
 import msgspec
 
+from tests.chains import cascade
+from tests.chains import feeds as feeds_of
 from tests.lower.c.nets import residual_net
 from tests.lower.c.test_emit import choosing_net, vectors
 from toolchain.artifact import Artifact
+from toolchain.chain import run_chain
 from toolchain.ir.graph import Graph, Metadata
 from toolchain.lower import lower
+from toolchain.lower.chain import lower_chain
 from toolchain.profile import load_target
 
 
@@ -31,6 +35,16 @@ def in_two_memories() -> Artifact:
     """Its arena lies in RAM and in a memory of 400 bytes."""
     profile = msgspec.structs.replace(load_target("cortex_m7_qemu"), regions={"DTCM": 400})
     return lower(residual_net(), profile, vectors(residual_net()))
+
+
+@cache
+def chained() -> Artifact:
+    """Stages with a policy between them."""
+    chain = cascade()
+    feeds = feeds_of(chain, 4)
+    vectors = {**{f"input/{name}": values for name, values in feeds.items()},
+               **{f"output/{name}": values for name, values in run_chain(chain, feeds).items()}}
+    return lower_chain(chain, load_target("cortex_m4_qemu"), vectors)
 
 
 def built(graph: Graph, target: str) -> Artifact:

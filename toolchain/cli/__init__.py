@@ -7,10 +7,20 @@ Exit codes: 0 ok, 1 a bug, 2 usage or bad input, 3 gate failed or does not fit, 
 import signal
 import sys
 
-from toolchain.cli import artifacts, machine, mlperf, models, profiling, pruning, runs, searching
+from toolchain.cli import (
+    adaptive,
+    artifacts,
+    machine,
+    mlperf,
+    models,
+    profiling,
+    pruning,
+    runs,
+    searching,
+)
 from toolchain.cli.app import app
 
-VERBS = (machine, models, pruning, artifacts, profiling, mlperf, runs, searching)
+VERBS = (machine, models, pruning, searching, adaptive, artifacts, profiling, mlperf, runs)
 """Modules whose verbs `app` has, by importing them."""
 
 

@@ -40,12 +40,13 @@ def _symbols(elf: bytes) -> Iterator[tuple[str, str, int, bool]]:
 
 
 def _part(file: str, name: str, is_code: bool, symbol: str) -> str:
+    ours = re.fullmatch(r"(model|stage_\d+)\.c", file) is not None
     if name.startswith("tk_") or file.startswith("tk_"):
         return KERNELS
-    if file == "model.c" or name.startswith(f"{symbol}_"):
+    if ours or name.startswith(f"{symbol}_"):
         if is_code:
             return MODEL
-        return WEIGHTS if file == "model.c" and not _is_parameter(name) else PARAMS
+        return WEIGHTS if ours and not _is_parameter(name) else PARAMS
     return LIBRARY if re.fullmatch(r"mem(cpy|set|move)|__\w+", name) else FIRMWARE
 
 

@@ -87,6 +87,11 @@ class QemuSession(FirmwareSession):
                                      f"and {second}; an emulated count must repeat exactly")
         return first
 
+    @property
+    def instructions(self) -> list[int]:
+        """Of each sample of the last `run`."""
+        return [count_instructions(inference, self._hz) for inference in self.inferences]
+
     def count(self, inputs: list[bytes]) -> Bench:
         """Instructions and stack of one inference of these inputs."""
         inference = self.infer(inputs)

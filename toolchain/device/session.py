@@ -38,6 +38,7 @@ class FirmwareSession:
     spoilt attempt is kept.
 
     tries_again: how often that was
+    inferences:  what the last `run` counted of each sample
     Raises InvalidMeasurement where the board runs another model.
     """
 
@@ -48,15 +49,19 @@ class FirmwareSession:
         self.inputs: tuple[Port, ...] = artifact.manifest.inputs["c"]
         self.outputs: tuple[Port, ...] = artifact.manifest.outputs["c"]
         self.tries_again, self._longest_s = 0, 0.0
+        self.inferences: list[Inference] = []
         self.model = self.persist(self._own_model)
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Every output for N samples, stacked. Raises BadSamples."""
         count = sample_count(self.inputs, feeds)
         results: dict[str, list[np.ndarray]] = {port.name: [] for port in self.outputs}
+        self.inferences = []
         for i in range(count):
             inputs = [np.ascontiguousarray(feeds[port.name][i]).tobytes() for port in self.inputs]
-            for port, data in zip(self.outputs, self.persist(lambda: self._answers(inputs))):  # noqa: B023
+            inference, outputs = self.persist(lambda: self._answers(inputs))  # noqa: B023
+            self.inferences.append(inference)
+            for port, data in zip(self.outputs, outputs):
                 results[port.name].append(np.frombuffer(data, port.dtype).reshape(port.shape[1:]))
         return {name: np.stack(samples) for name, samples in results.items()}
 
@@ -79,14 +84,14 @@ class FirmwareSession:
         self.tries_again += 1
         self.model = self._own_model()
 
-    def _answers(self, inputs: list[bytes]) -> list[bytes]:
-        """Every output's codes, all of one inference."""
-        self._count(inputs)
+    def _answers(self, inputs: list[bytes]) -> tuple[Inference, list[bytes]]:
+        """One inference, and every output's codes, all of it."""
+        inference = self._count(inputs)
         outputs = [self._dut.read_output(index) for index in range(len(self.outputs))]
         for port, size, data in zip(self.outputs, self.model.output_bytes, outputs):
             if len(data) != size:
                 raise BadReply(f"{self._name}: output {port.name} has {len(data):,} bytes, not {size:,}")
-        return outputs
+        return inference, outputs
 
     def _count(self, inputs: list[bytes]) -> Inference:
         self._dut.load_codes(inputs)

@@ -15,6 +15,7 @@ from toolchain.ir.ops import OPS, graph_macs
 from toolchain.ir.streaming import Streaming
 from toolchain.ir.unrolling import unrolled
 from toolchain.lower.c.arena.plan import Plan, plan_arena
+from toolchain.lower.c.machine import ROOMS, Machine
 from toolchain.port import Port, convert
 from toolchain.profile import Format, TargetProfile
 from toolchain.recipe import CConfig, TFLiteConfig
@@ -76,7 +77,7 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall; whether C fits,
     only linking tells.
     """
-    _require_ops(graph, profile)
+    require_ops(graph, profile)
     formats = _formats(graph, profile)
     emitted = {fmt: EMIT[fmt](graph, profile, vectors, asked) for fmt in formats}
     beside, left_out = _beside(graph, profile, vectors, asked)
@@ -85,7 +86,7 @@ def lower(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked = 
     manifest = Manifest(
         name=graph.name, target=profile.name, profile=msgspec.structs.replace(profile, folder=""),
         formats=(*formats, *beside),
-        scheme=_scheme(graph, asked.weights),
+        scheme=scheme_name(graph, asked.weights),
         inputs={"graph": ports(graph, graph.inputs),
                 **{fmt: e.inputs for fmt, e in {**emitted, **beside}.items()}},
         outputs={"graph": ports(graph, graph.outputs),
@@ -120,7 +121,7 @@ def _beside(graph: Graph, profile: TargetProfile, vectors: Arrays,
 
 def _formats(graph: Graph, profile: TargetProfile) -> tuple[Format, ...]:
     """Those of the profile; of a graph with int16 activations all but .onnx, where there are others."""
-    wide = _scheme(graph, "float32") == "static_wi8_ai16"
+    wide = scheme_name(graph, "float32") == "static_wi8_ai16"
     others = tuple(fmt for fmt in profile.formats if fmt != "onnx")
     return others if wide and others else profile.formats
 
@@ -233,23 +234,37 @@ def _answers(graph: Graph, written: Graph, vectors: Arrays, fmt: Format) -> Arra
 
 def _emit_c(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:
     from toolchain.lower.c.emit import write_c
-    from toolchain.lower.c.machine import ROOMS, Machine
 
-    if level_of(graph) != "QUANTIZED" or asked.input_dtype == "float32":
-        raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
-                          f'quantize it (recipe: [quantize] scheme = "static_wi8_ai8") and give it codes')
+    require_integers(graph, asked)
     inputs, outputs = (file_ports(graph, names, "c", io) for names, io in
                        ((graph.inputs, asked.input_dtype), (graph.outputs, None)))
     own = {f"input/{have.name}": convert(vectors[f"input/{have.name}"], have, want)
            for have, want in zip(ports(graph, graph.inputs), inputs) if vectors}
     source = write_c(graph, vectors={**vectors, **own}, input_io=asked.input_dtype or "int8",
-                     machine=Machine(profile.isa, asked.c.optimise, profile.ram_bytes,
-                                     asked.c.patches, tuple(profile.regions.items())))
+                     machine=machine_of(profile, asked))
     files = {**source.files, ARENA_FILE: msgspec.json.encode(source.arena_map)}
-    portable = () if profile.isa in ROOMS else (
+    return Emitted(files, inputs, outputs, source.weight_bytes, source.plan,
+                   (*source.notes, *portable_notes(profile)))
+
+
+def require_integers(graph: Graph, asked: Asked) -> None:
+    """Raises Unsupported where there is something that C does not take."""
+    if level_of(graph) != "QUANTIZED" or asked.input_dtype == "float32":
+        raise Unsupported(f"{graph.name}: C is integer only and this graph, or its input, is in float; "
+                          f'quantize it (recipe: [quantize] scheme = "static_wi8_ai8") and give it codes')
+
+
+def machine_of(profile: TargetProfile, asked: Asked) -> Machine:
+    """What C is written for."""
+    return Machine(profile.isa, asked.c.optimise, profile.ram_bytes, asked.c.patches,
+                   tuple(profile.regions.items()))
+
+
+def portable_notes(profile: TargetProfile) -> tuple[str, ...]:
+    """Where C has no kernels for the target's core."""
+    return () if profile.isa in ROOMS else (
         f"isa '{profile.isa}' has no kernels of its own, so that C is portable and slower; those that have "
         f"some: {', '.join(ROOMS)}",)
-    return Emitted(files, inputs, outputs, source.weight_bytes, source.plan, (*source.notes, *portable))
 
 
 EMIT: Mapping[str, Callable[..., Emitted]] = {"tflite": _emit_tflite, "onnx": _emit_onnx, "c": _emit_c}
@@ -263,7 +278,7 @@ def require_known_kinds(profile: TargetProfile) -> None:
                             f"{', '.join(sorted(OPS))}")
 
 
-def _scheme(graph: Graph, weights: str) -> str:
+def scheme_name(graph: Graph, weights: str) -> str:
     """Name of what the numbers became, as the recipe calls it."""
     if level_of(graph) == "FLOAT":
         grids = {t.quant.dtype.replace("int", "wi") for t in graph.constants if t.quant is not None}
@@ -284,7 +299,8 @@ def _weight_notes(graph: Graph, profile: TargetProfile, weights: str) -> tuple[s
                  f"form in .tflite only" for fmt in profile.formats if fmt != "tflite")
 
 
-def _require_ops(graph: Graph, profile: TargetProfile) -> None:
+def require_ops(graph: Graph, profile: TargetProfile) -> None:
+    """Raises Unsupported where the profile names the ops that its target runs, and the graph has others."""
     wrong = [f"{op.name}: {op.kind}" for op in graph.ops if profile.ops and op.kind not in profile.ops]
     if wrong:
         raise Unsupported.listing(f"{graph.name} on {profile.name} (it runs {', '.join(profile.ops)})", wrong)

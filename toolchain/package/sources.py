@@ -39,24 +39,31 @@ class Argument:
 
 
 def c_files(artifact: Artifact) -> dict[str, bytes]:
-    """model.c, model.h, kernels and, if there is one, selftest.c. Raises BadInput where there is no C."""
+    """model.c, model.h, those of stages, kernels and, if there is one, selftest.c. Raises BadInput where
+    there is no C."""
     if "c" not in artifact.manifest.formats:
         raise BadInput(f"{artifact.manifest.name} for {artifact.manifest.target} has no C; build it for a "
                        f"microcontroller (`edge targets`), or give --as tflite-micro")
     return {name: data for name, data in artifact.files.items()
-            if re.fullmatch(r"model\.[ch]|selftest\.c|tk_\w+\.[ch]", name)}
+            if re.fullmatch(r"(model|stage_\d+)\.[ch]|selftest\.c|tk_\w+\.[ch]", name)}
 
 
 def library_files(artifact: Artifact) -> tuple[str, dict[str, bytes]]:
-    """What the model is called in C, and its files with model.h and model.c under that name.
+    """What the model is called in C, and its files with model.h and model.c, and stages', under that name.
 
     Two models may meet in one project: each has a header of its own.
     """
     files = c_files(artifact)
     name = model_facts(files).symbol
     renamed = {"model.h": f"{name}.h", "model.c": f"{name}.c", "selftest.c": f"{name}_selftest.c"}
-    include = (b'#include "model.h"', f'#include "{name}.h"'.encode())
-    return name, {renamed.get(file, file): data.replace(*include) if file in renamed else data
+    renamed |= {file: f"{name}_{file}" for file in files if file.startswith("stage_")}
+
+    def named(data: bytes) -> bytes:
+        for file in renamed:
+            data = data.replace(f'#include "{file}"'.encode(), f'#include "{renamed[file]}"'.encode())
+        return data
+
+    return name, {renamed.get(file, file): named(data) if file in renamed else data
                   for file, data in files.items()}
 
 

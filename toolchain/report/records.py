@@ -88,7 +88,7 @@ def make_row(manifest: Manifest, fmt: Format, measurement: Measurement | None,
     """A row of one of an artefact's files. Where files are deployed, the flash is the file; firmware is
     linked when it is built, C for a device with programs when it is run there."""
     linked = manifest.static_bytes["flash"] if manifest.profile and "c" in manifest.profile.formats else None
-    size = linked if fmt == "c" else manifest.files[f"model.{fmt}"].bytes
+    size = linked if fmt == "c" else sum(manifest.files[name].bytes for name in manifest.model_files(fmt))
     return Row(model=manifest.name, target=manifest.target, format=fmt, scheme=manifest.scheme,
                size_bytes=manifest.weight_bytes if fmt == "c" else size, flash_bytes=size,
                ram_bytes=manifest.static_bytes.get("ram"), quality=quality, measurement=measurement)

@@ -7,11 +7,13 @@ import subprocess
 
 import pytest
 
+from tests.chains import handing_on
 from tests.lower.c.nets import residual_net, two_ended_net
 from tests.lower.c.test_emit import choosing_net, copying_net, vectors
 from tests.many_ops import drawn, merged
 from tests.op_cases_int16 import CASES
 from tests.op_cases_int16 import drawn as drawn_int16
+from toolchain.lower.c.chain import write_chain
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import ROOMS, Machine
 from toolchain.lower.c.pages import ROOM
@@ -35,11 +37,13 @@ OPS = 450
 
 
 def sources(isa: str) -> dict[str, bytes]:
-    """Files of nets, hundreds of int8 ops, every kind of int16 op; kernels once, each model in a folder."""
+    """Files of nets, hundreds of int8 ops, every kind of int16 op, a chain; kernels once, each model in a
+    folder."""
     ops = [merged([drawn(i) for i in range(start, start + 50)], f"ops{start}")[0]
            for start in range(0, OPS, 50)]
     wide = [drawn_int16(kind)[0][0] for kind in CASES]
-    files: dict[str, bytes] = {}
+    chain = write_chain(handing_on(), machine=Machine(isa, "speed")).files
+    files = {name if name.startswith("tk_") else f"chain/{name}": data for name, data in chain.items()}
     for number, graph in enumerate([*(net() for net in NETS), *ops, *wide]):
         made = write_c(graph, f"m{number}", machine=Machine(isa, "speed")).files
         files |= {name if name.startswith("tk_") else f"m{number}/{name}": data

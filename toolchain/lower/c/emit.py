@@ -100,6 +100,7 @@ class CSource:
     macs:         of one inference
     arena_map:    the plan, for a picture
     notes:        what was changed on the way, in words
+    titles:       of its steps
     """
 
     files: Mapping[str, bytes]
@@ -108,6 +109,7 @@ class CSource:
     macs: int
     arena_map: ArenaMap
     notes: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
 
     @property
     def arena_bytes(self) -> int:
@@ -120,25 +122,30 @@ class CSource:
 
 
 def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndarray] | None = None,
-            input_io: str = "int8", machine: Machine = PORTABLE) -> CSource:
+            input_io: str = "int8", machine: Machine = PORTABLE, file: str = "model",
+            first_step: int = 0) -> CSource:
     """model.c, model.h, the kernels that they call and, given test vectors, selftest.c.
 
     name:    what public symbols begin with; the graph's name if not given
     vectors: "input/<name>" and "output/<name>" -> (samples, ...) codes, as the C takes and gives them
     input_io: dtype of the inputs: "int8", or "uint8" codes, 128 higher
     machine: whose instructions the kernels may use
+    file, first_step: of a stage of a chain: what stands for "model" in the names of its files, the number of
+             its first step among all stages' ones
     Raises Unsupported listing every op that has no integer kernel.
     """
     digest, given = graph.digest, in_pieces(_with_int32(with_border(graph, input_io, graph.inputs)))
     graph = without_dead_channels(given)
     done = arrange(graph, _calls, machine)
-    page = model_page(done.graph, name or graph.name, done.calls, done.plan) | {"digest": digest}
+    page = model_page(done.graph, name or graph.name, done.calls, done.plan, first_step)
+    page |= {"digest": digest, "header": f"{file}.h"}
     page |= selftest_page(graph, vectors) if vectors else {}
-    names = ("model.h", "model.c", *(["selftest.c"] if vectors else []))
-    files = {file: render(TEMPLATES, f"{file}.j2", page) for file in names}
+    files = {f"{file}.{kind}": render(TEMPLATES, f"model.{kind}.j2", page) for kind in ("h", "c")}
+    files |= {"selftest.c": render(TEMPLATES, "selftest.c.j2", page)} if vectors else {}
     files |= kernel_files(("tk_model", *page["kernels"]))
     return CSource(files, page["weight_bytes"], done.plan, graph_macs(done.graph),
-                   arena_map(done.graph, done.plan), tuple(_notes(given, graph, done.graph)))
+                   arena_map(done.graph, done.plan), tuple(_notes(given, graph, done.graph)),
+                   tuple(step.title for step in page["steps"]))
 
 
 def _notes(given: Graph, living: Graph, arranged: Graph) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What the templates print: names, places and steps of one graph as C text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ import toolchain
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.lower.c.arena.plan import Plan
+from toolchain.lower.c.arena.regions import Region
 from toolchain.lower.c.arena.views import byte_size
 from toolchain.lower.c.call import C_TYPE, Call, array_text
 from toolchain.lower.c.names import identifier, literal, plain
@@ -46,26 +47,28 @@ class PrintedPort:
     frames: str
 
 
-def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: Plan) -> dict[str, object]:
-    """Everything that model.h and model.c show."""
-    blocks = Printer(graph, calls, plan).blocks()
+def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: Plan,
+               first_step: int = 0) -> dict[str, object]:
+    """Everything that model.h and model.c show. first_step: what steps are numbered from"""
+    blocks = Printer(graph, calls, plan).blocks(first_step)
     steps = [step for block in blocks for step in block.steps]
     made = [call for step in steps for call in step.calls]
     prefix = identifier(name)
     upper = prefix.upper()
-    inputs = _ports(graph, plan, "input", graph.inputs, upper)
-    outputs = _ports(graph, plan, "output", graph.outputs, upper)
+    inputs = printed_ports(graph, plan.offsets, "input", upper)
+    outputs = printed_ports(graph, plan.offsets, "output", upper)
     return {
         "title": plain(f"{name}: {graph_macs(graph):,} MACs in {len(graph.ops)} ops"), "name": plain(name),
         "prefix": prefix, "upper": upper,
         "tool": f"edge-toolchain {toolchain.__version__}", "macs": graph_macs(graph),
         "arena_bytes": plan.peak_bytes, "regions": plan.regions[1:], "peak": plain(plan.peak),
-        "blocks": blocks, "steps": steps,
+        "blocks": blocks, "steps": steps, "titles": [step.title for step in steps],
+        "end": first_step + len(steps),
         "weight_bytes": sum(array.bytes for step in steps for array in step.arrays),
         "kernels": sorted({call.kernel for call in made}),
         **_arguments([port.argument for port in inputs], plan, made),
         "inputs": inputs, "outputs": outputs, "selftest": False,
-        **_invocations(prefix, inputs, outputs, plan),
+        **invocations(prefix, inputs, outputs, plan.regions[1:]),
         "labels": [literal(label) for label in graph.metadata.labels]}
 
 
@@ -78,22 +81,22 @@ def _arguments(inputs: list[str], plan: Plan, calls: list[PrintedCall]) -> dict[
     return {"memories": memories, "unused": unused + ([] if memories else [arenas[0].split("[")[0]])}
 
 
-def _invocations(prefix: str, inputs: list[PrintedPort], outputs: list[PrintedPort],
-                 plan: Plan) -> dict[str, str]:
+def invocations(prefix: str, inputs: list[PrintedPort], outputs: list[PrintedPort],
+                regions: Sequence[Region] = ()) -> dict[str, str]:
     """invoke as it is declared, as it is called with pointers of its arguments' names, and with arrays."""
     function = f"{prefix}_invoke"
     declared = [*(f"const {port.type} *{port.argument}" for port in inputs),
                 *(f"{port.type} *{port.argument}" for port in outputs)]
     numbered = [f"{side}[{i}]" for side, ports in (("inputs", inputs), ("outputs", outputs))
                 for i in range(len(ports))]
-    arena, type = ("arenas", "void *const arenas[]") if plan.regions[1:] else ("arena", "void *arena")
-    return {"signature": _wrapped(f"void {function}(", [*declared, type], 0),
+    arena, type = ("arenas", "void *const arenas[]") if regions else ("arena", "void *arena")
+    return {"signature": wrapped(f"void {function}(", [*declared, type], 0),
             "arena_name": arena, "arena_argument": type,
-            "call": _wrapped(f"{function}(", [*(p.argument for p in (*inputs, *outputs)), arena], 8),
-            "invocation": _wrapped(f"{function}(", [*numbered, "arena"], 4)}
+            "call": wrapped(f"{function}(", [*(p.argument for p in (*inputs, *outputs)), arena], 8),
+            "invocation": wrapped(f"{function}(", [*numbered, "arena"], 4)}
 
 
-def _wrapped(start: str, parts: list[str], indent: int) -> str:
+def wrapped(start: str, parts: list[str], indent: int) -> str:
     """start, the parts between commas and a bracket; lines break between parts and begin under the first."""
     begin, lines = min(len(start) + indent, 40), [" " * indent + start]
     for i, part in enumerate(parts):
@@ -104,17 +107,19 @@ def _wrapped(start: str, parts: list[str], indent: int) -> str:
     return "\n".join(line.rstrip() for line in lines).lstrip()
 
 
-def _ports(graph: Graph, plan: Plan, side: str, names: tuple[str, ...], upper: str) -> list[PrintedPort]:
-    return [_port(graph, plan, name, argument, f"{upper}_{side.upper()}_{i}")
+def printed_ports(graph: Graph, offsets: Mapping[str, int], side: str, upper: str) -> list[PrintedPort]:
+    """side: "input" or "output";  offsets: of each in the arena;  upper: what macros begin with"""
+    names = {"input": graph.inputs, "output": graph.outputs}[side]
+    return [_port(graph, offsets[name], name, argument, f"{upper}_{side.upper()}_{i}")
             for i, (argument, name) in enumerate(zip(port_names(side, len(names)), names, strict=True))]
 
 
-def _port(graph: Graph, plan: Plan, name: str, argument: str, macro: str) -> PrintedPort:
+def _port(graph: Graph, offset: int, name: str, argument: str, macro: str) -> PrintedPort:
     tensor = graph.tensors[name]
     frames, quant = graph.metadata.frames.get(name), tensor.quant
     scale, zero_point = ("", "") if quant is None else (f"{float(quant.scale):.9e}f", f"{quant.zero_point}")
     return PrintedPort(plain(name), argument, C_TYPE[tensor.dtype], macro, tensor.dtype, tensor.shape,
-                       byte_size(tensor), plan.offsets[name], scale, zero_point,
+                       byte_size(tensor), offset, scale, zero_point,
                        "" if frames is None else plain(str(frames)))
 
 

@@ -94,13 +94,16 @@ class Printer:
         return [(_as_bytes(argument, self._dtype(name), "void *"), name)
                 for argument, name in zip(arguments, self.graph.outputs, strict=True)]
 
-    def blocks(self) -> list[Block]:
-        """A step per op that does something, then copies to outputs whose value lies elsewhere."""
+    def blocks(self, first_step: int = 0) -> list[Block]:
+        """A step per op that does something, then copies to outputs whose value lies elsewhere.
+
+        first_step: what steps are numbered from
+        """
         made = [block for part in parts(self.graph) for block in self._blocks(part)]
         made.append(Block(tuple(self._output(argument, name, f"output {i}")
                                 for i, (argument, name) in enumerate(self._outputs())
                                 if self._place(name) != argument)))
-        numbers = count()
+        numbers = count(first_step)
         return [replace(block, steps=tuple(replace(step, number=next(numbers)) for step in block.steps))
                 for block in made]
 

@@ -1,0 +1,1 @@
+"""Adaptive networks: how sure a stage of a chain is, when that suffices, and the chains themselves."""

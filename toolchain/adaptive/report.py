@@ -1,0 +1,115 @@
+"""What is told of a chain: how sure its stages are, when they answer, what that costs and what it loses."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from toolchain.adaptive.threshold import Choice
+
+
+class StageFigures(msgspec.Struct, frozen=True):
+    """A stage on its own.
+
+    accuracy, error: on test samples, and its standard error
+    cost:            of an inference that it answers, with all stages before it
+    temperature:     of its policy, and the expected calibration error on selection samples without and with
+                     it; None of the last, which is not asked
+    """
+
+    name: str
+    accuracy: float
+    error: float
+    cost: float
+    temperature: float | None = None
+    calibration_error: tuple[float, float] | None = None
+
+
+class Paired(msgspec.Struct, frozen=True):
+    """The chain against its last stage on the same test samples.
+
+    drop:            percent points lost, with the ends of its 95 % interval (bootstrap)
+    only_chain, only_last: samples that one of both alone has right;  p: of McNemar's exact test
+    """
+
+    drop: float
+    low: float
+    high: float
+    only_chain: int
+    only_last: int
+    p: float
+
+
+class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """The chain on a device, on n test samples.
+
+    same_path, same_logits: share of samples with the host reference's path; with its logits too, bit for bit
+    mean, most:             instructions of an inference; None where the device does not count them
+    """
+
+    device: str
+    runtime: str
+    n: int
+    same_path: float
+    same_logits: float
+    mean: float | None = None
+    most: int | None = None
+    artifact_digest: str = ""
+    schema: str = "edge.chain_check"
+    schema_version: int = 1
+
+
+class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
+    """unit: of costs;  alone: of the last stage's network on its own
+
+    chosen: on selection samples, by the goal
+    tested: the same bound on test samples;  worst: cost where no stage but the last answers, over `alone`
+    """
+
+    name: str
+    target: str
+    unit: str
+    goal: str
+    stages: tuple[StageFigures, ...]
+    alone: float
+    chosen: Choice
+    tested: Choice
+    paired: Paired
+    schema: str = "edge.chain"
+    schema_version: int = 1
+
+    @property
+    def worst(self) -> float:
+        return self.stages[-1].cost / self.alone
+
+
+def report_text(report: ChainReport, checked: OnDevice | None = None) -> str:
+    """A few lines for a terminal."""
+    return "\n".join([*_lines(report), *([_on_device(checked)] if checked else [])])
+
+
+def _lines(report: ChainReport) -> Iterator[str]:
+    n = report.tested.n
+    for number, (stage, share) in enumerate(zip(report.stages, report.tested.shares, strict=True)):
+        told = (f"stage {number}, {stage.name}: top1 {stage.accuracy:.4f} ± {stage.error:.4f} on {n} test "
+                f"samples; answers {share:.1%} of them, for {stage.cost:,.0f} {report.unit}")
+        if stage.calibration_error:
+            before, after = stage.calibration_error
+            told += f"; temperature {stage.temperature:.3f}, calibration error {before:.4f} -> {after:.4f}"
+        yield told
+    yield f"goal: {report.goal}"
+    yield f"chosen: {report.chosen}"
+    tested, paired = report.tested, report.paired
+    yield (f"on {n} test samples: top1 {tested.accuracy:.4f}, {tested.drop:.2f} ± {tested.drop_error:.2f} "
+           f"points less than the last stage alone (95 % interval {paired.low:.2f} to {paired.high:.2f}; it "
+           f"alone is right {paired.only_last} times, the chain alone {paired.only_chain}, p = "
+           f"{paired.p:.3f})")
+    yield (f"{report.unit}: expected {tested.cost * report.alone:,.0f}, {tested.cost:.3f}x of the last "
+           f"network's {report.alone:,.0f}; worst case {report.worst:.3f}x")
+
+
+def _on_device(found: OnDevice) -> str:
+    told = (f"{found.device} ({found.runtime}), {found.n} test samples: the same path as on the host on "
+            f"{found.same_path:.2%}, the same logits on {found.same_logits:.2%}")
+    if found.mean is None:
+        return told
+    return f"{told}; {found.mean:,.0f} instructions on average, {found.most:,} at most"

@@ -1,0 +1,165 @@
+"""write_chain: a chain of quantized graphs becomes C in which its policy is compiled in.
+
+Each stage is a network of its own, stage_<k>.c; model.c calls them and decides. To programs it is any model.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import toolchain
+from toolchain.chain import Chain
+from toolchain.errors import Unsupported
+from toolchain.ir.graph import Graph, Tensor
+from toolchain.lower.c.arena.stages import ALIGNMENT, ChainArena, StageArena, place_stages
+from toolchain.lower.c.arena.views import byte_size
+from toolchain.lower.c.call import C_TYPE, array_text
+from toolchain.lower.c.emit import CSource, write_c
+from toolchain.lower.c.machine import PORTABLE, Machine
+from toolchain.lower.c.names import LONGEST, identifier, literal, plain
+from toolchain.lower.c.pages import (
+    TEMPLATES,
+    invocations,
+    kernel_files,
+    printed_ports,
+    selftest_page,
+    wrapped,
+)
+from toolchain.lower.tflite_border import with_border
+from toolchain.policy import Policy
+from toolchain.templates import render
+
+KERNELS = ("tk_doubt_s8", "tk_logits_s16")
+SUFFIX = 10
+"""Letters that tell a stage's symbols from its chain's."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChainSource:
+    """As a CSource; macs: where no stage but the last answers."""
+
+    files: Mapping[str, bytes]
+    weight_bytes: int
+    arena_bytes: int
+    macs: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PrintedStage:
+    """A stage as model.c calls it.
+
+    call:   of its function
+    logits: where they lie in the chain's arena
+    end:    the number of the step after its own
+    table:  text of its policy's table, "" of the last stage;  entries: how many it has;  bound: the policy's
+    """
+
+    call: str
+    logits: int
+    end: int
+    zero_point: int
+    multiplier: int
+    table: str = ""
+    entries: int = 0
+    bound: int = 0
+
+
+def write_chain(chain: Chain, vectors: Mapping[str, np.ndarray] | None = None, input_io: str = "int8",
+                machine: Machine = PORTABLE) -> ChainSource:
+    """model.c, model.h, stage_<k>.c and .h, their kernels and, given test vectors, selftest.c.
+
+    Arguments are those of `write_c`; a machine's further memories are not used.
+    Raises Unsupported listing every op of a stage that has no integer kernel.
+    """
+    prefix = identifier(chain.name)[:LONGEST - SUFFIX].rstrip("_")
+    sources = [*_sources(chain, prefix, input_io, machine)]
+    arena = place_stages([_arena(graph, source) for graph, source in zip(chain.stages, sources)])
+    ends = with_border(chain.ends, input_io, chain.ends.inputs)
+    page = _page(chain, prefix, sources, arena, ends)
+    page |= selftest_page(ends, vectors) if vectors else {}
+    files = {file: data for source in sources for file, data in source.files.items()}
+    templates = {"model.h": "model.h.j2", "model.c": "chain.c.j2"}
+    templates |= {"selftest.c": "selftest.c.j2"} if vectors else {}
+    files |= {file: render(TEMPLATES, template, page) for file, template in templates.items()}
+    files |= kernel_files(("tk_model", *KERNELS))
+    notes = tuple(f"stage {number}: {note}" for number, source in enumerate(sources) for note in source.notes)
+    return ChainSource(files, page["weight_bytes"], page["arena_bytes"], page["macs"], notes)
+
+
+def _sources(chain: Chain, prefix: str, input_io: str, machine: Machine) -> Iterator[CSource]:
+    """Of each stage. A decision is a step too, counted behind its stage's."""
+    machine, steps, own = replace(machine, regions=()), 0, {tensor.name for tensor in chain.inputs}
+    for number, graph in enumerate(chain.stages):
+        if input_io != "int8" and 0 < len(own.intersection(graph.inputs)) < len(graph.inputs):
+            raise Unsupported(f"{chain.name}: stage {number} ({graph.name}) takes "
+                              f"{', '.join(graph.inputs)}: inputs of the chain, in {input_io}, together "
+                              "with what stages make; leave [input] out")
+        io = input_io if own.issuperset(graph.inputs) else "int8"
+        source = write_c(graph, f"{prefix}_stage_{number}", None, io, machine, f"stage_{number}", steps)
+        steps += len(source.titles) + 1
+        yield source
+
+
+def _arena(graph: Graph, source: CSource) -> StageArena:
+    offsets, tensors = source.plan.offsets, graph.tensors
+    return StageArena(source.arena_bytes, {n: (offsets[n], byte_size(tensors[n])) for n in graph.inputs},
+                      {n: byte_size(tensors[n]) for n in graph.outputs[1:]})
+
+
+def _page(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainArena,
+          ends: Graph) -> dict[str, object]:
+    """What model.h and model.c show. ends: what goes in and comes out, as C has it"""
+    logits, path = (ends.tensors[name] for name in ends.outputs)
+    upper, start = prefix.upper(), _aligned(arena.bytes)
+    offsets = {**arena.values, path.name: start, logits.name: start + byte_size(path)}
+    inputs, outputs = (printed_ports(ends, offsets, side, upper) for side in ("input", "output"))
+    stages = [*_printed(chain, prefix, sources, arena, [port.argument for port in inputs])]
+    peak = max(sources, key=lambda source: source.arena_bytes)
+    tables = sum(4 * stage.entries for stage in stages)
+    macs = sum(source.macs for source in sources)
+    return {
+        "title": plain(f"{chain.name}: {len(sources)} stages, at most {macs:,} MACs"),
+        "name": plain(chain.name), "prefix": prefix, "upper": upper,
+        "tool": f"edge-toolchain {toolchain.__version__}", "macs": macs,
+        "digest": chain.digest, "arena_bytes": _aligned(offsets[logits.name] + byte_size(logits)),
+        "regions": (), "peak": plain(f"stage_{sources.index(peak)}: {peak.plan.peak}"),
+        "weight_bytes": sum(source.weight_bytes for source in sources) + tables, "kernels": KERNELS,
+        "titles": [*_titles(sources)],
+        "inputs": inputs, "outputs": outputs, "selftest": False, "stages": stages,
+        "classes": logits.shape[1], **invocations(prefix, inputs, outputs),
+        "labels": [literal(label) for label in ends.metadata.labels]}
+
+
+def _titles(sources: Sequence[CSource]) -> Iterator[str]:
+    """Of all steps; a decision is one."""
+    for number, source in enumerate(sources):
+        yield from source.titles
+        yield f"stage {number}: answers" if source is sources[-1] else f"stage {number}: answers or not"
+
+
+def _printed(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainArena,
+             arguments: Sequence[str]) -> Iterator[PrintedStage]:
+    given, end = dict(zip((tensor.name for tensor in chain.inputs), arguments, strict=True)), 0
+    policies: list[Policy | None] = [*chain.policies, None]
+    for number, (graph, source, policy) in enumerate(zip(chain.stages, sources, policies, strict=True)):
+        end += len(source.titles) + 1
+        start, tensor = arena.starts[number], graph.tensors[graph.outputs[0]]
+        logits = start + source.plan.offsets[tensor.name]
+        places = [given.get(name) or _there(graph.tensors[name], arena.values[name]) for name in graph.inputs]
+        places += [f"memory + {logits}"]
+        places += [_there(graph.tensors[name], arena.values[name]) for name in graph.outputs[1:]]
+        call = wrapped(f"{prefix}_stage_{number}_invoke(", [*places, f"memory + {start}"], 4)
+        table = np.array(policy.table if policy else (), np.int32)
+        yield PrintedStage(call, logits, end, int(tensor.quant.zero_point), chain.multipliers[number],
+                           array_text(table) if policy else "", len(table), policy.bound if policy else 0)
+
+
+def _there(tensor: Tensor, offset: int) -> str:
+    place = f"memory + {offset}"
+    return place if tensor.dtype == "int8" else f"({C_TYPE[tensor.dtype]} *)(void *)({place})"
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

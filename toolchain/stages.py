@@ -1,0 +1,101 @@
+"""Chains of stages: what a manifest says of them, and how they are run, whatever runs each.
+
+The first stage always runs. After each but the last a policy looks at its logits: these are the answer, or
+the next stage runs. What a stage takes is an input of the chain, or what an earlier stage has made, by name.
+In a cascade each stage takes the inputs; with early exits a stage goes on from what the one before has made.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import PurePath
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+
+from toolchain.policy import Policy
+from toolchain.port import Port
+
+Arrays = Mapping[str, np.ndarray]
+MULTIPLIER = 128
+"""Of the stage whose logits have the largest scale: codes less their zero point are within +-255, so that
+int16 holds the products."""
+
+
+def stage_file(number: int, model: str) -> str:
+    """What a stage's file is called, where a network that is no chain has one of the name `model`."""
+    return f"stage_{number}{PurePath(model).suffix}"
+
+
+class StageRecord(msgspec.Struct, frozen=True):
+    """A stage as a manifest has it.
+
+    inputs, outputs: format -> ports of that format's file, "graph" -> those of its Graph. An input is one of
+                     the chain or an output of an earlier stage, by its name; the first output are the logits
+    multiplier:      logits of the chain = multiplier * (code - zero_point) of the stage's; 1 for reals
+    """
+
+    inputs: dict[str, tuple[Port, ...]]
+    outputs: dict[str, tuple[Port, ...]]
+    multiplier: Annotated[int, msgspec.Meta(ge=1, le=MULTIPLIER)] = 1
+
+
+class ChainRecord(msgspec.Struct, frozen=True):
+    """A chain as a manifest has it. policies: of each stage but the last"""
+
+    stages: Annotated[tuple[StageRecord, ...], msgspec.Meta(min_length=2)]
+    policies: tuple[Policy, ...]
+
+    def files(self, model: str) -> tuple[str, ...]:
+        """Names of the stages' files, where a network that is none has one of the name `model`."""
+        return tuple(stage_file(number, model) for number in range(len(self.stages)))
+
+    def fits(self, formats: Set[str], given: Set[str]) -> bool:
+        """Whether there is a policy for each stage but the last, and each has ports in every format, its
+        inputs made by earlier stages or among what the chain is given."""
+        known = set(given)
+        for stage in self.stages:
+            ends = [ports for found in (stage.inputs, stage.outputs) for ports in map(found.get, formats)]
+            if not all(ends) or not known.issuperset(port.name for port in stage.inputs["graph"]):
+                return False
+            known.update(port.name for port in stage.outputs["graph"])
+        return len(self.policies) == len(self.stages) - 1
+
+
+class Looked(NamedTuple):
+    """What a stage made of n samples.
+
+    seen:   its logits (n, classes), in its own codes, as a policy looks at them
+    logits: the same as the chain gives them
+    made:   what it hands to later stages
+    """
+
+    seen: np.ndarray
+    logits: np.ndarray
+    made: Arrays
+
+
+def on_grid(codes: np.ndarray, zero_point: int | None, multiplier: int) -> np.ndarray:
+    """A stage's logits as the chain gives them: int16 of codes, float32 of reals."""
+    if zero_point is None:
+        return codes.astype(np.float32)
+    return ((codes.astype(np.int32) - zero_point) * multiplier).astype(np.int16)
+
+
+def followed(stages: Sequence[Callable[[Arrays], Looked]], policies: Sequence[Policy],
+             feeds: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    """The chain's logits (n, classes), and (n,) int32 which stage answered.
+
+    stages: what runs each, on what the chain takes and earlier stages have made
+    feeds:  inputs of the chain, (n, ...). A stage runs on the samples that none before it has answered
+    """
+    rows, known, logits = np.arange(len(next(iter(feeds.values())))), dict(feeds), {}
+    path = np.zeros(len(rows), np.int32)
+    for number, run in enumerate(stages):
+        if not len(rows):
+            break
+        found = run(known)
+        sure = policies[number].answers(found.seen) if number < len(policies) else np.ones(len(rows), bool)
+        logits |= dict(zip(rows[sure], found.logits[sure]))
+        path[rows[sure]] = number
+        rows, known = rows[~sure], {name: values[~sure] for name, values in {**known, **found.made}.items()}
+    return np.stack([logits[row] for row in range(len(path))]), path
