@@ -141,8 +141,8 @@ class Adapting:
     def others(self) -> list[Entry]:
         """The model as it came, quantized, and what --also names. Raises BadInput for what is not built,
         unless it is too large for its target: that is what a search is for."""
-        plain = untrained(msgspec.structs.replace(self.base, prune=None, low_rank=None, sparsify=None,
-                                                  cluster=None, search=None))
+        plain = untrained(msgspec.structs.replace(self.base, scale=None, prune=None, low_rank=None,
+                                                  sparsify=None, cluster=None, search=None))
         found = [self._entry("plain", "plain", self.trying, plain)]
         for model in self.wish.also:
             self.say(f"measuring {model}")
@@ -162,7 +162,7 @@ class Adapting:
         if not self.samples.has("test"):
             return None
         lost = trying.lost(trying.artifact(recipe), "test")
-        return Loss(float(lost.mean()), standard_error(lost), len(lost))
+        return Loss(float(lost.mean()), standard_error(lost), len(self.samples.split("test")))
 
     def answered(self, trials: Sequence[Trial], others: Sequence[Entry], folder: Path) -> Found:
         """The answer, and its files in the folder."""

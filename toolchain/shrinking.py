@@ -140,7 +140,7 @@ class Shrinking:
         graph, epochs = shrunk(self.start, config, aim, work)
         if graph.parameters == self.start.parameters:
             self.say(f"{graph.name} is within its budget as it is: no channel goes")
-        else:
+        elif not config.shares:
             self._require_gain(self.start, graph, "pruning", "Prune more")
         grouping = grouping_of(self.start, config)
         steps = aim.steps(self.start, grouping.groups)

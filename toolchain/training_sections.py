@@ -35,8 +35,8 @@ class PruneConfig(Section):
     flash, ram:    bytes, or text such as "256kB"; of the INT8 network as C, where the target takes C, else of
                    its file
     latency_us, instructions: on the target, from its measured table
-    shares:        instead of budgets: op, or a pattern of ops -> share of its channels that goes; the first
-                   pattern that names a group counts
+    shares:        instead of budgets: op or group, or a pattern -> share of the channels that goes, whether
+                   that pays or not; a group's own name counts, else the first pattern that names it
     importance:    a key of prune.importance.IMPORTANCE; "auto" = "l2" without samples; "taylor" with them,
                    "fisher" where blocks are weighed against channels; where outputs are numbers without
                    labels, so that the network is held against itself, "hessian" and "perturbation"

@@ -189,9 +189,10 @@ class Trying:
         if not judged:
             return Outcome(figures=figures, measured=measured, artifact_digest=artifact.digest)
         lost = self.lost(artifact, "selection")
-        return Outcome(figures={**figures, "accuracy_drop": float(lost.mean())}, n=len(lost),
-                       standard_error=standard_error(lost), unit=self.judge.of("selection")[1],
-                       measured=measured, artifact_digest=artifact.digest)
+        return Outcome(figures={**figures, "accuracy_drop": float(lost.mean())},
+                       n=len(self.judge.samples.split("selection")), standard_error=standard_error(lost),
+                       unit=self.judge.of("selection")[1], measured=measured,
+                       artifact_digest=artifact.digest)
 
     def _measured(self, artifact: Artifact) -> tuple[dict[str, float], str]:
         """Figures of the costs that are needed, and of what they are."""

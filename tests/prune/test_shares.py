@@ -58,7 +58,7 @@ def test_of_patterns_the_first_that_names_a_group_counts():
     groups = channel_groups(graph).groups
     config = PruneConfig(shares={groups[1].name: 0.1, "*": 0.6})
     assert shares_of(graph, groups, config) == [0.6, 0.1, 0.6]
-    reverse = PruneConfig(shares={"*": 0.6, groups[1].name: 0.1})
+    reverse = PruneConfig(shares={"*": 0.6, f"{groups[1].name}*": 0.1})
     assert shares_of(graph, groups, reverse) == [0.6] * 3
 
 
@@ -76,8 +76,8 @@ def test_a_share_of_nothing_leaves_the_network_as_it_is():
     assert smaller.parameters == graph.parameters
 
 
-def test_a_pattern_that_names_no_op_is_refused():
-    with pytest.raises(BadConfig, match=r'\[prune\] shares = "tail\*" names no op of .*; `edge inspect` l'):
+def test_a_pattern_that_names_nothing_is_refused():
+    with pytest.raises(BadConfig, match=r'\[prune\] shares = "tail\*" names nothing in .*; `edge prune --ex'):
         cut_to(chain(8), PruneConfig(shares={"tail*": 0.5}), Aim(()))
 
 
@@ -92,3 +92,17 @@ def test_beside_shares_nothing_else_says_how_much_goes(given, told):
 def test_neither_budget_nor_shares_is_refused():
     with pytest.raises(BadConfig, match="has no budget"):
         PruneConfig()
+
+
+def test_a_group_s_own_name_counts_before_patterns_of_its_ops():
+    graph = chain(20, 10, 8)
+    groups = channel_groups(graph).groups
+    config = PruneConfig(shares={"*": 0.6, groups[1].name: 0.1})
+    assert shares_of(graph, groups, config) == [0.6, 0.1, 0.6]
+
+
+def test_an_op_whose_channels_all_stay_has_no_share():
+    graph = chain(20, 10, 8)
+    output = graph.outputs[0]
+    with pytest.raises(BadConfig, match=f'shares = "{output}" names nothing in .* whose channels can go'):
+        shares_of(graph, channel_groups(graph).groups, PruneConfig(shares={output: 0.5}))

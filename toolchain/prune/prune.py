@@ -229,17 +229,26 @@ def kept_ops(graph: Graph, config: PruneConfig) -> set[str]:
 
 
 def shares_of(graph: Graph, groups: Sequence[Group], config: PruneConfig) -> list[float]:
-    """Of each group the share of its channels that [prune] shares says; 0 where they name it not.
+    """Of each group the share of its channels that [prune] shares says, by its own name before all else; 0
+    where they name it not. Raises BadConfig for a pattern that names none."""
+    names = [{group.name, *(op.name for op in graph.ops if op.name in group.tensors)} for group in groups]
+    for pattern in config.shares:
+        if not any(fnmatchcase(name, pattern) for name in set().union(*names)):
+            raise BadConfig(f'[prune] shares = "{pattern}" names nothing in {graph.name} whose channels can '
+                            f'go; `edge prune --explain` lists what can')
+    return [_share_of(group.name, own, config.shares) for group, own in zip(groups, names)]
 
-    Raises BadConfig for a pattern that names none.
-    """
-    named = {pattern: {*_named(graph, pattern, "shares")} for pattern in config.shares}
-    return [next((config.shares[pattern] for pattern, ops in named.items() if ops & group.tensors), 0.0)
-            for group in groups]
+
+def _share_of(group: str, names: set[str], shares: Mapping[str, float]) -> float:
+    """names: of the group and of the ops that its channels are in"""
+    if group in shares:
+        return shares[group]
+    return next((share for pattern, share in shares.items()
+                 if any(fnmatchcase(name, pattern) for name in names)), 0.0)
 
 
-def _named(graph: Graph, pattern: str, key: str = "keep") -> list[str]:
+def _named(graph: Graph, pattern: str) -> list[str]:
     found = [op.name for op in graph.ops if fnmatchcase(op.name, pattern)]
     if not found:
-        raise BadConfig(f'[prune] {key} = "{pattern}" names no op of {graph.name}; `edge inspect` lists them')
+        raise BadConfig(f'[prune] keep = "{pattern}" names no op of {graph.name}; `edge inspect` lists them')
     return found
