@@ -92,7 +92,8 @@ class Judge:
             graph, metric = canonical(self.graph), self.recipe.metric
             samples = self.network_samples.split(split).fit_to(graph)
             exact = reals_of(graph, graph.outputs[:self.outputs], samples, watch)
-            self._known[split] = lost_by(graph, metric, samples, exact, embedding(self.recipe.features))
+            lost, unit = lost_by(graph, metric, samples, exact, embedding(self.recipe.features))
+            self._known[split] = lost, "%" if METRIC[metric].lost in ("power", "share") else unit
         return self._known[split]
 
 
