@@ -55,12 +55,17 @@ class Case:
     @property
     def source(self) -> str:
         """What `load` takes."""
-        return f"{__file__}:{self.network.__name__}"
+        return _named(self.network)
 
     @property
     def loader_source(self) -> str:
         """What [train] loader takes."""
-        return f"{__file__}:{self.loader.__name__}"
+        return _named(self.loader)
+
+
+def _named(function: Callable) -> str:
+    """file.py:function, of the file that it is written in."""
+    return f"{function.__code__.co_filename}:{function.__name__}"
 
 
 def random_of(epoch: int, seed: int) -> np.random.Generator:
