@@ -32,7 +32,7 @@ import typer
 
 PAGE = ROOT / "docs" / "search-benchmark.md"
 SEEDS, TRIALS = (0, 1, 2), 60
-QUICK = Task("watch", "", 0, 12, 4)
+QUICK = Task("watch", "", 0, 8, 4)
 SEARCHING = ("toolchain/search*.py", "toolchain/search/*.py", "toolchain/starting.py", "toolchain/trying.py",
              "scripts/search_runs.py")
 Measured = Searched | Conditions
