@@ -9,9 +9,6 @@ from itertools import product
 
 from benchmark_peers import ROOT
 from figures import (
-    DEPLOYING,
-    PRUNING,
-    TRAINING,
     Conditions,
     Job,
     Kept,
@@ -19,6 +16,7 @@ from figures import (
     conclude,
     digest,
     finished,
+    listed,
     processes,
     work,
 )
@@ -27,29 +25,18 @@ from peers_report import own_conditions
 from search_judgement import shortcomings
 from search_networks import CASES
 from search_report import page
-from search_runs import EPOCHS, FOLDER, METHODS, Searched, Task, network, recipe_of, searched
+from search_runs import EPOCHS, FOLDER, METHODS, SHAPING, Searched, Task, network, recipe_of, searched
 import typer
 
 PAGE = ROOT / "docs" / "search-benchmark.md"
 SEEDS, TRIALS = (0, 1, 2), 60
 QUICK = Task("watch", "", 0, 8, 4)
-SEARCHING = ("toolchain/search*.py", "toolchain/search/*.py", "toolchain/starting.py", "toolchain/trying.py",
-             "scripts/search_runs.py")
 Measured = Searched | Conditions
 
 
 def key_of(task: Task, start: str) -> str:
     """start: digest of the network as it came"""
-    shaping = (*TRAINING, *PRUNING, *DEPLOYING, *SEARCHING, "scripts/search_networks.py")
-    return digest("searched", msgspec.json.encode(task), recipe_of(task).digest, start, code(shaping))
-
-
-def listed(text: str, known: tuple) -> list[str]:
-    """Names with commas between them. Raises typer.BadParameter for one that is not known."""
-    names = text.split(",") if text else [*known]
-    if unknown := [name for name in names if name not in known]:
-        raise typer.BadParameter(f"{unknown[0]}: known are {', '.join(known)}")
-    return names
+    return digest("searched", msgspec.json.encode(task), recipe_of(task).digest, start, code(SHAPING))
 
 
 def main(quick: bool = typer.Option(False, help="a few trials of one network that needs no kit"),
@@ -58,7 +45,7 @@ def main(quick: bool = typer.Option(False, help="a few trials of one network tha
     """Search; print the page."""
     chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*SEEDS]
     tasks = [Task(name, method, seed, TRIALS, EPOCHS[name])
-             for name, seed, method in product(listed(networks, tuple(CASES)), chosen, METHODS)]
+             for name, seed, method in product(listed(networks, CASES) or CASES, chosen, METHODS)]
     if quick:
         tasks = [msgspec.structs.replace(QUICK, method=method) for method in METHODS]
     kept = Kept(FOLDER / "figures.jsonl", Measured)

@@ -23,6 +23,7 @@ from figures import (
     conclude,
     digest,
     finished,
+    listed,
     processes,
     work,
 )
@@ -139,14 +140,6 @@ def _learned(network: str, seed: int) -> None:
 def _made(pool: ProcessPoolExecutor, kept: Kept, jobs: list[Job]) -> Keys:
     work(pool, kept, jobs)
     return [job.key for job in jobs]
-
-
-def listed(text: str, known: Iterable[str]) -> list[str]:
-    """Names with commas between them. Raises typer.BadParameter for one that is not known."""
-    names = text.split(",") if text else []
-    if unknown := [name for name in names if name not in known]:
-        raise typer.BadParameter(f"{unknown[0]}: known are {', '.join(known)}")
-    return names
 
 
 def main(quick: bool = typer.Option(False, help="what needs no kit, with one seed"),

@@ -149,6 +149,15 @@ def learn(network: nn.Module, name: str, epochs: int, samples: int,
               f"{time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
 
 
+def kept(network: nn.Module, path: Path, train: Callable[[], None]) -> nn.Module:
+    """The network with its weights, in eval mode; trained where they are not there yet."""
+    if not path.exists():
+        train()
+        keep(network, path)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network.eval()
+
+
 def keep(network: nn.Module, path: Path) -> None:
     """The weights, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -108,6 +108,14 @@ def digest(*parts: object) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
+def listed(text: str, known: Iterable[str]) -> list[str]:
+    """Names with commas between them. Raises typer.BadParameter for one that is not known."""
+    names = text.split(",") if text else []
+    if unknown := [name for name in names if name not in known]:
+        raise typer.BadParameter(f"{unknown[0]}: known are {', '.join(known)}")
+    return names
+
+
 # Processes --------------------------------------------------------------------------------------------------
 
 class Job(NamedTuple):

@@ -223,13 +223,9 @@ def _trained(name: str, make: Callable[[], nn.Module],
     shape = (f"{network} {optimiser_of(network)} {SPEECH_EPOCHS} {SHIFT} {NOISE} {SILENT} "
              f"{cifar_networks.BATCH} {cifar_networks.SEED}")
     path = FOLDER / f"{name}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
-    if not path.exists():
-        x, y = keywords().train
-        cifar_networks.learn(network, name, SPEECH_EPOCHS, len(y),
-                             lambda random: keyword_batches(x, y, random), optimiser_of)
-        cifar_networks.keep(network, path)
-    network.load_state_dict(torch.load(path, weights_only=True))
-    return network.eval()
+    return cifar_networks.kept(network, path, lambda: cifar_networks.learn(
+        network, name, SPEECH_EPOCHS, len(keywords().train[1]),
+        lambda random: keyword_batches(*keywords().train, random), optimiser_of))
 
 
 # The watch --------------------------------------------------------------------------------------------------

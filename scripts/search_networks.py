@@ -102,11 +102,8 @@ def _trained(name: str, make: Callable[[], nn.Module], data: Callable[[], Data],
     shape = (f"{network} {cifar_networks.sgd(network)} {EPOCHS[name]} {len(data().train[1])} "
              f"{cifar_networks.BATCH} {cifar_networks.SEED}")
     path = FOLDER / f"{name}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
-    if not path.exists():
-        cifar_networks.learn(network, name, EPOCHS[name], len(data().train[1]), batches)
-        cifar_networks.keep(network, path)
-    network.load_state_dict(torch.load(path, weights_only=True))
-    return network.eval()
+    return cifar_networks.kept(network, path, lambda: cifar_networks.learn(
+        network, name, EPOCHS[name], len(data().train[1]), batches))
 
 
 CASES = {case.name: case for case in (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import os
 from typing import NamedTuple
 
-from figures import Figure
+from figures import DEPLOYING, PRUNING, TRAINING, Figure, code
 import msgspec
 import numpy as np
 from pruning_cells import RATES, TRAIN, opened
@@ -29,6 +29,10 @@ from toolchain.starting import SHARES, Starting, usual_variables
 from toolchain.trying import Judge, Trying
 
 FOLDER = ROOT / "build" / "benchmark" / "search"
+SHAPING = (*TRAINING, *PRUNING, *DEPLOYING, "toolchain/search*.py", "toolchain/search/*.py",
+           "toolchain/starting.py", "toolchain/trying.py", "scripts/search_runs.py",
+           "scripts/search_networks.py")
+"""Files that shape what a search finds."""
 BOARD = "cortex_m4_qemu"
 OURS, RANDOM, GRID = "edge search", "random search", "uniform ratios"
 METHODS = (OURS, RANDOM, GRID)
@@ -112,7 +116,7 @@ def recipe_of(task: Task) -> Recipe:
 
 
 def searched(task: Task, key: str) -> Searched:
-    os.environ["EDGE_CACHE"] = str(FOLDER / "cache")
+    os.environ["EDGE_CACHE"] = str(FOLDER / "cache" / code(SHAPING))
     graph, samples = network(task.network)
     base = recipe_of(task)
     judge, profile = Judge(graph, samples, base), load_target(BOARD)

@@ -1,6 +1,7 @@
 """An artefact's firmware at the other end of a serial line, ready to run."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 import time
 from typing import TypeVar
 
@@ -59,7 +60,7 @@ class FirmwareSession:
         self.inferences = []
         for i in range(count):
             inputs = [np.ascontiguousarray(feeds[port.name][i]).tobytes() for port in self.inputs]
-            inference, outputs = self.persist(lambda: self._answers(inputs))  # noqa: B023
+            inference, outputs = self.persist(partial(self._answers, inputs))
             self.inferences.append(inference)
             for port, data in zip(self.outputs, outputs):
                 results[port.name].append(np.frombuffer(data, port.dtype).reshape(port.shape[1:]))
