@@ -133,8 +133,8 @@ def searched(task: Task, key: str) -> Searched:
         search = Search(study, space, needs, trying.outcome, lambda: first(task, space, judge), ledger,
                         task.trials)
         trials = search.run()
-        front = [(*found, *_on_test(trying, space.recipe_of(trial))) for trial in front_of(trials, needs)
-                 for found in [_tried(trial.outcome)]]
+        front = [(*_tried(trial.outcome), *_on_test(trying, space.recipe_of(trial, trials)))
+                 for trial in front_of(trials, needs)]
     kept = [trial.outcome for trial in trials if trial.outcome]
     judged = [one for one in kept if "accuracy_drop" in one.figures and needs.hold(one.figures)]
     sizes = len(samples.split("selection")), len(samples.split("test"))

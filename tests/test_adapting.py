@@ -258,7 +258,7 @@ def test_recipes_are_written_so_that_they_find_their_files(files, tmp_path, ledg
     ratio = 0.1 + 0.2
     made = here.space.recipe({"prune.ratio": ratio})
     trial = Trial(number=3, point={"prune.ratio": ratio}, outcome=Outcome(), rung=len(here.space.epochs) - 1)
-    path.write_bytes(here._recipe(trial, path.parent))
+    path.write_bytes(here._recipe(trial, (), path.parent))
     found = load_recipe(path)
     assert Path(found.checkpoint).resolve() == tmp_path / "mine" / "weights.pt"
     assert Path(found.features).resolve() == tmp_path / "mine" / "features.onnx"
@@ -287,7 +287,7 @@ def test_all_processes_of_a_search_know_each_other_by_one_ledger(ledger, storage
     assert shared_ledger(ledger, storage) == shared
 
 
-def test_first_points_cut_a_little_and_a_lot(files, ledger):
+def test_first_points_cut_a_little_and_a_lot_of_all_stages_and_by_importance(files, ledger):
     from toolchain.starting import Starting
 
     here = adapting(files, ledger)
@@ -296,5 +296,11 @@ def test_first_points_cut_a_little_and_a_lot(files, ledger):
     named = adapting(files, ledger, recipe=Recipe())
     points = list(Starting(named.graph, named.samples, M4).points(named.space))
     gone = [sum(point[name] for name in point if name.startswith("prune.shares.")) for point in points]
-    assert len(points) > 3 and gone[0] == 0 and gone == sorted(gone) and gone[-1] > 0.5
+    even = [len({point[name] for name in point if name.startswith("prune.shares.")}) == 1 for point in points]
+    assert even == [True] * 8 + [False] * 2 and min(gone) < 1 < 2 < max(gone)
+    assert [point["scale.resolution"] for point in points] == [1.0] * 6 + [0.85, 0.7] + [1.0] * 2
+    trained = Space(Recipe(train=TrainConfig(epochs=1, learning_rate=0.01)), {
+        **named.space.variables, "train.learning_rate": Variable(low=0.001, high=0.015)})
+    rates = [point["train.learning_rate"] for point in Starting(named.graph, named.samples, M4).points(trained)]
+    assert rates == [0.01, 0.015] * 5
     assert all(named.space.recipe(point) for point in points)

@@ -23,7 +23,17 @@ from toolchain.ir.ops import graph_macs
 from toolchain.ir.passes import canonical
 from toolchain.load import load
 from toolchain.profile import load_target
-from toolchain.recipe import ClusterConfig, LowRankConfig, PruneConfig, Recipe, SparsifyConfig, TrainConfig
+from toolchain.prune.groups import channel_groups
+from toolchain.recipe import (
+    CalibrateConfig,
+    ClusterConfig,
+    EarlierConfig,
+    LowRankConfig,
+    PruneConfig,
+    Recipe,
+    SparsifyConfig,
+    TrainConfig,
+)
 from toolchain.runtime import reference
 from toolchain.shrinking import Shrinking
 
@@ -253,6 +263,90 @@ def test_a_quantized_network_cannot_teach():
     config = msgspec.structs.replace(SHORT, teacher=str(Path(__file__).parent / "golden" / "int8.tflite"))
     with pytest.raises(Unsupported, match="int8.tflite is quantized: it cannot teach here; name its float m"):
         shrinking(train=config).run()
+
+
+# Steps before -----------------------------------------------------------------------------------------------
+
+BRIEF = TrainConfig(epochs=1, learning_rate=2e-3)
+
+
+def shares(share) -> PruneConfig:
+    return PruneConfig(shares={"*": share}, importance="l2")
+
+
+def in_steps(*given, **more) -> Shrinking:
+    """Cut to these shares one after the other, trained behind each."""
+    *before, last = given
+    earlier = tuple(EarlierConfig(prune=shares(share), train=BRIEF) for share in before)
+    return shrinking(earlier=earlier, prune=shares(last), train=BRIEF, **more)
+
+
+def widths(graph) -> dict:
+    return {group.name: group.channels for group in channel_groups(graph).groups}
+
+
+def test_a_step_goes_on_from_the_weights_of_the_one_before():
+    still = msgspec.structs.replace(BRIEF, learning_rate=1e-9)
+    first = in_steps(0.25).run()
+    step = EarlierConfig(prune=shares(0.25), train=BRIEF)
+    both = shrinking(earlier=(step,), prune=shares(0.25), train=still).run()
+    weights = [tensor.name for tensor in first.constants if tensor.name.endswith(".weight")]
+    assert all(np.allclose(first.tensors[name].data, both.tensors[name].data, atol=1e-6) for name in weights)
+    anew = shrinking(prune=shares(0.25), train=still).run()
+    assert not any(np.allclose(first.tensors[name].data, anew.tensors[name].data, atol=1e-6)
+                   for name in weights)
+
+
+def test_shares_are_of_what_the_network_came_with():
+    whole, graph = widths(trained_net()), in_steps(0.25, 0.25, 0.5).run()
+    assert widths(in_steps(0.25, 0.25).run()) == widths(in_steps(0.25).run())
+    assert all(kept < whole[name] for name, kept in widths(graph).items())
+    assert widths(graph) == widths(in_steps(0.5).run())
+    assert widths(in_steps(0.5, 0.25).run()) == widths(in_steps(0.5).run())
+
+
+def test_steps_are_trained_on_other_batches_than_those_before():
+    def trained(*before) -> bytes:
+        steps = tuple(EarlierConfig(train=msgspec.structs.replace(BRIEF, learning_rate=1e-9)) for _ in before)
+        return shrinking(earlier=steps, train=BRIEF).run().digest
+
+    assert trained() != trained(1)
+
+
+def test_steps_are_made_once_where_somebody_keeps_them():
+    kept, made = {}, []
+
+    def keep(key, make):
+        if key not in kept:
+            made.append(key)
+            kept[key] = make()
+        return kept[key]
+
+    first = replace(in_steps(0.25), keep=keep).run()
+    assert len(made) == 1 and first.digest == in_steps(0.25).run().digest
+    second = replace(in_steps(0.25, 0.5), keep=keep).run()
+    assert len(made) == 2 and second.digest == in_steps(0.25, 0.5).run().digest
+    replace(in_steps(0.25, 0.5, calibrate=CalibrateConfig(observer="minmax")), keep=keep).run()
+    assert len(made) == 2
+    replace(in_steps(0.25, 0.5, seed=1), keep=keep).run()
+    assert len(made) == 4
+
+
+def test_a_run_of_steps_is_gone_on_with_and_no_other(tmp_path):
+    here = in_steps(0.25, 0.5)
+    digest = replace(here, folder=tmp_path).run().digest
+    told = []
+    assert replace(here, folder=tmp_path, say=told.append).run().digest == digest and told == []
+    with pytest.raises(BadInput, match="holds a run of another model, recipe or target"):
+        replace(in_steps(0.3, 0.5), folder=tmp_path).run()
+
+
+def test_steps_and_budgets_do_not_go_together():
+    step = EarlierConfig(prune=shares(0.25), train=BRIEF)
+    with pytest.raises(BadConfig, match=r"\[prune\] has a budget, and \[\[earlier\]\] goes by shares"):
+        Recipe(earlier=(step,), prune=PruneConfig(macs=0.5))
+    with pytest.raises(BadConfig, match=r"\[\[earlier\]\] prune has a budget; give shares"):
+        EarlierConfig(prune=PruneConfig(macs=0.5), train=BRIEF)
 
 
 RUN = """

@@ -5,13 +5,16 @@ from hypothesis import strategies as st
 import msgspec
 import pytest
 
+from toolchain.errors import BadConfig
 from toolchain.recipe import (
     CalibrateConfig,
+    EarlierConfig,
     InputConfig,
     PruneConfig,
     QuantSpec,
     Recipe,
     ResizeConfig,
+    TrainConfig,
     load_recipe,
 )
 from toolchain.tomlfile import encode_toml
@@ -21,6 +24,8 @@ RECIPES = (
     Recipe(calibrate=CalibrateConfig(observer="mse", samples=7), seed=3),
     Recipe(quantize=QuantSpec(equalise=True, islands={"a.b*": "float32", 'quote"d': "int16"},
                               accuracy_drop=0.5)),
+    Recipe(earlier=(EarlierConfig(train=TrainConfig(epochs=2)),
+                    EarlierConfig(train=TrainConfig(epochs=2), prune=PruneConfig(shares={"a.b": 0.5})))),
     Recipe(shapes={"x": (1, 3, 8, 8)}, prune=PruneConfig(ratio=0.25), input=InputConfig(
         mean=(1.5, 2, 3), std=2, labels=("ja", "nein"), resize=ResizeConfig(size=(8, 6)))),
 )
@@ -31,6 +36,13 @@ def test_a_recipe_is_read_back_as_it_was_written(tmp_path, recipe):
     path = tmp_path / "recipe.toml"
     path.write_text(encode_toml(recipe), encoding="utf-8")
     assert load_recipe(path) == recipe
+
+
+def test_a_misspelt_key_of_an_array_is_named(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("[[earlier]]\n[earlier.train]\nepochs = 1\n[[earlier]]\n[earlier.train]\nepoch = 1\n")
+    with pytest.raises(BadConfig, match="unknown key 'earlier.1.train.epoch'; did you mean"):
+        load_recipe(path)
 
 
 def test_defaults_are_not_stated():

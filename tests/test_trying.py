@@ -17,7 +17,7 @@ from toolchain.profile import load_target
 from toolchain.recipe import PruneConfig, Recipe, SearchConfig, TrainConfig
 from toolchain.runtime import reference
 from toolchain.search.needs import needs_of
-from toolchain.training_sections import QatConfig
+from toolchain.training_sections import EarlierConfig, QatConfig
 from toolchain.trying import Judge, Trying, untrained
 
 SHORT = TrainConfig(epochs=1, learning_rate=2e-3)
@@ -130,7 +130,7 @@ def test_untrained_is_the_same_in_one_step():
 @pytest.mark.parametrize("error", [BadSamples("no"), GateFailed("no"), DoesNotFit("no"),
                                    DoesNotFit("no", {"ram": 5, "stack": 3})])
 def test_what_cannot_be_built_is_refused_and_the_reason_kept(ledger, monkeypatch, error):
-    def raises(*_):
+    def raises(*_, **__):
         raise error
 
     monkeypatch.setattr(module, "prepare", raises)
@@ -199,6 +199,16 @@ def test_the_teacher_is(ledger, tmp_path):
         path.write_bytes(write_onnx(canonical(trained_net(curve))))
         keys.add(key(ledger, recipe))
     assert len(keys) == 2
+
+
+def test_the_teacher_and_the_users_code_of_a_step_before_are(ledger, tmp_path):
+    path, code, keys = tmp_path / "teacher.onnx", tmp_path / "mine.py", set()
+    step = EarlierConfig(train=TrainConfig(epochs=1, teacher=str(path), loader=f"{code}:f"))
+    for curve, text in (("relu", "a = 1"), ("hard_swish", "a = 1"), ("relu", "a = 2")):
+        path.write_bytes(write_onnx(canonical(trained_net(curve))))
+        code.write_text(text)
+        keys.add(key(ledger, Recipe(earlier=(step,))))
+    assert len(keys) == 3
 
 
 def test_the_network_that_features_come_of_is_whether_it_is_trained_or_not(ledger, tmp_path):

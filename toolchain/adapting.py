@@ -169,7 +169,8 @@ class Adapting:
         front, chosen = front_of(trials, self.needs), recommended(trials, self.needs)
         entries = [Entry(name=f"trial {trial.number}", kind="front", outcome=trial.outcome,
                          recipe=f"front/{trial.number}.toml",
-                         test=self._test(self.trying, self.space.recipe_of(trial))) for trial in front]
+                         test=self._test(self.trying, self.space.recipe_of(trial, trials)))
+                   for trial in front]
         done = [trial.outcome for trial in trials if trial.outcome]
         found = Found(
             model=self.wish.model, target=self.wish.profile.name, device=self.wish.device or "",
@@ -186,19 +187,20 @@ class Adapting:
         for old in ("front", "recommended"):
             shutil.rmtree(folder / old, ignore_errors=True)
         (folder / "recipe.toml").unlink(missing_ok=True)
-        files = {f"front/{trial.number}.toml": self._recipe(trial, folder / "front") for trial in front}
+        files = {f"front/{trial.number}.toml": self._recipe(trial, found.trials, folder / "front")
+                 for trial in front}
         for trial in front:
             if trial.number == found.chosen.number:
-                files["recipe.toml"] = self._recipe(trial, folder)
-                self.trying.artifact(self.space.recipe_of(trial)).write(folder / "recommended")
+                files["recipe.toml"] = self._recipe(trial, found.trials, folder)
+                self.trying.artifact(self.space.recipe_of(trial, found.trials)).write(folder / "recommended")
         files |= {"search.html": search_page(found), "search.json": msgspec.json.encode(found)}
         for name, content in files.items():
             with replacing(folder / name) as unfinished:
                 unfinished.write_bytes(content)
 
-    def _recipe(self, trial: Trial, folder: Path) -> bytes:
+    def _recipe(self, trial: Trial, trials: Sequence[Trial], folder: Path) -> bytes:
         """As a file in the folder, beside which what it names is looked for."""
-        recipe = self.space.recipe_of(trial)
+        recipe = self.space.recipe_of(trial, trials)
         beside = {key: os.path.relpath(path, folder) for key in ("checkpoint", "features")
                   if (path := getattr(recipe, key))}
         return encode_toml(msgspec.structs.replace(recipe, **beside)).encode()

@@ -3,7 +3,7 @@
 A sealed msgpack of plain values; nothing that is read is run, nothing is larger than the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import math
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,8 @@ from toolchain.ir.graph import Graph, Metadata, Op, Source, Tensor
 from toolchain.ir.quant import QuantParams
 
 Dtype = Literal["float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool"]
+Keep = Callable[[str, Callable[[], Graph]], Graph]
+"""(key, how it is made) -> a graph, which is made once."""
 PLAIN = (bool, int, float, str, type(None))
 """What attributes are made of, in tuples of any depth."""
 MISSHAPEN = (TypeError, ValueError, IndexError, KeyError, AttributeError, ArithmeticError)

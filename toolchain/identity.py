@@ -29,7 +29,8 @@ def identity(graph: Graph, samples: Samples | None, profile: TargetProfile | Non
 def own_code(recipe: Recipe) -> dict[str, str]:
     """The user's files that a recipe trains with and is judged by -> their digest."""
     specs = [recipe.features]
-    for section in filter(None, (recipe.train, recipe.qat)):
+    trains = [step.train for step in recipe.earlier]
+    for section in filter(None, (recipe.train, recipe.qat, *trains)):
         specs += [section.loss, section.loader]
     files = [path for spec in specs if spec and (path := Path(spec.rpartition(":")[0] or spec)).is_file()]
     return {"own code": _sha256(*(path.read_bytes() for path in files))} if files else {}

@@ -21,6 +21,7 @@ from toolchain.data import Samples, load_samples
 from toolchain.errors import DoesNotFit, ToolchainError, Unsupported
 from toolchain.exits import build_exits, with_trained_exits
 from toolchain.features import FEATURES_FILE, features_file
+from toolchain.graph_file import Keep
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Frames, Graph
@@ -103,12 +104,14 @@ class Prepared:
 
 
 def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None = None,
-            say: Say = quiet, stats: StatsFile | None = None, folder: Path | None = None) -> Prepared:
+            say: Say = quiet, stats: StatsFile | None = None, folder: Path | None = None,
+            keep: Keep | None = None) -> Prepared:
     """Everything that does not depend on a target's format. A quantized graph is taken as it is.
 
     profile: of a target whose channels pruning minds, and whose numbers accuracy control may widen to
     stats:   of the canonical float graph, if it was calibrated before
     folder:  where training is kept while it goes on, or None
+    keep:    by whom pruned and trained networks are kept, or None: as Shrinking has it
     """
     graph = with_labels(graph, recipe.input.labels, samples)
     if recipe.streaming:
@@ -119,7 +122,7 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
         return Prepared(fixed, fixed, recipe)
-    source = _smaller(graph, recipe, samples, profile, say, folder)
+    source = _smaller(graph, recipe, samples, profile, say, folder, keep)
     float_graph = canonical(source)
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
@@ -160,7 +163,7 @@ def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Sample
 
 
 def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None,
-             say: Say, folder: Path | None) -> Graph:
+             say: Say, folder: Path | None, keep: Keep | None) -> Graph:
     """Pruned and fine-tuned, on what the network itself takes."""
     if not recipe.shrinks:
         return graph
@@ -169,7 +172,7 @@ def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Tar
     if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
     table = load_cost_table(profile) if profile and (recipe.prune or recipe.low_rank) else None
-    smaller = Shrinking(graph, recipe, samples, profile, table, folder, say=say,
+    smaller = Shrinking(graph, recipe, samples, profile, table, folder, say=say, keep=keep,
                         progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
     for note in smaller.source.notes[len(graph.source.notes):]:
         say(note)

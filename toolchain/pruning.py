@@ -29,6 +29,7 @@ from toolchain.prune.prune import channels_to_go, checked_cut, grouping_of, narr
 from toolchain.prune.sparse_size import sparse_size
 from toolchain.recipe import Recipe
 from toolchain.report.progress import progress_bar
+from toolchain.run_folder import RunFolder
 from toolchain.shape_sections import ADDING_UP, LowRankConfig
 from toolchain.shrinking import Shrinking
 from toolchain.training_sections import BUDGETS, ClusterConfig, PruneConfig, SparsifyConfig, TrainConfig
@@ -147,7 +148,7 @@ def _kept(shrinking: Shrinking) -> Graph:
     try:
         return shrinking.run()
     except ToolchainError as error:
-        if isinstance(error, DoesNotPay) or not shrinking.has_trained:
+        if isinstance(error, DoesNotPay) or not RunFolder(shrinking.folder).has_trained:
             shutil.rmtree(shrinking.folder)
         raise
 

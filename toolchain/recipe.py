@@ -19,6 +19,7 @@ from toolchain.tomlfile import decode_toml
 from toolchain.training_sections import (
     OF_CLASSES,
     ClusterConfig,
+    EarlierConfig,
     PruneConfig,
     QatConfig,
     SparsifyConfig,
@@ -164,6 +165,7 @@ class Recipe(Section):
     metric:     a key of metric.METRIC, by which networks are chosen and artefacts evaluated
     features:   of "frechet" and "kernel": a model beside the recipe, as `edge build` takes it, whose first
                 output is what sets of outputs are compared in
+    earlier:    steps of pruning and training before [prune] and [train]
     streaming:  a network with recurrent layers is built for one step, its states going in and coming out;
                 it is quantized, and its accuracy controlled, on whole sequences
     """
@@ -175,6 +177,7 @@ class Recipe(Section):
     seed: int = 0
     streaming: bool = False
     scale: ScaleConfig | None = None
+    earlier: tuple[EarlierConfig, ...] = ()
     prune: PruneConfig | None = None
     low_rank: LowRankConfig | None = None
     sparsify: SparsifyConfig | None = None
@@ -195,6 +198,8 @@ class Recipe(Section):
                 "streaming = true": self.streaming, "[qat]": self.qat is not None,
                 "[quantize] accuracy_drop": self.quantize.accuracy_drop is not None,
                 f'metric = "{self.metric}"': self.metric != "top1"})
+        if self.earlier and self.prune and not self.prune.shares:
+            raise BadConfig("[prune] has a budget, and [[earlier]] goes by shares; give shares in both")
         if self.features and self.metric not in OF_SETS:
             raise BadConfig(f'features = "{self.features}" would do nothing with metric = "{self.metric}"; '
                             f'leave it out, or take metric = "frechet"')
@@ -245,7 +250,8 @@ class Recipe(Section):
     @property
     def shrinks(self) -> bool:
         """Whether the float network is made another one before it is quantized."""
-        return any((self.scale, self.prune, self.low_rank, self.sparsify, self.cluster, self.train))
+        return any((self.scale, self.earlier, self.prune, self.low_rank, self.sparsify, self.cluster,
+                    self.train))
 
     @property
     def input_dtype(self) -> str | None:

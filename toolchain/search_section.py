@@ -51,17 +51,19 @@ class SearchConfig(Section):
 
     vary:      key of the recipe, such as "prune.ratio", "calibrate.observer" or "prune.shares.OP" -> a list
                of values, or a Variable. Where nothing is listed, it is found out from the model
-    sampler:   "tpe" (Watanabe 2023) or "nsga2" (Deb et al. 2002) propose points by what was measured;
-               "random" does not look
+    sampler:   what proposes points: "evolution", by small changes of the best, with their weights where no
+               more than channels go; "tpe" (Watanabe 2023), "nsga2" (Deb et al. 2002); "random", which does
+               not look at what was measured
     rungs:     how often the best of what was tuned for a while are tuned for longer (successive halving,
-               Jamieson & Talwalkar 2016; Li et al. 2020); 1: all are tuned for as long as [train] epochs says
+               Jamieson & Talwalkar 2016; Li et al. 2020), all from the weights that the network came with;
+               1: all are tuned for as long as [train] epochs says
     reduction: one of so many goes on to the next rung, where it is tuned for so many times as long
     """
 
     heading: ClassVar[str] = "search"
     vary: dict[str, tuple[Value, ...] | Variable] = {}
-    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
-    rungs: Annotated[int, msgspec.Meta(ge=1, le=6)] = 3
+    sampler: Literal["evolution", "tpe", "nsga2", "random"] = "evolution"
+    rungs: Annotated[int, msgspec.Meta(ge=1, le=6)] = 1
     reduction: Annotated[int, msgspec.Meta(ge=2, le=8)] = 2
 
     def __post_init__(self):

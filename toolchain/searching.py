@@ -7,9 +7,12 @@ from itertools import islice
 import random
 import time
 
+import numpy as np
+
 from toolchain.errors import BadConfig, DeviceBusy
 from toolchain.ledger.ledger import Ledger
 from toolchain.recipe import Recipe
+from toolchain.search.evolution import Child, child
 from toolchain.search.needs import Needs
 from toolchain.search.rungs import promoted
 from toolchain.search.space import Point, Space
@@ -113,10 +116,20 @@ class Search:
             return None
         if not any(trial.state == "waits" for trial in trials):
             config = self.space.base.search
-            if best := promoted(trials, self.needs, len(self.space.epochs), config.reduction):
+            if best := promoted(trials, self.needs, len(self.space.epochs), config.reduction, self.budget):
                 self.study.put_forward(best.point, best.rung + 1, best.number)
+            elif born := self._born(trials):
+                self.study.put_forward(born.point, of=born.of)
         trial = self.study.ask(len(trials))
         return trial if self._claims(stack, self._name(trial.number)) else None
+
+    def _born(self, trials: Sequence[Trial]) -> Child | None:
+        """What "evolution" makes of the trials that there are."""
+        base = self.space.base
+        if base.search.sampler != "evolution":
+            return None
+        random = np.random.default_rng((base.seed, len(trials)))
+        return child(trials, self.space.variables, self.needs, self.space.inherits, random)
 
     def _name(self, number: int) -> str:
         """Of a trial, in the ledger."""
@@ -134,7 +147,7 @@ class Search:
     def _do(self, trial: Trial) -> None:
         """Tried and told."""
         try:
-            outcome = self.try_recipe(self.space.recipe_of(trial))
+            outcome = self.try_recipe(self.space.recipe_of(trial, self.study.trials()))
         except BadConfig as error:
             outcome = Outcome(refused=str(error))
         self.study.tell(trial, outcome)

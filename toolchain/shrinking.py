@@ -6,19 +6,19 @@ What a run has made is kept in a folder, where one is given: a run that was kill
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from toolchain.atomic import replacing
 from toolchain.budgets import Purpose, budget_in, low_rank_limit, table_cost
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
-from toolchain.errors import BadConfig, BadInput, BadSamples, DoesNotPay, Unsupported
+from toolchain.errors import BadConfig, BadSamples, DoesNotPay, Unsupported
 from toolchain.features import embedding
 from toolchain.fitting import at_resolution
-from toolchain.graph_file import read_graph, write_graph
+from toolchain.graph_file import Keep
 from toolchain.identity import identity, own_code
 from toolchain.ir.check import check, level_of
 from toolchain.ir.graph import Graph
@@ -31,15 +31,17 @@ from toolchain.prune.low_rank import LowRank, low_rank
 from toolchain.prune.prune import Aim, Pruned, grouping_of
 from toolchain.prune.schedule import Work, shrunk
 from toolchain.prune.sparsify import sparsify
-from toolchain.recipe import Recipe
+from toolchain.recipe import QuantSpec, Recipe
+from toolchain.run_folder import RunFolder
 from toolchain.runtime.additions import Addition
 
 JUDGED = 512
 """Samples at most by which importance is judged."""
 LEAST_GAIN = 0.02
 """Share of what a network takes on its target, by the target's table, that pruning must save."""
-OWNER = "run.json"
-"""In the folder of a run: what it is of."""
+SHAPING = ("shapes", "checkpoint", "metric", "features", "seed", "scale", "earlier", "prune", "low_rank",
+           "sparsify", "cluster", "train")
+"""Of a recipe, what decides the float graph; of [quantize] the scheme does too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,8 @@ class Shrinking:
     folder:  where what was made is kept until the end; None: nowhere
     say:     told what was done, in words
     progress: told of every epoch, a train.loop.Epoch, counted over all phases of training, those that were
-             done before a run was killed among them
+             done before a run was killed among them; of each step by itself
+    keep:    by whom what this makes, and each step before it, is kept by content
     """
 
     graph: Graph
@@ -62,15 +65,43 @@ class Shrinking:
     folder: Path | None = None
     say: Callable[[str], None] = lambda message: None
     progress: Callable | None = None
+    keep: Keep | None = None
 
     def run(self) -> Graph:
-        """The FLOAT graph as [prune], [low_rank], [sparsify], [cluster] and [train] leave it; its source
-        notes what was done.
+        """The FLOAT graph as [[earlier]], [prune], [low_rank], [sparsify], [cluster] and [train] leave it;
+        its source notes what was done.
 
         Raises BadSamples where there are none to train with, DoesNotPay, and what pruning and training do.
         """
         self._check()
         self.claim()
+        return self.keep(self._key, self._made) if self.keep else self._made()
+
+    def claim(self) -> None:
+        """Write into the folder what it is of. Raises BadInput where it is another run's."""
+        self._run.claim(self._identity)
+
+    @property
+    def _run(self) -> RunFolder:
+        return RunFolder(self.folder)
+
+    @property
+    def _key(self) -> str:
+        """Of all that decides the graph."""
+        recipe = Recipe(**{name: getattr(self.recipe, name) for name in SHAPING},
+                        quantize=QuantSpec(scheme=self.recipe.quantize.scheme))
+        parts = replace(self, recipe=recipe)._identity(), self._before and self._before._key
+        return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+    def _identity(self) -> dict[str, str]:
+        """All that decides what is made -> its digest."""
+        found = {"recipe": self.recipe.digest, "tool": version("edge-toolchain"), **own_code(self.recipe),
+                 **identity(self.graph, self.samples, self.profile, self.table)}
+        if self.recipe.train and self.recipe.train.teacher:
+            found["teacher"] = self.teacher.digest
+        return found
+
+    def _made(self) -> Graph:
         graph, epochs = self.start, self.epochs
         if self.recipe.prune:
             graph, epochs = self._pruned()
@@ -83,12 +114,27 @@ class Shrinking:
             graph, additions = self._clustered(graph, additions)
         if epochs:
             before = self.epochs - epochs
-            graph = self._remember("tuned", lambda: self._tune(graph, epochs, additions, before))
+            graph = self._run.remember("tuned", lambda: self._tune(graph, epochs, additions, before))
         return check(graph, "FLOAT")
 
     @cached_property
     def start(self) -> Graph:
-        """The graph at the recipe's resolution. Raises BadGraph."""
+        """The graph as the steps before this one leave it. Raises BadGraph."""
+        return self._before.run() if self._before else self._scaled
+
+    @cached_property
+    def _before(self) -> "Shrinking | None":
+        """Of the last of the steps before this one."""
+        if not self.recipe.earlier:
+            return None
+        *before, last = self.recipe.earlier
+        recipe = msgspec.structs.replace(self.recipe, earlier=tuple(before), prune=last.prune,
+                                         train=last.train, low_rank=None, sparsify=None, cluster=None)
+        return replace(self, recipe=recipe, folder=self._run.within("earlier"))
+
+    @cached_property
+    def _scaled(self) -> Graph:
+        """The graph as it came, at the recipe's resolution."""
         scale = self.recipe.scale
         if scale is None:
             return self.graph
@@ -136,7 +182,7 @@ class Shrinking:
     def _pruned(self) -> tuple[Graph, int]:
         """The pruned graph, and the epochs of training that are left for it."""
         config, aim = self.recipe.prune, self.aim()
-        work = Work(self._tune, self.epochs, self._settled, self._remember)
+        work = Work(self._tune, self.epochs, self._settled, self._run.remember)
         graph, epochs = shrunk(self.start, config, aim, work)
         if graph.parameters == self.start.parameters:
             self.say(f"{graph.name} is within its budget as it is: no channel goes")
@@ -169,8 +215,13 @@ class Shrinking:
 
     def aim(self) -> Aim:
         """What [prune] asks for. Raises BadConfig where nothing tells what its budget takes."""
-        purpose = Purpose(self.recipe.prune, self.profile, self.table, self.recipe.quantize.scheme)
-        return purpose.aim(self.start, self.evidence(), self.recipe.seed)
+        config = self.recipe.prune
+        purpose = Purpose(config, self.profile, self.table, self.recipe.quantize.scheme)
+        aim = purpose.aim(self.start, self.evidence(), self.recipe.seed)
+        if not self.recipe.earlier:
+            return aim
+        groups = grouping_of(self._scaled, config).groups
+        return replace(aim, channels={group.name: group.channels for group in groups})
 
     def evidence(self) -> Evidence | None:
         """Samples by which importance is judged: those of training, of calibration where there are none."""
@@ -205,7 +256,8 @@ class Shrinking:
         samples = self._training_samples()
         self.say(self._told(epochs, samples))
         selection = self.samples.split("selection").fit_to(graph) if config.patience else None
-        return fit(graph, config, samples.fit_to(graph), self.teacher, recipe.seed, recipe.metric,
+        seed = recipe.seed + len(recipe.earlier)
+        return fit(graph, config, samples.fit_to(graph), self.teacher, seed, recipe.metric,
                    self._counted(before), selection=selection,
                    embed=embedding(recipe.features) if selection else None, additions=additions,
                    checkpoint=self.folder / "checkpoint" if self.folder else None)
@@ -259,39 +311,3 @@ class Shrinking:
                              f"{graph_macs(smaller):,}. {advice}, or limit {budget_in(unit)} itself: the "
                              f"channels that cost most there go first then")
         self.say(told)
-
-    # A run that can be gone on with -----------------------------------------------------------------------
-
-    def claim(self) -> None:
-        """Write into the folder what it is of. Raises BadInput where it is another run's."""
-        if self.folder is None:
-            return
-        own, place = msgspec.json.encode(self._identity()), self.folder / OWNER
-        if not place.exists():
-            with replacing(place) as unfinished:
-                unfinished.write_bytes(own)
-        elif place.read_bytes() != own:
-            raise BadInput(f"{self.folder}: holds a run of another model, recipe or target, or of other "
-                           f"samples; delete it, or write to another place")
-
-    def _identity(self) -> dict[str, str]:
-        """All that decides what is made -> its digest."""
-        found = {"recipe": self.recipe.digest, "tool": version("edge-toolchain"), **own_code(self.recipe),
-                 **identity(self.graph, self.samples, self.profile, self.table)}
-        if self.recipe.train and self.recipe.train.teacher:
-            found["teacher"] = self.teacher.digest
-        return found
-
-    @property
-    def has_trained(self) -> bool:
-        """Whether the folder holds what took training."""
-        return any(path.suffix != ".json" and not path.name.startswith("pruned")
-                   for path in self.folder.iterdir())
-
-    def _remember(self, name: str, make: Callable[[], Graph]) -> Graph:
-        if self.folder is None:
-            return make()
-        path = self.folder / f"{name}.graph"
-        if not path.exists():
-            write_graph(path, make())
-        return read_graph(path)

@@ -16,7 +16,7 @@ from toolchain.profile import TargetProfile
 from toolchain.prune.groups import Group
 from toolchain.prune.prune import channels_to_go, grouping_of, scores_of
 from toolchain.recipe import Recipe
-from toolchain.search.space import Point, Space, stages
+from toolchain.search.space import RESOLUTION, SHARES, Point, Space, stages
 from toolchain.search_section import Variable
 from toolchain.shrinking import Shrinking
 from toolchain.training_sections import PruneConfig
@@ -25,11 +25,16 @@ STAGES = 8
 """Variables at most that say how much of a network's groups goes."""
 MOST = 0.9
 """Share of a group's channels that may go."""
-FIRST = (0.8, 0.65, 0.5, 0.35, 0.2)
-"""Of what the whole network costs: what the first points are cut down to, by importance."""
+EVEN = (0.5, 0.3, 0.7, 0.4, 0.6, 0.8)
+"""Shares of all groups' channels that go of the first points."""
+LESS = 0.3
+"""The same, of those at a lower resolution."""
+CHOSEN = (0.5, 0.35)
+"""Of what the whole network costs: what further ones are cut down to, by importance."""
+RATE, FASTER = "train.learning_rate", 2
+"""By what every other point is trained faster: a short training wants a high rate."""
 RESOLUTIONS = (1.0, 0.85, 0.7)
 """Shares of an image's sides."""
-SHARES = "prune.shares."
 
 
 def usual_variables(graph: Graph, recipe: Recipe) -> dict[str, Variable]:
@@ -50,10 +55,10 @@ def usual_variables(graph: Graph, recipe: Recipe) -> dict[str, Variable]:
               "quantize.rounding": Variable(choices=("nearest", "gptq"))}
     with suppress(BadGraph):
         at_resolution(graph, min(RESOLUTIONS))
-        found["scale.resolution"] = Variable(choices=RESOLUTIONS)
+        found[RESOLUTION] = Variable(choices=RESOLUTIONS)
     if recipe.train:
         rate = recipe.train.learning_rate
-        found |= {"train.learning_rate": Variable(low=rate / 5, high=rate * 2, log=True),
+        found |= {RATE: Variable(low=rate / 4, high=rate * 4, log=True),
                   "train.alpha": Variable(choices=(0.0, 0.5, 0.9))}
     return found if names else {key: value for key, value in found.items() if not key.startswith("prune.")}
 
@@ -71,15 +76,24 @@ class Starting:
     profile: TargetProfile
 
     def points(self, space: Space) -> Iterator[Point]:
-        """The base itself, and what importance would cut of each stage to save so much of the cost."""
+        """The same share of all groups, at every resolution, and what importance would cut to save so much of
+        the cost, trained now as the base says and now at a higher rate. The base itself where no shares vary.
+        """
         first = space.start()
-        yield first
-        if not any(name.startswith(SHARES) for name in space.variables):
+        shared = {name: one for name, one in space.variables.items() if name.startswith(SHARES)}
+        if not shared:
+            yield first
             return
-        for share in FIRST:
-            if gone := self._gone(space.base, share):
-                yield {**first, **{name: _of_stage(variable, name, gone)
-                                   for name, variable in space.variables.items() if name.startswith(SHARES)}}
+        cuts = [dict.fromkeys(shared, share) for share in EVEN]
+        cuts += [{RESOLUTION: choice, **dict.fromkeys(shared, LESS)}
+                 for choice in _lower(space.variables.get(RESOLUTION))]
+        cuts += [{name: _of_stage(one, name, gone) for name, one in shared.items()}
+                 for cost in CHOSEN if (gone := self._gone(space.base, cost))]
+        for number, cut in enumerate(cuts):
+            point = {**first, **_within(space.variables, cut)}
+            if RATE in first and number % 2:
+                point |= _within(space.variables, {RATE: FASTER * first[RATE]})
+            yield point
 
     def _gone(self, base: Recipe, share: float) -> Mapping[str, float]:
         """Group -> share of its channels that goes where the whole is cut to so much; {} where it cannot."""
@@ -96,7 +110,18 @@ class Starting:
         return {group.name: len(gone.get(number, ())) / group.channels for number, group in enumerate(groups)}
 
 
+def _lower(variable: Variable | None) -> Sequence[float]:
+    """Than the whole resolution, where it is a choice."""
+    return [choice for choice in variable.choices if choice < 1] if variable else []
+
+
+def _within(variables: Mapping[str, Variable], values: Mapping[str, float]) -> dict[str, float]:
+    """Values of ranges brought to their nearer end where they are outside."""
+    return {name: min(max(value, variables[name].low), variables[name].high)
+            if variables[name].is_range else value for name, value in values.items()}
+
+
 def _of_stage(variable: Variable, name: str, gone: Mapping[str, float]) -> float:
-    """The mean of its groups, within its range."""
+    """The mean of its groups."""
     shares = [gone.get(key.removeprefix(SHARES), 0.0) for key in variable.of or (name,)]
-    return round(min(max(sum(shares) / len(shares), variable.low), variable.high), 4)
+    return round(sum(shares) / len(shares), 4)

@@ -51,6 +51,8 @@ def _stated(record: msgspec.Struct) -> dict:
         value = getattr(record, field.name)
         if isinstance(value, msgspec.Struct) and value != _default(field):
             stated[field.name] = _stated(value)
+        elif value and isinstance(value, tuple) and isinstance(value[0], msgspec.Struct):
+            stated[field.name] = [_stated(one) for one in value]
         elif value is not None and value != _default(field):
             stated[field.name] = msgspec.to_builtins(value)
     return stated
@@ -68,13 +70,19 @@ def _unknown_key(raw: dict, kind: type, prefix: str = "") -> str | None:
             near, known = difflib.get_close_matches(key, fields, 1), ", ".join(sorted(fields))
             hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known keys: {known}"
             return f"unknown key '{prefix}{key}'; {hint}"
-        if isinstance(value, dict) and (section := _struct_in(fields[key])):
-            named = value.items() if get_origin(fields[key]) is dict else [("", value)]
-            for name, entry in named:
+        if isinstance(value, dict | list) and (section := _struct_in(fields[key])):
+            for name, entry in _entries(value, get_origin(fields[key])):
                 where = f"{prefix}{key}.{name}." if name else f"{prefix}{key}."
                 if isinstance(entry, dict) and (found := _unknown_key(entry, section, where)):
                     return found
     return None
+
+
+def _entries(value: dict | list, kind: type | None) -> list[tuple[str, object]]:
+    """(name within the value, section) of an array of sections, of a table of them, or of one section."""
+    if isinstance(value, list):
+        return [(str(number), entry) for number, entry in enumerate(value)]
+    return [*value.items()] if kind is dict else [("", value)]
 
 
 def _struct_in(annotation) -> type | None:

@@ -240,6 +240,24 @@ class TrainConfig(Section):
         return tuple(names.items()) if isinstance(names, dict) else tuple(zip(names, names))
 
 
+class EarlierConfig(Section):
+    """A step before [prune] and [train]: pruned, then trained. Each goes on from the weights that the one
+    before has left (Elsken et al. 2019, "Efficient Multi-Objective Neural Architecture Search via Lamarckian
+    Evolution").
+
+    prune: by shares. What the network came with they are of, in each step; what is gone is gone
+    """
+
+    heading: ClassVar[str] = "earlier"
+    train: TrainConfig
+    prune: PruneConfig | None = None
+
+    def __post_init__(self):
+        if self.prune and not self.prune.shares:
+            raise BadConfig("[[earlier]] prune has a budget; give shares, of the channels that are gone of "
+                            "each group after the step")
+
+
 class QatConfig(TrainConfig):
     """Quantization-aware training: the float graph is trained as its codes compute, taught by itself in
     float. Keys are those of [train] but for teacher and features, and

@@ -6,6 +6,7 @@ Instructions, time, energy and memory are those of the device. Answers are too, 
 they are those of the same generated C on this host, whose codes are the same.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 import hashlib
@@ -37,6 +38,7 @@ from toolchain.errors import (
 from toolchain.examination import first_answers
 from toolchain.execution import watch
 from toolchain.features import embedding
+from toolchain.graph_file import read_graph, write_graph
 from toolchain.identity import identity, own_code
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
@@ -52,6 +54,7 @@ from toolchain.recipe import Recipe
 from toolchain.search.needs import Needs
 from toolchain.search.trial import Outcome
 from toolchain.shrinking import Shrinking
+from toolchain.training_sections import TrainConfig
 
 REFUSALS = (BadInput, DoesNotFit, DoesNotPay, GateFailed, SelfCheckFailed, Unsupported)
 """What ends a trial and no search."""
@@ -59,6 +62,7 @@ AGAIN = (DeviceLost, DeviceTimeout, InvalidMeasurement)
 TRIES = 3
 OUTCOME = "outcome.json"
 ARTIFACT = "artifact"
+GRAPH = "network.graph"
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +160,14 @@ class Trying:
     def made_with(self, recipe: Recipe) -> dict[str, str]:
         """What a recipe names and does not hold -> its digest."""
         found = own_code(recipe)
-        if named := recipe.train and recipe.train.teacher:
-            if named not in self._teachers:
-                self._teachers[named] = Shrinking(self.graph, recipe, None).teacher.digest
-            found |= {"teacher": self._teachers[named]}
+        for train in [step.train for step in (*recipe.earlier, recipe) if step.train and step.train.teacher]:
+            if train.teacher not in self._teachers:
+                self._teachers[train.teacher] = self._teacher(train).digest
+            found[f"teacher {train.teacher}"] = self._teachers[train.teacher]
         return found
+
+    def _teacher(self, train: TrainConfig) -> Graph:
+        return Shrinking(self.graph, Recipe(train=train), None).teacher
 
     @cached_property
     def identity(self) -> dict:
@@ -178,12 +185,12 @@ class Trying:
                 if isinstance(error, DoesNotFit) else {}
             made = Outcome(refused=f"{type(error).__name__}: {error}", figures=figures)
         made = msgspec.structs.replace(made, key=key, recipe_digest=recipe.digest,
-                                       epochs=recipe.train.epochs if recipe.train else 0,
+                                       epochs=epochs_of(recipe),
                                        seconds=round(time.perf_counter() - begin, 2))
         (folder / OUTCOME).write_bytes(msgspec.json.encode(made))
 
     def _made(self, recipe: Recipe, judged: bool, place: Path) -> Outcome:
-        prepared = prepare(self.graph, recipe, self.judge.samples, self.profile, self.say)
+        prepared = prepare(self.graph, recipe, self.judge.samples, self.profile, self.say, keep=_keep)
         artifact = build(prepared, self.profile, self.judge.samples, self.say)
         artifact.write(place)
         figures, measured = self._measured(artifact)
@@ -237,6 +244,12 @@ class Trying:
                 return first_answers(artifact, way.fmt, session, samples, self.judge.outputs)
 
 
+def _keep(key: str, make: Callable[[], Graph]) -> Graph:
+    """What the weights of points that go on from others are: made once."""
+    place = kept(cache_folder() / "graphs" / key, lambda folder: write_graph(folder / GRAPH, make()))
+    return read_graph(place / GRAPH)
+
+
 def _place(key: str) -> Path:
     return cache_folder() / "trials" / key
 
@@ -246,4 +259,9 @@ def untrained(recipe: Recipe) -> Recipe:
     prune = recipe.prune
     if prune and prune.schedule != "one_shot":
         prune = msgspec.structs.replace(prune, schedule="one_shot")
-    return msgspec.structs.replace(recipe, train=None, qat=None, prune=prune)
+    return msgspec.structs.replace(recipe, earlier=(), train=None, qat=None, prune=prune)
+
+
+def epochs_of(recipe: Recipe) -> int:
+    """Of training, those of steps before among them."""
+    return sum(step.train.epochs for step in (*recipe.earlier, recipe) if step.train)

@@ -53,3 +53,21 @@ def test_what_was_not_judged_or_not_built_does_not_count():
     refused = Trial(number=1, point={}, outcome=Outcome(refused="no"))
     waits = Trial(number=2, point={}, state="waits")
     assert promoted([spared, refused, waits, trial(3, 4)], NEEDS, 3, 2) is None
+
+
+def test_within_a_budget_a_rung_is_filled_before_the_next():
+    """Of seven trials four are new, two of these go on, and one of these."""
+    here = [trial(number, 10 - number) for number in range(3)]
+    assert promoted(here, NEEDS, 3, 2, budget=7) is None
+    for rung, of, number in ((0, None, 3), (1, 3, 4), (1, 2, 5), (2, 4, 6)):
+        if rung:
+            best = promoted(here, NEEDS, 3, 2, budget=7)
+            assert (best.rung + 1, best.number) == (rung, of)
+        here.append(trial(number, 10 - number if of is None else 10 - of, rung=rung, of=of))
+    assert promoted(here, NEEDS, 3, 2, budget=7) is None
+
+
+def test_a_budget_that_grew_is_filled_from_below():
+    here = [trial(number, 10 - number) for number in range(4)] + [trial(4, 7, rung=1, of=3)]
+    assert promoted(here, NEEDS, 3, 2, budget=7).number == 2
+    assert promoted(here, NEEDS, 3, 2, budget=14) is None

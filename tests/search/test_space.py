@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import pytest
 
 from toolchain.errors import BadConfig
-from toolchain.recipe import CalibrateConfig, PruneConfig, QuantSpec, Recipe, TrainConfig
+from toolchain.recipe import CalibrateConfig, LowRankConfig, PruneConfig, QuantSpec, Recipe, TrainConfig
 from toolchain.search.space import Space, stages
 from toolchain.search.trial import Trial
 from toolchain.search_section import SearchConfig, Variable
@@ -78,12 +78,12 @@ def test_epochs_are_those_of_the_rung():
                   search=SearchConfig(rungs=3, reduction=2))
     here = Space(base, {"train.alpha": Variable(choices=(0.0, 0.5))})
     point = {"train.alpha": 0.5}
-    made = [here.recipe_of(Trial(number=0, point=point, rung=rung)) for rung in range(3)]
+    made = [here.recipe_of(Trial(number=0, point=point, rung=rung), ()) for rung in range(3)]
     assert [one.train.epochs for one in made] == [2, 4, 8] and all(one.qat for one in made)
     assert all(one.train.alpha == 0.5 for one in made)
     assert here.recipe(point, 0).train is here.recipe(point, 0).qat is None
     untrained = Space(Recipe(search=SearchConfig()), {})
-    assert untrained.recipe_of(Trial(number=0, point={})) == Recipe()
+    assert untrained.recipe_of(Trial(number=0, point={}), ()) == Recipe()
 
 
 def test_the_base_that_trains_for_no_epoch_trains_in_no_trial():
@@ -145,3 +145,47 @@ def test_stages_are_all_names_in_order_in_sets_of_about_one_size(count, most):
     found = list(stages(names, most))
     assert [name for stage in found for name in stage] == names and len(found) == min(count, most)
     assert not found or max(map(len, found)) - min(map(len, found)) <= 1
+
+
+# Points that go on from the weights of others ---------------------------------------------------------------
+
+STAGE = {"prune.shares.a": SHARE, "prune.importance": Variable(choices=("l1", "l2")),
+         "train.alpha": Variable(choices=(0.0, 0.5))}
+
+
+def family(**base) -> Space:
+    return space(STAGE, **{"train": TrainConfig(epochs=3), "search": SearchConfig(), **base})
+
+
+def member(number, share, of=None, alpha=0.5) -> Trial:
+    point = {"prune.shares.a": share, "prune.importance": "l1", "train.alpha": alpha}
+    return Trial(number=number, point=point, of=of)
+
+
+def test_a_heirs_recipe_has_the_steps_of_its_ancestors():
+    here, trials = family(), [member(0, 0.2, alpha=0.0), member(1, 0.0), member(2, 0.4, 0), member(3, 0.4, 2)]
+    made = here.recipe_of(trials[3], trials)
+    assert [step.prune.shares["a"] for step in made.earlier] == [0.2, 0.4] and made.prune.shares["a"] == 0.4
+    assert [step.train.alpha for step in made.earlier] == [0.0, 0.5] and made.train.epochs == 3
+    assert here.recipe_of(trials[1], trials).earlier == ()
+
+
+def test_one_that_is_only_tuned_for_longer_begins_anew():
+    here = family(search=SearchConfig(rungs=2))
+    again = Trial(number=1, point=member(0, 0.2).point, rung=1, of=0)
+    assert here.recipe_of(again, [member(0, 0.2), again]).earlier == ()
+
+
+def test_weights_are_gone_on_from_where_shares_alone_make_networks_smaller():
+    assert family().inherits and space({"train.alpha": STAGE["train.alpha"]}, train=TrainConfig(epochs=3),
+                                       search=SearchConfig()).inherits
+    assert not family(train=None).inherits and not family(search=SearchConfig(rungs=2)).inherits
+    assert not family(low_rank=LowRankConfig(macs=0.5)).inherits
+    for other in ("prune.macs", "low_rank.macs", "sparsify.sparsity", "cluster.clusters"):
+        assert not space({**STAGE, other: Variable(low=0.2, high=0.9)}, train=TrainConfig(epochs=3),
+                         search=SearchConfig()).inherits
+
+
+def test_steps_before_are_no_variables():
+    with pytest.raises(BadConfig, match="no recipe has the key 'earlier.train'"):
+        space({"earlier.train": Variable(low=1, high=2)})

@@ -41,8 +41,8 @@ class Aim:
     limits:   what it may take at most; all of them hold
     steps:    what the target's kernels like the kept channels to be a multiple of
     evidence: samples and the loss on them, for importance that is more than the weights'; None without
-    channels: of each group before any step, by its name: a share of these stays in any case; of a group
-              without, of those that it has
+    channels: of each group before any step, by its name: of these a share stays in any case, and shares that
+              go are of these; of a group without, of those that it has
     """
 
     limits: tuple[Limit, ...]
@@ -151,7 +151,9 @@ def _selection(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarra
     whole = [aim.channels.get(group.name, group.channels) for group in groups]
     least = [min(few, group.channels) for few, group in zip(least_counts(whole, steps), groups)]
     if config.shares:
-        gone = select_shares(scores, shares_of(graph, groups, config), steps, least)
+        stay = [full * (1 - share) for full, share in zip(whole, shares_of(graph, groups, config))]
+        shares = [max(0.0, 1 - most / group.channels) for most, group in zip(stay, groups)]
+        gone = select_shares(scores, shares, steps, least)
         return lambda limits: gone
     by_cost = told_by(config, aim.evidence) != "channels"
     return lambda limits: select(widths, scores, limits, steps, config.scope, least, by_cost)

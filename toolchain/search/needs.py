@@ -18,6 +18,8 @@ accuracy_drop: what the recipe's metric loses to the float network as it came, o
 QUANTITIES = get_args(Quantity)
 UNITS = {"ram": BYTES | {"": 1}, "flash": BYTES | {"": 1},
          "instructions": {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}}
+MOST_LOST = 8.0
+"""Loss of accuracy, in points or percent, beyond which a network is worth nothing, where no limit says so."""
 LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
@@ -53,6 +55,11 @@ class Needs(msgspec.Struct, frozen=True):
         where it holds."""
         return {limit.quantity: (figures[limit.quantity] - limit.most) / (limit.most or 1)
                 for limit in self.limits if limit.quantity in figures}
+
+    @property
+    def most_lost(self) -> float:
+        """The accuracy drop beyond which what a network costs does not matter: twice the limit on it."""
+        return next((2 * limit.most for limit in self.limits if limit.quantity == "accuracy_drop"), MOST_LOST)
 
     def hold(self, figures: Mapping[str, float]) -> bool:
         """Whether all limits do."""

@@ -1,6 +1,6 @@
 """Points of a search: values of its variables, and the recipes that they stand for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_origin, get_type_hints
 
@@ -10,10 +10,11 @@ from toolchain.errors import BadConfig
 from toolchain.recipe import Recipe
 from toolchain.search.trial import Trial
 from toolchain.search_section import SearchConfig, Value, Variable
-from toolchain.training_sections import BUDGETS
+from toolchain.training_sections import BUDGETS, EarlierConfig
 
 Point = Mapping[str, Value]
 """Variable -> its value."""
+SHARES, RESOLUTION = "prune.shares.", "scale.resolution"
 NOTHING: Mapping[str, Mapping[str, Value]] = {
     "scale": {"resolution": 1},
     "prune": {"ratio": 0, **dict.fromkeys(BUDGETS[1:], 1)},
@@ -61,13 +62,29 @@ class Space:
             raise BadConfig(f"[search] {dict(point)}: {error}") from None
 
     @property
+    def inherits(self) -> bool:
+        """Whether a point can go on from the weights that another was trained to: all are trained, and shares
+        alone make them smaller."""
+        keys = {key for name, variable in self.variables.items() for key in variable.of or (name,)}
+        others = [key for key in keys if key.startswith(("low_rank.", "sparsify.", "cluster.", "prune."))
+                  and not key.startswith((SHARES, "prune.importance"))]
+        base, prune = self.base, self.base.prune
+        return bool(base.train and base.search.rungs == 1 and not others and not (prune and prune.budgets)
+                    and not (base.low_rank or base.sparsify or base.cluster))
+
+    @property
     def epochs(self) -> tuple[int | None, ...]:
         """Of [train], rung by rung; None where there is none."""
         return self.base.search.epochs(self.base.train.epochs) if self.base.train else (None,)
 
-    def recipe_of(self, trial: Trial) -> Recipe:
-        """What a trial builds. Raises BadConfig where its point contradicts itself."""
-        return self.recipe(trial.point, self.epochs[trial.rung])
+    def recipe_of(self, trial: Trial, trials: Sequence[Trial]) -> Recipe:
+        """What a trial builds. Raises BadConfig where its point contradicts itself. trials: all, by number"""
+        own = self.recipe(trial.point, self.epochs[trial.rung])
+        if trial.of is None or trial.rung:
+            return own
+        parent = self.recipe_of(trials[trial.of], trials)
+        step = EarlierConfig(train=parent.train, prune=parent.prune)
+        return msgspec.structs.replace(own, earlier=(*parent.earlier, step))
 
     def start(self) -> dict[str, Value]:
         """The base's own values, where a variable may have them; else the first choice, or the low end."""
@@ -101,7 +118,7 @@ def _section(name: str) -> type | None:
     hint = get_type_hints(Recipe).get(name)
     return next((kind for kind in (hint, *getattr(hint, "__args__", ()))
                  if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-                 and kind is not SearchConfig), None)
+                 and kind not in (SearchConfig, EarlierConfig)), None)
 
 
 def _is_table(kind: type, field: str) -> bool:

@@ -14,7 +14,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     figures:  quantity -> what was measured; without accuracy_drop where training was spared
     refused:  why there is none: a recipe that contradicts itself, a network that does not fit its target
     standard_error, n, unit: of accuracy_drop: over n selection samples
-    epochs:   of training
+    epochs:   of training, with those of what it goes on from
     measured: of what and where: device, runtime, whether emulated
     recipe_digest, artifact_digest: of what was measured
     key:      of the outcome, by content
@@ -39,7 +39,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     point:   variable -> its value
     rung:    0 for a new one; else how often it went on to be tuned for longer
-    of:      number of the trial that it goes on from
+    of:      number of the trial that it goes on from: in its place, tuned for longer, or from its weights
     state:   "waits" to be asked for; "runs" while somebody is, or was, at it; "done"
     outcome: of one that is done
     """

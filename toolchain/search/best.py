@@ -1,0 +1,31 @@
+"""Which of what was tried to go on from."""
+
+from collections.abc import Sequence
+
+from toolchain.search.answer import objectives
+from toolchain.search.front import ranked
+from toolchain.search.needs import Needs
+from toolchain.search.trial import Trial
+
+
+def hopeful(trials: Sequence[Trial], needs: Needs) -> list[Trial]:
+    """What was judged and breaks no limit, but for that on accuracy, which training mends."""
+    return [trial for trial in trials if trial.outcome
+            and all(name in trial.outcome.figures for name in needs.objectives)
+            and all(share <= 0 for name, share in needs.violations(trial.outcome.figures).items()
+                    if name != "accuracy_drop")]
+
+
+def best_of(trials: Sequence[Trial], needs: Needs, count: int) -> list[Trial]:
+    """So many of the hopeful, best first (`front.ranked`); of those that lose more accuracy than
+    `needs.most_lost` only where none loses less, the least loss first."""
+    found = hopeful(trials, needs)
+    useful = [trial for trial in found if _lost(trial) <= needs.most_lost]
+    if not useful:
+        return sorted(found, key=_lost)[:count]
+    return [useful[number] for number in ranked([objectives(trial, needs) for trial in useful], count)]
+
+
+def _lost(trial: Trial) -> float:
+    """0 where accuracy is not asked for."""
+    return trial.outcome.figures.get("accuracy_drop", 0.0)

@@ -1,0 +1,94 @@
+"""Points made of the best that were tried, by small changes: a steady-state evolution whose parents are
+chosen by fronts and hypervolume (Beume et al. 2007, "SMS-EMOA").
+
+Where points inherit (Elsken et al. 2019, "Efficient Multi-Objective Neural Architecture Search via
+Lamarckian Evolution"), a child goes on from its parent's trained weights. It has no more channels than
+these, and every epoch that was spent on an ancestor is one of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from toolchain.search.best import best_of
+from toolchain.search.needs import Needs
+from toolchain.search.space import RESOLUTION, SHARES, Point
+from toolchain.search.trial import Trial
+from toolchain.search_section import Value, Variable
+
+PARENTS = 8
+FOUNDERS = 6
+"""Trials before there are children."""
+SHARE_STEP, STEP = 0.13, 0.25
+"""Standard deviation of a change, in shares of a variable's span: of channels that go, of other numbers."""
+AGAIN = 0.3
+"""How often a child that inherits keeps all channels, and is only trained for longer."""
+TOGETHER = 0.6
+"""How often all stages are cut by the same step first."""
+CHANGED, SWITCHED = 0.4, 0.15
+"""How often a number is changed, and another choice drawn."""
+ATTEMPTS = 20
+"""At a child that is none that was tried."""
+
+
+class Child(NamedTuple):
+    """of: number of the trial whose weights it goes on from; None: from those that the network came with"""
+
+    point: dict[str, Value]
+    of: int | None
+
+
+def child(trials: Sequence[Trial], variables: Mapping[str, Variable], needs: Needs, inherits: bool,
+          random: np.random.Generator) -> Child | None:
+    """The next point; None while there are too few to go on from, or where nothing new is found.
+
+    inherits: weights and resolution of a parent, and no more channels than it has
+    """
+    parents = best_of(trials, needs, PARENTS)
+    if len(trials) < FOUNDERS or not parents:
+        return None
+    tried = [Child(dict(trial.point), trial.of) for trial in trials]
+    for _ in range(ATTEMPTS):
+        parent = parents[random.integers(len(parents))]
+        point = _changed(parent.point, variables, inherits, random)
+        found = Child(point, parent.number if inherits else None)
+        if found not in tried:
+            return found
+    return None
+
+
+def _changed(parent: Point, variables: Mapping[str, Variable], inherits: bool,
+             random: np.random.Generator) -> dict[str, Value]:
+    stays = inherits and random.random() < AGAIN
+    shift = random.normal(0, SHARE_STEP) if random.random() < TOGETHER else 0.0
+    point = dict(parent)
+    for name, variable in variables.items():
+        is_share, changes = name.startswith(SHARES), random.random()
+        if is_share:
+            step = shift + (random.normal(0, SHARE_STEP) if changes < CHANGED else 0.0)
+            if inherits:
+                step = 0.0 if stays else abs(step) * _room(point[name], variable)
+            point[name] = _moved(point[name], step, variable)
+        elif variable.is_range and changes < CHANGED:
+            point[name] = _moved(point[name], random.normal(0, STEP), variable)
+        elif not variable.is_range and changes < SWITCHED and not (inherits and name == RESOLUTION):
+            point[name] = variable.choices[random.integers(len(variable.choices))]
+    return point
+
+
+def _room(value: Value, variable: Variable) -> float:
+    """By what steps are shortened where the high end is near."""
+    return min(1.0, 2 * (variable.high - value) / (variable.high - variable.low) + SHARE_STEP)
+
+
+def _moved(value: Value, step: float, variable: Variable) -> Value:
+    """By a share of the span, within it."""
+    if not step:
+        return value
+    low, high, place = variable.low, variable.high, value
+    if variable.log:
+        low, high, place = np.log([low, high, place])
+    place = place + step * (high - low)
+    found = float(np.clip(np.exp(place) if variable.log else place, variable.low, variable.high))
+    return round(found) if variable.whole else found
