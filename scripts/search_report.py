@@ -21,10 +21,11 @@ from search_runs import BOARD, OURS
 HEAD = f"""# Searching beside chance and habit
 
 Made by `make benchmark-search`; needs the measuring kit. Each method tries as many recipes of the same space
-on the same samples, and trains together as much: `edge search` some for longer, the best of those that it
-trained for a while. "Uniform ratios" prunes the same share of all channels. Limits: 95 % of the RAM and flash
-of the network as it came, in INT8. Instructions are those of an inference on {BOARD}, an emulated board:
-exact, and neither time nor energy.
+on the same samples, and trains each for as many epochs; of `edge search` most go on from the weights of one
+that it tried before. "Random search" is its own with `sampler = "random"`. "Uniform ratios" prunes the same
+share of all channels, a third of the trials by each of three criteria. Limits: 95 % of the RAM and flash of
+the network as it came, in INT8. Instructions are those of an inference on {BOARD}, an emulated board: exact,
+and neither time nor energy.
 
 A **hypervolume** is the area between the front and the corner of the network's own instructions and so many
 points of lost accuracy: instructions as shares, accuracy in points. On selection samples it is what the

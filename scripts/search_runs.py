@@ -36,11 +36,9 @@ SHAPING = (*TRAINING, *PRUNING, *DEPLOYING, "toolchain/search*.py", "toolchain/s
 BOARD = "cortex_m4_qemu"
 OURS, RANDOM, GRID = "edge search", "random search", "uniform ratios"
 METHODS = (OURS, RANDOM, GRID)
-EPOCHS = {"ds_cnn": 32, "watch": 32, "resnet8": 8, "mobilenet_v2": 4}
-"""Of the longest training of a trial."""
+EPOCHS = {"ds_cnn": 8, "watch": 8, "resnet8": 3, "mobilenet_v2": 2}
+"""Of training, of each trial of every method."""
 SEARCH_RATES = RATES | {"watch": 0.02}
-EVEN = 0.45
-"""Share of it that the other methods train each trial for: together they train as much as ours, or more."""
 ROOM = 0.95
 """Of the RAM and flash of the network as it came, quantized: the limits."""
 COSTS = ("instructions", "ram", "flash")
@@ -57,7 +55,7 @@ class Plain(NamedTuple):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """trials: how many;  epochs: of the longest training"""
+    """trials: how many;  epochs: of training, of each"""
 
     network: str
     method: str
@@ -107,11 +105,9 @@ def network(name: str) -> tuple[Graph, Samples]:
 
 def recipe_of(task: Task) -> Recipe:
     """What a search begins with."""
-    ours = task.method == OURS
-    epochs = task.epochs if ours else max(1, round(EVEN * task.epochs))
-    train = msgspec.structs.replace(TRAIN, epochs=epochs, learning_rate=SEARCH_RATES[task.network],
+    train = msgspec.structs.replace(TRAIN, epochs=task.epochs, learning_rate=SEARCH_RATES[task.network],
                                     loader=CASES[task.network].loader_source)
-    search = SearchConfig() if ours else SearchConfig(sampler="random", rungs=1)
+    search = SearchConfig() if task.method == OURS else SearchConfig(sampler="random")
     return Recipe(train=train, search=search, seed=task.seed)
 
 
@@ -136,13 +132,14 @@ def searched(task: Task, key: str) -> Searched:
         front = [(*_tried(trial.outcome), *_on_test(trying, space.recipe_of(trial, trials)))
                  for trial in front_of(trials, needs)]
     kept = [trial.outcome for trial in trials if trial.outcome]
-    judged = [one for one in kept if "accuracy_drop" in one.figures and needs.hold(one.figures)]
+    judged = [one for one in kept if "accuracy_drop" in one.figures]
     sizes = len(samples.split("selection")), len(samples.split("test"))
     return Searched(
-        key=key, task=task, tried=tuple(map(_tried, judged)), front=tuple(front), n=sizes,
+        key=key, task=task, front=tuple(front), n=sizes,
+        tried=tuple(_tried(one) for one in judged if needs.hold(one.figures)),
         plain=(*(plain.outcome.figures[name] for name in (*COSTS, "accuracy_drop")), plain.test),
         spared=sum(not one.refused and "accuracy_drop" not in one.figures for one in kept),
-        refused=sum(bool(one.refused) for one in kept), epochs=sum(one.epochs for one in kept))
+        refused=sum(bool(one.refused) for one in kept), epochs=len(judged) * task.epochs)
 
 
 def _plain(trying: Trying, base: Recipe) -> Plain:

@@ -24,7 +24,8 @@ from toolchain.ir.passes import canonical
 from toolchain.ledger.ledger import Ledger
 from toolchain.lower.onnx import write_onnx
 from toolchain.profile import load_target
-from toolchain.recipe import Recipe, load_recipe
+from toolchain.recipe import Recipe, TrainConfig, load_recipe
+from toolchain.search.space import Space
 from toolchain.search.study import Study
 from toolchain.search.trial import Outcome, Trial
 from toolchain.search_section import SearchConfig, Variable
@@ -301,6 +302,6 @@ def test_first_points_cut_a_little_and_a_lot_of_all_stages_and_by_importance(fil
     assert [point["scale.resolution"] for point in points] == [1.0] * 6 + [0.85, 0.7] + [1.0] * 2
     trained = Space(Recipe(train=TrainConfig(epochs=1, learning_rate=0.01)), {
         **named.space.variables, "train.learning_rate": Variable(low=0.001, high=0.015)})
-    rates = [point["train.learning_rate"] for point in Starting(named.graph, named.samples, M4).points(trained)]
-    assert rates == [0.01, 0.015] * 5
+    found = Starting(named.graph, named.samples, M4).points(trained)
+    assert [point["train.learning_rate"] for point in found] == [0.01, 0.015] * 5
     assert all(named.space.recipe(point) for point in points)
