@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 
+import msgspec
+import numpy as np
 import pytest
 
 from tests.ledger.conftest import own_locks, postgresql_url, url  # noqa: F401
@@ -14,7 +16,8 @@ from tests.ledger.processes import a_process, ended, for_ever, forked
 from toolchain.errors import BadConfig, DeviceLost
 from toolchain.ledger.ledger import Ledger
 from toolchain.recipe import Recipe, TrainConfig
-from toolchain.search.answer import front_of, recommended
+from toolchain.search.answer import front_of, objectives, recommended
+from toolchain.search.front import hypervolume
 from toolchain.search.needs import needs_of
 from toolchain.search.space import Space
 from toolchain.search.study import Study
@@ -43,7 +46,28 @@ def outcome(recipe: Recipe) -> Outcome:
     return Outcome(figures=figures, epochs=epochs, recipe_digest=recipe.digest)
 
 
+def heirs() -> Space:
+    """Whose points go on from the weights of others."""
+    base = Recipe(train=TrainConfig(epochs=2), search=SearchConfig(sampler="evolution"))
+    return Space(base, {"prune.shares.a": Variable(low=0.0, high=0.9),
+                        "train.alpha": Variable(low=0.0, high=0.9)})
+
+
+def share_of(recipe: Recipe) -> float:
+    return recipe.prune.shares["a"] if recipe.prune else 0.0
+
+
+def outcome_of_heirs(recipe: Recipe) -> Outcome:
+    """The more goes the worse, the longer it was trained the better."""
+    share, epochs = share_of(recipe), sum(step.train.epochs for step in (*recipe.earlier, recipe))
+    figures = {"instructions": 100 * (1 - share), "ram": 50.0,
+               "accuracy_drop": 20 * share**2 / epochs + recipe.train.alpha}
+    return Outcome(figures=figures, epochs=epochs, recipe_digest=recipe.digest)
+
+
 def first(here: Space):
+    if "prune.shares.a" in here.variables:
+        return lambda: iter([here.start() | {"prune.shares.a": share} for share in (0.3, 0.6)])
     return lambda: iter([here.start() | {"prune.ratio": ratio} for ratio in (0.0, 0.5, 0.8)])
 
 
@@ -137,7 +161,7 @@ def test_time_ends_it_where_there_is_no_budget(tmp_path, ledger):
 # Broken off -------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DeviceLost])
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("sampler", ["evolution", "tpe", "nsga2"])
 def test_what_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path, ledger, sampler, error):
     """In a trial, again and again."""
     unbroken = search(tmp_path / "a", ledger, here=space(sampler, rungs=2)).run()
@@ -158,7 +182,41 @@ def test_what_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path, ledger, sam
     assert points(trials) == points(unbroken) and len(calls) == 20 + (len(calls) // 4)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_heirs_go_on_from_others_have_no_more_channels_and_get_better(tmp_path, ledger):
+    trials = search(tmp_path, ledger, budget=40, here=heirs(), try_recipe=outcome_of_heirs).run()
+    born = [trial for trial in trials if trial.of is not None]
+    assert len(born) == 40 - 6
+    for trial in born:
+        parent = trials[trial.of]
+        assert trial.number > parent.number and trial.outcome.epochs == parent.outcome.epochs + 2
+        assert trial.point["prune.shares.a"] >= parent.point["prune.shares.a"]
+    assert max(trial.outcome.epochs for trial in trials) >= 8
+
+
+def test_evolution_finds_a_better_front_than_chance(tmp_path, ledger):
+    def volume(name, seed) -> float:
+        base = heirs().base
+        here = Space(msgspec.structs.replace(base, seed=seed, search=SearchConfig(sampler=name)),
+                     heirs().variables)
+        folder = tmp_path / f"{name}{seed}"
+        trials = search(folder, ledger, budget=30, here=here, try_recipe=outcome_of_heirs).run()
+        return hypervolume([objectives(trial, NEEDS) for trial in trials], (100, 5))
+
+    found = {name: [volume(name, seed) for seed in range(3)] for name in ("evolution", "random")}
+    assert np.mean(found["evolution"]) > 1.05 * np.mean(found["random"])
+
+
+def test_heirs_cut_off_anywhere_are_born_again(tmp_path, ledger):
+    here, path = heirs(), tmp_path / "journal"
+    unbroken = search(tmp_path, ledger, budget=14, here=here, try_recipe=outcome_of_heirs).run()
+    lines = path.read_bytes().splitlines(keepends=True)
+    for count in range(3, len(lines), len(lines) // 11):
+        path.write_bytes(b"".join(lines[:count]) + lines[count][:9])
+        again = search(tmp_path, ledger, budget=14, here=here, try_recipe=outcome_of_heirs).run()
+        assert points(again) == points(unbroken)
+
+
+@pytest.mark.parametrize("sampler", ["evolution", "tpe", "nsga2", "random"])
 def test_what_was_cut_off_anywhere_goes_on_as_if_it_had_not_been(tmp_path, ledger, sampler):
     """At any line of the journal, as a kill may leave it."""
     here, path = space(sampler, rungs=2), tmp_path / "journal"
