@@ -36,6 +36,8 @@ search is after; on test samples, of the networks that selection samples chose, 
 def page(figures: Iterable[Figure]) -> str:
     found = Found.of(figures)
     said = f"Measured {found.said} {found.hours:.1f} hours of one core."
+    if absent := [case.title for name, case in CASES.items() if name not in found.networks]:
+        said += f" Not in this run: {'; '.join(absent)}."
     bounds = "\n".join(f"- {line}" for line in missed(found)) or "All hold."
     fronts = [front_table(found, network) for network in found.networks]
     parts = [HEAD.rstrip(), said, volume_table(found), saving_table(found), *fronts, "## Bounds", bounds]
