@@ -25,7 +25,7 @@ from toolchain.search.study import Study
 from toolchain.search.trial import Outcome
 from toolchain.search_section import SearchConfig
 from toolchain.searching import Search
-from toolchain.starting import SHARES, Starting, usual_variables
+from toolchain.starting import Starting, usual_variables
 from toolchain.trying import Judge, Trying
 
 FOLDER = ROOT / "build" / "benchmark" / "search"
@@ -169,6 +169,6 @@ def _grid(task: Task, space: Space) -> Iterator[Point]:
     """The same share of all groups, by each criterion; all else as the recipe has it."""
     start, count = space.start(), -(-task.trials // len(IMPORTANCE))
     points: list[Mapping] = [{**start, "prune.importance": criterion,
-                              **{name: float(share) for name in space.variables if name.startswith(SHARES)}}
+                              **dict.fromkeys(space.shares, float(share))}
                              for share in np.linspace(0.05, 0.9, count) for criterion in IMPORTANCE]
     yield from points[:task.trials]

@@ -293,7 +293,11 @@ def test_first_points_cut_a_little_and_a_lot_of_all_stages_and_by_importance(fil
 
     here = adapting(files, ledger)
     points = list(Starting(here.graph, here.samples, M4).points(here.space))
-    assert points == [here.space.start()]
+    assert [point["all"] for point in points] == [0.5, 0.3, 0.7, 0.4, 0.6]
+    bare = Space(here.base, {"calibrate.observer": Variable(choices=("mse", "minmax"))})
+    assert list(Starting(here.graph, here.samples, M4).points(bare)) == [bare.start()]
+    choices = Space(here.base, {"all": Variable(choices=(0.0, 0.25, 0.6), of=("prune.shares.*",))})
+    assert [point["all"] for point in Starting(here.graph, here.samples, M4).points(choices)] == [0.6, 0.25]
     named = adapting(files, ledger, recipe=Recipe())
     points = list(Starting(named.graph, named.samples, M4).points(named.space))
     gone = [sum(point[name] for name in point if name.startswith("prune.shares.")) for point in points]

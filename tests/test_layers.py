@@ -16,7 +16,7 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme s
           "profile recipe data metric measurement cost_cell stages",
           "artifact preprocess cost_table", "runtime", "load chain", "prune quantize", "train",
           "lower adaptive", "execution shards input_checks features",
-          "accuracy_control fitting identity search run_folder", "post_training budgets", "shrinking",
+          "accuracy_control fitting identity search run_folder", "post_training budgets tuning", "shrinking",
           "device ledger",
           "examination package", "diagnose",
           "report", "suitability chaining", "exits",

@@ -295,9 +295,10 @@ def test_threads_share_a_search_and_nothing_is_lost_or_done_twice(tmp_path, ledg
 
 
 def processes(tmp_path, url, storage, budget=40, killed=0):  # noqa: F811
-    """Four at work; `killed` of them are ended in the middle."""
+    """Four at work, which begin together; `killed` of them are ended in the middle."""
     here = space(rungs=3)
-    (tmp_path / "did").mkdir()
+    for name in ("did", "there"):
+        (tmp_path / name).mkdir()
 
     def work():
         def noted(recipe):
@@ -306,7 +307,11 @@ def processes(tmp_path, url, storage, budget=40, killed=0):  # noqa: F811
             return outcome(recipe)
 
         with Ledger.open(url) as own:
-            search(tmp_path, own, budget=budget, try_recipe=noted, here=here, storage=storage).run()
+            mine = search(tmp_path, own, budget=budget, try_recipe=noted, here=here, storage=storage)
+            (tmp_path / "there" / str(os.getpid())).touch()
+            while len(os.listdir(tmp_path / "there")) < 4:
+                time.sleep(0.01)
+            mine.run()
 
     children = [forked(work) for _ in range(4)]
     while killed and len(os.listdir(tmp_path / "did")) < 6:

@@ -305,12 +305,18 @@ def test_shares_are_of_what_the_network_came_with():
     assert widths(in_steps(0.5, 0.25).run()) == widths(in_steps(0.5).run())
 
 
-def test_steps_are_trained_on_other_batches_than_those_before():
-    def trained(*before) -> bytes:
-        steps = tuple(EarlierConfig(train=msgspec.structs.replace(BRIEF, learning_rate=1e-9)) for _ in before)
-        return shrinking(earlier=steps, train=BRIEF).run().digest
+def test_steps_are_trained_on_other_batches_than_those_before(monkeypatch):
+    from toolchain.train import fit as module
 
-    assert trained() != trained(1)
+    seeds, fit = [], module.fit
+
+    def noted(graph, config, samples, teacher, seed, *rest, **more):
+        seeds.append(seed)
+        return fit(graph, config, samples, teacher, seed, *rest, **more)
+
+    monkeypatch.setattr(module, "fit", noted)
+    in_steps(0.1, 0.2, 0.3, seed=5).run()
+    assert seeds == [5, 6, 7]
 
 
 def test_steps_are_made_once_where_somebody_keeps_them():
@@ -339,6 +345,29 @@ def test_a_run_of_steps_is_gone_on_with_and_no_other(tmp_path):
     assert replace(here, folder=tmp_path, say=told.append).run().digest == digest and told == []
     with pytest.raises(BadInput, match="holds a run of another model, recipe or target"):
         replace(in_steps(0.3, 0.5), folder=tmp_path).run()
+
+
+def test_a_run_that_is_broken_off_in_an_earlier_step_goes_on_from_there(tmp_path):
+    def breaks(epoch):
+        calls.append(epoch)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    calls, here = [], in_steps(0.1, 0.25, 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        replace(here, folder=tmp_path / "run", progress=breaks).run()
+    told = []
+    again = replace(here, folder=tmp_path / "run", say=told.append).run()
+    assert again.digest == here.run().digest and 1 <= len(told) <= 2
+
+
+def test_an_earlier_steps_teacher_is_part_of_a_run(nets, tmp_path):
+    step = EarlierConfig(train=TrainConfig(epochs=1, teacher=f"{nets()}:teacher"))
+    here = replace(shrinking(earlier=(step,), train=BRIEF), folder=tmp_path / "run")
+    here.run()
+    nets(seed=3)
+    with pytest.raises(BadInput, match=r"/run: holds a run of another model"):
+        replace(here).run()
 
 
 def test_steps_and_budgets_do_not_go_together():

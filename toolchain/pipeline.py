@@ -171,7 +171,7 @@ def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Tar
 
     if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
-    table = load_cost_table(profile) if profile and (recipe.prune or recipe.low_rank) else None
+    table = load_cost_table(profile) if profile else None
     smaller = Shrinking(graph, recipe, samples, profile, table, folder, say=say, keep=keep,
                         progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
     for note in smaller.source.notes[len(graph.source.notes):]:

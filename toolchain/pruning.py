@@ -33,6 +33,7 @@ from toolchain.run_folder import RunFolder
 from toolchain.shape_sections import ADDING_UP, LowRankConfig
 from toolchain.shrinking import Shrinking
 from toolchain.training_sections import BUDGETS, ClusterConfig, PruneConfig, SparsifyConfig, TrainConfig
+from toolchain.tuning import epochs_of
 
 EPOCHS = 10
 """Of training after pruning, where there are samples to train with and nothing else is said."""
@@ -108,6 +109,9 @@ def recipe_of(recipe: Recipe, has_data: bool, prune: Mapping, low_rank: Mapping,
     if cluster:
         own = msgspec.structs.asdict(recipe.cluster) if recipe.cluster else {}
         changes["cluster"] = _section(ClusterConfig, own | cluster)
+    if recipe.earlier and "epochs" in train:
+        raise BadConfig(f"--epochs {train['epochs']}: the recipe has [[earlier]] steps, each with epochs of "
+                        f"its own; say there for how long it trains")
     usual = {"epochs": EPOCHS} if has_data else {}
     wanted = (msgspec.structs.asdict(recipe.train) if recipe.train else usual) | train
     if wanted:
@@ -129,7 +133,7 @@ def prune_model(subject: Subject, out: Path, say: Callable[[str], None], quiet: 
     Raises BadConfig where nothing is asked for, DoesNotPay, and what loading, pruning and training do.
     """
     recipe = subject.recipe
-    if not (recipe.prune or recipe.low_rank or recipe.sparsify or recipe.cluster):
+    if not (recipe.earlier or recipe.prune or recipe.low_rank or recipe.sparsify or recipe.cluster):
         raise BadConfig(f"nothing to prune by: give {_options()}, or --low-rank, --sparsity or --clusters")
     format_of(out)
     require_place(out)
@@ -159,6 +163,9 @@ def explain_model(subject: Subject, say: Callable[[str], None]) -> Explanation:
     when that goes at once."""
     if not (subject.recipe.prune or subject.recipe.low_rank):
         raise BadConfig(f"--explain tells what a budget would take: give {_options()}, or --low-rank")
+    if subject.recipe.earlier:
+        raise BadConfig("--explain tells what goes in one step, and the recipe has [[earlier]] ones; leave "
+                        "them out")
     shrinking = subject.opened(say)
     graph, config = shrinking.graph, subject.recipe.prune
     if config is None:
@@ -193,7 +200,7 @@ def _record(subject: Subject, shrinking: Shrinking, smaller: Graph, out: str, wr
     graphs, table, test = (shrinking.graph, smaller), shrinking.table, _test_samples(shrinking)
     return PruneRecord(
         source=subject.model, written=out, bytes=written, macs=tuple(map(graph_macs, graphs)),
-        parameters=tuple(canonical(graph).parameters for graph in graphs), epochs=shrinking.epochs,
+        parameters=tuple(canonical(graph).parameters for graph in graphs), epochs=epochs_of(shrinking.recipe),
         target=subject.profile.name if subject.profile else "", unit=table.unit if table else "",
         cost=tuple(map(table.predict, graphs)) if table else None, metric=subject.recipe.metric,
         scores=_scores(shrinking, smaller, test) if test else None, scored=len(test) if test else 0,

@@ -25,6 +25,7 @@ class RunFolder:
         """Write into it what it is of. Raises BadInput where it is another run's."""
         if self.path is None:
             return
+        self.path.mkdir(parents=True, exist_ok=True)
         own, place = msgspec.json.encode(identity()), self.path / OWNER
         if not place.exists():
             with replacing(place) as unfinished:
@@ -34,12 +35,8 @@ class RunFolder:
                            f"samples; delete it, or write to another place")
 
     def within(self, name: str) -> Path | None:
-        """A folder in it, which is made, or None."""
-        if self.path is None:
-            return None
-        place = self.path / name
-        place.mkdir(exist_ok=True)
-        return place
+        """A folder in it, or None."""
+        return self.path and self.path / name
 
     def remember(self, name: str, make: Callable[[], Graph]) -> Graph:
         """What was made before, or is made now."""
@@ -53,5 +50,5 @@ class RunFolder:
     @property
     def has_trained(self) -> bool:
         """Whether it holds what took training."""
-        return any(path.suffix != ".json" and not path.name.startswith("pruned")
-                   for path in self.path.iterdir())
+        return any(path.is_file() and path.suffix != ".json" and not path.name.startswith("pruned")
+                   for path in self.path.rglob("*"))

@@ -129,7 +129,7 @@ class Search:
         if base.search.sampler != "evolution":
             return None
         random = np.random.default_rng((base.seed, len(trials)))
-        return child(trials, self.space.variables, self.needs, self.space.inherits, random)
+        return child(trials, self.space, self.needs, random)
 
     def _name(self, number: int) -> str:
         """Of a trial, in the ledger."""

@@ -3,7 +3,7 @@
 What a run has made is kept in a folder, where one is given: a run that was killed goes on from there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 import hashlib
@@ -16,7 +16,6 @@ from toolchain.budgets import Purpose, budget_in, low_rank_limit, table_cost
 from toolchain.cost_table import CostTable
 from toolchain.data import Samples
 from toolchain.errors import BadConfig, BadSamples, DoesNotPay, Unsupported
-from toolchain.features import embedding
 from toolchain.fitting import at_resolution
 from toolchain.graph_file import Keep
 from toolchain.identity import identity, own_code
@@ -34,6 +33,7 @@ from toolchain.prune.sparsify import sparsify
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.run_folder import RunFolder
 from toolchain.runtime.additions import Addition
+from toolchain.tuning import Tuning, epochs_of
 
 JUDGED = 512
 """Samples at most by which importance is judged."""
@@ -41,7 +41,7 @@ LEAST_GAIN = 0.02
 """Share of what a network takes on its target, by the target's table, that pruning must save."""
 SHAPING = ("shapes", "checkpoint", "metric", "features", "seed", "scale", "earlier", "prune", "low_rank",
            "sparsify", "cluster", "train")
-"""Of a recipe, what decides the float graph; of [quantize] the scheme does too."""
+"""Of a recipe, what decides the float graph; with budgets of [prune] the scheme of [quantize] does too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +88,11 @@ class Shrinking:
     @property
     def _key(self) -> str:
         """Of all that decides the graph."""
-        recipe = Recipe(**{name: getattr(self.recipe, name) for name in SHAPING},
-                        quantize=QuantSpec(scheme=self.recipe.quantize.scheme))
-        parts = replace(self, recipe=recipe)._identity(), self._before and self._before._key
-        return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+        recipe = Recipe(**{name: getattr(self.recipe, name) for name in SHAPING})
+        if recipe.prune and recipe.prune.budgets:
+            recipe = msgspec.structs.replace(recipe, quantize=QuantSpec(scheme=self.recipe.quantize.scheme))
+        made_by = ("torch", "numpy") if epochs_of(recipe) else ("numpy",)
+        return _digest(replace(self, recipe=recipe)._identity() | {name: version(name) for name in made_by})
 
     def _identity(self) -> dict[str, str]:
         """All that decides what is made -> its digest."""
@@ -99,6 +100,8 @@ class Shrinking:
                  **identity(self.graph, self.samples, self.profile, self.table)}
         if self.recipe.train and self.recipe.train.teacher:
             found["teacher"] = self.teacher.digest
+        if self._before:
+            found["before"] = _digest(self._before._identity())
         return found
 
     def _made(self) -> Graph:
@@ -184,7 +187,7 @@ class Shrinking:
         config, aim = self.recipe.prune, self.aim()
         work = Work(self._tune, self.epochs, self._settled, self._run.remember)
         graph, epochs = shrunk(self.start, config, aim, work)
-        if graph.parameters == self.start.parameters:
+        if graph.parameters == self.start.parameters and not config.shares:
             self.say(f"{graph.name} is within its budget as it is: no channel goes")
         elif not config.shares:
             self._require_gain(self.start, graph, "pruning", "Prune more")
@@ -221,7 +224,9 @@ class Shrinking:
         if not self.recipe.earlier:
             return aim
         groups = grouping_of(self._scaled, config).groups
-        return replace(aim, channels={group.name: group.channels for group in groups})
+        steps = dict(zip((group.name for group in groups), aim.steps(self._scaled, groups)))
+        return replace(aim, channels={group.name: group.channels for group in groups},
+                       steps=lambda graph, left: [steps.get(group.name, 1) for group in left])
 
     def evidence(self) -> Evidence | None:
         """Samples by which importance is judged: those of training, of calibration where there are none."""
@@ -249,36 +254,8 @@ class Shrinking:
         return reestimate_batch_norm(graph, self._judged(), self.recipe.seed)
 
     def _tune(self, graph: Graph, epochs: int, additions: Sequence[Addition], before: int) -> Graph:
-        """before: epochs of the phases that lie before this one"""
-        from toolchain.train.fit import fit
-
-        config, recipe = msgspec.structs.replace(self.recipe.train, epochs=epochs), self.recipe
-        samples = self._training_samples()
-        self.say(self._told(epochs, samples))
-        selection = self.samples.split("selection").fit_to(graph) if config.patience else None
-        seed = recipe.seed + len(recipe.earlier)
-        return fit(graph, config, samples.fit_to(graph), self.teacher, seed, recipe.metric,
-                   self._counted(before), selection=selection,
-                   embed=embedding(recipe.features) if selection else None, additions=additions,
-                   checkpoint=self.folder / "checkpoint" if self.folder else None)
-
-    def _training_samples(self) -> Samples:
-        """Of training; where there are none those of calibration, from which only the teacher is learned."""
-        if self.samples.has("train"):
-            return self.samples.split("train")
-        return replace(self.samples.split("calibration"), y=None)
-
-    def _told(self, epochs: int, samples: Samples) -> str:
-        by = f", taught by {self.recipe.train.teacher}" if self.recipe.train.teacher else ""
-        few = not self.samples.has("train") and not self.recipe.train.loader
-        on = f", on {len(samples)} calibration samples without labels" if few else ""
-        return f"tuning for {epochs} epochs{by}{on}"
-
-    def _counted(self, before: int) -> Callable | None:
-        """Tells `progress` of a phase's epochs as epochs of the whole."""
-        if self.progress is None:
-            return None
-        return lambda epoch: self.progress(replace(epoch, number=before + epoch.number, epochs=self.epochs))
+        tuning = Tuning(self.recipe, self.samples, self.teacher, self.folder, self.say, self.progress)
+        return tuning.run(graph, epochs, additions, before)
 
     def _sparse(self, graph: Graph) -> tuple[Graph, Sequence[Addition]]:
         """The graph with its zeros, or what makes them while it is trained."""
@@ -311,3 +288,7 @@ class Shrinking:
                              f"{graph_macs(smaller):,}. {advice}, or limit {budget_in(unit)} itself: the "
                              f"channels that cost most there go first then")
         self.say(told)
+
+
+def _digest(facts: Mapping[str, str]) -> str:
+    return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()

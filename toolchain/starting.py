@@ -17,7 +17,7 @@ from toolchain.prune.groups import Group
 from toolchain.prune.prune import channels_to_go, grouping_of, scores_of
 from toolchain.recipe import Recipe
 from toolchain.search.space import RESOLUTION, SHARES, Point, Space, stages
-from toolchain.search_section import Variable
+from toolchain.search_section import Value, Variable
 from toolchain.shrinking import Shrinking
 from toolchain.training_sections import PruneConfig
 
@@ -76,24 +76,24 @@ class Starting:
     profile: TargetProfile
 
     def points(self, space: Space) -> Iterator[Point]:
-        """The same share of all groups, at every resolution, and what importance would cut to save so much of
-        the cost, trained now as the base says and now at a higher rate. The base itself where no shares vary.
-        """
-        first = space.start()
-        shared = {name: one for name, one in space.variables.items() if name.startswith(SHARES)}
+        """The same share of all groups, some of it at lower resolutions too, and what importance would cut to
+        save so much of the cost; trained now as the base says and now at a higher rate. The base itself where
+        no shares vary."""
+        first, shared = space.start(), space.shares
         if not shared:
             yield first
             return
         cuts = [dict.fromkeys(shared, share) for share in EVEN]
-        cuts += [{RESOLUTION: choice, **dict.fromkeys(shared, LESS)}
-                 for choice in _lower(space.variables.get(RESOLUTION))]
-        cuts += [{name: _of_stage(one, name, gone) for name, one in shared.items()}
-                 for cost in CHOSEN if (gone := self._gone(space.base, cost))]
+        cuts += [{space.resolution: choice, **dict.fromkeys(shared, LESS)} for choice in _lower(space)]
+        cuts += [cut for cost in CHOSEN if (cut := _of_stages(shared, self._gone(space.base, cost)))]
+        given = []
         for number, cut in enumerate(cuts):
-            point = {**first, **_within(space.variables, cut)}
             if RATE in first and number % 2:
-                point |= _within(space.variables, {RATE: FASTER * first[RATE]})
-            yield point
+                cut |= {RATE: FASTER * first[RATE]}
+            point = {**first, **{name: _nearest(space.variables[name], value) for name, value in cut.items()}}
+            if point not in given:
+                given.append(point)
+                yield point
 
     def _gone(self, base: Recipe, share: float) -> Mapping[str, float]:
         """Group -> share of its channels that goes where the whole is cut to so much; {} where it cannot."""
@@ -110,18 +110,27 @@ class Starting:
         return {group.name: len(gone.get(number, ())) / group.channels for number, group in enumerate(groups)}
 
 
-def _lower(variable: Variable | None) -> Sequence[float]:
-    """Than the whole resolution, where it is a choice."""
-    return [choice for choice in variable.choices if choice < 1] if variable else []
+def _lower(space: Space) -> Sequence[Value]:
+    """Other choices of the resolution than the first point's."""
+    if space.resolution is None:
+        return []
+    first = space.start()[space.resolution]
+    return [choice for choice in space.variables[space.resolution].choices if choice != first]
 
 
-def _within(variables: Mapping[str, Variable], values: Mapping[str, float]) -> dict[str, float]:
-    """Values of ranges brought to their nearer end where they are outside."""
-    return {name: min(max(value, variables[name].low), variables[name].high)
-            if variables[name].is_range else value for name, value in values.items()}
+def _nearest(variable: Variable, value: float) -> Value:
+    """Of what the variable may be. Choices that are no numbers: the first"""
+    if variable.is_range:
+        return min(max(value, variable.low), variable.high)
+    numbers = [choice for choice in variable.choices if not isinstance(choice, str)]
+    return min(numbers, key=lambda choice: abs(choice - value), default=variable.choices[0])
 
 
-def _of_stage(variable: Variable, name: str, gone: Mapping[str, float]) -> float:
-    """The mean of its groups."""
-    shares = [gone.get(key.removeprefix(SHARES), 0.0) for key in variable.of or (name,)]
-    return round(sum(shares) / len(shares), 4)
+def _of_stages(shared: Mapping[str, Variable], gone: Mapping[str, float]) -> dict[str, float]:
+    """Variable -> the mean of its groups; {} where one has patterns for names."""
+    groups = {name: [key.removeprefix(SHARES) for key in variable.of or (name,)]
+              for name, variable in shared.items()}
+    if not gone.keys() >= {group for names in groups.values() for group in names}:
+        return {}
+    return {name: round(sum(gone[group] for group in names) / len(names), 4)
+            for name, names in groups.items()}

@@ -54,7 +54,7 @@ from toolchain.recipe import Recipe
 from toolchain.search.needs import Needs
 from toolchain.search.trial import Outcome
 from toolchain.shrinking import Shrinking
-from toolchain.training_sections import TrainConfig
+from toolchain.tuning import epochs_of
 
 REFUSALS = (BadInput, DoesNotFit, DoesNotPay, GateFailed, SelfCheckFailed, Unsupported)
 """What ends a trial and no search."""
@@ -162,12 +162,10 @@ class Trying:
         found = own_code(recipe)
         for train in [step.train for step in (*recipe.earlier, recipe) if step.train and step.train.teacher]:
             if train.teacher not in self._teachers:
-                self._teachers[train.teacher] = self._teacher(train).digest
+                asked = Recipe(train=train, shapes=recipe.shapes)
+                self._teachers[train.teacher] = Shrinking(self.graph, asked, None).teacher.digest
             found[f"teacher {train.teacher}"] = self._teachers[train.teacher]
         return found
-
-    def _teacher(self, train: TrainConfig) -> Graph:
-        return Shrinking(self.graph, Recipe(train=train), None).teacher
 
     @cached_property
     def identity(self) -> dict:
@@ -260,8 +258,3 @@ def untrained(recipe: Recipe) -> Recipe:
     if prune and prune.schedule != "one_shot":
         prune = msgspec.structs.replace(prune, schedule="one_shot")
     return msgspec.structs.replace(recipe, earlier=(), train=None, qat=None, prune=prune)
-
-
-def epochs_of(recipe: Recipe) -> int:
-    """Of training, those of steps before among them."""
-    return sum(step.train.epochs for step in (*recipe.earlier, recipe) if step.train)

@@ -31,7 +31,7 @@ def test_the_least_important_go_to_the_nearest_multiple(counts, step, data):
     shares = [data.draw(st.floats(0, 0.99)) for _ in counts]
     steps = [step] * len(counts)
     least = [min(few, count) for few, count in zip(least_counts(counts, steps), counts)]
-    gone = select_shares(scores, shares, steps, least)
+    gone = select_shares(scores, shares, steps, least, counts)
     for number, (count, share) in enumerate(zip(counts, shares)):
         went = gone.get(number, np.array([], int))
         assert sorted(scores[number][went]) == list(range(len(went))) and (np.diff(went) > 0).all()
@@ -39,6 +39,26 @@ def test_the_least_important_go_to_the_nearest_multiple(counts, step, data):
         assert len(went) in legal
         assert abs(len(went) - share * count) == min(abs(end - share * count) for end in legal)
     assert all(len(channels) for channels in gone.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(full=st.integers(2, 64), step=st.integers(1, 8), first=st.floats(0, 0.99), share=st.floats(0, 0.99))
+def test_shares_leave_as_many_channels_by_way_of_other_shares(full, step, first, share):
+    def kept(now, wanted) -> int:
+        gone = select_shares([np.arange(now)], [wanted], [step], least_counts([full], [step]), [full])
+        return now - len(gone.get(0, ()))
+
+    assert kept(kept(full, first), share) == min(kept(full, first), kept(full, share))
+
+
+def test_a_group_that_was_cut_to_one_channel_may_still_be_named():
+    graph = cut_to(chain(20, 4), PruneConfig(shares={"*": 0.75}), Aim(()))
+    before = {group.name: group.channels for group in channel_groups(chain(20, 4)).groups}
+    gone = next(name for name in before if name not in {group.name for group in channel_groups(graph).groups})
+    config = PruneConfig(shares={name: 0.75 for name in before})
+    assert cut_to(graph, config, Aim((), channels=before)).parameters == graph.parameters
+    with pytest.raises(BadConfig, match=f'shares = "{gone}" names nothing'):
+        cut_to(graph, config, Aim(()))
 
 
 def test_each_group_is_cut_by_its_share_and_others_stay():

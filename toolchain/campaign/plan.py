@@ -151,8 +151,9 @@ def _job(names: tuple[str, str, str], source: ModelConfig, decided: Recipe, prof
          board: Board | None, measure: MeasureConfig, digest) -> Job:
     model, recipe, device = names
     facts = msgspec.structs.replace(profile, folder="")
-    checkpoint, train = source.checkpoint or decided.checkpoint, decided.train
-    named = [spec for spec in (train.teacher, train.loss, train.loader) if spec] if train else []
+    checkpoint = source.checkpoint or decided.checkpoint
+    trains = [step.train for step in (*decided.earlier, decided) if step.train]
+    named = [spec for train in trains for spec in (train.teacher, train.loss, train.loader) if spec]
     built_of = [digest(source.file), checkpoint and digest(checkpoint), decided.digest, facts,
                 source.data and digest(source.data), *map(digest, named)]
     return Job(key=_sha256([*built_of, device, measure]), build_key=_sha256([*built_of, tool_versions()]),

@@ -1,6 +1,6 @@
 """Structured pruning in one step: the least important channels go until the network costs what it may."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -149,12 +149,11 @@ def _selection(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarra
     """Limits -> what goes."""
     widths, steps = Widths(*folded(graph, groups, config.heads)), aim.steps(graph, groups)
     whole = [aim.channels.get(group.name, group.channels) for group in groups]
-    least = [min(few, group.channels) for few, group in zip(least_counts(whole, steps), groups)]
     if config.shares:
-        stay = [full * (1 - share) for full, share in zip(whole, shares_of(graph, groups, config))]
-        shares = [max(0.0, 1 - most / group.channels) for most, group in zip(stay, groups)]
-        gone = select_shares(scores, shares, steps, least)
+        shares = shares_of(graph, groups, config, aim.channels)
+        gone = select_shares(scores, shares, steps, least_counts(whole, steps), whole)
         return lambda limits: gone
+    least = [min(few, group.channels) for few, group in zip(least_counts(whole, steps), groups)]
     by_cost = told_by(config, aim.evidence) != "channels"
     return lambda limits: select(widths, scores, limits, steps, config.scope, least, by_cost)
 
@@ -230,12 +229,16 @@ def kept_ops(graph: Graph, config: PruneConfig) -> set[str]:
     return {name for pattern in config.keep for name in _named(graph, pattern)}
 
 
-def shares_of(graph: Graph, groups: Sequence[Group], config: PruneConfig) -> list[float]:
+def shares_of(graph: Graph, groups: Sequence[Group], config: PruneConfig, before: Iterable[str] = ()
+              ) -> list[float]:
     """Of each group the share of its channels that [prune] shares says, by its own name before all else; 0
-    where they name it not. Raises BadConfig for a pattern that names none."""
+    where they name it not. Raises BadConfig for a pattern that names none.
+
+    before: names of groups that there were before earlier steps: one of a single channel is none any more
+    """
     names = [{group.name, *(op.name for op in graph.ops if op.name in group.tensors)} for group in groups]
     for pattern in config.shares:
-        if not any(fnmatchcase(name, pattern) for name in set().union(*names)):
+        if not any(fnmatchcase(name, pattern) for name in set(before).union(*names)):
             raise BadConfig(f'[prune] shares = "{pattern}" names nothing in {graph.name} whose channels can '
                             f'go; `edge prune --explain` lists what can')
     return [_share_of(group.name, own, config.shares) for group, own in zip(groups, names)]

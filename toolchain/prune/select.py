@@ -55,16 +55,19 @@ def select(widths: Widths, scores: Sequence[np.ndarray], limits: Sequence[Limit]
 
 
 def select_shares(scores: Sequence[np.ndarray], shares: Sequence[float], steps: Sequence[int],
-                  least: Sequence[int]) -> dict[int, np.ndarray]:
+                  least: Sequence[int], whole: Sequence[int]) -> dict[int, np.ndarray]:
     """The same of groups that say themselves how much goes: the share, to the nearest multiple of the step.
 
-    shares: per group, in [0, 1)
+    shares: per group, in [0, 1), of the channels that it had whole; those that are gone already count
     """
-    groups = [_Bundles.of(score, step, few) for score, step, few in zip(scores, steps, least, strict=True)]
-    ends = [min(group.ends, key=lambda end: abs(end - share * len(group.order)))
-            for group, share in zip(groups, shares, strict=True)]
-    return {number: np.sort(group.order[:end])
-            for number, (group, end) in enumerate(zip(groups, ends)) if end}
+    gone = {}
+    groups = zip(scores, shares, steps, least, whole, strict=True)
+    for number, (score, share, step, few, full) in enumerate(groups):
+        ends = _Bundles.of(np.zeros(full), step, few).ends
+        kept = full - min(ends, key=lambda end: abs(end - share * full))
+        if kept < len(score):
+            gone[number] = np.sort(np.argsort(score, kind="stable")[:len(score) - kept])
+    return gone
 
 
 @dataclass(frozen=True, eq=False)

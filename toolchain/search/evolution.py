@@ -6,14 +6,14 @@ Lamarckian Evolution"), a child goes on from its parent's trained weights. It ha
 these, and every epoch that was spent on an ancestor is one of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from toolchain.search.best import best_of
 from toolchain.search.needs import Needs
-from toolchain.search.space import RESOLUTION, SHARES, Point
+from toolchain.search.space import Point, Space
 from toolchain.search.trial import Trial
 from toolchain.search_section import Value, Variable
 
@@ -39,11 +39,11 @@ class Child(NamedTuple):
     of: int | None
 
 
-def child(trials: Sequence[Trial], variables: Mapping[str, Variable], needs: Needs, inherits: bool,
-          random: np.random.Generator) -> Child | None:
+def child(trials: Sequence[Trial], space: Space, needs: Needs, random: np.random.Generator) -> Child | None:
     """The next point; None while there are too few to go on from, or where nothing new is found.
 
-    inherits: weights and resolution of a parent, and no more channels than it has
+    Where the space's points inherit, they do so the weights and the resolution of a parent, and have no more
+    channels than it.
     """
     parents = best_of(trials, needs, PARENTS)
     if len(trials) < FOUNDERS or not parents:
@@ -51,29 +51,31 @@ def child(trials: Sequence[Trial], variables: Mapping[str, Variable], needs: Nee
     tried = [Child(dict(trial.point), trial.of) for trial in trials]
     for _ in range(ATTEMPTS):
         parent = parents[random.integers(len(parents))]
-        point = _changed(parent.point, variables, inherits, random)
-        found = Child(point, parent.number if inherits else None)
+        found = Child(_changed(parent.point, space, random), parent.number if space.inherits else None)
         if found not in tried:
             return found
     return None
 
 
-def _changed(parent: Point, variables: Mapping[str, Variable], inherits: bool,
-             random: np.random.Generator) -> dict[str, Value]:
+def _changed(parent: Point, space: Space, random: np.random.Generator) -> dict[str, Value]:
+    inherits, shares, point = space.inherits, space.shares, dict(parent)
     stays = inherits and random.random() < AGAIN
     shift = random.normal(0, SHARE_STEP) if random.random() < TOGETHER else 0.0
-    point = dict(parent)
-    for name, variable in variables.items():
-        is_share, changes = name.startswith(SHARES), random.random()
-        if is_share:
+    for name, variable in space.variables.items():
+        changes, value = random.random(), point[name]
+        if not variable.is_range:
+            fixed = stays and name in shares or inherits and name == space.resolution
+            if changes < SWITCHED and not fixed:
+                grows = inherits and name in shares
+                choices = [choice for choice in variable.choices if not grows or choice >= value]
+                point[name] = choices[random.integers(len(choices))]
+        elif name in shares:
             step = shift + (random.normal(0, SHARE_STEP) if changes < CHANGED else 0.0)
             if inherits:
-                step = 0.0 if stays else abs(step) * _room(point[name], variable)
-            point[name] = _moved(point[name], step, variable)
-        elif variable.is_range and changes < CHANGED:
-            point[name] = _moved(point[name], random.normal(0, STEP), variable)
-        elif not variable.is_range and changes < SWITCHED and not (inherits and name == RESOLUTION):
-            point[name] = variable.choices[random.integers(len(variable.choices))]
+                step = 0.0 if stays else abs(step) * _room(value, variable)
+            point[name] = _moved(value, step, variable)
+        elif changes < CHANGED:
+            point[name] = _moved(value, random.normal(0, STEP), variable)
     return point
 
 

@@ -15,6 +15,8 @@ from toolchain.training_sections import BUDGETS, EarlierConfig
 Point = Mapping[str, Value]
 """Variable -> its value."""
 SHARES, RESOLUTION = "prune.shares.", "scale.resolution"
+CUTS = ("prune.", "low_rank.", "sparsify.", "cluster.")
+"""Keys that make a network smaller."""
 NOTHING: Mapping[str, Mapping[str, Value]] = {
     "scale": {"resolution": 1},
     "prune": {"ratio": 0, **dict.fromkeys(BUDGETS[1:], 1)},
@@ -34,6 +36,9 @@ class Space:
     variables: Mapping[str, Variable]
 
     def __post_init__(self):
+        if self.base.earlier:
+            raise BadConfig(f"the recipe has {len(self.base.earlier)} [[earlier]] steps; a search finds such "
+                            f"by itself: start it from a recipe without")
         setters: dict[str, str] = {}
         for name, variable in self.variables.items():
             for key in variable.of or (name,):
@@ -62,15 +67,27 @@ class Space:
             raise BadConfig(f"[search] {dict(point)}: {error}") from None
 
     @property
+    def shares(self) -> dict[str, Variable]:
+        """The variables that say how much of some groups' channels goes, and nothing else."""
+        return {name: variable for name, variable in self.variables.items()
+                if all(key.startswith(SHARES) for key in variable.of or (name,))}
+
+    @property
+    def resolution(self) -> str | None:
+        """The variable that sets it."""
+        return next((name for name, variable in self.variables.items()
+                     if RESOLUTION in (variable.of or (name,))), None)
+
+    @property
     def inherits(self) -> bool:
         """Whether a point can go on from the weights that another was trained to: all are trained, and shares
         alone make them smaller."""
-        keys = {key for name, variable in self.variables.items() for key in variable.of or (name,)}
-        others = [key for key in keys if key.startswith(("low_rank.", "sparsify.", "cluster.", "prune."))
-                  and not key.startswith((SHARES, "prune.importance"))]
+        others = [key for name, variable in self.variables.items() if name not in self.shares
+                  for key in variable.of or (name,)]
         base, prune = self.base, self.base.prune
-        return bool(base.train and base.search.rungs == 1 and not others and not (prune and prune.budgets)
-                    and not (base.low_rank or base.sparsify or base.cluster))
+        return bool(base.train and base.search.rungs == 1 and not (prune and prune.budgets)
+                    and not (base.low_rank or base.sparsify or base.cluster)
+                    and not any(key.startswith(CUTS) and key != "prune.importance" for key in others))
 
     @property
     def epochs(self) -> tuple[int | None, ...]:
