@@ -12,7 +12,8 @@ from toolchain.adaptive.report import OnDevice
 from toolchain.artifact import Artifact
 from toolchain.atomic import replacing
 from toolchain.chain import run_chain
-from toolchain.chaining import Goal, Made, Stages, make_chain
+from toolchain.chain_building import Stages
+from toolchain.chaining import Goal, Made, make_chain
 from toolchain.data import Samples, load_samples
 from toolchain.deploy import deployed
 from toolchain.device.qemu import QemuSession

@@ -115,8 +115,8 @@ class Chain:
     @property
     def digest(self) -> str:
         """sha256 of its stages', of its policies and of what its levels cost."""
-        parts = (self.name, *(graph.digest for graph in self.stages),
-                 msgspec.json.encode((self.policies, self.apart, self.levels), order="deterministic").decode())
+        decided = msgspec.json.encode((self.policies, self.apart, self.levels), order="deterministic")
+        parts = (self.name, *(graph.digest for graph in self.stages), decided.decode())
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

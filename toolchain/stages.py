@@ -3,7 +3,7 @@
 The first stage always runs. After each but the last a policy looks at its logits: these are the answer, or
 the next stage runs. What a stage takes is an input of the chain, or what an earlier stage has made, by name.
 In a cascade each stage takes the inputs; with early exits a stage goes on from what the one before has made.
-Stages that are apart are networks side by side: one of them runs, by a budget (levels.py), and no policy asks.
+Stages that are apart are networks side by side: one of them runs, by a budget (levels.py), not by a policy.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import msgspec
+import numpy as np
 
 from toolchain.adaptive.threshold import Choice
+from toolchain.metric import standard_error
 
 
 class StageFigures(msgspec.Struct, frozen=True):
@@ -39,6 +41,42 @@ class Paired(msgspec.Struct, frozen=True):
     p: float
 
 
+class Share(msgspec.Struct, frozen=True):
+    """Of n samples those that are answered right, and its standard error."""
+
+    value: float
+    error: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} ± {self.error:.4f}"
+
+
+def share_right(hits: np.ndarray) -> Share:
+    """hits: (n,) whether an answer is right"""
+    hits = hits.astype(np.float64)
+    return Share(float(hits.mean()), standard_error(hits), len(hits))
+
+
+class LevelFigures(msgspec.Struct, frozen=True):
+    """What a budget may choose.
+
+    name:            of the network, or of the stage that answers at the latest
+    cost:            the most that one of its inferences was seen to take
+    selection, test: share of such samples that it answers right
+    """
+
+    name: str
+    cost: int
+    selection: Share
+    test: Share
+
+    def told(self, number: int, unit: str) -> str:
+        """A line for a terminal."""
+        return (f"level {number}, {self.name}: {self.cost:,} {unit}; top1 {self.test} on {self.test.n} test "
+                f"samples, {self.selection} on {self.selection.n} selection samples")
+
+
 class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
     """The chain on a device, on n test samples.
 
@@ -63,6 +101,7 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
 
     chosen: on selection samples, by the goal
     tested: the same bound on test samples;  worst: cost where no stage but the last answers, over `alone`
+    levels: the chain where a budget lets it go no further than each stage
     """
 
     name: str
@@ -74,6 +113,7 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
     chosen: Choice
     tested: Choice
     paired: Paired
+    levels: tuple[LevelFigures, ...] = ()
     schema: str = "edge.chain"
     schema_version: int = 1
 
@@ -105,6 +145,7 @@ def _lines(report: ChainReport) -> Iterator[str]:
            f"{paired.p:.3f})")
     yield (f"{report.unit}: expected {tested.cost * report.alone:,.0f}, {tested.cost:.3f}x of the last "
            f"network's {report.alone:,.0f}; worst case {report.worst:.3f}x")
+    yield from (level.told(number, report.unit) for number, level in enumerate(report.levels))
 
 
 def _on_device(found: OnDevice) -> str:

@@ -1,6 +1,6 @@
 """write_chain: a chain of quantized graphs becomes C in which its policy is compiled in.
 
-Each stage is a network of its own, stage_<k>.c; model.c calls them and decides, and can be held to a level. To
+Each stage is a network of its own, stage_<k>.c; model.c calls them, decides, and can be held to a level. To
 programs it is any model.
 """
 
