@@ -21,7 +21,7 @@ FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme s
           "report", "suitability chaining", "exits",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
           "diagnosis campaign comparing drawing mlperf pruning cascade",
-          "trying starting", "searching", "adapting", "cli")
+          "trying starting levelling", "searching", "adapting", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.

@@ -23,7 +23,7 @@ from toolchain.levels import Levels
 from toolchain.lower import Asked, lower, with_files
 from toolchain.lower.chain import lower_chain
 from toolchain.policy import Policy
-from toolchain.profile import TargetProfile
+from toolchain.profile import TargetProfile, load_target
 from toolchain.runtime import reference
 from toolchain.stages import level_output
 
@@ -154,6 +154,17 @@ def with_firmware(artifact: Artifact, profile: TargetProfile) -> Artifact:
     firmware = build_firmware(artifact, profile)
     sizes = {kind: size for kind, size in firmware.sizes.items() if kind != "stack"}
     return with_files(artifact, {"firmware.elf": firmware.elf}, sizes)
+
+
+def held_to(artifact: Artifact, budget: int, profile: TargetProfile | None = None) -> Artifact:
+    """The artefact held to a budget, as `at_budget` has it, with firmware of its own if it is C for a board.
+
+    profile: of its target; None: the one of that name
+    """
+    held = at_budget(artifact, budget)
+    if "firmware.elf" not in artifact.files:
+        return held
+    return with_firmware(held, profile or load_target(artifact.manifest.target))
 
 
 def vectors_of(chain: Chain, stages: Stages) -> dict[str, np.ndarray]:

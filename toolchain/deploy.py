@@ -10,6 +10,7 @@ import numpy as np
 from toolchain.adaptive.session import ChainSession
 from toolchain.artifact import Artifact, Manifest, read_artifact
 from toolchain.atomic import replacing
+from toolchain.chain_building import held_to
 from toolchain.device.board import open_board
 from toolchain.device.boards import HOST
 from toolchain.device.labgrid import WAIT_S
@@ -34,10 +35,18 @@ LEFT_OUT = (RuntimeMissing, BadModel, Unsupported)
 """What keeps one way of several from being measured, and no other."""
 
 
-def open_artifact(path: Path) -> Artifact:
-    """A folder that `Artifact.write` made, or anyone's model file (without test vectors). Raises BadInput."""
-    if path.is_dir():
-        return read_artifact(path)
+def open_artifact(path: Path, budget: int | None = None) -> Artifact:
+    """A folder that `Artifact.write` made, or anyone's model file (without test vectors).
+
+    budget: that it is held to
+    Raises BadInput, GateFailed where the budget pays for nothing.
+    """
+    artifact = read_artifact(path) if path.is_dir() else _bare(path)
+    return artifact if budget is None else held_to(artifact, budget)
+
+
+def _bare(path: Path) -> Artifact:
+    """Of anyone's model file."""
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder")
     fmt, model = format_of(path), path.read_bytes()

@@ -1,6 +1,6 @@
 """What is told of a chain: how sure its stages are, when they answer, what that costs and what it loses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -82,6 +82,7 @@ class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
 
     same_path, same_logits: share of samples with the host reference's path; with its logits too, bit for bit
     mean, most:             instructions of an inference; None where the device does not count them
+    budget:                 that it was held to, in the unit of its levels
     """
 
     device: str
@@ -91,6 +92,7 @@ class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
     same_logits: float
     mean: float | None = None
     most: int | None = None
+    budget: int | None = None
     artifact_digest: str = ""
     schema: str = "edge.chain_check"
     schema_version: int = 1
@@ -124,7 +126,7 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def report_text(report: ChainReport, checked: OnDevice | None = None) -> str:
     """A few lines for a terminal."""
-    return "\n".join([*_lines(report), *([_on_device(checked)] if checked else [])])
+    return "\n".join([*_lines(report), *([device_text(checked)] if checked else [])])
 
 
 def _lines(report: ChainReport) -> Iterator[str]:
@@ -148,9 +150,29 @@ def _lines(report: ChainReport) -> Iterator[str]:
     yield from (level.told(number, report.unit) for number, level in enumerate(report.levels))
 
 
-def _on_device(found: OnDevice) -> str:
-    told = (f"{found.device} ({found.runtime}), {found.n} test samples: the same path as on the host on "
-            f"{found.same_path:.2%}, the same logits on {found.same_logits:.2%}")
+def device_text(found: OnDevice) -> str:
+    """A line for a terminal."""
+    held = "" if found.budget is None else f", held to {found.budget:,}"
+    told = (f"{found.device} ({found.runtime}){held}, {found.n} test samples: the same path as on the host "
+            f"on {found.same_path:.2%}, the same logits on {found.same_logits:.2%}")
     if found.mean is None:
         return told
     return f"{told}; {found.mean:,.0f} instructions on average, {found.most:,} at most"
+
+
+class LevelsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Networks side by side: unit: of costs;  left_out: a line on each that another one beats"""
+
+    name: str
+    target: str
+    unit: str
+    levels: tuple[LevelFigures, ...]
+    left_out: tuple[str, ...] = ()
+    schema: str = "edge.levels"
+    schema_version: int = 1
+
+
+def levels_text(report: LevelsReport, checked: Sequence[OnDevice] = ()) -> str:
+    """A line for each level, for what is left out, and for each check of a device."""
+    return "\n".join([*(level.told(number, report.unit) for number, level in enumerate(report.levels)),
+                      *report.left_out, *map(device_text, checked)])
