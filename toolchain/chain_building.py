@@ -23,6 +23,7 @@ from toolchain.levels import Levels
 from toolchain.lower import Asked, lower, with_files
 from toolchain.lower.chain import lower_chain
 from toolchain.policy import Policy
+from toolchain.port import convert
 from toolchain.profile import TargetProfile, load_target
 from toolchain.runtime import reference
 from toolchain.stages import level_output
@@ -34,6 +35,8 @@ LOOKED_AT = 256
 """Calibration samples at most among which test vectors are sought for each path."""
 ALWAYS = 2**32 - 1
 """The bound with which a stage always answers."""
+COUNTED = 64
+"""Calibration samples on which levels are counted: a few kernels take longer for some inputs."""
 UNCOUNTED = 1_000_000
 """What levels cost while they are counted: numbers as long as true ones, so that code is, too."""
 
@@ -126,20 +129,25 @@ def network_artifact(graph: Graph, feeds: dict[str, np.ndarray], stages: Stages)
 
 
 def level_costs(stages: Stages, chain: Chain) -> Levels:
-    """Instructions of each level on an emulated target, the most that a test vector took, in what is linked.
+    """Instructions of each level on an emulated target, the most that a calibration sample took.
 
     A level that takes fewer than the one before is told as taking as many: costs rise.
     """
     counted = Levels(tuple(UNCOUNTED + level for level in range(len(chain.stages))), "instructions")
     artifact = chain_artifact(stages, Chain(chain.name, chain.stages, chain.policies, chain.apart, counted))
-    found = [max(instructions(at_budget(artifact, cost), stages.profile)) for cost in counted.costs]
+    seen = stages.samples.split("calibration").fit_to(chain.ends).take(COUNTED)
+    codes, ports = next(code_batches(chain, seen)), artifact.manifest.inputs
+    feeds = {want.name: convert(codes[have.name], have, want)
+             for have, want in zip(ports["graph"], ports["c"], strict=True)}
+    found = [max(instructions(at_budget(artifact, cost), stages.profile, feeds)) for cost in counted.costs]
     return Levels(tuple(np.maximum.accumulate(found).tolist()), counted.unit)
 
 
-def instructions(artifact: Artifact, profile: TargetProfile) -> list[int]:
-    """Of each test vector, on an emulated board."""
+def instructions(artifact: Artifact, profile: TargetProfile,
+                 feeds: dict[str, np.ndarray] | None = None) -> list[int]:
+    """On an emulated board, of n samples of every input of its C, (n, ...); None: of its test vectors."""
     with open_device(artifact, profile) as device:
-        device.run(vector_feeds(artifact, "c"))
+        device.run(vector_feeds(artifact, "c") if feeds is None else feeds)
         return device.instructions
 
 

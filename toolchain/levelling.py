@@ -105,7 +105,7 @@ def levels_of(names: Sequence[str], prepared: Sequence[Prepared], samples: Sampl
     """As `build_levels`, of models that are prepared."""
     profile, recipe = subject.profile, prepared[0].recipe
     graphs = cascade_stages([each.graph for each in prepared])
-    stages = Stages(f"{prepared[0].graph.name}_levels", graphs, graphs[0],
+    stages = Stages("levels", graphs, graphs[0],
                     samples_for(prepared[0].graph, recipe, samples), profile, asked_by(recipe), say)
     found = _candidates(names, stages, subject.device)
     kept, left_out = worth_it(found)
@@ -114,7 +114,8 @@ def levels_of(names: Sequence[str], prepared: Sequence[Prepared], samples: Sampl
     if len(kept) < 2:
         raise GateFailed(f"of {len(found)} networks one is left ({kept[0].name}), which leaves nothing to "
                          f"choose: {'; '.join(left_out)}")
-    stages = replace(stages, graphs=tuple(each.graph for each in kept))
+    stages = replace(stages, name=f"{kept[-1].graph.name}_levels",
+                     graphs=tuple(each.graph for each in kept))
     chain = Chain(stages.name, stages.graphs, (), apart=True)
     measured = level_costs(stages, chain) if profile.emulated else \
         Levels(tuple(each.cost for each in kept), kept[0].unit)

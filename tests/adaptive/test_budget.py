@@ -35,6 +35,8 @@ def test_the_same_level_everywhere(make, tmp_path):
         held = read_artifact(at_budget(artifact, cost).write(tmp_path / f"held_{level}"))
         assert held.manifest.chain.level == level
         assert b"_BUDGET %du" % cost in held.files["model.h"] and b"UINT64_MAX" not in held.files["model.h"]
+        assert held.manifest.graph_digest != artifact.manifest.graph_digest, "another board is told by it"
+        assert held.files["model.h"].count(held.manifest.graph_digest.encode()) == 1
         expected = run_chain(chain, feeds, level)
         for name, values in expected.items():
             assert np.array_equal(held.vectors[f"output/{name}"], values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+import hashlib
 import re
 
 import msgspec
@@ -18,7 +19,8 @@ UNLIMITED = re.compile(rb"(#define \w+_BUDGET) UINT64_MAX")
 def at_budget(artifact: Artifact, budget: int) -> Artifact:
     """The artefact that runs the best level within a budget, in the unit of its levels' costs.
 
-    Its C finds the level by itself, at every call. Firmware is built anew when it is run.
+    Its C finds the level by itself, at every call. Firmware is linked anew when it is run, and a board that
+    runs any other is told by its digest.
     Raises BadInput for an artefact without levels, GateFailed where the budget pays for none.
     """
     manifest, chain = artifact.manifest, artifact.manifest.chain
@@ -29,17 +31,21 @@ def at_budget(artifact: Artifact, budget: int) -> Artifact:
     if level == NONE:
         raise GateFailed(f"a budget of {budget:,} {chain.levels.unit} pays for no level of {manifest.name}; "
                          f"the cheapest takes {chain.levels.costs[0]:,}")
-    held = msgspec.structs.replace(manifest, chain=msgspec.structs.replace(chain, level=level))
+    digest = hashlib.sha256(f"{manifest.graph_digest}\n{budget}".encode()).hexdigest()
+    held = msgspec.structs.replace(manifest, chain=msgspec.structs.replace(chain, level=level),
+                                   graph_digest=digest)
     names = [port.name for port in manifest.outputs["graph"]]
-    return replace(artifact, manifest=held, files=_held_files(artifact.files, budget),
+    files = _held_files(artifact.files, budget, manifest.graph_digest, digest)
+    return replace(artifact, manifest=held, files=files,
                    vectors={**artifact.vectors, **{
                        f"output/{name}": artifact.vectors[level_output(level, name)] for name in names
                        if artifact.vectors and level < len(chain.stages) - 1}})
 
 
-def _held_files(files: Mapping[str, bytes], budget: int) -> dict[str, bytes]:
-    """Without firmware, which is held to no budget."""
+def _held_files(files: Mapping[str, bytes], budget: int, before: str, digest: str) -> dict[str, bytes]:
+    """Without firmware, which is held to no budget. before: the digest that `digest` takes the place of"""
     kept = {name: data for name, data in files.items() if name != "firmware.elf"}
     if "model.h" in kept:
-        kept["model.h"] = UNLIMITED.sub(rb"\1 %du" % min(budget, 2**64 - 1), kept["model.h"])
+        limited = UNLIMITED.sub(rb"\1 %du" % min(budget, 2**64 - 1), kept["model.h"])
+        kept["model.h"] = limited.replace(before.encode(), digest.encode())
     return kept
