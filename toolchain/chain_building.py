@@ -1,7 +1,7 @@
 """A chain on its target: lowered with test vectors, linked, its paths and levels counted."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
@@ -79,7 +79,7 @@ class Costs(NamedTuple):
 def split_for(samples: Samples, name: str, ends: Graph) -> Samples:
     """One split, as a chain's ends take it. Raises BadSamples without labels or splits."""
     if samples.splits is None or samples.y is None:
-        raise BadSamples(f"{samples.name}: when a stage answers is chosen on labelled samples that neither "
+        raise BadSamples(f"{samples.name}: what runs when is chosen on labelled samples that neither "
                          "calibrate nor test; give a set with labels, or an .npz with 'y' and 'split'")
     return samples.split(name).fit_to(ends)
 
@@ -134,7 +134,7 @@ def level_costs(stages: Stages, chain: Chain) -> Levels:
     A level that takes fewer than the one before is told as taking as many: costs rise.
     """
     counted = Levels(tuple(UNCOUNTED + level for level in range(len(chain.stages))), "instructions")
-    artifact = chain_artifact(stages, Chain(chain.name, chain.stages, chain.policies, chain.apart, counted))
+    artifact = chain_artifact(stages, replace(chain, measured=counted))
     seen = stages.samples.split("calibration").fit_to(chain.ends).take(COUNTED)
     codes, ports = next(code_batches(chain, seen)), artifact.manifest.inputs
     feeds = {want.name: convert(codes[have.name], have, want)

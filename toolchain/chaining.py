@@ -8,7 +8,14 @@ import msgspec
 import numpy as np
 
 from toolchain.adaptive.confidence import Calibrated, calibrated
-from toolchain.adaptive.report import ChainReport, LevelFigures, Paired, StageFigures, share_right
+from toolchain.adaptive.report import (
+    ChainReport,
+    LevelFigures,
+    LevelsReport,
+    Paired,
+    StageFigures,
+    share_right,
+)
 from toolchain.adaptive.threshold import NEVER, Choice, Seen, outcome, within_cost, within_drop
 from toolchain.artifact import Artifact
 from toolchain.chain import Chain, every_logits
@@ -59,7 +66,7 @@ class Made(NamedTuple):
 
     artifact: Artifact
     chain: Chain
-    report: ChainReport
+    report: ChainReport | LevelsReport
 
 
 def make_chain(stages: Stages, goal: Goal) -> Made:

@@ -14,6 +14,8 @@ from toolchain.stages import level_output
 
 UNLIMITED = re.compile(rb"(#define \w+_BUDGET) UINT64_MAX")
 """Of model.h: what invoke is held to."""
+DIGEST = re.compile(rb'(#define \w+_DIGEST) "\w*"')
+"""Of model.h, too."""
 
 
 def at_budget(artifact: Artifact, budget: int) -> Artifact:
@@ -35,17 +37,16 @@ def at_budget(artifact: Artifact, budget: int) -> Artifact:
     held = msgspec.structs.replace(manifest, chain=msgspec.structs.replace(chain, level=level),
                                    graph_digest=digest)
     names = [port.name for port in manifest.outputs["graph"]]
-    files = _held_files(artifact.files, budget, manifest.graph_digest, digest)
-    return replace(artifact, manifest=held, files=files,
+    return replace(artifact, manifest=held, files=_held_files(artifact.files, budget, digest),
                    vectors={**artifact.vectors, **{
                        f"output/{name}": artifact.vectors[level_output(level, name)] for name in names
                        if artifact.vectors and level < len(chain.stages) - 1}})
 
 
-def _held_files(files: Mapping[str, bytes], budget: int, before: str, digest: str) -> dict[str, bytes]:
-    """Without firmware, which is held to no budget. before: the digest that `digest` takes the place of"""
+def _held_files(files: Mapping[str, bytes], budget: int, digest: str) -> dict[str, bytes]:
+    """Without firmware, which is held to no budget."""
     kept = {name: data for name, data in files.items() if name != "firmware.elf"}
     if "model.h" in kept:
         limited = UNLIMITED.sub(rb"\1 %du" % min(budget, 2**64 - 1), kept["model.h"])
-        kept["model.h"] = limited.replace(before.encode(), digest.encode())
+        kept["model.h"] = DIGEST.sub(rb'\1 "%s"' % digest.encode(), limited)
     return kept
