@@ -75,7 +75,15 @@ def test_files_on_this_host_take_the_references_path(made, files, fmt, tmp_path)
     assert score.value == pytest.approx(made.report.tested.accuracy, abs=0.005)
 
 
-def test_runners_on_devices_say_that_they_take_no_chain(made):
+@pytest.mark.oracle
+def test_devices_run_stage_by_stage_what_this_hosts_python_decides(made, files, tmp_path, monkeypatch):
+    (tmp_path / "boards.toml").write_text('[boards.there]\ntarget = "host"\ntransport = "local"\n')
+    monkeypatch.setenv("EDGE_BOARDS", str(tmp_path / "boards.toml"))
+    found = on_device(made, load_samples(files[2]).split("test").take(100), "there")
+    assert found.device == "there" and found.same_path >= 0.99 and "litert" in found.runtime
+
+
+def test_runners_on_devices_measure_no_chain(made):
     with pytest.raises(Unsupported, match="is a chain of 2 .tflite files, which this host's Python runs"):
         next(bench(made.artifact, None, Wish(fmt="tflite")))
 

@@ -147,6 +147,24 @@ def test_costs_are_times_where_a_device_is_given(files, tmp_path):
     assert all(0 < level.cost < 10**6 for level in made.report.levels)
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("fmt", ["tflite", "onnx"])
+def test_devices_run_the_file_of_the_level(made, files, fmt, tmp_path, monkeypatch):
+    """Measured by the runner as any file, its vectors in its own codes; answers on the grid of all."""
+    (tmp_path / "boards.toml").write_text('[boards.there]\ntarget = "host"\ntransport = "local"\n')
+    monkeypatch.setenv("EDGE_BOARDS", str(tmp_path / "boards.toml"))
+    for budget in (30, None):
+        held = made.artifact if budget is None else at_budget(made.artifact, budget)
+        exam = set_exam(held, files["samples"], limit=80)
+        outcome = next(bench(held, "there", Wish(fmt=fmt, seconds=0.05, exam=exam)))
+        measured = outcome.measurement
+        assert measured.parity.checked == 4 * 4 and measured.parity.worst <= 2
+        assert measured.artifact_digest == held.digest and measured.latency_us.median > 0
+        here = evaluate(held, None, fmt, exam).evaluation
+        assert outcome.evaluation.value == pytest.approx(here.value, abs=0.03) and "there" in outcome.where
+    assert [one.same_path for one in checked(made, subject(files, device="there"), 16)] == [1.0] * 3
+
+
 @pytest.mark.emulated
 def test_a_board_runs_the_level_of_each_budget_for_what_the_table_says(files, tmp_path):
     given = subject(files, BOARD)

@@ -5,8 +5,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from toolchain.adaptive.parts import measured_part, stage_artifacts
 from toolchain.adaptive.session import ChainSession
 from toolchain.artifact import Artifact, Manifest, read_artifact
 from toolchain.atomic import replacing
@@ -153,10 +155,13 @@ def _require_same(manifest: Manifest, inputs: tuple[Port, ...], outputs: tuple[P
 
 @contextmanager
 def session_of(artifact: Artifact, place: Place, way: Way, threads: int = 1) -> Iterator[Session]:
-    """A file on a device, in this way and no other."""
+    """A file on a device, or the files of a chain, in this way and no other."""
     if way.runner == FIRMWARE:
         with open_firmware(artifact, place) as session:
             yield session
+    elif artifact.manifest.chain and way.fmt != "c":
+        yield ChainSession(artifact.manifest, way.fmt, [
+            ProgramSession(place, part, way, threads) for part in stage_artifacts(artifact, way.fmt)])
     else:
         yield ProgramSession(place, artifact, way, threads)
 
@@ -264,8 +269,9 @@ def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterat
 
 
 def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
-    measurement = measure(artifact, place, way, threads=wish.threads, seconds=wish.seconds,
-                          brief=wish.brief)
+    measurement = measure(measured_part(artifact, way.fmt), place, way, threads=wish.threads,
+                          seconds=wish.seconds, brief=wish.brief)
+    measurement = msgspec.structs.replace(measurement, artifact_digest=artifact.digest)
     evaluation = None
     if wish.exam and way.runner != BENCHMARK_MODEL:
         with session_of(artifact, place, way, wish.threads) as session:
