@@ -65,6 +65,23 @@ def test_what_another_one_beats_is_left_out_and_told(made):
     assert line in made.artifact.manifest.notes
 
 
+def test_other_bits_stand_side_by_side(files):
+    """Weights of 4 bits, and of 8."""
+    four_bits = Recipe(quantize=QuantSpec(scheme="static_wi4_ai8"))
+    networks = [replace(network_of(files["small"]), recipe=four_bits), network_of(files["large"])]
+    made = build_levels(replace(subject(files), networks=networks))
+    weights = [{t.quant.dtype for t in graph.constants if t.quant is not None and t.data.ndim == 2}
+               for graph in made.chain.stages]
+    assert weights == [{"int4"}, {"int8"}]
+    assert b'scheme = "static_wi4_ai8"' in made.artifact.files["recipe_0.toml"]
+
+
+def test_a_cost_that_does_not_stand_is_told(made):
+    level = msgspec.structs.replace(made.report.levels[0], problems=("the device was throttled",))
+    assert level.told(0, "microseconds").endswith("; its cost does not stand: the device was throttled")
+    assert "stand" not in made.report.levels[0].told(0, "MACs")
+
+
 def figures(name: str, cost: int, value: float) -> Candidate:
     return Candidate(name, None, cost, "MACs", Share(value, 0.01, 100), Share(value, 0.01, 100))
 

@@ -70,7 +70,7 @@ class Subject:
 
 
 class Candidate(NamedTuple):
-    """A network that may become a level. cost, unit: on its own"""
+    """A network that may become a level. cost, unit: on its own;  problems: as LevelFigures has them"""
 
     name: str
     graph: Graph
@@ -78,6 +78,7 @@ class Candidate(NamedTuple):
     unit: str
     selection: Share
     test: Share
+    problems: tuple[str, ...] = ()
 
 
 def build_levels(subject: Subject, say: Say = lambda message: None) -> Made:
@@ -122,7 +123,7 @@ def levels_of(names: Sequence[str], prepared: Sequence[Prepared], samples: Sampl
     chain = replace(chain, measured=measured)
     report = LevelsReport(
         name=chain.name, target=profile.name, unit=measured.unit, left_out=left_out,
-        levels=tuple(LevelFigures(each.name, cost, each.selection, each.test)
+        levels=tuple(LevelFigures(each.name, cost, each.selection, each.test, each.problems)
                      for each, cost in zip(kept, measured.costs, strict=True)))
     told = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     recipes = {str(kept.index(each)): own.recipe for each, own in zip(found, prepared) if each in kept}
@@ -140,25 +141,25 @@ def _candidates(names: Sequence[str], stages: Stages, device: str | None) -> lis
     feeds = next(code_batches(chain, calibration))
     for number, (name, graph) in enumerate(zip(names, stages.graphs, strict=True)):
         shares = [share_right(top1_hits(own[number], split.y)) for own, split in zip(logits, splits)]
-        found.append(Candidate(name, graph, *_cost(name, graph, feeds, stages, device), *shares))
+        cost, unit, problems = _cost(name, graph, feeds, stages, device)
+        found.append(Candidate(name, graph, cost, unit, *shares, problems))
     return found
 
 
 def _cost(name: str, graph: Graph, feeds: dict[str, np.ndarray], stages: Stages,
-          device: str | None) -> tuple[int, str]:
-    """Of a network on its own, and the unit."""
+          device: str | None) -> tuple[int, str, tuple[str, ...]]:
+    """Of a network on its own, the unit, and why it cannot be trusted."""
     if stages.profile.emulated:
         stages.say(f"counting instructions of {name} on {stages.profile.name}")
-        return max(instructions(network_artifact(graph, feeds, stages), stages.profile)), "instructions"
+        return max(instructions(network_artifact(graph, feeds, stages), stages.profile)), "instructions", ()
     if device is None:
-        return graph_macs(graph), "MACs"
+        return graph_macs(graph), "MACs", ()
     stages.say(f"measuring {name} on {device}")
-    measured = next(bench(network_artifact(graph, feeds, stages), device, Wish(brief=True))).measurement
-    for problem in measured.problems:
-        stages.say(f"{name}: {problem}")
-    if measured.latency_us is None:
-        return measured.instructions, "instructions"
-    return ceil(measured.latency_us.p99 or measured.latency_us.median), "microseconds"
+    (outcome,) = bench(network_artifact(graph, feeds, stages), device, Wish(brief=True))
+    measured, latency = outcome.measurement, outcome.measurement.latency_us
+    if latency is None:
+        return measured.instructions, "instructions", measured.problems
+    return ceil(latency.p99 or latency.median), "microseconds", measured.problems
 
 
 def worth_it(found: Sequence[Candidate]) -> tuple[list[Candidate], tuple[str, ...]]:

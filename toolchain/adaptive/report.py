@@ -64,17 +64,20 @@ class LevelFigures(msgspec.Struct, frozen=True):
     name:            of the network, or of the stage that answers at the latest
     cost:            the most that one of its inferences was seen to take
     selection, test: share of such samples that it answers right
+    problems:        why its cost cannot be trusted, one line each
     """
 
     name: str
     cost: int
     selection: Share
     test: Share
+    problems: tuple[str, ...] = ()
 
     def told(self, number: int, unit: str) -> str:
         """A line for a terminal."""
+        broken = f"; its cost does not stand: {'; '.join(self.problems)}" if self.problems else ""
         return (f"level {number}, {self.name}: {self.cost:,} {unit}; top1 {self.test} on {self.test.n} test "
-                f"samples, {self.selection} on {self.selection.n} selection samples")
+                f"samples, {self.selection} on {self.selection.n} selection samples{broken}")
 
 
 class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
