@@ -98,17 +98,16 @@ def build_levels(subject: Subject, say: Say = lambda message: None) -> Made:
     samples = load_samples(subject.data)
     prepared = [prepared_for(network.model, network.recipe, subject.profile, samples, say)
                 for network in subject.networks]
-    return levels_of([network.name for network in subject.networks], prepared, samples, subject, say)
+    return _levels_of(prepared, samples, subject, say)
 
 
-def levels_of(names: Sequence[str], prepared: Sequence[Prepared], samples: Samples, subject: Subject,
-              say: Say = lambda message: None) -> Made:
-    """As `build_levels`, of models that are prepared."""
+def _levels_of(prepared: Sequence[Prepared], samples: Samples, subject: Subject, say: Say) -> Made:
+    """Of the subject's networks, prepared."""
     profile, recipe = subject.profile, prepared[0].recipe
     graphs = cascade_stages([each.graph for each in prepared])
     stages = Stages("levels", graphs, graphs[0],
                     samples_for(prepared[0].graph, recipe, samples), profile, asked_by(recipe), say)
-    found = _candidates(names, stages, subject.device)
+    found = _candidates([network.name for network in subject.networks], stages, subject.device)
     kept, left_out = worth_it(found)
     for line in left_out:
         say(line)
