@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.lower.c.nets import Net
+from toolchain.adaptive.cascade import cascade_stages
 from toolchain.chain import Chain, every_logits
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import QuantParams
@@ -31,6 +32,13 @@ def network(name: str, width: int, scale: float, zero_point: int = 0, seed: int 
 def cascade() -> Chain:
     """Of two, whose logits have other scales and zero points."""
     return decided(network("small", 4, 0.004, 3, 1), network("large", 16, 0.009, -7, 2))
+
+
+def apart() -> Chain:
+    """Networks side by side, whose logits have other scales and zero points, as have the second's inputs."""
+    networks = (network("small", 4, 0.004, 3, 1), network("middle", 8, 0.006, 0, 3, codes=(0.06, -3)),
+                network("large", 16, 0.009, -7, 2))
+    return Chain("chained", cascade_stages(networks), (), apart=True)
 
 
 def handing_on() -> Chain:

@@ -11,12 +11,13 @@ from tests import cascade_nets
 from tests.test_cli import edge, fails
 from tests.test_preprocess import network, pixels
 from tests.test_preprocess import recipe as frames_recipe
+from toolchain.adaptive.budget import at_budget
 from toolchain.artifact import read_artifact
 from toolchain.cascade import Subject, build_cascade, cascade_of, checked, on_device
 from toolchain.chain import run_chain
 from toolchain.chaining import Goal
 from toolchain.data import load_samples
-from toolchain.deploy import Wish, bench, evaluate
+from toolchain.deploy import Wish, bench, evaluate, open_artifact
 from toolchain.errors import BadConfig, BadInput, BadSamples, GateFailed, Unsupported
 from toolchain.examination import set_exam
 from toolchain.pipeline import prepare
@@ -74,7 +75,15 @@ def test_files_on_this_host_take_the_references_path(made, files, fmt, tmp_path)
     assert score.value == pytest.approx(made.report.tested.accuracy, abs=0.005)
 
 
-def test_runners_on_devices_say_that_they_take_no_chain(made):
+@pytest.mark.oracle
+def test_devices_run_stage_by_stage_what_this_hosts_python_decides(made, files, tmp_path, monkeypatch):
+    (tmp_path / "boards.toml").write_text('[boards.there]\ntarget = "host"\ntransport = "local"\n')
+    monkeypatch.setenv("EDGE_BOARDS", str(tmp_path / "boards.toml"))
+    found = on_device(made, load_samples(files[2]).split("test").take(100), "there")
+    assert found.device == "there" and found.same_path >= 0.99 and found.runtime.startswith("LiteRT")
+
+
+def test_runners_on_devices_measure_no_chain(made):
     with pytest.raises(Unsupported, match="is a chain of 2 .tflite files, which this host's Python runs"):
         next(bench(made.artifact, None, Wish(fmt="tflite")))
 
@@ -128,6 +137,35 @@ def test_a_board_takes_the_hosts_path_bit_for_bit(files, tmp_path):
     assert titles.index("stage 0: answers or not") < titles.index("stage 1: answers") == len(titles) - 2
     assert sum(layer.instructions for layer in measured.layers) == measured.instructions
     assert outcome.evaluation.n == 60
+
+
+def test_its_levels_are_the_stages_that_answer_at_the_latest(made, files):
+    """The first stage is the small network alone; the last, the chain."""
+    report, chain = made.report, made.artifact.manifest.chain
+    assert chain.levels.costs == tuple(level.cost for level in report.levels) == (24, report.stages[1].cost)
+    assert report.levels[0].test.value == report.stages[0].accuracy
+    assert report.levels[1].test.value == report.tested.accuracy
+    assert report.levels[1].selection.value == report.chosen.accuracy
+    test = load_samples(files[2]).split("test")
+    for budget, level in ((24, 0), (report.stages[1].cost - 1, 0), (10**6, 1)):
+        held = at_budget(made.artifact, budget)
+        assert held.manifest.chain.level == level
+        assert on_device(made._replace(artifact=held), test).same_path >= 0.99
+
+
+@pytest.mark.emulated
+def test_a_board_within_a_budget_stops_where_the_host_does(files, tmp_path):
+    """For what the level's path costs, or less: it does not ask how sure the last stage is."""
+    made = build_cascade(subject(files, BOARD), Goal(cost=0.6))
+    folder, costs = made.artifact.write(tmp_path / "chain"), made.chain.levels.costs
+    test = load_samples(files[2]).split("test").take(40)
+    for level, cost in enumerate(costs):
+        found = on_device(made._replace(artifact=open_artifact(folder, cost)), test)
+        assert (found.same_path, found.same_logits) == (1.0, 1.0)
+        assert found.most <= cost + 30
+        measured = next(bench(open_artifact(folder, cost), None)).measurement
+        assert measured.parity.mismatched == 0 and cost - 200 < measured.instructions <= cost + 30
+        assert made.report.levels[level].cost == cost
 
 
 def test_the_command(files, tmp_path):

@@ -8,6 +8,7 @@ from tests.test_cli import edge
 from toolchain.adaptive_sections import ExitsConfig
 from toolchain.artifact import read_artifact
 from toolchain.cascade import on_device
+from toolchain.chain_building import held_to
 from toolchain.data import load_samples
 from toolchain.errors import BadConfig, BadSamples, Unsupported
 from toolchain.exits import build_exits, with_trained_exits
@@ -68,6 +69,17 @@ def test_a_board_takes_the_hosts_path_bit_for_bit(graph, data):
     found = on_device(built, load_samples(data).split("test").take(100))
     assert (found.same_path, found.same_logits) == (1.0, 1.0)
     assert found.mean < found.most == pytest.approx(built.report.stages[-1].cost, rel=0.02)
+
+
+@pytest.mark.emulated
+def test_a_board_goes_no_further_than_a_budget_lets_it(graph, data):
+    built = made(graph, data, "cortex_m4_qemu")
+    first, last = built.chain.levels.costs
+    for budget, level, cost in ((first, 0, first), (last - 1, 0, first), (last, 1, last)):
+        held = held_to(built.artifact, budget)
+        found = on_device(built._replace(artifact=held), load_samples(data).split("test").take(40))
+        assert held.manifest.chain.level == level
+        assert (found.same_path, found.same_logits) == (1.0, 1.0) and cost / 2 < found.most <= cost + 30
 
 
 def test_edge_build_makes_it_by_a_recipe(graph, data, tmp_path):

@@ -4,9 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from toolchain.levels import Levels
 from toolchain.policy import ONE, Policy
 from toolchain.port import Port
-from toolchain.stages import ChainRecord, Looked, StageRecord, followed, on_grid
+from toolchain.stages import ChainRecord, Looked, StageRecord, followed, may_run, on_grid
 
 
 def test_each_sample_stops_where_a_stage_is_sure():
@@ -37,6 +38,31 @@ def test_stages_that_nothing_reaches_do_not_run():
     assert path.tolist() == [0]
 
 
+def by_number(numbers: list[int]):
+    """Stages that note that they ran, sure of what is not 5."""
+    def stage(number, known):
+        numbers.append(number)
+        logits = np.stack([known["x"], np.full_like(known["x"], 5)], axis=1)
+        return Looked(logits.astype(np.float32), logits + number, {})
+
+    return [lambda known, n=n: stage(n, known) for n in range(3)]
+
+
+@pytest.mark.parametrize("level, path", [(0, [0, 0]), (1, [0, 1]), (2, [0, 2]), (None, [0, 2])])
+def test_held_to_a_level_its_stage_answers_at_the_latest(level, path):
+    ran, sure = [], (Policy(temperature=0.1, bound=2 * ONE - 1),) * 2
+    logits, found = followed(by_number(ran), sure, {"x": np.array([9.0, 5.0])}, may_run(3, False, level))
+    assert found.tolist() == path and ran == [*range(max(path) + 1)]
+    assert logits[:, 0].tolist() == [9 + path[0], 5 + path[1]]
+
+
+@pytest.mark.parametrize("level, number", [(0, 0), (1, 1), (2, 2), (None, 2)])
+def test_of_stages_apart_one_runs(level, number):
+    ran = []
+    _, found = followed(by_number(ran), (), {"x": np.array([9.0, 1.0])}, may_run(3, True, level))
+    assert ran == [number] and found.tolist() == [number, number]
+
+
 def test_codes_on_the_chains_grid_keep_their_order():
     codes = np.arange(-128, 128, dtype=np.int8)[None]
     for zero_point in (-128, 0, 127):
@@ -49,15 +75,23 @@ PORT = Port("x", (1, 4), "float32")
 LOGITS = Port("logits", (1, 2), "float32")
 STAGE = StageRecord({"graph": (PORT,), "onnx": (PORT,)}, {"graph": (LOGITS,), "onnx": (LOGITS,)})
 RECORD = ChainRecord((STAGE, STAGE), (Policy(temperature=1.0, bound=ONE),))
+HELD = msgspec.structs.replace(RECORD, levels=Levels((1, 2), "MACs"), level=1)
+APART = msgspec.structs.replace(HELD, policies=(), apart=True)
 OTHER = msgspec.structs.replace(STAGE, inputs={"graph": (Port("y", (1, 4), "float32"),), "onnx": (PORT,)})
 
 
 @pytest.mark.parametrize("record, fits", [
     (RECORD, True),
+    (HELD, True),
+    (APART, True),
+    (msgspec.structs.replace(APART, policies=RECORD.policies), False),
+    (msgspec.structs.replace(HELD, levels=Levels((1, 2, 3), "MACs")), False),
+    (msgspec.structs.replace(HELD, level=2), False),
     (msgspec.structs.replace(RECORD, policies=()), False),
     (msgspec.structs.replace(RECORD, stages=(STAGE, OTHER)), False),
     (msgspec.structs.replace(RECORD, stages=(STAGE, msgspec.structs.replace(STAGE, outputs={}))), False)],
-    ids=["whole", "a policy too few", "an input that nobody makes", "no ports"])
+    ids=["whole", "held", "apart", "a policy too many", "a cost too many", "a level too high",
+         "a policy too few", "an input that nobody makes", "no ports"])
 def test_a_record_fits_together(record, fits):
     assert record.fits({"graph", "onnx"}, {"x"}) is fits
     assert msgspec.json.decode(msgspec.json.encode(record), type=ChainRecord) == record

@@ -130,8 +130,8 @@ class Artifact:
         name, *more = self.manifest.model_files(fmt)
         if more:
             raise Unsupported(f"{self.manifest.name} is a chain of {1 + len(more)} .{fmt} files, which this "
-                              "host's Python runs (edge run, edge eval) and no runner on a device does; "
-                              "build it for a target with format 'c', whose policy is compiled in")
+                              "host's Python runs stage by stage (edge run, edge eval); no runner measures "
+                              "it: build it for a target with format 'c', whose policy is compiled in")
         return self.files[name]
 
     def write(self, folder: Path) -> Path:

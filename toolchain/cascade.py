@@ -1,6 +1,6 @@
 """`edge cascade`: two models, a small one first and a large one where that is not sure, as one artefact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from toolchain.adaptive.report import OnDevice
 from toolchain.artifact import Artifact
 from toolchain.atomic import replacing
 from toolchain.chain import run_chain
-from toolchain.chaining import Goal, Made, Stages, make_chain
+from toolchain.chain_building import Stages
+from toolchain.chaining import Goal, Made, make_chain
 from toolchain.data import Samples, load_samples
 from toolchain.deploy import deployed
 from toolchain.device.qemu import QemuSession
@@ -30,7 +31,7 @@ from toolchain.tomlfile import encode_toml
 Say = Callable[[str], None]
 CHECK_FILE = "chain_check.json"
 SHARED = ("streaming", "metric", "input", "c", "tflite")
-"""Keys of a recipe that are of the artefact: both recipes say the same."""
+"""Keys of a recipe that are of the artefact: all recipes say the same."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def build_cascade(subject: Subject, goal: Goal, say: Say = lambda message: None)
     threshold meets the goal.
     """
     require_known_kinds(subject.profile)
-    _require_same(subject)
+    require_same((subject.recipe_small, subject.recipe_large), "a cascade")
     samples = load_samples(subject.data)
-    small, large = (_prepared(model, recipe, subject.profile, samples, say) for model, recipe in
+    small, large = (prepared_for(model, recipe, subject.profile, samples, say) for model, recipe in
                     ((subject.small, subject.recipe_small), (subject.large, subject.recipe_large)))
     return cascade_of(small, large, samples, subject.profile, goal, say)
 
@@ -63,29 +64,38 @@ def cascade_of(small: Prepared, large: Prepared, samples: Samples, profile: Targ
                say: Say = lambda message: None) -> Made:
     """As `build_cascade`, of models that are prepared."""
     recipe, graphs = large.recipe, cascade_stages([small.graph, large.graph])
-    asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, recipe.tflite)
     stages = Stages(f"{large.graph.name}_cascade", graphs, large.graph,
-                    samples_for(small.graph, recipe, samples), profile, asked, say)
+                    samples_for(small.graph, recipe, samples), profile, asked_by(recipe), say)
     made = make_chain(stages, goal)
-    manifest = msgspec.structs.replace(made.artifact.manifest, takes_frames=recipe.input.takes_frames)
-    stated = {f"recipe_{which}.toml": encode_toml(prepared.recipe.portable).encode()
-              for which, prepared in (("small", small), ("large", large))}
-    artifact = with_files(replace(made.artifact, manifest=manifest), stated, {})
-    return made._replace(artifact=artifact)
+    return made._replace(artifact=stated(made.artifact, {"small": small.recipe, "large": recipe}))
 
 
-def _require_same(subject: Subject) -> None:
-    """Raises BadConfig, Unsupported for what a chain cannot be."""
-    small, large = subject.recipe_small, subject.recipe_large
-    if differ := [key for key in SHARED if getattr(small, key) != getattr(large, key)]:
-        raise BadConfig(f"the recipes of a cascade's models differ in {', '.join(differ)}, which is of the "
-                        "artefact as a whole; say the same in both")
-    if large.streaming or large.metric != "top1":
-        raise Unsupported('a cascade chooses by how sure a network is of a class: streaming = true, and '
-                          'other metrics than "top1", are of other networks')
+def asked_by(recipe: Recipe) -> Asked:
+    """What a recipe says of a chain's files."""
+    return Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, recipe.tflite)
 
 
-def _prepared(model: str, recipe: Recipe, profile: TargetProfile, samples: Samples, say: Say) -> Prepared:
+def stated(artifact: Artifact, recipes: Mapping[str, Recipe]) -> Artifact:
+    """The artefact of a chain with the recipes that lead to it, by what they are called, and what goes in."""
+    takes_frames = any(recipe.input.takes_frames for recipe in recipes.values())
+    manifest = msgspec.structs.replace(artifact.manifest, takes_frames=takes_frames)
+    files = {f"recipe_{name}.toml": encode_toml(recipe.portable).encode() for name, recipe in recipes.items()}
+    return with_files(replace(artifact, manifest=manifest), files, {})
+
+
+def require_same(recipes: Sequence[Recipe], what: str) -> None:
+    """Raises BadConfig, Unsupported for what a chain cannot be. what: it is called"""
+    if differ := [key for key in SHARED if any(getattr(recipe, key) != getattr(recipes[0], key)
+                                               for recipe in recipes)]:
+        raise BadConfig(f"the recipes of {what} differ in {', '.join(differ)}, which is of the "
+                        "artefact as a whole; say the same in all")
+    if recipes[0].streaming or recipes[0].metric != "top1":
+        raise Unsupported(f'{what}: a network is sure, and right, of a class; streaming = true, and other '
+                          'metrics than "top1", are of other networks')
+
+
+def prepared_for(model: str, recipe: Recipe, profile: TargetProfile, samples: Samples, say: Say) -> Prepared:
+    """As `prepare`, of a model as `edge build` takes it."""
     say(f"loading {model}")
     graph = integers_for(load(model, shapes=recipe.shapes, checkpoint=recipe.checkpoint), profile.formats)
     return prepare(graph, recipe, samples, profile, say)
@@ -105,10 +115,11 @@ def checked(made: Made, data: str, device: str | None, limit: int,
 def on_device(made: Made, samples: Samples, device: str | None = None) -> OnDevice:
     """What a device does with samples, as `edge eval` takes them."""
     (artifact, chain, _), paths, logits, instructions = made, [], [], []
-    fmt = artifact.manifest.formats[0]
+    fmt, level = artifact.manifest.formats[0], artifact.manifest.chain.level
     with deployed(artifact, device) as session:
         for feeds in sample_feeds(artifact, fmt, samples, session.at_once):
-            found, expected = session.run(feeds), run_chain(chain, _codes(artifact, fmt, feeds))
+            found, expected = session.run(feeds), run_chain(chain, _codes(artifact, fmt, feeds),
+                                                                level)
             same = {name: (found[name] == values).reshape(len(values), -1).all(axis=1)
                     for name, values in expected.items()}
             paths.append(same[chain.path.name])
@@ -127,7 +138,7 @@ def _codes(artifact: Artifact, fmt: Format, feeds: dict[str, np.ndarray]) -> dic
             for have, want in zip(ports[fmt], ports["graph"], strict=True)}
 
 
-def save_check(folder: Path, found: OnDevice) -> None:
+def save_check(folder: Path, found: OnDevice | Sequence[OnDevice], name: str = CHECK_FILE) -> None:
     """Keep it beside the artefact that it is of."""
-    with replacing(folder / CHECK_FILE) as unfinished:
+    with replacing(folder / name) as unfinished:
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")

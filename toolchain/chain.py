@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 import hashlib
+from itertools import accumulate
 
 import msgspec
 import numpy as np
@@ -11,9 +12,10 @@ from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.graph import Graph, Tensor, unique_name
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.quant import QuantParams
+from toolchain.levels import Levels
 from toolchain.policy import MOST_CLASSES, Policy
 from toolchain.runtime import reference
-from toolchain.stages import MULTIPLIER, Arrays, Looked, followed, on_grid
+from toolchain.stages import MULTIPLIER, Arrays, Looked, followed, may_run, on_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,17 +24,24 @@ class Chain:
 
     stages:   graphs of one level. Inputs that no earlier stage gives are the chain's; the first output is the
               stage's logits (1, classes), the others are what later stages take, by name
-    policies: of each stage but the last
+    policies: of each stage but the last; () where stages are apart
+    apart:    each is a network of its own, of which one runs
+    measured: what it can be held to, with what that was seen to cost; without, costs are MACs
     Raises Unsupported, BadInput where stages do not go together.
     """
 
     name: str
     stages: tuple[Graph, ...]
     policies: tuple[Policy, ...]
+    apart: bool = False
+    measured: Levels | None = None
 
     def __post_init__(self):
-        if len(self.policies) != len(self.stages) - 1:
-            raise ValueError(f"{len(self.stages)} stages take {len(self.stages) - 1} policies")
+        asked = 0 if self.apart else len(self.stages) - 1
+        if len(self.policies) != asked:
+            raise ValueError(f"{len(self.stages)} stages take {asked} policies")
+        if len(self.levels.costs) != len(self.stages):
+            raise ValueError(f"{len(self.stages)} stages have {len(self.levels.costs)} costs")
         for graph in self.stages:
             _require_logits(graph)
         if len({graph.tensors[graph.outputs[0]].shape for graph in self.stages}) > 1:
@@ -93,15 +102,21 @@ class Chain:
         return [float(tensor.quant.scale) for tensor in logits if tensor.quant is not None]
 
     @property
+    def levels(self) -> Levels:
+        """What it can be held to: each stage as the last that may run, or the only one."""
+        macs = [*map(graph_macs, self.stages)]
+        return self.measured or Levels(tuple(macs if self.apart else accumulate(macs)), "MACs")
+
+    @property
     def macs(self) -> int:
-        """Of all stages: where none but the last answers."""
-        return sum(map(graph_macs, self.stages))
+        """Of the worst case: where none but the last stage answers, or the largest of networks apart runs."""
+        return (max if self.apart else sum)(map(graph_macs, self.stages))
 
     @property
     def digest(self) -> str:
-        """sha256 of its stages' and of its policies."""
-        parts = (self.name, *(graph.digest for graph in self.stages),
-                 msgspec.json.encode(self.policies, order="deterministic").decode())
+        """sha256 of its stages', of its policies and of what its levels cost."""
+        decided = msgspec.json.encode((self.policies, self.apart, self.levels), order="deterministic")
+        parts = (self.name, *(graph.digest for graph in self.stages), decided.decode())
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -130,11 +145,15 @@ def _require_logits(graph: Graph) -> None:
                           "int8 or float32: build with a scheme that gives such, as static_wi8_ai8")
 
 
-def run_chain(chain: Chain, feeds: Arrays) -> dict[str, np.ndarray]:
-    """The chain's outputs for (n, ...) of each input, by the reference: what devices must reproduce."""
+def run_chain(chain: Chain, feeds: Arrays, level: int | None = None) -> dict[str, np.ndarray]:
+    """The chain's outputs for (n, ...) of each input, by the reference: what devices must reproduce.
+
+    level: that it is held to; None is the last
+    """
     stages = [partial(_run_stage, graph, multiplier)
               for graph, multiplier in zip(chain.stages, chain.multipliers, strict=True)]
-    logits, path = followed(stages, chain.policies, feeds)
+    logits, path = followed(stages, chain.policies, feeds,
+                            may_run(len(chain.stages), chain.apart, level))
     return {chain.logits.name: logits, chain.path.name: path}
 
 

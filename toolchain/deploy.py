@@ -5,11 +5,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from toolchain.adaptive.parts import measured_part, stage_artifacts
 from toolchain.adaptive.session import ChainSession
 from toolchain.artifact import Artifact, Manifest, read_artifact
 from toolchain.atomic import replacing
+from toolchain.chain_building import held_to
 from toolchain.device.board import open_board
 from toolchain.device.boards import HOST
 from toolchain.device.labgrid import WAIT_S
@@ -34,10 +37,18 @@ LEFT_OUT = (RuntimeMissing, BadModel, Unsupported)
 """What keeps one way of several from being measured, and no other."""
 
 
-def open_artifact(path: Path) -> Artifact:
-    """A folder that `Artifact.write` made, or anyone's model file (without test vectors). Raises BadInput."""
-    if path.is_dir():
-        return read_artifact(path)
+def open_artifact(path: Path, budget: int | None = None) -> Artifact:
+    """A folder that `Artifact.write` made, or anyone's model file (without test vectors).
+
+    budget: that it is held to
+    Raises BadInput, GateFailed where the budget pays for nothing.
+    """
+    artifact = read_artifact(path) if path.is_dir() else _bare(path)
+    return artifact if budget is None else held_to(artifact, budget)
+
+
+def _bare(path: Path) -> Artifact:
+    """Of anyone's model file."""
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder")
     fmt, model = format_of(path), path.read_bytes()
@@ -144,10 +155,13 @@ def _require_same(manifest: Manifest, inputs: tuple[Port, ...], outputs: tuple[P
 
 @contextmanager
 def session_of(artifact: Artifact, place: Place, way: Way, threads: int = 1) -> Iterator[Session]:
-    """A file on a device, in this way and no other."""
+    """A file on a device, or the files of a chain, in this way and no other."""
     if way.runner == FIRMWARE:
         with open_firmware(artifact, place) as session:
             yield session
+    elif artifact.manifest.chain and way.fmt != "c":
+        yield ChainSession(artifact.manifest, way.fmt, [
+            ProgramSession(place, part, way, threads) for part in stage_artifacts(artifact, way.fmt)])
     else:
         yield ProgramSession(place, artifact, way, threads)
 
@@ -255,8 +269,9 @@ def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterat
 
 
 def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
-    measurement = measure(artifact, place, way, threads=wish.threads, seconds=wish.seconds,
-                          brief=wish.brief)
+    measurement = measure(measured_part(artifact, way.fmt), place, way, threads=wish.threads,
+                          seconds=wish.seconds, brief=wish.brief)
+    measurement = msgspec.structs.replace(measurement, artifact_digest=artifact.digest)
     evaluation = None
     if wish.exam and way.runner != BENCHMARK_MODEL:
         with session_of(artifact, place, way, wish.threads) as session:

@@ -7,7 +7,8 @@ import numpy as np
 from toolchain.adaptive.cascade import with_logits
 from toolchain.adaptive.exits import exit_stages, pooled, require_places, with_exits, without_exits
 from toolchain.adaptive_sections import ExitsConfig
-from toolchain.chaining import Goal, Made, Stages, make_chain
+from toolchain.chain_building import Stages
+from toolchain.chaining import Goal, Made, make_chain
 from toolchain.data import Samples
 from toolchain.errors import BadSamples
 from toolchain.execution import watch

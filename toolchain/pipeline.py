@@ -15,7 +15,7 @@ import numpy as np
 
 from toolchain.adaptive.report import report_text
 from toolchain.artifact import Artifact
-from toolchain.chaining import with_firmware
+from toolchain.chain_building import with_firmware
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples, load_samples
 from toolchain.errors import DoesNotFit, ToolchainError, Unsupported

@@ -75,18 +75,20 @@ void inspect_count(char *rest) {
 extern const char *const TK_LAYER_NAMES[];
 
 static uint64_t layer_start, layer_ticks;
+static int32_t layer_told = -1; /* which one runs, where layers are told; -1: none yet */
 static uint8_t telling;
 
 /* The clock is read first and last, so that what is said between is not counted. */
 void tk_layer(uint32_t step) {
     layer_ticks = board_ticks() - layer_start;
-    if (step && telling) {
+    if (telling && layer_told >= 0) {
         text_put("m-layer-");
         text_put_number(layer_ticks);
         text_put("-[");
-        text_put(TK_LAYER_NAMES[step - 1]);
+        text_put(TK_LAYER_NAMES[layer_told]);
         text_line("]");
     }
+    layer_told = (int32_t)step;
     layer_start = board_ticks();
 }
 
@@ -102,6 +104,7 @@ void inspect_layers(char *rest) {
     tk_layer(0);
     text_number_line("m-empty-", layer_ticks);
     telling = 1;
+    layer_told = -1;
     TK_MODEL.invoke(inputs, outputs, PROGRAM_ARENAS);
     telling = 0;
     db_used();

@@ -19,7 +19,7 @@ struct model {
 extern const char *const TK_LAYER_NAMES[];
 extern const uint32_t TK_LAYER_COUNT;
 
-static uint64_t *layer_ns; /* of each step, where it is profiled */
+static uint64_t *layer_ns; /* of each step, where it is profiled; the last is of what is no step */
 static uint64_t layer_began, inferences;
 static uint32_t layer_current;
 
@@ -28,12 +28,14 @@ void tk_layer(uint32_t step) {
         return;
     }
     uint64_t now = clock_raw();
-    if (step) {
-        layer_ns[layer_current] += now - layer_began;
-    }
-    inferences += step == TK_LAYER_COUNT;
+    layer_ns[layer_current] += now - layer_began;
     layer_current = step;
     layer_began = clock_raw(); /* without the time that this took */
+}
+
+static void begin_layers(void) {
+    layer_current = TK_LAYER_COUNT;
+    inferences++;
 }
 
 static void profile_layers(void) {
@@ -48,6 +50,8 @@ static void ops(model *loaded, op_visitor *visit) {
 }
 #define OPS ops
 #else
+static void begin_layers(void) {}
+
 static void profile_layers(void) {
     FAIL(FAIL_INPUT, "this runner was built without layers (TK_LAYERS)");
 }
@@ -113,6 +117,7 @@ static void invoke(model *loaded) {
     for (uint32_t i = 0; i < TK_MODEL.output_count; i++) {
         outputs[i] = loaded->arena + TK_MODEL.output_offset[i];
     }
+    begin_layers();
     TK_MODEL.invoke(inputs, outputs, loaded->arena);
 }
 

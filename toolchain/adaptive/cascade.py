@@ -28,7 +28,7 @@ def with_logits(graph: Graph) -> Graph:
     end = graph.producers.get(graph.outputs[0])
     if end is None or end.kind != "softmax":
         return graph
-    note = f"its softmax ({end.name}) is left out: policies look at logits, and these are the answer"
+    note = f"its softmax ({end.name}) is left out: stages give logits, which policies look at"
     source = replace(graph.source, notes=(*graph.source.notes, note))
     return replace(graph, outputs=end.inputs, source=source).with_ops(live_ops(graph.ops, end.inputs))
 
@@ -63,8 +63,8 @@ def _require_same_inputs(first: Graph, graph: Graph) -> None:
                     for g in (graph, first))
     if mine != theirs:
         told = [", ".join(f"{dtype} {list(shape)}" for shape, dtype in ends) for ends in (theirs, mine)]
-        raise BadInput(f"{first.name} takes {told[0]} and {graph.name} {told[1]}: stages of a cascade take "
-                       "the same inputs; build both with the same [input] and scheme")
+        raise BadInput(f"{first.name} takes {told[0]} and {graph.name} {told[1]}: networks of one "
+                       "artefact take the same inputs; build all with the same [input] and scheme")
     labels = [g.metadata.labels for g in (first, graph) if g.metadata.labels]
     frames = [dict(g.metadata.frames) for g in (first, graph) if g.metadata.frames]
     for what, found in (("labels", labels), ("pixels", [[*each.values()] for each in frames])):

@@ -1,10 +1,12 @@
 """What is told of a chain: how sure its stages are, when they answer, what that costs and what it loses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
+import numpy as np
 
 from toolchain.adaptive.threshold import Choice
+from toolchain.metric import standard_error
 
 
 class StageFigures(msgspec.Struct, frozen=True):
@@ -39,11 +41,51 @@ class Paired(msgspec.Struct, frozen=True):
     p: float
 
 
+class Share(msgspec.Struct, frozen=True):
+    """Of n samples those that are answered right, and its standard error."""
+
+    value: float
+    error: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} ± {self.error:.4f}"
+
+
+def share_right(hits: np.ndarray) -> Share:
+    """hits: (n,) whether an answer is right"""
+    hits = hits.astype(np.float64)
+    return Share(float(hits.mean()), standard_error(hits), len(hits))
+
+
+class LevelFigures(msgspec.Struct, frozen=True):
+    """What a budget may choose.
+
+    name:            of the network, or of the stage that answers at the latest
+    cost:            the most that one of its inferences was seen to take
+    selection, test: share of such samples that it answers right
+    problems:        why its cost cannot be trusted, one line each
+    """
+
+    name: str
+    cost: int
+    selection: Share
+    test: Share
+    problems: tuple[str, ...] = ()
+
+    def told(self, number: int, unit: str) -> str:
+        """A line for a terminal."""
+        broken = f"; its cost does not stand: {'; '.join(self.problems)}" if self.problems else ""
+        return (f"level {number}, {self.name}: {self.cost:,} {unit}; top1 {self.test} on {self.test.n} test "
+                f"samples, {self.selection} on {self.selection.n} selection samples{broken}")
+
+
 class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
     """The chain on a device, on n test samples.
 
     same_path, same_logits: share of samples with the host reference's path; with its logits too, bit for bit
     mean, most:             instructions of an inference; None where the device does not count them
+    budget:                 that it was held to, in the unit of its levels
     """
 
     device: str
@@ -53,6 +95,7 @@ class OnDevice(msgspec.Struct, frozen=True, kw_only=True):
     same_logits: float
     mean: float | None = None
     most: int | None = None
+    budget: int | None = None
     artifact_digest: str = ""
     schema: str = "edge.chain_check"
     schema_version: int = 1
@@ -63,6 +106,7 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
 
     chosen: on selection samples, by the goal
     tested: the same bound on test samples;  worst: cost where no stage but the last answers, over `alone`
+    levels: the chain where a budget lets it go no further than each stage
     """
 
     name: str
@@ -74,6 +118,7 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
     chosen: Choice
     tested: Choice
     paired: Paired
+    levels: tuple[LevelFigures, ...] = ()
     schema: str = "edge.chain"
     schema_version: int = 1
 
@@ -84,7 +129,7 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def report_text(report: ChainReport, checked: OnDevice | None = None) -> str:
     """A few lines for a terminal."""
-    return "\n".join([*_lines(report), *([_on_device(checked)] if checked else [])])
+    return "\n".join([*_lines(report), *([device_text(checked)] if checked else [])])
 
 
 def _lines(report: ChainReport) -> Iterator[str]:
@@ -105,11 +150,32 @@ def _lines(report: ChainReport) -> Iterator[str]:
            f"{paired.p:.3f})")
     yield (f"{report.unit}: expected {tested.cost * report.alone:,.0f}, {tested.cost:.3f}x of the last "
            f"network's {report.alone:,.0f}; worst case {report.worst:.3f}x")
+    yield from (level.told(number, report.unit) for number, level in enumerate(report.levels))
 
 
-def _on_device(found: OnDevice) -> str:
-    told = (f"{found.device} ({found.runtime}), {found.n} test samples: the same path as on the host on "
-            f"{found.same_path:.2%}, the same logits on {found.same_logits:.2%}")
+def device_text(found: OnDevice) -> str:
+    """A line for a terminal."""
+    held = "" if found.budget is None else f", held to {found.budget:,}"
+    told = (f"{found.device} ({found.runtime}){held}, {found.n} test samples: the same path as on the host "
+            f"on {found.same_path:.2%}, the same logits on {found.same_logits:.2%}")
     if found.mean is None:
         return told
     return f"{told}; {found.mean:,.0f} instructions on average, {found.most:,} at most"
+
+
+class LevelsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Networks side by side: unit: of costs;  left_out: a line on each that another one beats"""
+
+    name: str
+    target: str
+    unit: str
+    levels: tuple[LevelFigures, ...]
+    left_out: tuple[str, ...] = ()
+    schema: str = "edge.levels"
+    schema_version: int = 1
+
+
+def levels_text(report: LevelsReport, checked: Sequence[OnDevice] = ()) -> str:
+    """A line for each level, for what is left out, and for each check of a device."""
+    return "\n".join([*(level.told(number, report.unit) for number, level in enumerate(report.levels)),
+                      *report.left_out, *map(device_text, checked)])

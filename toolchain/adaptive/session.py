@@ -1,4 +1,4 @@
-"""A chain of model files run by this host's runtimes."""
+"""A chain of model files, each run by a runtime of this host's or of a device's, the policy here."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -20,18 +20,23 @@ class ChainSession:
     """
 
     def __init__(self, manifest: Manifest, fmt: Format, sessions: Sequence):
-        self.runtime, self.at_once = sessions[0].runtime, min(session.at_once for session in sessions)
+        self._sessions, self.at_once = sessions, min(session.at_once for session in sessions)
         self.inputs, self.outputs = manifest.inputs[fmt], manifest.outputs[fmt]
-        self._policies, self._stages = manifest.chain.policies, []
+        self._chain, self._stages = manifest.chain, []
         have = {port.name: port for port in self.inputs}
         for record, session in zip(manifest.chain.stages, sessions, strict=True):
             self._stages.append(partial(_run_stage, record, fmt, session, dict(have)))
             have |= {port.name: port for port in record.outputs[fmt]}
 
+    @property
+    def runtime(self) -> str:
+        """Of the first stage that runs."""
+        return self._sessions[self._chain.may_run[0]].runtime
+
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Logits and path of N samples. Raises BadSamples."""
         sample_count(self.inputs, feeds)
-        found = followed(self._stages, self._policies, feeds)
+        found = followed(self._stages, self._chain.policies, feeds, self._chain.may_run)
         return dict(zip((port.name for port in self.outputs), found, strict=True))
 
 

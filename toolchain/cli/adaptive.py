@@ -1,4 +1,4 @@
-"""`edge cascade`."""
+"""`edge cascade`, `edge levels`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -50,4 +50,39 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
     static, digest = made.artifact.manifest.static_bytes, made.artifact.digest
     record = {"report": made.report, "device": found, "artifact": str(out), "digest": digest}
     show(json, record, f"{report_text(made.report, found)}\n{out}: flash {static['flash']:,} B, "
+                       f"RAM {static['ram']:,} B, digest {digest[:16]}")
+
+
+@verb
+def levels(networks: Annotated[list[str], typer.Argument(
+               help="Models of one task: as `edge build`; of a recipe's own: MODEL@recipe.toml.")],
+           target: Annotated[str, typer.Option(help="See `edge targets`.")],
+           data: Annotated[str, typer.Option(help="A labelled set with splits: as `edge build`.")],
+           out: Annotated[Path, typer.Option(help="Folder for the artefact.")],
+           check: Annotated[int, typer.Option(
+               min=0, help="Test samples that the device answers at each level; 0: none.")] = 64,
+           device: Device = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Put networks side by side, of which a budget given at run time chooses the one that runs.
+
+    Costs are instructions where an emulated target counts them, microseconds on --device, else MACs. Exit
+    code 3 where one network beats all others.
+    """
+    from toolchain.profile import load_target
+
+    profile = load_target(target)
+    from toolchain.adaptive.report import levels_text
+    from toolchain.artifact import require_place
+    from toolchain.cascade import save_check
+    from toolchain.levelling import CHECK_FILE, Subject, build_levels, checked, network_of
+
+    require_place(out)
+    subject, say = Subject([*map(network_of, networks)], profile, data, device), speaker(quiet)
+    made = build_levels(subject, say)
+    made.artifact.write(out)
+    found = checked(made, subject, check, say) if check else ()
+    if found:
+        save_check(out, found, CHECK_FILE)
+    static, digest = made.artifact.manifest.static_bytes, made.artifact.digest
+    record = {"report": made.report, "device": found, "artifact": str(out), "digest": digest}
+    show(json, record, f"{levels_text(made.report, found)}\n{out}: flash {static['flash']:,} B, "
                        f"RAM {static['ram']:,} B, digest {digest[:16]}")

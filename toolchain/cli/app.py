@@ -34,6 +34,8 @@ ShapeOption = Annotated[list[str] | None, typer.Option(
     help="Size of an input that an .onnx model leaves open; repeatable.")]
 Checkpoint = Annotated[Path | None, typer.Option(
     help="Weights of file.py:function's module: a .pt, .pth or .safetensors file.")]
+Budget = Annotated[int | None, typer.Option(
+    min=0, help="Run the best level within this, in the unit of the artefact's levels.")]
 FormatOption = Annotated[str | None, typer.Option("--format", help="Which of the artefact's files.")]
 
 

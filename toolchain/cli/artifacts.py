@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.app import (
     ArtifactPath,
+    Budget,
     Device,
     FormatOption,
     Json,
@@ -27,11 +28,12 @@ Runner = Annotated[str | None, typer.Option(help="native, python or benchmark_mo
 @verb
 def run(artifact: ArtifactPath, input: Annotated[Path, typer.Option(help="An .npz: first axis = samples.")],
         output: Annotated[Path, typer.Option(help="The .npz to write.")], device: Device = None,
-        format: FormatOption = None, json: Json = False, quiet: Quiet = False) -> None:
+        format: FormatOption = None, budget: Budget = None, json: Json = False,
+        quiet: Quiet = False) -> None:
     """Run given inputs on the host or the device and write every output, integers as they are."""
     from toolchain.deploy import open_artifact, run_file
 
-    written = run_file(open_artifact(artifact), device, format, input, output)
+    written = run_file(open_artifact(artifact, budget), device, format, input, output)
     show(json, {"output": str(output), "shapes": written}, f"{output}: {written}")
 
 
@@ -45,47 +47,50 @@ def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = 
           minutes: Annotated[float, typer.Option(
               min=0.0, max=1440.0, help="Instead of --seconds; from 2 on, how speed lasts.")] = 0.0,
           data: Annotated[str | None, typer.Option(help="A labelled set: accuracy there, too.")] = None,
-          limit: Limit = None, ledger: LedgerOption = None,
+          limit: Limit = None, budget: Budget = None, ledger: LedgerOption = None,
           accept_invalid: Annotated[bool, typer.Option(
               "--accept-invalid", envvar="EDGE_ACCEPT_INVALID",
               help="Exit 0 where conditions broke; figures stay marked.")] = False,
           json: Json = False, quiet: Quiet = False) -> None:
     """Deploy an artefact and measure it there: latency or instructions, memory, energy, parity, accuracy.
 
-    Every figure goes into the ledger; beside the artefact it leaves the measurement and, of an emulated
-    board, a page: bench.c.html. Exit code 6 where conditions broke and figures cannot be trusted.
+    Every figure goes into the ledger; beside the artefact, if it is held to no budget, it leaves the
+    measurement and, of an emulated board, a page: bench.c.html. Exit code 6 where conditions broke and
+    figures cannot be trusted.
     """
     from toolchain import deploy
     from toolchain.examination import set_exam
 
-    opened = deploy.open_artifact(artifact)
+    opened = deploy.open_artifact(artifact, budget)
     exam = set_exam(opened, data, limit=limit) if data else None
     wish = deploy.Wish(format, runtime, runner, every, threads, 60 * minutes or seconds, exam)
-    outcomes = list(_kept(artifact, opened, device, wish, ledger, speaker(quiet)))
-    _show_outcomes(artifact, opened, outcomes, json)
+    beside = artifact if budget is None else None
+    outcomes = list(_kept(beside, opened, device, wish, ledger, speaker(quiet)))
+    _show_outcomes(beside, opened, outcomes, json)
     problems = [line for found in outcomes if found.measurement for line in found.measurement.problems]
     if problems and not accept_invalid:
         raise InvalidMeasurement(f"the figures do not stand: {'; '.join(dict.fromkeys(problems))}")
 
 
-def _kept(folder: Path, artifact, device: str | None, wish, ledger: str | None, say):
-    """Outcomes, each in the ledger and beside the artefact as soon as it is there."""
+def _kept(folder: Path | None, artifact, device: str | None, wish, ledger: str | None, say):
+    """Outcomes, each in the ledger and, if there is a folder, beside the artefact as soon as it is there."""
     from toolchain import deploy
     from toolchain.ledger.ledger import Ledger
     from toolchain.report.records import require_place_for_records, save
 
-    require_place_for_records(folder)
+    if folder:
+        require_place_for_records(folder)
     with Ledger.open(ledger) as kept, deploy.held(kept, artifact, device) as lease:
         for outcome in deploy.bench(artifact, device, wish):
             say(f"{outcome.way}: {outcome.missing or 'measured'}")
             if outcome.records:
                 kept.record(*outcome.records, lease=lease)
-            for record in outcome.records:
+            for record in outcome.records if folder else ():
                 save(folder, outcome.way.fmt, record, outcome.where)
             yield outcome
 
 
-def _show_outcomes(folder: Path, artifact, outcomes, as_json: bool) -> None:
+def _show_outcomes(folder: Path | None, artifact, outcomes, as_json: bool) -> None:
     """One measurement in full, several as a table."""
     from toolchain.report.bench import bench_terminal, ways_terminal
     from toolchain.report.records import arena_of, save_page
@@ -96,7 +101,7 @@ def _show_outcomes(folder: Path, artifact, outcomes, as_json: bool) -> None:
         return
     measurement, quality = outcomes[0].measurement, outcomes[0].evaluation
     arena = arena_of(artifact) if measurement.runner == "firmware" and measurement.emulated else None
-    if arena is not None:
+    if arena is not None and folder:
         save_page(folder, measurement, arena)
     whole = {"measurement": measurement, "evaluation": quality} if quality else measurement
     show(as_json, whole, bench_terminal(measurement, arena, quality))
@@ -110,7 +115,8 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
          features: Annotated[str, typer.Option(
              help="Of frechet and kernel: the model that gives features; default: the recipe's.")] = "",
          split: Annotated[str, typer.Option(help="Which split of the set.")] = "test",
-         limit: Limit = None, ledger: LedgerOption = None, json: Json = False, quiet: Quiet = False) -> None:
+         limit: Limit = None, budget: Budget = None, ledger: LedgerOption = None, json: Json = False,
+         quiet: Quiet = False) -> None:
     """Measure how good an artefact's answers are on a labelled set."""
     from toolchain import deploy
     from toolchain.examination import set_exam
@@ -120,14 +126,15 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
     from toolchain.report.tables import evaluation_text
 
     require_place_for_records(artifact)
-    opened = deploy.open_artifact(artifact)
+    opened = deploy.open_artifact(artifact, budget)
     exam = set_exam(opened, data, metric, split, limit, features)
     subject = Subject(opened.manifest.name, opened.digest, opened.manifest.target)
     with Ledger.open(ledger) as kept, deploy.held(kept, opened, device) as lease:
         outcome = deploy.evaluate(opened, device, format, exam)
         kept.record(*outcome.records, subject=subject, lease=lease)
     found = outcome.evaluation
-    save(artifact, outcome.way.fmt, found, outcome.where)
+    if budget is None:
+        save(artifact, outcome.way.fmt, found, outcome.where)
     show(json, found, evaluation_text(found))
 
 

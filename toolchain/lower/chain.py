@@ -68,7 +68,7 @@ def lower_chain(chain: Chain, profile: TargetProfile, vectors: Arrays, asked: As
         inputs={"graph": ports(ends, ends.inputs), **{fmt: e.inputs for fmt, e in emitted.items()}},
         outputs={"graph": outputs, **dict.fromkeys(emitted, outputs)},
         chain=ChainRecord(tuple(_record(chain, number, emitted) for number in range(len(chain.stages))),
-                          chain.policies),
+                          chain.policies, chain.apart, chain.levels),
         graph_digest=chain.digest, source_sha256=last.source.sha256, worst_error=last.source.worst_error,
         static_bytes={"flash": first.flash_bytes, "ram": ram, "arena": first.arena_bytes},
         weight_bytes=sum(map(weight_bytes, chain.stages)), macs=chain.macs,

@@ -51,8 +51,10 @@ def numbers(text: bytes, name: str) -> int:
     return int(line.split()[-1].rstrip("u"))
 
 
-def run(chain: Chain, library, source, x: np.ndarray, places: bool) -> tuple[np.ndarray, int]:
-    """Logits and path of one sample, in buffers of our own or at their places in the arena."""
+def run(chain: Chain, library, source, x: np.ndarray, places: bool,
+        level: int | None = None) -> tuple[np.ndarray, int]:
+    """Logits and path of one sample, in buffers of our own or at their places in the arena, held to a level
+    if one is given."""
     header, upper = source.files["model.h"], "CHAINED"
     arena = GuardedBuffer(source.arena_bytes)
     assert numbers(header, f"{upper}_ARENA_BYTES") == source.arena_bytes
@@ -62,8 +64,11 @@ def run(chain: Chain, library, source, x: np.ndarray, places: bool) -> tuple[np.
         buffers.append(arena.view[offset:offset + size] if places else GuardedBuffer(size))
     views = [buffer if places else buffer.view for buffer in buffers]
     views[0][:] = x.view(np.uint8).ravel()
-    library.chained_invoke(*(ctypes.c_void_p(place) for place in (*(v.ctypes.data for v in views),
-                                                                  arena.address)))
+    given = [ctypes.c_void_p(place) for place in (*(v.ctypes.data for v in views), arena.address)]
+    if level is None:
+        library.chained_invoke(*given)
+    else:
+        library.chained_invoke_level(ctypes.c_int32(level), *given)
     for buffer in (arena, *([] if places else buffers)):
         buffer.check(chain.name)
     return views[1].view(np.int16).copy(), int(views[2].view(np.int32)[0])

@@ -1,6 +1,7 @@
 """write_chain: a chain of quantized graphs becomes C in which its policy is compiled in.
 
-Each stage is a network of its own, stage_<k>.c; model.c calls them and decides. To programs it is any model.
+Each stage is a network of its own, stage_<k>.c; model.c calls them, decides, and can be held to a level. To
+programs it is any model.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from toolchain.lower.c.machine import PORTABLE, Machine
 from toolchain.lower.c.names import LONGEST, identifier, literal, plain
 from toolchain.lower.c.pages import (
     TEMPLATES,
+    PrintedPort,
+    declared,
     invocations,
     kernel_files,
     printed_ports,
@@ -30,14 +33,14 @@ from toolchain.lower.tflite_border import with_border
 from toolchain.policy import Policy
 from toolchain.templates import render
 
-KERNELS = ("tk_doubt_s8", "tk_logits_s16")
+KERNELS, DOUBT = ("tk_logits_s16", "tk_within"), "tk_doubt_s8"
 SUFFIX = 10
 """Letters that tell a stage's symbols from its chain's."""
 
 
 @dataclass(frozen=True, eq=False)
 class ChainSource:
-    """As a CSource; macs: where no stage but the last answers."""
+    """As a CSource; macs: of the worst case."""
 
     files: Mapping[str, bytes]
     weight_bytes: int
@@ -83,7 +86,7 @@ def write_chain(chain: Chain, vectors: Mapping[str, np.ndarray] | None = None, i
     templates = {"model.h": "model.h.j2", "model.c": "chain.c.j2"}
     templates |= {"selftest.c": "selftest.c.j2"} if vectors else {}
     files |= {file: render(TEMPLATES, template, page) for file, template in templates.items()}
-    files |= kernel_files(("tk_model", *KERNELS))
+    files |= kernel_files(("tk_model", *page["kernels"]))
     notes = tuple(f"stage {number}: {note}" for number, source in enumerate(sources) for note in source.notes)
     return ChainSource(files, page["weight_bytes"], page["arena_bytes"], page["macs"], notes)
 
@@ -118,31 +121,46 @@ def _page(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainAre
     stages = [*_printed(chain, prefix, sources, arena, [port.argument for port in inputs])]
     peak = max(sources, key=lambda source: source.arena_bytes)
     tables = sum(4 * stage.entries for stage in stages)
-    macs = sum(source.macs for source in sources)
+    macs = (max if chain.apart else sum)(source.macs for source in sources)
+    what = "networks side by side" if chain.apart else "stages"
     return {
-        "title": plain(f"{chain.name}: {len(sources)} stages, at most {macs:,} MACs"),
+        "title": plain(f"{chain.name}: {len(sources)} {what}, at most {macs:,} MACs"),
         "name": plain(chain.name), "prefix": prefix, "upper": upper,
         "tool": f"edge-toolchain {toolchain.__version__}", "macs": macs,
         "digest": chain.digest, "arena_bytes": _aligned(offsets[logits.name] + byte_size(logits)),
         "regions": (), "peak": plain(f"stage_{sources.index(peak)}: {peak.plan.peak}"),
-        "weight_bytes": sum(source.weight_bytes for source in sources) + tables, "kernels": KERNELS,
-        "titles": [*_titles(sources)],
+        "weight_bytes": sum(source.weight_bytes for source in sources) + tables + 8 * len(sources),
+        "kernels": KERNELS if chain.apart else (DOUBT, *KERNELS),
+        "titles": [*_titles(sources, chain.apart)],
         "inputs": inputs, "outputs": outputs, "selftest": False, "stages": stages,
-        "classes": logits.shape[1], **invocations(prefix, inputs, outputs),
+        "classes": logits.shape[1], "apart": chain.apart, **invocations(prefix, inputs, outputs),
+        **_levels(chain, prefix, inputs, outputs),
         "labels": [literal(label) for label in ends.metadata.labels]}
 
 
-def _titles(sources: Sequence[CSource]) -> Iterator[str]:
+def _levels(chain: Chain, prefix: str, inputs: list[PrintedPort],
+            outputs: list[PrintedPort]) -> dict[str, object]:
+    """What is told of them, and invoke_level as it is declared and as invoke calls it."""
+    function, within = f"{prefix}_invoke_level", f"{prefix}_level_within({prefix.upper()}_BUDGET)"
+    return {"costs": [f"{cost}u" for cost in chain.levels.costs], "unit": plain(chain.levels.unit),
+            "level_signature": wrapped(f"void {function}(", [
+                "int32_t level", *declared(inputs, outputs), "void *arena"], 0),
+            "level_call": wrapped(f"{function}(", [
+                within, *(port.argument for port in (*inputs, *outputs)), "arena"], 4)}
+
+
+def _titles(sources: Sequence[CSource], apart: bool) -> Iterator[str]:
     """Of all steps; a decision is one."""
     for number, source in enumerate(sources):
         yield from source.titles
-        yield f"stage {number}: answers" if source is sources[-1] else f"stage {number}: answers or not"
+        always = apart or source is sources[-1]
+        yield f"stage {number}: answers" if always else f"stage {number}: answers or not"
 
 
 def _printed(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainArena,
              arguments: Sequence[str]) -> Iterator[PrintedStage]:
     given, end = dict(zip((tensor.name for tensor in chain.inputs), arguments, strict=True)), 0
-    policies: list[Policy | None] = [*chain.policies, None]
+    policies: list[Policy | None] = [*chain.policies, *[None] * (len(sources) - len(chain.policies))]
     for number, (graph, source, policy) in enumerate(zip(chain.stages, sources, policies, strict=True)):
         end += len(source.titles) + 1
         start, tensor = arena.starts[number], graph.tensors[graph.outputs[0]]
@@ -150,7 +168,8 @@ def _printed(chain: Chain, prefix: str, sources: Sequence[CSource], arena: Chain
         places = [given.get(name) or _there(graph.tensors[name], arena.values[name]) for name in graph.inputs]
         places += [f"memory + {logits}"]
         places += [_there(graph.tensors[name], arena.values[name]) for name in graph.outputs[1:]]
-        call = wrapped(f"{prefix}_stage_{number}_invoke(", [*places, f"memory + {start}"], 4)
+        call = wrapped(f"{prefix}_stage_{number}_invoke(", [*places, f"memory + {start}"],
+                       8 if chain.apart else 4)
         table = np.array(policy.table if policy else (), np.int32)
         yield PrintedStage(call, logits, end, int(tensor.quant.zero_point), chain.multipliers[number],
                            array_text(table) if policy else "", len(table), policy.bound if policy else 0)

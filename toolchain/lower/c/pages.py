@@ -67,7 +67,7 @@ def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: P
         "weight_bytes": sum(array.bytes for step in steps for array in step.arrays),
         "kernels": sorted({call.kernel for call in made}),
         **_arguments([port.argument for port in inputs], plan, made),
-        "inputs": inputs, "outputs": outputs, "selftest": False,
+        "inputs": inputs, "outputs": outputs, "selftest": False, "costs": (),
         **invocations(prefix, inputs, outputs, plan.regions[1:]),
         "labels": [literal(label) for label in graph.metadata.labels]}
 
@@ -85,15 +85,19 @@ def invocations(prefix: str, inputs: list[PrintedPort], outputs: list[PrintedPor
                 regions: Sequence[Region] = ()) -> dict[str, str]:
     """invoke as it is declared, as it is called with pointers of its arguments' names, and with arrays."""
     function = f"{prefix}_invoke"
-    declared = [*(f"const {port.type} *{port.argument}" for port in inputs),
-                *(f"{port.type} *{port.argument}" for port in outputs)]
     numbered = [f"{side}[{i}]" for side, ports in (("inputs", inputs), ("outputs", outputs))
                 for i in range(len(ports))]
     arena, type = ("arenas", "void *const arenas[]") if regions else ("arena", "void *arena")
-    return {"signature": wrapped(f"void {function}(", [*declared, type], 0),
+    return {"signature": wrapped(f"void {function}(", [*declared(inputs, outputs), type], 0),
             "arena_name": arena, "arena_argument": type,
             "call": wrapped(f"{function}(", [*(p.argument for p in (*inputs, *outputs)), arena], 8),
             "invocation": wrapped(f"{function}(", [*numbered, "arena"], 4)}
+
+
+def declared(inputs: list[PrintedPort], outputs: list[PrintedPort]) -> list[str]:
+    """invoke's parameters but the arena."""
+    return [*(f"const {port.type} *{port.argument}" for port in inputs),
+            *(f"{port.type} *{port.argument}" for port in outputs)]
 
 
 def wrapped(start: str, parts: list[str], indent: int) -> str:

@@ -16,7 +16,8 @@
  * It allocates nothing and calls memcpy, memmove and memset only.
  *
  * Compiled with -DTK_LAYERS, a model calls the program's tk_layer(step) before each of its steps, counted
- * from 0, and once more after the last; <name>_layers[step] says what a step does.
+ * from 0, and once more after the last; <name>_layers[step] says what a step does. Steps are left
+ * out where a chain answers early or is held to a level, and repeated in loops.
  */
 #ifndef TK_MODEL_H
 #define TK_MODEL_H

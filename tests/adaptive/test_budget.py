@@ -1,0 +1,68 @@
+"""An artefact held to a budget: its manifest, its C and its test vectors."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests import chains
+from toolchain.adaptive.budget import at_budget
+from toolchain.artifact import Artifact, read_artifact
+from toolchain.chain import Chain, run_chain
+from toolchain.errors import BadInput, GateFailed
+from toolchain.lower.chain import lower_chain
+from toolchain.profile import load_target
+from toolchain.stages import level_output
+
+
+def lowered(chain: Chain) -> Artifact:
+    """For phones: files, and C beside them; with test vectors of every level."""
+    feeds = chains.feeds(chain, 6)
+    held = {level_output(level, name): values for level in range(len(chain.stages) - 1)
+            for name, values in run_chain(chain, feeds, level).items()}
+    vectors = {**{f"input/{name}": values for name, values in feeds.items()}, **held,
+               **{f"output/{name}": values for name, values in run_chain(chain, feeds).items()}}
+    return lower_chain(chain, load_target("android_arm64"), vectors)
+
+
+@pytest.mark.parametrize("make", [chains.apart, chains.handing_on])
+def test_the_same_level_everywhere(make, tmp_path):
+    chain = make()
+    artifact, costs = lowered(chain), chain.levels.costs
+    feeds = {"x": artifact.vectors["input/x"]}
+    for level, cost in enumerate(costs):
+        held = read_artifact(at_budget(artifact, cost).write(tmp_path / f"held_{level}"))
+        assert held.manifest.chain.level == level
+        assert b"_BUDGET %du" % cost in held.files["model.h"] and b"UINT64_MAX" not in held.files["model.h"]
+        assert held.manifest.graph_digest != artifact.manifest.graph_digest, "another board is told by it"
+        assert held.files["model.h"].count(held.manifest.graph_digest.encode()) == 1
+        expected = run_chain(chain, feeds, level)
+        for name, values in expected.items():
+            assert np.array_equal(held.vectors[f"output/{name}"], values)
+    assert at_budget(artifact, costs[1] - 1).manifest.chain.level == 0
+    assert at_budget(artifact, 2**70).manifest.chain.level == 2
+    assert b"_BUDGET 18446744073709551615u" in at_budget(artifact, 2**70).files["model.h"]
+
+
+def test_firmware_is_of_no_budget():
+    artifact = lowered(chains.apart())
+    linked = replace(artifact, files={**artifact.files, "firmware.elf": b"linked before"})
+    assert "firmware.elf" not in at_budget(linked, 10**6).files
+
+
+def test_a_budget_that_pays_for_nothing():
+    artifact = lowered(chains.apart())
+    least = artifact.manifest.chain.levels.costs[0]
+    with pytest.raises(GateFailed, match="a budget of 7 MACs pays for no level of chained; the cheapest "
+                                         f"takes {least:,}"):
+        at_budget(artifact, 7)
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["no chain", "built before there were levels"])
+def test_what_has_no_levels(older):
+    artifact = lowered(chains.cascade())
+    chain = msgspec.structs.replace(artifact.manifest.chain, levels=None) if older else None
+    manifest = msgspec.structs.replace(artifact.manifest, chain=chain)
+    with pytest.raises(BadInput, match="chained has no levels that a budget could choose; `edge levels`"):
+        at_budget(replace(artifact, manifest=manifest), 10**9)

@@ -1,0 +1,52 @@
+"""An artefact held to a budget at run time: the same choice in its C, its files and its vectors."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+import hashlib
+import re
+
+import msgspec
+
+from toolchain.artifact import Artifact
+from toolchain.errors import BadInput, GateFailed
+from toolchain.levels import NONE
+from toolchain.stages import level_output
+
+UNLIMITED = re.compile(rb"(#define \w+_BUDGET) UINT64_MAX")
+"""Of model.h: what invoke is held to."""
+DIGEST = re.compile(rb'(#define \w+_DIGEST) "\w*"')
+"""Of model.h, too."""
+
+
+def at_budget(artifact: Artifact, budget: int) -> Artifact:
+    """The artefact that runs the best level within a budget, in the unit of its levels' costs.
+
+    Its C finds the level by itself, at every call. Firmware is linked anew when it is run, and a board that
+    runs any other is told by its digest.
+    Raises BadInput for an artefact without levels, GateFailed where the budget pays for none.
+    """
+    manifest, chain = artifact.manifest, artifact.manifest.chain
+    if chain is None or chain.levels is None:
+        raise BadInput(f"{manifest.name} has no levels that a budget could choose; `edge levels`, `edge "
+                       "cascade` and [exits] build such artefacts")
+    level = chain.levels.within(budget)
+    if level == NONE:
+        raise GateFailed(f"a budget of {budget:,} {chain.levels.unit} pays for no level of {manifest.name}; "
+                         f"the cheapest takes {chain.levels.costs[0]:,}")
+    digest = hashlib.sha256(f"{manifest.graph_digest}\n{budget}".encode()).hexdigest()
+    held = msgspec.structs.replace(manifest, chain=msgspec.structs.replace(chain, level=level),
+                                   graph_digest=digest)
+    names = [port.name for port in manifest.outputs["graph"]]
+    return replace(artifact, manifest=held, files=_held_files(artifact.files, budget, digest),
+                   vectors={**artifact.vectors, **{
+                       f"output/{name}": artifact.vectors[level_output(level, name)] for name in names
+                       if artifact.vectors and level < len(chain.stages) - 1}})
+
+
+def _held_files(files: Mapping[str, bytes], budget: int, digest: str) -> dict[str, bytes]:
+    """Without firmware, which is held to no budget."""
+    kept = {name: data for name, data in files.items() if name != "firmware.elf"}
+    if "model.h" in kept:
+        limited = UNLIMITED.sub(rb"\1 %du" % min(budget, 2**64 - 1), kept["model.h"])
+        kept["model.h"] = DIGEST.sub(rb'\1 "%s"' % digest.encode(), limited)
+    return kept

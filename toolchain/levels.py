@@ -1,0 +1,36 @@
+"""What a budget given at run time allows a chain: the rule, and nothing else of it.
+
+A chain can be held to a level: the stage that answers at the latest, whatever it says of itself. Of networks
+side by side, of which no more than one runs, a level is the network that does. Levels cost more from one to
+the next and are worth more, so that a budget allows the last one that it pays for:
+
+    within(budget) = the largest k with costs[k] <= budget, NONE where there is none
+
+with whole numbers alone: hosts and devices choose alike (tk_within.h is this in C).
+"""
+
+from typing import Annotated
+
+import msgspec
+
+NONE = -1
+"""No level: the budget pays for none."""
+MOST = 2**63 - 1
+"""The largest cost; in C costs and budgets are uint64_t."""
+
+Cost = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """What a chain can be held to.
+
+    costs: of each level, the most that one of its inferences was seen to take
+    unit:  of costs and of budgets, in words: "instructions", "microseconds", "MACs"
+    """
+
+    costs: tuple[Cost, ...]
+    unit: str
+
+    def within(self, budget: int) -> int:
+        """The last level whose cost is at most the budget, NONE where there is none."""
+        return max((level for level, cost in enumerate(self.costs) if cost <= budget), default=NONE)
