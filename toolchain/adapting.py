@@ -174,25 +174,27 @@ class Adapting:
         done = [trial.outcome for trial in trials if trial.outcome]
         found = Found(
             model=self.wish.model, target=self.wish.profile.name, device=self.wish.device or "",
-            needs=self.needs, trials=tuple(trials), front=tuple(entries), others=tuple(others), chosen=chosen,
+            needs=self.needs, trials=tuple(one for one in trials if one.state != "waits"),
+            front=tuple(entries), others=tuple(others), chosen=chosen,
             spared=sum(not one.refused and "accuracy_drop" not in one.figures for one in done),
             refused=sum(bool(one.refused) for one in done), bindings=tuple(bindings(trials, self.needs)),
             miss=None if chosen else nearest_miss(trials, self.needs), folder=str(folder))
-        self._write(found, front, folder)
+        self._write(found, trials, folder)
         return found
 
-    def _write(self, found: Found, front: Sequence[Trial], folder: Path) -> None:
+    def _write(self, found: Found, trials: Sequence[Trial], folder: Path) -> None:
         """The page and the record, a recipe for each point of the front, the recommended artefact; nothing is
         left of an answer that was there."""
+        front = front_of(trials, self.needs)
         for old in ("front", "recommended"):
             shutil.rmtree(folder / old, ignore_errors=True)
         (folder / "recipe.toml").unlink(missing_ok=True)
-        files = {f"front/{trial.number}.toml": self._recipe(trial, found.trials, folder / "front")
+        files = {f"front/{trial.number}.toml": self._recipe(trial, trials, folder / "front")
                  for trial in front}
         for trial in front:
             if trial.number == found.chosen.number:
-                files["recipe.toml"] = self._recipe(trial, found.trials, folder)
-                self.trying.artifact(self.space.recipe_of(trial, found.trials)).write(folder / "recommended")
+                files["recipe.toml"] = self._recipe(trial, trials, folder)
+                self.trying.artifact(self.space.recipe_of(trial, trials)).write(folder / "recommended")
         files |= {"search.html": search_page(found), "search.json": msgspec.json.encode(found)}
         for name, content in files.items():
             with replacing(folder / name) as unfinished:
