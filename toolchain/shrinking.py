@@ -98,11 +98,8 @@ class Shrinking:
         """All that decides what is made -> its digest."""
         found = {"recipe": self.recipe.digest, "tool": version("edge-toolchain"), **own_code(self.recipe),
                  **identity(self.graph, self.samples, self.profile, self.table)}
-        if self.recipe.train and self.recipe.train.teacher:
-            found["teacher"] = self.teacher.digest
-        if self._before:
-            found["before"] = _digest(self._before._identity())
-        return found
+        return found | {f"teacher {name}": teacher_named(name, self.recipe).digest
+                        for name in teachers_of(self.recipe)}
 
     def _made(self) -> Graph:
         graph, epochs = self.start, self.epochs
@@ -174,13 +171,7 @@ class Shrinking:
         """The graph as it came, or what [train] teacher names. Raises as `load`, Unsupported for a quantized
         one."""
         named = self.recipe.train.teacher
-        if not named:
-            return self.graph
-        teacher = load(named, shapes=self.recipe.shapes if named.endswith(".onnx") else None)
-        if level_of(teacher) == "QUANTIZED":
-            raise Unsupported(f"[train] teacher = {named} is quantized: it cannot teach here; name its float "
-                              f"model")
-        return teacher
+        return teacher_named(named, self.recipe) if named else self.graph
 
     def _pruned(self) -> tuple[Graph, int]:
         """The pruned graph, and the epochs of training that are left for it."""
@@ -292,3 +283,17 @@ class Shrinking:
 
 def _digest(facts: Mapping[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
+
+
+def teachers_of(recipe: Recipe) -> list[str]:
+    """Those that [train] names, of steps before too."""
+    return [step.train.teacher for step in (*recipe.earlier, recipe) if step.train and step.train.teacher]
+
+
+def teacher_named(name: str, recipe: Recipe) -> Graph:
+    """Raises as `load`, Unsupported for a quantized one."""
+    teacher = load(name, shapes=recipe.shapes if name.endswith(".onnx") else None)
+    if level_of(teacher) == "QUANTIZED":
+        raise Unsupported(f"[train] teacher = {name} is quantized: it cannot teach here; name its float "
+                          f"model")
+    return teacher

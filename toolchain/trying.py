@@ -53,7 +53,7 @@ from toolchain.quantize.reals import reals_of
 from toolchain.recipe import Recipe
 from toolchain.search.needs import Needs
 from toolchain.search.trial import Outcome
-from toolchain.shrinking import Shrinking
+from toolchain.shrinking import teacher_named, teachers_of
 from toolchain.tuning import epochs_of
 
 REFUSALS = (BadInput, DoesNotFit, DoesNotPay, GateFailed, SelfCheckFailed, Unsupported)
@@ -160,11 +160,10 @@ class Trying:
     def made_with(self, recipe: Recipe) -> dict[str, str]:
         """What a recipe names and does not hold -> its digest."""
         found = own_code(recipe)
-        for train in [step.train for step in (*recipe.earlier, recipe) if step.train and step.train.teacher]:
-            if train.teacher not in self._teachers:
-                asked = Recipe(train=train, shapes=recipe.shapes)
-                self._teachers[train.teacher] = Shrinking(self.graph, asked, None).teacher.digest
-            found[f"teacher {train.teacher}"] = self._teachers[train.teacher]
+        for name in teachers_of(recipe):
+            if name not in self._teachers:
+                self._teachers[name] = teacher_named(name, recipe).digest
+            found[f"teacher {name}"] = self._teachers[name]
         return found
 
     @cached_property

@@ -42,8 +42,7 @@ class Child(NamedTuple):
 def child(trials: Sequence[Trial], space: Space, needs: Needs, random: np.random.Generator) -> Child | None:
     """The next point; None while there are too few to go on from, or where nothing new is found.
 
-    Where the space's points inherit, they do so the weights and the resolution of a parent, and have no more
-    channels than it.
+    Where points inherit, it has the weights and the resolution of a parent, and no more channels.
     """
     parents = best_of(trials, needs, PARENTS)
     if len(trials) < FOUNDERS or not parents:
