@@ -19,7 +19,8 @@ import typer
 from toolchain.atomic import replacing
 
 PROCESSES = 2
-TRAINING = ("toolchain/train/*.py", "toolchain/runtime/torch_*.py", "toolchain/runtime/additions.py")
+TRAINING = ("toolchain/train/*.py", "toolchain/tuning.py", "toolchain/runtime/torch_*.py",
+            "toolchain/runtime/additions.py")
 PRUNING = ("toolchain/prune/*.py", "toolchain/ir/*.py", "toolchain/shrinking.py", "toolchain/budgets.py",
            "toolchain/cost_*.py", "targets/*/cost_table.json")
 DEPLOYING = ("toolchain/quantize/*.py", "toolchain/ir/*.py", "toolchain/lower/**/*", "toolchain/pipeline.py",
