@@ -77,7 +77,8 @@ class OfSubject(Figure, kw_only=True):
 
 
 class Widths(OfSubject, kw_only=True):
-    """Widths of one set of weights; the whole network, and that pruned to the instructions of a width."""
+    """Widths of one set of weights; the whole network, that pruned to the instructions of a width, and
+    networks of a width that were trained alone."""
 
 
 class Bits(OfSubject, kw_only=True):

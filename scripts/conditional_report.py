@@ -23,12 +23,16 @@ of differences paired by sample, each sample's a mean over the seeds: they tell 
 change, not what other seeds would. Instructions are those of an inference of generated C on {BOARD}
 (QEMU), by kernels chosen for speed: exact; an emulated board has no milliseconds and no energy. Constants are
 weights and tables in flash, without code."""
+SIDE_BY_SIDE: Mapping[str, Sequence[str]] = {
+    "1": ("whole",), "0.5": ("pruned 0.5", "alone 0.5"), "0.25": ("pruned 0.25", "alone 0.25")}
+"""Slice -> networks of at most its instructions."""
 WIDTHS_HEAD = """## Widths
 
 One set of weights in three widths (Yu et al. 2019), by the sandwich rule and taught in place (Yu & Huang
-2019), with a batch norm for each, trained anew for all the epochs. Beside it ours: the whole network, and
-that pruned (`[prune] instructions`, schedule "gates") to at most the instructions of each slice. One set of
-weights takes at least the constants of its widest slice; each network of ours has its own."""
+2019), with a batch norm for each, trained anew for all the epochs. Beside it networks with weights of their
+own: the whole one, after the first of the epochs; that pruned (`[prune] instructions`, in one shot) to at
+most the instructions of each slice; and "alone" one of the slice's shape, trained anew for all the epochs,
+taught by the whole one. One set of weights takes at least the constants of its widest slice."""
 BITS_HEAD = """## Bits
 
 The INT8 network, and the same with the top 4 bits of its weights: 16 * round(code / 16). Rescaled: with a
@@ -41,10 +45,10 @@ GATES_HEAD = """## Gates
 Channels chosen for each input (Gao et al. 2019): behind each layer a share of them stays, the most salient,
 as a predictor says from the means of its inputs; begun with the whole network and tuned, in float. The
 instructions are a lower bound: of a plain network with as many channels in each layer, and of the predictors.
-Neither finding the largest nor gathering the weights that go with them is in it. Beside it, of no more
-instructions: the whole network pruned, and a cascade of a smaller pruned one and the whole one, its threshold
-chosen on selection samples. MACs are those that are left if all that is skipped were free. Pruned networks
-are held against gates in float, cascades as INT8 against gates in float."""
+Neither finding the largest nor gathering the weights that go with them is in it. Beside it, of about as
+many instructions: the whole network pruned, and a cascade of a smaller pruned one and the whole one, whose
+threshold keeps to them on selection samples. MACs are those that are left if all that is skipped were free.
+Pruned networks are held against gates in float, cascades as INT8 against gates in float."""
 
 
 def page(figures: Iterable[Figure]) -> str:
@@ -92,17 +96,20 @@ def _mean(found: Sequence[OfSubject], way: str, what: str) -> float:
 
 
 def widths_table(network: str, found: Sequence[Widths]) -> str:
-    rows, ours = [], ("whole", "pruned 0.5", "pruned 0.25")
-    for width, own in zip(("1", "0.5", "0.25"), ours):
+    rows = []
+    for width, ours in SIDE_BY_SIDE.items():
         slim = f"slice {width}"
-        rows.append([width, *(f"{_mean(found, way, 'instructions'):,.0f}" for way in (slim, own)),
-                     *(_accuracy(found, way) for way in (slim, own)),
-                     difference(*([figure.right(way) for figure in found] for way in (own, slim)))])
-    slim, *each = (_mean(found, way, "constants") for way in ("slice 1", *ours))
+        shared = [figure.right(slim) for figure in found]
+        for way in (slim, *ours):
+            gain = "" if way == slim else difference([figure.right(way) for figure in found], shared)
+            rows.append([way, *(f"{_mean(found, way, what):,.0f}" for what in ("instructions", "constants")),
+                         _accuracy(found, way), gain])
+    slim, *each = (_mean(found, way, "constants")
+                   for way in ("slice 1", "whole", "pruned 0.5", "pruned 0.25"))
     said = (f"Constants: {slim:,.0f} bytes at least as one set of weights; side by side {sum(each):,.0f}, of "
             f"which {sum(each[1:]):,.0f} are of the two smaller networks.")
-    return table([_told(network, found), "instructions: slice", "ours", "INT8 top-1, %: slice", "ours",
-                  "ours is better by"], rows) + f"\n\n{said}"
+    return table([_told(network, found), "instructions", "constants, B", "INT8 top-1, %",
+                  "better than the slice by"], rows) + f"\n\n{said}"
 
 
 def bits_table(network: str, found: Sequence[Bits]) -> str:

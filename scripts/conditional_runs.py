@@ -2,6 +2,7 @@
 chosen by gates; and beside them pruned networks and cascades of the same instructions."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import cifar_networks
@@ -19,7 +20,9 @@ from conditional_figures import (
     Widths,
 )
 from conditional_networks import (
+    DECAY,
     NETWORKS,
+    RATE,
     WIDTHS,
     gated,
     labels_loss,
@@ -31,9 +34,8 @@ from conditional_networks import (
     taught_by,
 )
 from figures import packed
-import msgspec
 import numpy as np
-from pruning_cells import hits, opened, recipe_of, samples_of
+from pruning_cells import hits, opened, samples_of
 from pruning_figures import BOARD
 from pruning_networks import CASES
 import torch
@@ -44,6 +46,7 @@ from toolchain.cascade import cascade_of
 from toolchain.chain import run_chain
 from toolchain.chaining import Goal
 from toolchain.cost_table import load_cost_table
+from toolchain.errors import DoesNotFit
 from toolchain.execution import watch
 from toolchain.graph_file import read_graph, write_graph
 from toolchain.ir.graph import Graph
@@ -52,16 +55,18 @@ from toolchain.ir.quant import quantize
 from toolchain.pipeline import prepare
 from toolchain.profile import load_target
 from toolchain.quantize.reals import reals_of
-from toolchain.recipe import PruneConfig, QuantSpec, Recipe
+from toolchain.recipe import PruneConfig, QuantSpec, Recipe, TrainConfig
 from toolchain.runtime import reference
 from toolchain.shrinking import Shrinking
 
 BOARDS = ("cortex_m0_qemu", "cortex_m3_qemu", BOARD, "cortex_m33_qemu", "cortex_m55_qemu", "riscv32_qemu")
-"""One of each instruction set."""
+"""One of each instruction set; a network has figures of those that it fits."""
 KEEPS: Mapping[float, float] = {0.75: 0.5, 0.5: 0.25}
 """Share of channels that gates keep -> width whose pruned network is the small one of a cascade beside."""
 SHARES = (0.75, *WIDTHS[1:])
 """Widths at whose instructions pruned networks are."""
+WARM_UP = 0.3
+"""Of the steps of tuning, as OneCycleLR has it for the others."""
 MARGIN = 0.97
 """Of the instructions that pruning may leave by the table, as that may be off."""
 
@@ -127,15 +132,22 @@ def shape_of(of: Subject, width: float) -> Graph:
     return opened(network, (of.example,), of.network)
 
 
+def alone(of: Subject, width: float) -> Graph:
+    """A network of this width that shares nothing, trained as long as one that does."""
+    network = sliced(slimmable(fresh(of), (width,)), width, of.example)
+    learn(network, of.network, sum(of.epochs), of.seed, taught_by(whole(of)))
+    return opened(network, (of.example,), of.network)
+
+
 def pruned(of: Subject, width: float) -> Graph:
-    """The whole network, pruned to the instructions of a width and tuned."""
+    """The whole network, pruned in one shot to the instructions of a width and tuned."""
     path = of.path(f"pruned-{width}.graph")
     if not path.exists():
         profile, samples = load_target(BOARD), samples_of(of.network, of.seed)
         ((most, _),) = counted([coded(shape_of(of, width), of)])
-        train = msgspec.structs.replace(recipe_of(of.cell).train, epochs=of.epochs[1])
-        recipe = Recipe(prune=PruneConfig(instructions=MARGIN * most, schedule="gates"), train=train,
-                        seed=of.seed)
+        train = TrainConfig(epochs=of.epochs[1], learning_rate=RATE, weight_decay=DECAY, warm_up=WARM_UP,
+                            loader=CASES[of.network].loader_source)
+        recipe = Recipe(prune=PruneConfig(instructions=MARGIN * most), train=train, seed=of.seed)
         table = load_cost_table(profile)
         write_graph(path, Shrinking(whole_graph(of), recipe, samples, profile, table).run())
     return read_graph(path)
@@ -148,6 +160,7 @@ def widths(of: Subject, key: str) -> Widths:
     graphs = {f"slice {width:g}": opened(sliced(slim, width, of.example), (of.example,), of.network)
               for width in WIDTHS}
     graphs |= {"whole": whole_graph(of), **{f"pruned {width:g}": pruned(of, width) for width in SHARES}}
+    graphs |= {f"alone {width:g}": alone(of, width) for width in WIDTHS[1:]}
     return Widths(key=key, subject=of, n=_tests(of), answers=answers(graphs, of))
 
 
@@ -162,18 +175,16 @@ def bits(of: Subject, key: str) -> Bits:
 
 def gates(of: Subject, key: str) -> Gates:
     teacher, found = whole(of), {}
-    ((alone, _),) = counted([coded(whole_graph(of), of)])
+    ((most, _),) = counted([coded(whole_graph(of), of)])
     for keep, small in KEEPS.items():
         shape = shape_of(of, keep)
-        codes = coded(shape, of)
         network = gated(teacher, keep)
         predictors = predictors_of(network, of.example)
-        (plain, constants), *besides = counted([codes, *predictors])
-        bound = plain + sum(taken for taken, _ in besides)
+        bound = sum(taken for taken, _ in counted([coded(shape, of), *predictors]))
         learn(network, of.network, of.epochs[1], of.seed, taught_by(teacher))
         macs = graph_macs(shape) + sum(map(graph_macs, predictors))
         found[f"gates {keep:g}"] = Answer(packed(right(network, of.network, "test")), "", macs, bound, 0)
-        found[f"cascade {keep:g}"] = cascaded(of, small, bound / alone)
+        found[f"cascade {keep:g}"] = cascaded(of, small, bound / most)
     return Gates(key=key, subject=of, n=_tests(of), answers=found)
 
 
@@ -212,8 +223,9 @@ def weighed(of: Subject, key: str) -> Weighed:
     graphs = [coded(whole_graph(of), of, scheme) for scheme in ("static_wi8_ai8", "static_wi4_ai8")]
     found = {}
     for board in BOARDS:
-        (eight, _), (four, _) = counted(graphs, board)
-        found[board] = eight, four
+        with suppress(DoesNotFit):
+            (eight, _), (four, _) = counted(graphs, board)
+            found[board] = eight, four
     (_, eight), (_, four) = counted(graphs)
     return Weighed(key=key, network=of.network, instructions=found, constants=(eight, four))
 

@@ -114,14 +114,16 @@ def test_the_page_pairs_by_sample():
     good, bad = answer([1, 1, 1, 0]), answer([1, 0, 0, 0], 50.0)
     of = Subject("watch", 0, (2, 3))
     slices = {f"slice {width}": bad for width in ("1", "0.5", "0.25")}
-    ours = {"whole": good, **{f"pruned {width}": good for width in ("0.75", "0.5", "0.25")}}
+    ours = {"whole": good, **{f"pruned {width}": good for width in ("0.75", "0.5", "0.25")},
+            "alone 0.5": bad, "alone 0.25": bad}
     made = [Widths(key="w", subject=of, n=4, answers=slices | ours),
             Gates(key="g", subject=of, n=4, answers={"gates 0.5": bad, "cascade 0.5": good}),
             Weighed(key="b", network="watch", instructions={"board": (100, 250)}, constants=(8, 4)),
             Conditions(key="c", said="today.")]
     text = page(made)
     assert "| watch, 2 + 3 epochs, n = 4 x 1 seed |" in text and "Measured today." in text
-    assert "| 0.5 | 50 | 100 | 25.00 (25.0) | 75.00 (75.0) | +50.00 (+0.00 to +100.00) |" in text
+    assert "| pruned 0.5 | 100 | 1,000 | 75.00 (75.0) | +50.00 (+0.00 to +100.00) |" in text
+    assert "| alone 0.25 | 50 | 1,000 | 25.00 (25.0) | +0.00 (+0.00 to +0.00) |" in text
     assert "1,000 bytes at least as one set of weights; side by side 3,000, of which 2,000" in text
     assert "| watch, board | 100 | 250 | 2.50x |" in text
     assert "| gates, 0.5 | 10 | 50 | 0.50x | 25.00 (25.0) |  |" in text
