@@ -119,7 +119,7 @@ $(PHOTOS): scripts/prepare_photos.py scripts/sample_set.py scripts/wheels.py | $
 	$(BIN)/python scripts/prepare_photos.py
 
 # --- judge --------------------------------------------------------------------------------------------------------
-.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-adaptive benchmark-pruning-zoo benchmark-training benchmark-search benchmark-measurement benchmark-scheduling costs soak doctor
+.PHONY: check test test-slow demo zoo benchmark-peers benchmark-onnx benchmark-islands benchmark-zoo benchmark-accuracy benchmark-microcontroller benchmark-pruning benchmark-adaptive benchmark-conditional benchmark-pruning-zoo benchmark-training benchmark-search benchmark-measurement benchmark-scheduling costs soak doctor
 check: setup  ## lint and the layer test, seconds
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q tests/test_layers.py
@@ -163,6 +163,9 @@ benchmark-pruning: setup setup-torch-pruning data  ## pruning beside Torch-Pruni
 
 benchmark-adaptive: setup data  ## cascades on an emulated Cortex-M4; needs the kit; QUICK=1: one seed
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_adaptive.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+benchmark-conditional: setup data  ## switchable widths and bits, and gates, beside pruning and cascades; needs the kit; resumes; QUICK=1: a minute, no kit
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python scripts/compare_conditional.py $(if $(QUICK),--quick) $(if $(NETWORKS),--networks $(NETWORKS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 benchmark-pruning-zoo: setup setup-torch-pruning data  ## which networks of the zoo can be pruned at all, by us and by Torch-Pruning; writes docs/pruning-zoo.md
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning_zoo.py
