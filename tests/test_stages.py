@@ -86,12 +86,14 @@ OTHER = msgspec.structs.replace(STAGE, inputs={"graph": (Port("y", (1, 4), "floa
     (APART, True),
     (msgspec.structs.replace(APART, policies=RECORD.policies), False),
     (msgspec.structs.replace(HELD, levels=Levels((1, 2, 3), "MACs")), False),
+    (msgspec.structs.replace(HELD, levels=Levels((2, 1), "MACs")), False),
+    (msgspec.structs.replace(HELD, levels=Levels((2, 2), "MACs")), True),
     (msgspec.structs.replace(HELD, level=2), False),
     (msgspec.structs.replace(RECORD, policies=()), False),
     (msgspec.structs.replace(RECORD, stages=(STAGE, OTHER)), False),
     (msgspec.structs.replace(RECORD, stages=(STAGE, msgspec.structs.replace(STAGE, outputs={}))), False)],
-    ids=["whole", "held", "apart", "a policy too many", "a cost too many", "a level too high",
-         "a policy too few", "an input that nobody makes", "no ports"])
+    ids=["whole", "held", "apart", "a policy too many", "a cost too many", "costs that fall", "equal costs",
+         "a level too high", "a policy too few", "an input that nobody makes", "no ports"])
 def test_a_record_fits_together(record, fits):
     assert record.fits({"graph", "onnx"}, {"x"}) is fits
     assert msgspec.json.decode(msgspec.json.encode(record), type=ChainRecord) == record

@@ -6,30 +6,32 @@ the next and are worth more, so that a budget allows the last one that it pays f
 
     within(budget) = the largest k with costs[k] <= budget, NONE where there is none
 
-with whole numbers alone: hosts and devices choose alike (tk_within.h is this in C).
+with whole numbers alone, so that hosts and devices choose alike (tk_within.h is this in C). A negative
+budget, as of a deadline that is past, pays for none.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 NONE = -1
 """No level: the budget pays for none."""
 MOST = 2**63 - 1
-"""The largest cost; in C costs and budgets are uint64_t."""
+"""The largest cost; in C costs and budgets are int64_t."""
 
 Cost = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+Unit = Literal["instructions", "microseconds", "MACs"]
 
 
 class Levels(msgspec.Struct, frozen=True):
     """What a chain can be held to.
 
     costs: of each level, the most that one of its inferences was seen to take
-    unit:  of costs and of budgets, in words: "instructions", "microseconds", "MACs"
+    unit:  of costs and of budgets
     """
 
     costs: tuple[Cost, ...]
-    unit: str
+    unit: Unit
 
     def within(self, budget: int) -> int:
         """The last level whose cost is at most the budget, NONE where there is none."""

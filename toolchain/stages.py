@@ -78,10 +78,11 @@ class ChainRecord(msgspec.Struct, frozen=True):
 
     def fits(self, formats: Set[str], given: Set[str]) -> bool:
         """Whether there is a policy for each stage but the last, none where stages are apart, a cost for
-        each, and each has ports in every format, its inputs made by earlier stages or among what the chain
-        is given."""
+        each, none below the one before, and each has ports in every format, its inputs made by earlier stages
+        or among what the chain is given."""
         known, last = set(given), len(self.stages) - 1
-        if (self.level or 0) > last or self.levels and len(self.levels.costs) != last + 1:
+        costs = self.levels.costs if self.levels else (0,) * len(self.stages)
+        if (self.level or 0) > last or len(costs) != last + 1 or costs != tuple(sorted(costs)):
             return False
         for stage in self.stages:
             ends = [ports for found in (stage.inputs, stage.outputs) for ports in map(found.get, formats)]

@@ -34,7 +34,7 @@ def test_the_same_level_everywhere(make, tmp_path):
     for level, cost in enumerate(costs):
         held = read_artifact(at_budget(artifact, cost).write(tmp_path / f"held_{level}"))
         assert held.manifest.chain.level == level
-        assert b"_BUDGET %du" % cost in held.files["model.h"] and b"UINT64_MAX" not in held.files["model.h"]
+        assert b"_BUDGET %d\n" % cost in held.files["model.h"] and b"INT64_MAX" not in held.files["model.h"]
         assert held.manifest.graph_digest != artifact.manifest.graph_digest, "another board is told by it"
         assert held.files["model.h"].count(held.manifest.graph_digest.encode()) == 1
         expected = run_chain(chain, feeds, level)
@@ -42,7 +42,7 @@ def test_the_same_level_everywhere(make, tmp_path):
             assert np.array_equal(held.vectors[f"output/{name}"], values)
     assert at_budget(artifact, costs[1] - 1).manifest.chain.level == 0
     assert at_budget(artifact, 2**70).manifest.chain.level == 2
-    assert b"_BUDGET 18446744073709551615u" in at_budget(artifact, 2**70).files["model.h"]
+    assert b"_BUDGET 9223372036854775807\n" in at_budget(artifact, 2**70).files["model.h"]
 
 
 def test_firmware_is_of_no_budget():

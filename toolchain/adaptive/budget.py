@@ -9,10 +9,10 @@ import msgspec
 
 from toolchain.artifact import Artifact
 from toolchain.errors import BadInput, GateFailed
-from toolchain.levels import NONE
+from toolchain.levels import MOST, NONE
 from toolchain.stages import level_output
 
-UNLIMITED = re.compile(rb"(#define \w+_BUDGET) UINT64_MAX")
+UNLIMITED = re.compile(rb"(#define \w+_BUDGET) INT64_MAX")
 """Of model.h: what invoke is held to."""
 DIGEST = re.compile(rb'(#define \w+_DIGEST) "\w*"')
 """Of model.h, too."""
@@ -47,6 +47,6 @@ def _held_files(files: Mapping[str, bytes], budget: int, digest: str) -> dict[st
     """Without firmware, which is held to no budget."""
     kept = {name: data for name, data in files.items() if name != "firmware.elf"}
     if "model.h" in kept:
-        limited = UNLIMITED.sub(rb"\1 %du" % min(budget, 2**64 - 1), kept["model.h"])
+        limited = UNLIMITED.sub(rb"\1 %d" % min(budget, MOST), kept["model.h"])
         kept["model.h"] = DIGEST.sub(rb'\1 "%s"' % digest.encode(), limited)
     return kept

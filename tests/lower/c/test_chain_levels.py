@@ -16,7 +16,7 @@ from toolchain.lower.c.chain import write_chain
 from toolchain.stages import on_grid
 
 CHAINS = {"apart": chains.apart, "cascade": chains.cascade, "handing on": chains.handing_on}
-BUDGETS = st.integers(0, 2**64 - 1) | st.integers(0, 200_000)
+BUDGETS = st.integers(-2**63, 2**63 - 1) | st.integers(-200_000, 200_000)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def libraries(tmp_path_factory):
     found = {}
     for name, make in CHAINS.items():
         found[name] = make(), *built(make(), tmp_path_factory.mktemp("chain"))
-        found[name][1].chained_level_within.argtypes = (ctypes.c_uint64,)
+        found[name][1].chained_level_within.argtypes = (ctypes.c_int64,)
         found[name][1].chained_level_within.restype = ctypes.c_int32
     return found
 
@@ -39,16 +39,23 @@ def test_c_and_python_choose_the_same_level(libraries, name, budget):
 @given(costs=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=9), budget=BUDGETS)
 @settings(max_examples=300)
 def test_whatever_levels_cost(libraries, costs, budget):
-    library, table = libraries["apart"][1], (ctypes.c_uint64 * len(costs))(*costs)
-    found = library.tk_within(table, ctypes.c_uint32(len(costs)), ctypes.c_uint64(budget))
+    library, table = libraries["apart"][1], (ctypes.c_int64 * len(costs))(*costs)
+    found = library.tk_within(table, ctypes.c_uint32(len(costs)), ctypes.c_int64(budget))
     assert found == Levels(tuple(costs), "instructions").within(budget)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@given(late=st.integers(-2**63, -1))
+def test_a_deadline_that_is_past_pays_for_none(libraries, name, late):
+    chain, library, _ = libraries[name]
+    assert library.chained_level_within(late) == chain.levels.within(late) == NONE
 
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_a_level_just_pays_for_itself(libraries, name):
     """And its table stands in the library."""
     chain, library, source = libraries[name]
-    costs = (ctypes.c_uint64 * len(chain.stages)).in_dll(library, "chained_level_costs")
+    costs = (ctypes.c_int64 * len(chain.stages)).in_dll(library, "chained_level_costs")
     assert (*costs,) == chain.levels.costs
     assert [library.chained_level_within(cost) for cost in costs] == [*range(len(costs))]
     assert [library.chained_level_within(cost - 1) for cost in costs] == [*range(-1, len(costs) - 1)]
@@ -100,7 +107,7 @@ def test_no_level_runs_nothing(libraries, level):
 def test_plain_invoke_is_held_to_what_it_is_compiled_with(name, tmp_path):
     chain = CHAINS[name]()
     feeds, middle = chains.feeds(chain, 8, seed=2), chain.levels.costs[1] - 1
-    library, source = built(chain, tmp_path, flags=("-O1", f"-DCHAINED_BUDGET={middle}u"))
+    library, source = built(chain, tmp_path, flags=("-O1", f"-DCHAINED_BUDGET={middle}"))
     expected = run_chain(chain, feeds, 0)
     found = [run(chain, library, source, x, True) for x in feeds["x"]]
     assert [path for _, path in found] == expected["path"].tolist() == [0] * 8
@@ -123,7 +130,7 @@ def test_one_arena_for_all_networks(libraries):
 def test_costs_that_were_measured_stand_in_the_table():
     chain = replace(chains.apart(), measured=Levels((5, 70, 2**40), "microseconds"))
     source = write_chain(chain)
-    assert b"{\n    5u, 70u, 1099511627776u}" in source.files["model.c"]
+    assert b"{\n    5, 70, 1099511627776}" in source.files["model.c"]
     assert b'#define CHAINED_LEVEL_UNIT "microseconds"' in source.files["model.h"]
     assert chain.digest != chains.apart().digest
 

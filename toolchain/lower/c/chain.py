@@ -142,7 +142,7 @@ def _levels(chain: Chain, prefix: str, inputs: list[PrintedPort],
             outputs: list[PrintedPort]) -> dict[str, object]:
     """What is told of them, and invoke_level as it is declared and as invoke calls it."""
     function, within = f"{prefix}_invoke_level", f"{prefix}_level_within({prefix.upper()}_BUDGET)"
-    return {"costs": [f"{cost}u" for cost in chain.levels.costs], "unit": plain(chain.levels.unit),
+    return {"costs": [*map(str, chain.levels.costs)], "unit": plain(chain.levels.unit),
             "level_signature": wrapped(f"void {function}(", [
                 "int32_t level", *declared(inputs, outputs), "void *arena"], 0),
             "level_call": wrapped(f"{function}(", [

@@ -1,6 +1,7 @@
 /* tk_within.h - the level that a budget allows: the last one whose cost is at most the budget, -1 for none.
  *
- * costs   [count]  in the unit of the budget
+ * costs   [count]  in the unit of the budget, 0 or more, each at least the one before
+ * budget  any; a negative one, as of a deadline that is past, pays for none
  *
  * Source: toolchain/levels.py. Reentrant; no memory, no libc.
  */
@@ -9,6 +10,6 @@
 
 #include <stdint.h>
 
-int32_t tk_within(const uint64_t *costs, uint32_t count, uint64_t budget);
+int32_t tk_within(const int64_t *costs, uint32_t count, int64_t budget);
 
 #endif
