@@ -1,7 +1,9 @@
 """`edge levels`: networks side by side become one artefact, of which a budget chooses one on every device."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 import json
+import re
 
 import msgspec
 import numpy as np
@@ -14,12 +16,13 @@ from toolchain.adaptive.report import Share
 from toolchain.artifact import Artifact, read_artifact
 from toolchain.cascade import on_device
 from toolchain.chain import every_logits
+from toolchain.chain_building import with_firmware
 from toolchain.data import load_samples
 from toolchain.deploy import Wish, bench, evaluate, open_artifact
-from toolchain.errors import BadConfig, BadInput, GateFailed
+from toolchain.errors import BadConfig, BadInput, GateFailed, InvalidMeasurement
 from toolchain.examination import set_exam
 from toolchain.levelling import Candidate, Network, Subject, build_levels, checked, network_of, worth_it
-from toolchain.profile import load_target
+from toolchain.profile import TargetProfile, load_target
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.runtime.litert import LiteRT
 from toolchain.stages import on_grid
@@ -200,6 +203,21 @@ def test_a_board_runs_the_level_of_each_budget_for_what_the_table_says(files, tm
         assert all(layer.instructions > 0 for layer in measured.layers)
     plain = next(bench(read_artifact(folder), None, Wish())).measurement
     assert plain.instructions == pytest.approx(costs[2], abs=30), "without a budget it is the worst case"
+    _require_d_to_do_the_same(made.artifact, given.profile, costs)
+
+
+def _require_d_to_do_the_same(artifact: Artifact, profile: TargetProfile, costs: tuple[int, ...]) -> None:
+    """Firmware whose library is compiled with -D<NAME>_BUDGET is what `edge bench --budget` takes, and is
+    refused at any other level."""
+    name = re.search(rb"#define (\w+)_BUDGET INT64_MAX", artifact.files["model.h"])[1].decode()
+    flags = (*profile.cflags, f"-D{name}_BUDGET={costs[1] + 7}")
+    linked = with_firmware(artifact, msgspec.structs.replace(profile, cflags=flags))
+    for budget, right in ((costs[1], True), (costs[2] - 1, True), (costs[0], False), (costs[2], False)):
+        held = at_budget(artifact, budget)
+        held = replace(held, files={**held.files, "firmware.elf": linked.files["firmware.elf"]})
+        with nullcontext() if right else pytest.raises(InvalidMeasurement, match="runs the model"):
+            measured = next(bench(held, None, Wish(brief=True))).measurement
+            assert measured.parity.mismatched == 0
 
 
 def test_the_command(files, tmp_path):

@@ -7,6 +7,7 @@ Stages that are apart are networks side by side: one of them runs, by a budget (
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
+import hashlib
 from pathlib import PurePath
 from typing import Annotated, NamedTuple
 
@@ -31,6 +32,12 @@ def stage_file(number: int, model: str) -> str:
 def level_output(level: int, name: str) -> str:
     """What test vectors call an output of a chain that is held to a level."""
     return f"output@{level}/{name}"
+
+
+def level_digest(digest: str, level: int) -> str:
+    """Of a chain of this digest that is held to a level but its last: C that is compiled with a budget tells
+    it, so that nobody takes one for another."""
+    return hashlib.sha256(f"{digest}\n{level}".encode()).hexdigest()
 
 
 def may_run(stages: int, apart: bool, level: int | None) -> range:

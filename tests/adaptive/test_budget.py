@@ -30,16 +30,17 @@ def lowered(chain: Chain) -> Artifact:
 def test_the_same_level_everywhere(make, tmp_path):
     chain = make()
     artifact, costs = lowered(chain), chain.levels.costs
-    feeds = {"x": artifact.vectors["input/x"]}
+    feeds, digests = {"x": artifact.vectors["input/x"]}, set()
     for level, cost in enumerate(costs):
         held = read_artifact(at_budget(artifact, cost).write(tmp_path / f"held_{level}"))
         assert held.manifest.chain.level == level
         assert b"_BUDGET %d\n" % cost in held.files["model.h"] and b"INT64_MAX" not in held.files["model.h"]
-        assert held.manifest.graph_digest != artifact.manifest.graph_digest, "another board is told by it"
+        digests.add(held.manifest.graph_digest)
         assert held.files["model.h"].count(held.manifest.graph_digest.encode()) == 1
         expected = run_chain(chain, feeds, level)
         for name, values in expected.items():
             assert np.array_equal(held.vectors[f"output/{name}"], values)
+    assert len(digests) == 3 and artifact.manifest.graph_digest in digests, "another board is told by it"
     assert at_budget(artifact, costs[1] - 1).manifest.chain.level == 0
     assert at_budget(artifact, 2**70).manifest.chain.level == 2
     assert b"_BUDGET 9223372036854775807\n" in at_budget(artifact, 2**70).files["model.h"]
@@ -59,10 +60,19 @@ def test_a_budget_that_pays_for_nothing():
         at_budget(artifact, 7)
 
 
-@pytest.mark.parametrize("older", [False, True], ids=["no chain", "built before there were levels"])
-def test_what_has_no_levels(older):
+@pytest.mark.parametrize("older, message", [
+    (False, "chained has no levels that a budget could choose; `edge levels`"),
+    (True, "chained was built before chains had levels that a budget could choose; build it again")],
+    ids=["no chain", "built before there were levels"])
+def test_what_has_no_levels(older, message):
     artifact = lowered(chains.cascade())
     chain = msgspec.structs.replace(artifact.manifest.chain, levels=None) if older else None
     manifest = msgspec.structs.replace(artifact.manifest, chain=chain)
-    with pytest.raises(BadInput, match="chained has no levels that a budget could choose; `edge levels`"):
+    with pytest.raises(BadInput, match=message):
         at_budget(replace(artifact, manifest=manifest), 10**9)
+
+
+def test_what_is_held_is_held_once():
+    held = at_budget(lowered(chains.apart()), 10**9)
+    with pytest.raises(BadInput, match="chained is held to level 2 already; give the budget to the artefact"):
+        at_budget(held, 10**9)

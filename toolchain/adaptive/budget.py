@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-import hashlib
 import re
 
 import msgspec
@@ -10,43 +9,48 @@ import msgspec
 from toolchain.artifact import Artifact
 from toolchain.errors import BadInput, GateFailed
 from toolchain.levels import MOST, NONE
-from toolchain.stages import level_output
+from toolchain.stages import level_digest, level_output
 
 UNLIMITED = re.compile(rb"(#define \w+_BUDGET) INT64_MAX")
 """Of model.h: what invoke is held to."""
-DIGEST = re.compile(rb'(#define \w+_DIGEST) "\w*"')
-"""Of model.h, too."""
 
 
 def at_budget(artifact: Artifact, budget: int) -> Artifact:
     """The artefact that runs the best level within a budget, in the unit of its levels' costs.
 
     Its C finds the level by itself, at every call. Firmware is linked anew when it is run, and a board that
-    runs any other is told by its digest.
-    Raises BadInput for an artefact without levels, GateFailed where the budget pays for none.
+    runs another level is told by its digest: C has one for each level.
+    Raises BadInput for an artefact without levels, or one that is held already, GateFailed where the budget
+    pays for none.
     """
     manifest, chain = artifact.manifest, artifact.manifest.chain
-    if chain is None or chain.levels is None:
+    if chain is None:
         raise BadInput(f"{manifest.name} has no levels that a budget could choose; `edge levels`, `edge "
                        "cascade` and [exits] build such artefacts")
+    if chain.levels is None:
+        raise BadInput(f"{manifest.name} was built before chains had levels that a budget could choose; "
+                       "build it again")
+    if chain.level is not None:
+        raise BadInput(f"{manifest.name} is held to level {chain.level} already; give the budget to the "
+                       "artefact that it was made of")
     level = chain.levels.within(budget)
     if level == NONE:
         raise GateFailed(f"a budget of {budget:,} {chain.levels.unit} pays for no level of {manifest.name}; "
                          f"the cheapest takes {chain.levels.costs[0]:,}")
-    digest = hashlib.sha256(f"{manifest.graph_digest}\n{budget}".encode()).hexdigest()
+    last = len(chain.stages) - 1
+    digest = manifest.graph_digest if level == last else level_digest(manifest.graph_digest, level)
     held = msgspec.structs.replace(manifest, chain=msgspec.structs.replace(chain, level=level),
                                    graph_digest=digest)
     names = [port.name for port in manifest.outputs["graph"]]
-    return replace(artifact, manifest=held, files=_held_files(artifact.files, budget, digest),
+    return replace(artifact, manifest=held, files=_held_files(artifact.files, budget),
                    vectors={**artifact.vectors, **{
                        f"output/{name}": artifact.vectors[level_output(level, name)] for name in names
-                       if artifact.vectors and level < len(chain.stages) - 1}})
+                       if artifact.vectors and level < last}})
 
 
-def _held_files(files: Mapping[str, bytes], budget: int, digest: str) -> dict[str, bytes]:
+def _held_files(files: Mapping[str, bytes], budget: int) -> dict[str, bytes]:
     """Without firmware, which is held to no budget."""
     kept = {name: data for name, data in files.items() if name != "firmware.elf"}
     if "model.h" in kept:
-        limited = UNLIMITED.sub(rb"\1 %d" % min(budget, MOST), kept["model.h"])
-        kept["model.h"] = DIGEST.sub(rb'\1 "%s"' % digest.encode(), limited)
+        kept["model.h"] = UNLIMITED.sub(rb"\1 %d" % min(budget, MOST), kept["model.h"])
     return kept

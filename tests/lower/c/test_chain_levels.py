@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from tests import chains
+from tests.c_host import GuardedBuffer
 from tests.lower.c.test_chain import built, numbers, run
 from toolchain.chain import Chain, every_logits, run_chain
 from toolchain.levels import NONE, Levels
 from toolchain.lower.c.chain import write_chain
-from toolchain.stages import on_grid
+from toolchain.stages import level_digest, on_grid
 
 CHAINS = {"apart": chains.apart, "cascade": chains.cascade, "handing on": chains.handing_on}
 BUDGETS = st.integers(-2**63, 2**63 - 1) | st.integers(-200_000, 200_000)
@@ -112,6 +113,32 @@ def test_plain_invoke_is_held_to_what_it_is_compiled_with(name, tmp_path):
     found = [run(chain, library, source, x, True) for x in feeds["x"]]
     assert [path for _, path in found] == expected["path"].tolist() == [0] * 8
     assert np.array_equal([logits for logits, _ in found], expected[chain.logits.name])
+
+
+def digest_of(library) -> str:
+    """Of tk_model, whose first members are name and digest."""
+    return (ctypes.c_char_p * 2).in_dll(library, "chained_model")[1].decode()
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_its_digest_and_self_test_are_of_the_level_it_is_compiled_for(name, tmp_path):
+    """-D alone changes what invoke does and which digest a board tells; vectors are of the last level."""
+    chain = CHAINS[name]()
+    feeds, costs = chains.feeds(chain, 3), chain.levels.costs
+    vectors = {"input/x": feeds["x"],
+               **{f"output/{name}": values for name, values in run_chain(chain, feeds).items()}}
+    own = [level_digest(chain.digest, level) for level in range(len(costs) - 1)] + [chain.digest]
+    budgets = {f"{costs[0]}": own[0], f"{costs[1] - 1}u": own[0], f"{costs[-1]}": own[-1],
+               f"{costs[0] - 1}": "none: CHAINED_BUDGET pays for no level",
+               "-1": "none: CHAINED_BUDGET pays for no level", f"{costs[-1] - 1}": own[-2]}
+    for budget, expected in budgets.items():
+        (tmp_path / budget).mkdir()
+        library, source = built(chain, tmp_path / budget, vectors=vectors,
+                                flags=("-O1", f"-DCHAINED_BUDGET={budget}"))
+        assert digest_of(library) == expected, budget
+        arena = GuardedBuffer(source.arena_bytes)
+        assert library.chained_selftest(ctypes.c_void_p(arena.address)) == 0
+    assert len(set(own)) == len(costs)
 
 
 def test_the_last_level_is_what_plain_invoke_runs(libraries):

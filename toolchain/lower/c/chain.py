@@ -31,6 +31,7 @@ from toolchain.lower.c.pages import (
 )
 from toolchain.lower.tflite_border import with_border
 from toolchain.policy import Policy
+from toolchain.stages import level_digest
 from toolchain.templates import render
 
 KERNELS, DOUBT = ("tk_logits_s16", "tk_within"), "tk_doubt_s8"
@@ -140,13 +141,18 @@ def _page(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainAre
 
 def _levels(chain: Chain, prefix: str, inputs: list[PrintedPort],
             outputs: list[PrintedPort]) -> dict[str, object]:
-    """What is told of them, and invoke_level as it is declared and as invoke calls it."""
+    """What is told of them, and invoke_level as it is declared, as invoke calls it, and the self-test, whose
+    vectors are of the last."""
+    last, arguments = len(chain.stages) - 1, [*(port.argument for port in (*inputs, *outputs)), "arena"]
+    digests = [*(level_digest(chain.digest, level) for level in range(last)), chain.digest]
     function, within = f"{prefix}_invoke_level", f"{prefix}_level_within({prefix.upper()}_BUDGET)"
-    return {"costs": [*map(str, chain.levels.costs)], "unit": plain(chain.levels.unit),
+    return {"costs": [*map(str, chain.levels.costs)], "digests": digests, "unit": plain(chain.levels.unit),
+            "call": wrapped(f"{function}(", [
+                f"(int32_t){prefix.upper()}_LEVEL_COUNT - 1", *arguments], 8),
             "level_signature": wrapped(f"void {function}(", [
                 "int32_t level", *declared(inputs, outputs), "void *arena"], 0),
             "level_call": wrapped(f"{function}(", [
-                within, *(port.argument for port in (*inputs, *outputs)), "arena"], 4)}
+                within, *arguments], 4)}
 
 
 def _titles(sources: Sequence[CSource], apart: bool) -> Iterator[str]:
