@@ -22,8 +22,10 @@ from toolchain.deploy import Wish, bench, evaluate, open_artifact
 from toolchain.errors import BadConfig, BadInput, GateFailed, InvalidMeasurement
 from toolchain.examination import set_exam
 from toolchain.levelling import Candidate, Network, Subject, build_levels, checked, network_of, worth_it
+from toolchain.levels import Held
 from toolchain.profile import TargetProfile, load_target
 from toolchain.recipe import QuantSpec, Recipe
+from toolchain.report.tables import bench_text
 from toolchain.runtime.litert import LiteRT
 from toolchain.stages import on_grid
 
@@ -126,10 +128,14 @@ def test_each_level_is_the_network_alone(made, files):
 @pytest.mark.parametrize("fmt", ["tflite", "onnx"])
 def test_files_on_this_host_run_the_level_of_a_budget(made, files, fmt, tmp_path):
     folder = made.artifact.write(tmp_path / "levels")
+    digests = {made.artifact.digest: None}
     for budget, level in ((24, 0), (191, 1), (192, 2), (10**9, 2)):
         held = open_artifact(folder, budget)
         score = evaluate(held, None, fmt, set_exam(held, files["samples"])).evaluation
+        assert score.held == Held(budget, "MACs", level) and score.artifact_digest == held.digest
+        assert digests.setdefault(held.digest, level) == level, "one of its own for each level"
         assert score.value == pytest.approx(made.report.levels[level].test.value, abs=0.005)
+    assert len(digests) == 1 + 3
     with pytest.raises(GateFailed, match="a budget of 23 MACs pays for no level"):
         open_artifact(folder, 23)
 
@@ -179,6 +185,8 @@ def test_devices_run_the_file_of_the_level(made, files, fmt, tmp_path, monkeypat
         outcome = next(bench(held, "there", Wish(fmt=fmt, seconds=0.05, exam=exam)))
         measured = outcome.measurement
         assert measured.parity.checked == 4 * 4 and measured.parity.worst <= 2
+        assert measured.held == (budget and Held(30, "MACs", 0))
+        assert ("held to level 0 by a budget of 30 MACs" in bench_text(measured)) == (budget is not None)
         assert measured.artifact_digest == held.digest and measured.latency_us.median > 0
         here = evaluate(held, None, fmt, exam).evaluation
         assert outcome.evaluation.value == pytest.approx(here.value, abs=0.03) and "there" in outcome.where

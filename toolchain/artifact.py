@@ -10,18 +10,19 @@ from pathlib import Path
 import re
 import shutil
 import tempfile
-import zipfile
 
 import msgspec
 import numpy as np
 
+from toolchain.atomic import swap
 from toolchain.errors import BadInput, Unsupported
 from toolchain.ir.graph import Frames
 from toolchain.ir.streaming import Streaming
-from toolchain.npz import read_npz
+from toolchain.levels import Held
+from toolchain.npz import packed_npz, read_npz
 from toolchain.port import Port
 from toolchain.profile import Format, TargetProfile
-from toolchain.stages import ChainRecord
+from toolchain.stages import ChainRecord, level_output
 
 MANIFEST = "manifest.json"
 VECTORS = "test_vectors.npz"
@@ -99,12 +100,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """Of the artefact that was written with it."""
-        return _digest({name: record.sha256 for name, record in self.files.items() if name != VECTORS})
+        return _digest(self, {name: record.sha256 for name, record in self.files.items() if name != VECTORS})
+
+    @property
+    def held(self) -> Held | None:
+        """Of a chain that is held to a budget."""
+        return self.chain.held if self.chain else None
 
 
-def _digest(files: Mapping[str, str]) -> str:
-    """Of files' names and sha256."""
-    return hashlib.sha256("\n".join(f"{name} {files[name]}" for name in sorted(files)).encode()).hexdigest()
+def _digest(manifest: Manifest, files: Mapping[str, str]) -> str:
+    """Of files' names and sha256, and of the level that a chain is held to, which files do not say."""
+    held = [f"level {manifest.held.level}"] if manifest.held else []
+    lines = [*(f"{name} {files[name]}" for name in sorted(files)), *held]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +130,9 @@ class Artifact:
 
     @property
     def digest(self) -> str:
-        """sha256 over the files' names and contents."""
-        return _digest({name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()})
+        """sha256 over the files' names and contents, and the level that it is held to."""
+        return _digest(self.manifest,
+                       {name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()})
 
     def model(self, fmt: Format) -> bytes:
         """The model file of one of the artefact's formats. Raises Unsupported where a chain has several."""
@@ -145,14 +154,14 @@ class Artifact:
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             self._write_files(staging)
-            _swap(staging, folder)
+            swap(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return folder
 
     def _write_files(self, staging: Path) -> None:
         staging.chmod(0o755)
-        files = {**self.files, **({VECTORS: _pack(self.vectors)} if self.vectors else {})}
+        files = {**self.files, **({VECTORS: packed_npz(self.vectors)} if self.vectors else {})}
         for name, data in files.items():
             path = staging / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,26 +188,6 @@ def require_place(folder: Path) -> Path:
     if not os.access(place.parent if nearest == place else nearest, os.W_OK | os.X_OK):
         raise BadInput(f"{folder}: no permission to write there; give another --out")
     return place
-
-
-def _swap(staging: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)  # of a swap that was interrupted
-        folder.rename(old)
-    staging.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _pack(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An uncompressed .npz with fixed time stamps: the same arrays give the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(arrays):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
-    return buffer.getvalue()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -272,11 +261,19 @@ def _wrong_vectors(manifest: Manifest, vectors: Mapping[str, np.ndarray]) -> Ite
     counts = {len(values) if values.ndim else 0 for values in vectors.values()}
     if vectors and (len(counts) > 1 or 0 in counts):
         yield "its arrays are of different numbers of samples, or of none"
-    for kind, ports in (("input", manifest.inputs), ("output", manifest.outputs)):
-        for port in ports.get("graph", ()) if vectors else ():
-            found = vectors.get(f"{kind}/{port.name}")
-            if found is None or (found.shape[1:], found.dtype.name) != (port.shape[1:], port.dtype):
-                yield f"'{kind}/{port.name}' is missing, or is not what the manifest says"
+    for name, port in _own_vectors(manifest) if vectors else ():
+        found = vectors.get(name)
+        if found is None or (found.shape[1:], found.dtype.name) != (port.shape[1:], port.dtype):
+            yield f"'{name}' is missing, or is not what the manifest says"
+
+
+def _own_vectors(manifest: Manifest) -> Iterator[tuple[str, Port]]:
+    """What vectors of the manifest's Graph are called, and what they are like; at each level of a chain."""
+    inputs, outputs = manifest.inputs.get("graph", ()), manifest.outputs.get("graph", ())
+    yield from ((f"input/{port.name}", port) for port in inputs)
+    yield from ((f"output/{port.name}", port) for port in outputs)
+    levels = len(manifest.chain.stages) - 1 if manifest.chain and manifest.chain.levels else 0
+    yield from ((level_output(level, port.name), port) for level in range(levels) for port in outputs)
 
 
 def read_artifact(folder: Path) -> Artifact:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from pathlib import Path
+import shutil
 import tempfile
 
 from toolchain.errors import BadInput
@@ -56,6 +57,16 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished = Path(folder, f"unfinished{path.suffix}")
         yield unfinished
         unfinished.replace(path)
+
+
+def swap(staging: Path, folder: Path) -> None:
+    """A folder takes the place of another, or of none; one that was there before is deleted."""
+    old = folder.with_name(f".{folder.name}.old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)  # of a swap that was interrupted
+        folder.rename(old)
+    staging.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 SEAL = 65

@@ -271,7 +271,8 @@ def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterat
 def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
     measurement = measure(measured_part(artifact, way.fmt), place, way, threads=wish.threads,
                           seconds=wish.seconds, brief=wish.brief)
-    measurement = msgspec.structs.replace(measurement, artifact_digest=artifact.digest)
+    measurement = msgspec.structs.replace(measurement, artifact_digest=artifact.digest,
+                                          held=artifact.manifest.held)
     evaluation = None
     if wish.exam and way.runner != BENCHMARK_MODEL:
         with session_of(artifact, place, way, wish.threads) as session:

@@ -82,7 +82,8 @@ def sit(artifact: Artifact, fmt: Format, session: Session, place: Place, exam: E
         found = score(exam.metric, outputs, expected, exam.embed)
     return Evaluation(metric=exam.metric, value=found.value, n=found.n, standard_error=found.standard_error,
                       data=Path(exam.data).name, split=exam.split, device=place.name,
-                      emulated=place.emulated, runtime=session.runtime, artifact_digest=artifact.digest)
+                      emulated=place.emulated, runtime=session.runtime, artifact_digest=artifact.digest,
+                      held=artifact.manifest.held)
 
 
 def answers(artifact: Artifact, fmt: Format, session: Session, samples: Samples) -> np.ndarray:

@@ -36,3 +36,17 @@ class Levels(msgspec.Struct, frozen=True):
     def within(self, budget: int) -> int:
         """The last level whose cost is at most the budget, NONE where there is none."""
         return max((level for level, cost in enumerate(self.costs) if cost <= budget), default=NONE)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a chain was held to when it ran.
+
+    budget: in the levels' unit, MOST where it was more;  level: that it paid for
+    """
+
+    budget: int
+    unit: Unit
+    level: int
+
+    def __str__(self) -> str:
+        return f"held to level {self.level} by a budget of {self.budget:,} {self.unit}"

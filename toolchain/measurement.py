@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from toolchain.levels import Held
+
 
 class Latency(msgspec.Struct, frozen=True):
     """Hot latency of one inference, microseconds, of the samples after the warm-up.
@@ -192,6 +194,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     ops:              by the runtime's profiler, in order
     energy:           None wherever no meter was there
     problems:         why the figures cannot be trusted, one line each; empty for a valid measurement
+    held:             the budget and the level of a chain that was held to one; else None
     """
 
     artifact: str
@@ -222,6 +225,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     sustained: Sustained | None = None
     problems: tuple[str, ...] = ()
     parity: Parity | None = None
+    held: Held | None = None
     started_at: str = ""
     schema: str = "edge.measurement"
     schema_version: int = 1
@@ -238,7 +242,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
     value:          mean over n samples; a share in [0, 1] for top1 and agreement
     standard_error: of that mean, None for a single sample
-    emulated:       as a Measurement's
+    emulated, held: as a Measurement's
     data:           the set's name; of a file or folder the last part, for a path names people
     """
 
@@ -252,6 +256,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     emulated: bool = False
     runtime: str = ""
     artifact_digest: str = ""
+    held: Held | None = None
     schema: str = "edge.evaluation"
     schema_version: int = 1
 

@@ -1,5 +1,6 @@
 """Arrays of .npz files, of which none may be pickled."""
 
+from collections.abc import Mapping
 import io
 from pathlib import Path
 import tokenize
@@ -26,6 +27,17 @@ def read_npz(source: Path | io.BytesIO, name: str = "") -> dict[str, np.ndarray]
     except UNREADABLE as error:
         raise BadSamples(f"{name}: not a readable .npz without pickles: {error}; "
                          f"write it with numpy.savez") from None
+
+
+def packed_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An uncompressed .npz with fixed time stamps: the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+    return buffer.getvalue()
 
 
 def _read_array(archive: zipfile.ZipFile, member: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
-from toolchain.levels import Levels
+from toolchain.levels import Cost, Held, Levels
 from toolchain.policy import Policy
 from toolchain.port import Port
 
@@ -66,6 +66,7 @@ class ChainRecord(msgspec.Struct, frozen=True):
     apart:    each is a network of its own, of which one runs
     levels:   what it can be held to, one for each stage; None in manifests of older toolchains
     level:    what it is held to; None is the last
+    budget:   that the level was chosen by
     """
 
     stages: Annotated[tuple[StageRecord, ...], msgspec.Meta(min_length=2)]
@@ -73,6 +74,14 @@ class ChainRecord(msgspec.Struct, frozen=True):
     apart: bool = False
     levels: Levels | None = None
     level: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    budget: Cost | None = None
+
+    @property
+    def held(self) -> Held | None:
+        """None where it is not."""
+        if None in (self.levels, self.level, self.budget):
+            return None
+        return Held(self.budget, self.levels.unit, self.level)
 
     @property
     def may_run(self) -> range:

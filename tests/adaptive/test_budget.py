@@ -8,9 +8,10 @@ import pytest
 
 from tests import chains
 from toolchain.adaptive.budget import at_budget
-from toolchain.artifact import Artifact, read_artifact
+from toolchain.artifact import Artifact, read_artifact, read_manifest
 from toolchain.chain import Chain, run_chain
 from toolchain.errors import BadInput, GateFailed
+from toolchain.levels import MOST, Held
 from toolchain.lower.chain import lower_chain
 from toolchain.profile import load_target
 from toolchain.stages import level_output
@@ -33,7 +34,8 @@ def test_the_same_level_everywhere(make, tmp_path):
     feeds, digests = {"x": artifact.vectors["input/x"]}, set()
     for level, cost in enumerate(costs):
         held = read_artifact(at_budget(artifact, cost).write(tmp_path / f"held_{level}"))
-        assert held.manifest.chain.level == level
+        assert held.manifest.chain.level == level and held.manifest.held == Held(cost, "MACs", level)
+        assert held.digest == read_manifest(tmp_path / f"held_{level}").digest
         assert b"_BUDGET %d\n" % cost in held.files["model.h"] and b"INT64_MAX" not in held.files["model.h"]
         digests.add(held.manifest.graph_digest)
         assert held.files["model.h"].count(held.manifest.graph_digest.encode()) == 1
@@ -42,8 +44,20 @@ def test_the_same_level_everywhere(make, tmp_path):
             assert np.array_equal(held.vectors[f"output/{name}"], values)
     assert len(digests) == 3 and artifact.manifest.graph_digest in digests, "another board is told by it"
     assert at_budget(artifact, costs[1] - 1).manifest.chain.level == 0
-    assert at_budget(artifact, 2**70).manifest.chain.level == 2
+    assert at_budget(artifact, 2**70).manifest.held == Held(MOST, "MACs", 2)
+    assert artifact.manifest.held is None
     assert b"_BUDGET 9223372036854775807\n" in at_budget(artifact, 2**70).files["model.h"]
+
+
+@pytest.mark.parametrize("values", [None, np.zeros((6, 1), np.int64), np.zeros((6, 2), np.int32)],
+                         ids=["missing", "another dtype", "another shape"])
+def test_vectors_of_a_level_that_are_not_its_outputs_are_refused(values, tmp_path):
+    artifact = lowered(chains.apart())
+    vectors = {**artifact.vectors, "output@1/path": values}
+    there = {name: found for name, found in vectors.items() if found is not None}
+    folder = replace(artifact, vectors=there).write(tmp_path / "levels")
+    with pytest.raises(BadInput, match="test_vectors.npz: 'output@1/path' is missing, or is not what"):
+        read_artifact(folder)
 
 
 def test_firmware_is_of_no_budget():

@@ -39,8 +39,8 @@ def at_budget(artifact: Artifact, budget: int) -> Artifact:
                          f"the cheapest takes {chain.levels.costs[0]:,}")
     last = len(chain.stages) - 1
     digest = manifest.graph_digest if level == last else level_digest(manifest.graph_digest, level)
-    held = msgspec.structs.replace(manifest, chain=msgspec.structs.replace(chain, level=level),
-                                   graph_digest=digest)
+    held = msgspec.structs.replace(manifest, graph_digest=digest, chain=msgspec.structs.replace(
+        chain, level=level, budget=min(budget, MOST)))
     names = [port.name for port in manifest.outputs["graph"]]
     return replace(artifact, manifest=held, files=_held_files(artifact.files, budget),
                    vectors={**artifact.vectors, **{

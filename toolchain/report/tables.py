@@ -185,4 +185,4 @@ def sustained_text(s: Sustained) -> str:
 def notes_of(m: Measurement) -> tuple[str, ...]:
     """What a reader must know about the figures, beside why they do not stand."""
     note, energy = str(m.conditions.get("note", "")), m.energy.note if m.energy else ""
-    return tuple(filter(None, (EMULATED if m.emulated else "", note, energy)))
+    return tuple(filter(None, (str(m.held or ""), EMULATED if m.emulated else "", note, energy)))
