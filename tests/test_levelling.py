@@ -12,16 +12,26 @@ import pytest
 from tests import cascade_nets
 from tests.test_cli import edge, fails
 from toolchain.adaptive.budget import at_budget
-from toolchain.adaptive.report import Share
+from toolchain.adaptive.report import Share, levels_text
 from toolchain.artifact import Artifact, read_artifact
-from toolchain.cascade import on_device
+from toolchain.cascade import on_device, prepared_for
 from toolchain.chain import every_logits
 from toolchain.chain_building import with_firmware
 from toolchain.data import load_samples
 from toolchain.deploy import Wish, bench, evaluate, open_artifact
 from toolchain.errors import BadConfig, BadInput, GateFailed, InvalidMeasurement
 from toolchain.examination import set_exam
-from toolchain.levelling import Candidate, Network, Subject, build_levels, checked, network_of, worth_it
+from toolchain.levelling import (
+    Candidate,
+    Network,
+    OwnCost,
+    Subject,
+    _levels_of,
+    build_levels,
+    checked,
+    network_of,
+    worth_it,
+)
 from toolchain.levels import Held
 from toolchain.profile import TargetProfile, load_target
 from toolchain.recipe import QuantSpec, Recipe
@@ -88,7 +98,7 @@ def test_a_cost_that_does_not_stand_is_told(made):
 
 
 def figures(name: str, cost: int, value: float) -> Candidate:
-    return Candidate(name, None, cost, "MACs", Share(value, 0.01, 100), Share(value, 0.01, 100))
+    return Candidate(name, None, OwnCost(cost, "MACs"), Share(value, 0.01, 100), Share(value, 0.01, 100))
 
 
 def test_of_equals_the_better_or_the_cheaper_stays():
@@ -102,6 +112,26 @@ def test_one_that_beats_all_others_is_refused(files):
     small = network_of(files["small"])
     with pytest.raises(GateFailed, match=r"of 2 networks one is left \(small.onnx\)"):
         build_levels(replace(subject(files), networks=[small, small]))
+
+
+def test_what_is_left_out_and_the_order_have_no_say(made, files, tmp_path):
+    """The first argument is left out, and takes inputs in other codes than those that stay."""
+    coarse = tmp_path / "coarse.npz"
+    with np.load(files["samples"]) as arrays:
+        wider = {**arrays, "x": np.where(arrays["split"][:, None] == "calibration", 3, 1) * arrays["x"]}
+    np.savez(coarse, **wider)
+    net, given = network_of(files["beaten"]), subject(files)
+    prepared = prepared_for(net.model, net.recipe, given.profile, load_samples(str(coarse)), print)
+    others = [prepared_for(files[name], Recipe(), given.profile, load_samples(files["samples"]), print)
+              for name in ("large", "small", "middle")]
+    codes = {float(each.graph.tensors[each.graph.inputs[0]].quant.scale) for each in (prepared, *others)}
+    assert len(codes) == 2
+    networks = [network_of(files[name]) for name in ("beaten", "large", "small", "middle")]
+    found = _levels_of([prepared, *others], load_samples(files["samples"]),
+                       replace(given, networks=networks), print)
+    assert [level.name for level in found.report.levels] == KEPT
+    assert found.chain.digest == made.chain.digest
+    assert not any(op.kind == "quantize" for graph in found.chain.stages for op in graph.ops)
 
 
 @pytest.mark.oracle
@@ -171,6 +201,9 @@ def test_costs_are_times_where_a_device_is_given(files, tmp_path):
     assert made.report.unit == made.chain.levels.unit == "microseconds"
     assert [level.name for level in made.report.levels] == ["small.onnx", "slow.onnx"]
     assert all(0 < level.cost < 10**6 for level in made.report.levels)
+    on = made.artifact.manifest.chain.levels.measured_on
+    assert on.startswith("host, LiteRT") and on.endswith(", native"), on
+    assert json.loads(made.artifact.files["levels.json"])["measured_on"] == on in levels_text(made.report)
 
 
 @pytest.mark.oracle

@@ -201,9 +201,9 @@ def _read_feeds(source: Path, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def held(ledger: Ledger, artifact: Artifact, device: str | None) -> Iterator[Lease | None]:
+def held(ledger: Ledger, profile: TargetProfile, device: str | None) -> Iterator[Lease | None]:
     """The device and its meters, for us alone, as long as this lasts. Raises DeviceBusy after WAIT_S."""
-    needed = resources(own_profile(artifact), device)
+    needed = resources(profile, device)
     with ledger.lease(needed, wait_s=WAIT_S) if needed else nullcontext() as lease:
         yield lease
 

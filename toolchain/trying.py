@@ -224,7 +224,7 @@ class Trying:
     def _measure(self, artifact: Artifact) -> Measurement:
         """Raises InvalidMeasurement for one that does not stand."""
         wish = deploy.Wish(seconds=self.seconds, brief=True)
-        with deploy.held(self.ledger, artifact, self.device) as lease:
+        with deploy.held(self.ledger, deploy.own_profile(artifact), self.device) as lease:
             found = next(iter(deploy.bench(artifact, self.device, wish))).measurement
             self.ledger.record(found, lease=lease)
         if found.problems:

@@ -62,7 +62,7 @@ class LevelFigures(msgspec.Struct, frozen=True):
     """What a budget may choose.
 
     name:            of the network, or of the stage that answers at the latest
-    cost:            the most that one of its inferences was seen to take
+    cost:            as Levels has it
     selection, test: share of such samples that it answers right
     problems:        why its cost cannot be trusted, one line each
     """
@@ -164,13 +164,14 @@ def device_text(found: OnDevice) -> str:
 
 
 class LevelsReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Networks side by side: unit: of costs;  left_out: a line on each that another one beats"""
+    """Networks side by side: unit, measured_on: of costs;  left_out: a line on each that another one beats"""
 
     name: str
     target: str
     unit: str
     levels: tuple[LevelFigures, ...]
     left_out: tuple[str, ...] = ()
+    measured_on: str = ""
     schema: str = "edge.levels"
     schema_version: int = 1
 
@@ -178,4 +179,5 @@ class LevelsReport(msgspec.Struct, frozen=True, kw_only=True):
 def levels_text(report: LevelsReport, checked: Sequence[OnDevice] = ()) -> str:
     """A line for each level, for what is left out, and for each check of a device."""
     return "\n".join([*(level.told(number, report.unit) for number, level in enumerate(report.levels)),
+                      *([f"measured on {report.measured_on}"] if report.measured_on else []),
                       *report.left_out, *map(device_text, checked)])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from toolchain.cli.app import Device, Json, Quiet, show, speaker, verb
+from toolchain.cli.app import Device, Json, LedgerOption, Quiet, show, speaker, verb
 
 RecipeOption = Annotated[Path | None, typer.Option(help="A recipe.toml for this model alone.")]
 
@@ -61,7 +61,8 @@ def levels(networks: Annotated[list[str], typer.Argument(
            out: Annotated[Path, typer.Option(help="Folder for the artefact.")],
            check: Annotated[int, typer.Option(
                min=0, help="Test samples that the device answers at each level; 0: none.")] = 64,
-           device: Device = None, json: Json = False, quiet: Quiet = False) -> None:
+           device: Device = None, ledger: LedgerOption = None, json: Json = False,
+           quiet: Quiet = False) -> None:
     """Put networks side by side, of which a budget given at run time chooses the one that runs.
 
     Costs are instructions where an emulated target counts them, microseconds on --device, else MACs. Exit
@@ -73,13 +74,16 @@ def levels(networks: Annotated[list[str], typer.Argument(
     from toolchain.adaptive.report import levels_text
     from toolchain.artifact import require_place
     from toolchain.cascade import save_check
+    from toolchain.deploy import held
+    from toolchain.ledger.ledger import Ledger
     from toolchain.levelling import CHECK_FILE, Subject, build_levels, checked, network_of
 
     require_place(out)
     subject, say = Subject([*map(network_of, networks)], profile, data, device), speaker(quiet)
-    made = build_levels(subject, say)
-    made.artifact.write(out)
-    found = checked(made, subject, check, say) if check else ()
+    with Ledger.open(ledger) as kept, held(kept, profile, device):
+        made = build_levels(subject, say)
+        made.artifact.write(out)
+        found = checked(made, subject, check, say) if check else ()
     if found:
         save_check(out, found, CHECK_FILE)
     static, digest = made.artifact.manifest.static_bytes, made.artifact.digest

@@ -80,7 +80,7 @@ def _kept(folder: Path | None, artifact, device: str | None, wish, ledger: str |
 
     if folder:
         require_place_for_records(folder)
-    with Ledger.open(ledger) as kept, deploy.held(kept, artifact, device) as lease:
+    with Ledger.open(ledger) as kept, deploy.held(kept, deploy.own_profile(artifact), device) as lease:
         for outcome in deploy.bench(artifact, device, wish):
             say(f"{outcome.way}: {outcome.missing or 'measured'}")
             if outcome.records:
@@ -129,7 +129,7 @@ def eval(artifact: ArtifactPath, data: Annotated[str, typer.Option(help="A label
     opened = deploy.open_artifact(artifact, budget)
     exam = set_exam(opened, data, metric, split, limit, features)
     subject = Subject(opened.manifest.name, opened.digest, opened.manifest.target)
-    with Ledger.open(ledger) as kept, deploy.held(kept, opened, device) as lease:
+    with Ledger.open(ledger) as kept, deploy.held(kept, deploy.own_profile(opened), device) as lease:
         outcome = deploy.evaluate(opened, device, format, exam)
         kept.record(*outcome.records, subject=subject, lease=lease)
     found = outcome.evaluation
@@ -169,7 +169,7 @@ def compare(baseline: ArtifactPath, candidate: Annotated[Path, typer.Argument(he
     from toolchain.ledger.ledger import Ledger
 
     first, second = deploy.open_artifact(baseline), deploy.open_artifact(candidate)
-    with Ledger.open(ledger) as kept, deploy.held(kept, first, device):
+    with Ledger.open(ledger) as kept, deploy.held(kept, deploy.own_profile(first), device):
         found = compared(first, second, device, format, runtime, runner)
     show(json, found, as_it_is(as_text(found)))
 

@@ -43,7 +43,7 @@ def mlperf(artifact: ArtifactPath, device: Device = None,
     if mode == "energy":
         say(f"{write_energy_firmware(opened, artifact, device)} {HOW_TO_FLASH}")
     of = Subject(opened.manifest.name, opened.digest, opened.manifest.target)
-    with Ledger.open(ledger) as kept, deploy.held(kept, opened, device) as lease:
+    with Ledger.open(ledger) as kept, deploy.held(kept, deploy.own_profile(opened), device) as lease:
         found = run_mode(opened, device, mode, exam)
         kept.record(found, subject=of, lease=lease)
     save(artifact, "c", found, f"{found.device}.mlperf-{mode}")

@@ -155,10 +155,12 @@ def test_one_arena_for_all_networks(libraries):
 
 
 def test_costs_that_were_measured_stand_in_the_table():
-    chain = replace(chains.apart(), measured=Levels((5, 70, 2**40), "microseconds"))
+    measured = Levels((5, 70, 2**40), "microseconds", "board, LiteRT 2.3.0, native")
+    chain = replace(chains.apart(), measured=measured)
     source = write_chain(chain)
     assert b"{\n    5, 70, 1099511627776}" in source.files["model.c"]
     assert b'#define CHAINED_LEVEL_UNIT "microseconds"' in source.files["model.h"]
+    assert b" * Measured on: board, LiteRT 2.3.0, native\n" in source.files["model.h"]
     assert chain.digest != chains.apart().digest
 
 

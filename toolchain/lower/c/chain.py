@@ -146,7 +146,8 @@ def _levels(chain: Chain, prefix: str, inputs: list[PrintedPort],
     last, arguments = len(chain.stages) - 1, [*(port.argument for port in (*inputs, *outputs)), "arena"]
     digests = [*(level_digest(chain.digest, level) for level in range(last)), chain.digest]
     function, within = f"{prefix}_invoke_level", f"{prefix}_level_within({prefix.upper()}_BUDGET)"
-    return {"costs": [*map(str, chain.levels.costs)], "digests": digests, "unit": plain(chain.levels.unit),
+    return {"costs": [*map(str, chain.levels.costs)], "digests": digests, "unit": chain.levels.unit,
+            "measured_on": plain(chain.levels.measured_on),
             "call": wrapped(f"{function}(", [
                 f"(int32_t){prefix.upper()}_LEVEL_COUNT - 1", *arguments], 8),
             "level_signature": wrapped(f"void {function}(", [
