@@ -19,10 +19,10 @@ from toolchain.errors import BadSamples
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.quant import quantize
-from toolchain.levels import Levels
+from toolchain.levels import Levels, Unit
 from toolchain.lower import Asked, lower, with_files
 from toolchain.lower.chain import lower_chain
-from toolchain.policy import Policy
+from toolchain.policy import CODES, ONE, Policy
 from toolchain.port import convert
 from toolchain.profile import TargetProfile, load_target
 from toolchain.runtime import reference
@@ -60,20 +60,11 @@ class Stages:
 
 
 class Costs(NamedTuple):
-    """paths: of an inference that each stage answers;  alone: of the last stage's network on its own
-
-    most: of each path, the most that one inference took
-    """
+    """paths: of an inference that each stage answers;  alone: of the last stage's network on its own"""
 
     paths: tuple[float, ...]
     alone: float
-    unit: str
-    most: tuple[int, ...]
-
-    @property
-    def levels(self) -> Levels:
-        """A chain that is held to a level takes at most what it takes where that level's stage answers."""
-        return Levels(self.most, self.unit)
+    unit: Unit
 
 
 def split_for(samples: Samples, name: str, ends: Graph) -> Samples:
@@ -99,7 +90,7 @@ def path_costs(stages: Stages, policies: Sequence[Policy]) -> Costs:
     """
     if not stages.profile.emulated:
         macs = tuple(np.cumsum([graph_macs(graph) for graph in stages.graphs]).tolist())
-        return Costs(macs, graph_macs(stages.alone), "MACs", macs)
+        return Costs(macs, graph_macs(stages.alone), "MACs")
     stages.say(f"counting instructions of each path on {stages.profile.name}")
     paths = []
     for answering in range(len(stages.graphs)):
@@ -108,8 +99,7 @@ def path_costs(stages: Stages, policies: Sequence[Policy]) -> Costs:
         chain = Chain(stages.name, stages.graphs, tuple(forced))
         paths.append(instructions(chain_artifact(stages, chain), stages.profile))
     alone = np.mean(instructions(_alone(stages, policies), stages.profile))
-    return Costs(tuple(float(np.mean(path)) for path in paths), float(alone), "instructions",
-                 tuple(map(max, paths)))
+    return Costs(tuple(float(np.mean(path)) for path in paths), float(alone), "instructions")
 
 
 def _alone(stages: Stages, policies: Sequence[Policy]) -> Artifact:
@@ -131,10 +121,13 @@ def network_artifact(graph: Graph, feeds: dict[str, np.ndarray], stages: Stages)
 def level_costs(stages: Stages, chain: Chain) -> Levels:
     """Instructions of each level on an emulated target, the most that a calibration sample took.
 
+    Of a chain with its own code and bounds, but tables of doubt by which no sample is sure: each goes as far
+    as the level lets it.
     A level that takes fewer than the one before is told as taking as many: costs rise.
     """
     counted = Levels(tuple(UNCOUNTED + level for level in range(len(chain.stages))), "instructions")
-    artifact = chain_artifact(stages, replace(chain, measured=counted))
+    unsure = tuple(msgspec.structs.replace(policy, table=(ONE,) * CODES) for policy in chain.policies)
+    artifact = chain_artifact(stages, replace(chain, measured=counted, policies=unsure))
     seen = stages.samples.split("calibration").fit_to(chain.ends).take(COUNTED)
     codes, ports = next(code_batches(chain, seen)), artifact.manifest.inputs
     feeds = {want.name: convert(codes[have.name], have, want)

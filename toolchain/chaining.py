@@ -19,7 +19,15 @@ from toolchain.adaptive.report import (
 from toolchain.adaptive.threshold import NEVER, Choice, Seen, outcome, within_cost, within_drop
 from toolchain.artifact import Artifact
 from toolchain.chain import Chain, every_logits
-from toolchain.chain_building import Costs, Stages, chain_artifact, code_batches, path_costs, split_for
+from toolchain.chain_building import (
+    Costs,
+    Stages,
+    chain_artifact,
+    code_batches,
+    level_costs,
+    path_costs,
+    split_for,
+)
 from toolchain.data import Samples
 from toolchain.errors import BadConfig
 from toolchain.ir.graph import Graph
@@ -86,7 +94,9 @@ def make_chain(stages: Stages, goal: Goal) -> Made:
     seen = _seen(policies, logits, selection.y, costs)
     chosen = goal.choose(seen)
     stages.say(str(chosen))
-    chain = replace(plain, policies=_with_bound(policies, chosen.bound), measured=costs.levels)
+    chain = replace(plain, policies=_with_bound(policies, chosen.bound))
+    if stages.profile.emulated:
+        chain = replace(chain, measured=level_costs(stages, chain))
     tested = _seen(policies, logits_of(chain, test), test.y, costs)
     report = msgspec.structs.replace(_report(stages, goal, fitted, tested, chosen),
                                      levels=tuple(_levels(chain, seen, tested, chosen.bound)))
