@@ -9,13 +9,13 @@ import numpy as np
 
 from toolchain.adaptive.budget import at_budget
 from toolchain.adaptive.threshold import NEVER
-from toolchain.artifact import Artifact
+from toolchain.artifact import Artifact, Manifest
 from toolchain.chain import Chain, run_chain
 from toolchain.data import Samples
 from toolchain.device.firmware import build_firmware
 from toolchain.device.parity import vector_feeds
 from toolchain.device.qemu import open_device
-from toolchain.errors import BadSamples
+from toolchain.errors import BadInput, BadSamples, Unsupported
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
 from toolchain.ir.quant import quantize
@@ -160,12 +160,28 @@ def with_firmware(artifact: Artifact, profile: TargetProfile) -> Artifact:
 def held_to(artifact: Artifact, budget: int, profile: TargetProfile | None = None) -> Artifact:
     """The artefact held to a budget, as `at_budget` has it, with firmware of its own if it is C for a board.
 
-    profile: of its target; None: the one of that name
+    profile: of its target; None: the one of that name, if it is what the artefact was built for
+    Raises BadInput, GateFailed as `at_budget`, BadInput where that target is not there, or is another.
     """
     held = at_budget(artifact, budget)
     if "firmware.elf" not in artifact.files:
         return held
-    return with_firmware(held, profile or load_target(artifact.manifest.target))
+    return with_firmware(held, profile or _own_target(artifact.manifest))
+
+
+def _own_target(manifest: Manifest) -> TargetProfile:
+    """With its folder, whose sources firmware is linked with. Raises BadInput."""
+    what = (f"{manifest.name} was built for target {manifest.target}, and a budget links its firmware anew "
+            "with that target's files")
+    try:
+        found = load_target(manifest.target)
+    except Unsupported:
+        raise BadInput(f"{what}, which are not here: run this in the folder that holds "
+                       f"{manifest.target}/profile.toml") from None
+    if msgspec.structs.replace(found, folder="") != manifest.profile:
+        raise BadInput(f"{what}; {found.folder} is another, or was changed since: run this where that target "
+                       "is, or build it again")
+    return found
 
 
 def vectors_of(chain: Chain, stages: Stages) -> dict[str, np.ndarray]:
