@@ -31,8 +31,8 @@ def test_a_target_of_ones_own_is_linked_with_where_it_was_built(artifact):
 def test_it_is_not_there(artifact, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    with pytest.raises(BadInput, match="chained was built for target mine, .* which are not here: run this in "
-                                       "the folder that holds mine/profile.toml"):
+    with pytest.raises(BadInput, match="chained was built for target mine, .* are not here: run this in the "
+                                       "folder that holds mine/profile.toml"):
         held_to(artifact, 10**9)
 
 
