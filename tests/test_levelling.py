@@ -21,6 +21,7 @@ from toolchain.data import load_samples
 from toolchain.deploy import Wish, bench, evaluate, open_artifact
 from toolchain.errors import BadConfig, BadInput, GateFailed, InvalidMeasurement
 from toolchain.examination import set_exam
+from toolchain.ledger.ledger import Ledger
 from toolchain.levelling import (
     Candidate,
     Network,
@@ -204,6 +205,14 @@ def test_costs_are_times_where_a_device_is_given(files, tmp_path):
     on = made.artifact.manifest.chain.levels.measured_on
     assert on.startswith("host, LiteRT") and on.endswith(", native"), on
     assert json.loads(made.artifact.files["levels.json"])["measured_on"] == on in levels_text(made.report)
+
+
+def test_nobody_else_measures_on_the_device_meanwhile(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("toolchain.deploy.WAIT_S", 0)
+    ledger = str(tmp_path / "ledger.db")
+    with Ledger.open(ledger) as others, others.lease(["device:host"], wait_s=0):
+        fails(5, "host is in use", "levels", files["small"], files["large"], "--target", "host", "--data",
+              files["samples"], "--out", tmp_path / "out", "--device", "host", "--ledger", ledger)
 
 
 @pytest.mark.oracle
