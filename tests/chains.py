@@ -4,10 +4,11 @@ import numpy as np
 
 from tests.lower.c.nets import Net
 from toolchain.adaptive.cascade import cascade_stages
-from toolchain.chain import Chain, every_logits
+from toolchain.chain import Chain, every_logits, run_chain
 from toolchain.ir.graph import Graph
 from toolchain.ir.quant import QuantParams
 from toolchain.policy import Policy, table_of
+from toolchain.stages import level_output
 
 
 def classifier(net: Net, x: str, name: str, scale: float, zero_point: int = 0, classes: int = 5) -> str:
@@ -77,3 +78,12 @@ def feeds(chain: Chain, count: int, seed: int = 0) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     return {x.name: np.clip(random.integers(-90, 90, (count, *(1 for _ in x.shape[1:]))) + random.integers(
         -60, 60, (count, *x.shape[1:])), -128, 127).astype(np.int8) for x in chain.inputs}
+
+
+def vectors(chain: Chain, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Test vectors as an artefact has them, at every level."""
+    given = feeds(chain, count, seed=seed)
+    held = {level_output(level, name): values for level in range(len(chain.stages) - 1)
+            for name, values in run_chain(chain, given, level).items()}
+    return {**{f"input/{name}": values for name, values in given.items()}, **held,
+            **{f"output/{name}": values for name, values in run_chain(chain, given).items()}}

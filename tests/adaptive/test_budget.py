@@ -14,17 +14,11 @@ from toolchain.errors import BadInput, GateFailed
 from toolchain.levels import MOST, Held
 from toolchain.lower.chain import lower_chain
 from toolchain.profile import load_target
-from toolchain.stages import level_output
 
 
 def lowered(chain: Chain) -> Artifact:
     """For phones: files, and C beside them; with test vectors of every level."""
-    feeds = chains.feeds(chain, 6)
-    held = {level_output(level, name): values for level in range(len(chain.stages) - 1)
-            for name, values in run_chain(chain, feeds, level).items()}
-    vectors = {**{f"input/{name}": values for name, values in feeds.items()}, **held,
-               **{f"output/{name}": values for name, values in run_chain(chain, feeds).items()}}
-    return lower_chain(chain, load_target("android_arm64"), vectors)
+    return lower_chain(chain, load_target("android_arm64"), chains.vectors(chain, 6))
 
 
 @pytest.mark.parametrize("make", [chains.apart, chains.handing_on])

@@ -1,5 +1,6 @@
 """Chains as artefacts: what their files and manifest say, and the snippet that comes with the C."""
 
+from functools import partial
 import subprocess
 
 import msgspec
@@ -9,18 +10,13 @@ import pytest
 from tests import chains
 from tests.c_host import FLAGS
 from toolchain.artifact import read_artifact
-from toolchain.chain import run_chain
 from toolchain.errors import Unsupported
 from toolchain.ir.quant import dequantize
 from toolchain.lower import Asked
 from toolchain.lower.chain import lower_chain
 from toolchain.profile import load_target
 
-
-def vectors(chain, count: int = 4) -> dict[str, np.ndarray]:
-    feeds = chains.feeds(chain, count, seed=9)
-    return {**{f"input/{name}": values for name, values in feeds.items()},
-            **{f"output/{name}": values for name, values in run_chain(chain, feeds).items()}}
+vectors = partial(chains.vectors, count=4, seed=9)
 
 
 def test_files_of_each_stage(tmp_path):
@@ -40,7 +36,7 @@ def test_files_of_each_stage(tmp_path):
 
 def test_the_snippet_prints_the_answer_and_who_gave_it(tmp_path):
     chain = chains.cascade()
-    given = vectors(chain, 8)
+    given = vectors(chain, count=8)
     made = lower_chain(chain, load_target("cortex_m4_qemu"), given)
     for name, data in made.files.items():
         (tmp_path / name).write_bytes(data)

@@ -5,12 +5,10 @@ from functools import cache
 
 import msgspec
 
-from tests.chains import cascade
-from tests.chains import feeds as feeds_of
+from tests import chains
 from tests.lower.c.nets import residual_net
 from tests.lower.c.test_emit import choosing_net, vectors
 from toolchain.artifact import Artifact
-from toolchain.chain import run_chain
 from toolchain.ir.graph import Graph, Metadata
 from toolchain.lower import lower
 from toolchain.lower.chain import lower_chain
@@ -40,11 +38,8 @@ def in_two_memories() -> Artifact:
 @cache
 def chained() -> Artifact:
     """Stages with a policy between them."""
-    chain = cascade()
-    feeds = feeds_of(chain, 4)
-    vectors = {**{f"input/{name}": values for name, values in feeds.items()},
-               **{f"output/{name}": values for name, values in run_chain(chain, feeds).items()}}
-    return lower_chain(chain, load_target("cortex_m4_qemu"), vectors)
+    chain = chains.cascade()
+    return lower_chain(chain, load_target("cortex_m4_qemu"), chains.vectors(chain, 4))
 
 
 def built(graph: Graph, target: str) -> Artifact:

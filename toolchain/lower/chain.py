@@ -46,7 +46,8 @@ class EmittedChain:
 def lower_chain(chain: Chain, profile: TargetProfile, vectors: Arrays, asked: Asked = Asked()) -> Artifact:
     """Write the chain in every format of the profile, and in those beside these that have a form for it.
 
-    vectors: as `lower` takes them, of the chain's inputs and outputs
+    vectors: as `lower` takes them, of the chain's inputs and outputs; and outputs of all levels but the last,
+             as `level_output` names them
     Raises Unsupported listing ops that the target cannot run, DoesNotFit with the shortfall; whether C fits,
     only linking tells.
     """
