@@ -44,6 +44,8 @@ transport = "ssh"
 address = "pi@10.9.8.7"
 """
 
+ARM64 = load_target("android_arm64")
+
 
 @pytest.fixture
 def alone(tmp_path, monkeypatch):
@@ -252,10 +254,10 @@ def test_what_a_board_says_is_harmless_to_a_terminal(runner, folder, monkeypatch
 def test_one_at_a_time_whatever_the_ledger(alone, tmp_path, monkeypatch):
     monkeypatch.setattr(deploy, "WAIT_S", 0.3)
     ledgers = [Ledger.open(str(tmp_path / name)) for name in ("ledger.db", "ledger.db", "another.db")]
-    with held(ledgers[0], residual("raspberry_pi_4"), "far"):
+    with held(ledgers[0], load_target("raspberry_pi_4"), "far"):
         for ledger in ledgers[1:]:
             with pytest.raises(DeviceBusy, match="device:far is in use by process"):
-                with held(ledger, residual("raspberry_pi_4"), "far"):
+                with held(ledger, load_target("raspberry_pi_4"), "far"):
                     raise AssertionError("two have it")
     for ledger in ledgers:
         ledger.close()
@@ -265,10 +267,10 @@ def test_the_second_waits_for_the_first(alone, tmp_path):
     order = []
     with Ledger.open(str(tmp_path / "a.db")) as first, Ledger.open(str(tmp_path / "b.db")) as second:
         def other() -> None:
-            with held(second, residual(), None):
+            with held(second, ARM64, None):
                 order.append("second")
 
-        with held(first, residual(), HOST):
+        with held(first, ARM64, HOST):
             thread = threading.Thread(target=other)
             thread.start()
             time.sleep(0.6)
@@ -280,7 +282,7 @@ def test_the_second_waits_for_the_first(alone, tmp_path):
 def test_this_computer_by_another_name_is_the_same(alone, tmp_path, monkeypatch):
     monkeypatch.setattr(deploy, "WAIT_S", 0.0)
     (tmp_path / "boards.toml").write_text('[boards.here]\ntarget = "host"\ntransport = "local"\n')
-    host = residual("host")
+    host = load_target(HOST)
     with Ledger.open(str(tmp_path / "a.db")) as first, Ledger.open(str(tmp_path / "b.db")) as second:
         with held(first, host, "here"), pytest.raises(DeviceBusy, match="device:host"):
             with held(second, host, None):
@@ -299,10 +301,10 @@ def test_a_killed_process_has_let_go(alone, tmp_path):
             raise AssertionError("two have it")
         child.kill(), child.wait(), child.stdout.close()
         began = time.monotonic()
-        with held(ledger, residual(), None):
+        with held(ledger, ARM64, None):
             assert time.monotonic() - began < 5
 
 
 def test_an_emulated_board_is_everyones(alone):
-    with Ledger.open() as ledger, held(ledger, residual(), "android-virt") as lease:
+    with Ledger.open() as ledger, held(ledger, ARM64, "android-virt") as lease:
         assert lease is None
