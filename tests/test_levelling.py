@@ -213,6 +213,7 @@ def test_nobody_else_measures_on_the_device_meanwhile(files, tmp_path, monkeypat
     with Ledger.open(ledger) as others, others.lease(["device:host"], wait_s=0):
         fails(5, "host is in use", "levels", files["small"], files["large"], "--target", "host", "--data",
               files["samples"], "--out", tmp_path / "out", "--device", "host", "--ledger", ledger)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.oracle
