@@ -193,6 +193,12 @@ def test_heirs_go_on_from_others_have_no_more_channels_and_get_better(tmp_path, 
     assert max(trial.outcome.epochs for trial in trials) >= 8
 
 
+def test_heirs_are_born_of_any_seed(tmp_path, ledger):
+    here = Space(msgspec.structs.replace(heirs().base, seed=-1), heirs().variables)
+    trials = search(tmp_path, ledger, budget=10, here=here, try_recipe=outcome_of_heirs).run()
+    assert sum(trial.of is not None for trial in trials) == 4
+
+
 def test_evolution_finds_a_better_front_than_chance(tmp_path, ledger):
     def volume(name, seed) -> float:
         base = heirs().base

@@ -128,7 +128,7 @@ class Search:
         base = self.space.base
         if base.search.sampler != "evolution":
             return None
-        random = np.random.default_rng((base.seed, len(trials)))
+        random = np.random.default_rng((base.seed % 2**32, len(trials)))
         return child(trials, self.space, self.needs, random)
 
     def _name(self, number: int) -> str:
