@@ -143,7 +143,7 @@ def metered(session: ProgramSession, supply: Supply, seconds: float = 0.0) -> tu
 def test_energy_is_that_of_the_run_and_covers_the_truth(bench, short, kind):
     supply = bench(kind)
     with session_here() as session:
-        meter, record = metered(session, supply)
+        meter, record = metered(session, supply, seconds=4.0)  # edges of a busy machine are 60 ms
     energy, window_s = meter.energy, (record.ended_ns - record.began_ns) / 1e9
     assert meter.problems == () and meter.conditions == {}
     truth_uj = ACTIVE_MW * window_s / record.inferences * 1000
@@ -152,7 +152,7 @@ def test_energy_is_that_of_the_run_and_covers_the_truth(bench, short, kind):
     net_uj = (ACTIVE_MW - IDLE_MW) * window_s / record.inferences * 1000
     assert energy.net_uj == pytest.approx(net_uj, rel=energy.net_uncertainty + 0.05)
     assert (energy.meter, energy.tier, energy.inferences) == (kind, "rail monitor", record.inferences)
-    assert energy.window_s == pytest.approx(window_s, abs=0.03) and window_s >= 1.2
+    assert energy.window_s == pytest.approx(window_s, abs=0.03) and window_s >= 4.0
     assert str(supply.path.parent) not in repr(energy)
 
 
