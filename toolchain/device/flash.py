@@ -46,7 +46,8 @@ def _part(file: str, name: str, is_code: bool, symbol: str) -> str:
     if ours or name.startswith(f"{symbol}_"):
         if is_code:
             return MODEL
-        return WEIGHTS if ours and not _is_parameter(name) else PARAMS
+        shared = name.startswith(f"{symbol}_shared_")
+        return WEIGHTS if shared or ours and not _is_parameter(name) else PARAMS
     return LIBRARY if re.fullmatch(r"mem(cpy|set|move)|__\w+", name) else FIRMWARE
 
 

@@ -39,13 +39,13 @@ class Argument:
 
 
 def c_files(artifact: Artifact) -> dict[str, bytes]:
-    """model.c, model.h, those of stages, kernels and, if there is one, selftest.c. Raises BadInput where
-    there is no C."""
+    """model.c, model.h, those of stages and what these share, kernels and, if there is one, selftest.c.
+    Raises BadInput where there is no C."""
     if "c" not in artifact.manifest.formats:
         raise BadInput(f"{artifact.manifest.name} for {artifact.manifest.target} has no C; build it for a "
                        f"microcontroller (`edge targets`), or give --as tflite-micro")
     return {name: data for name, data in artifact.files.items()
-            if re.fullmatch(r"(model|stage_\d+)\.[ch]|selftest\.c|tk_\w+\.[ch]", name)}
+            if re.fullmatch(r"(model|shared|stage_\d+)\.[ch]|selftest\.c|tk_\w+\.[ch]", name)}
 
 
 def library_files(artifact: Artifact) -> tuple[str, dict[str, bytes]]:
@@ -56,7 +56,7 @@ def library_files(artifact: Artifact) -> tuple[str, dict[str, bytes]]:
     files = c_files(artifact)
     name = model_facts(files).symbol
     renamed = {"model.h": f"{name}.h", "model.c": f"{name}.c", "selftest.c": f"{name}_selftest.c"}
-    renamed |= {file: f"{name}_{file}" for file in files if file.startswith("stage_")}
+    renamed |= {file: f"{name}_{file}" for file in files if file.startswith(("stage_", "shared."))}
 
     def named(data: bytes) -> bytes:
         for file in renamed:

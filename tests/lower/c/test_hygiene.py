@@ -13,6 +13,7 @@ from tests.lower.c.test_emit import choosing_net, copying_net, vectors
 from tests.many_ops import drawn, merged
 from tests.op_cases_int16 import CASES
 from tests.op_cases_int16 import drawn as drawn_int16
+from tests.slices import sliced
 from toolchain.lower.c.chain import write_chain
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import ROOMS, Machine
@@ -37,13 +38,14 @@ OPS = 450
 
 
 def sources(isa: str) -> dict[str, bytes]:
-    """Files of nets, hundreds of int8 ops, every kind of int16 op, a chain; kernels once, each model in a
-    folder."""
+    """Files of nets, hundreds of int8 ops, every kind of int16 op, a chain, slices; kernels once, each model
+    in a folder."""
     ops = [merged([drawn(i) for i in range(start, start + 50)], f"ops{start}")[0]
            for start in range(0, OPS, 50)]
     wide = [drawn_int16(kind)[0][0] for kind in CASES]
-    chain = write_chain(handing_on(), machine=Machine(isa, "speed")).files
-    files = {name if name.startswith("tk_") else f"chain/{name}": data for name, data in chain.items()}
+    chains = {"chain": handing_on(), "slices": sliced(((4, 8, 8), (16, 32, 24)), "slices")}
+    files = {name if name.startswith("tk_") else f"{folder}/{name}": data for folder, chain in chains.items()
+             for name, data in write_chain(chain, machine=Machine(isa, "speed")).files.items()}
     for number, graph in enumerate([*(net() for net in NETS), *ops, *wide]):
         made = write_c(graph, f"m{number}", machine=Machine(isa, "speed")).files
         files |= {name if name.startswith("tk_") else f"m{number}/{name}": data

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 import textwrap
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,34 @@ class Array:
     data: np.ndarray
 
 
-Value: TypeAlias = "int | Array | tuple[int, ...] | Mapping[str, Value]"
+class Blocks(NamedTuple):
+    """How a slice lies in a larger array, in bytes: rows of parts, of each part its first run; as
+    tk_fetch_params has it."""
+
+    rows: int
+    parts: int
+    run: int
+    row_step: int
+    part_step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Borrowed:
+    """A constant array that another network's array holds, so that it has no bytes of its own in flash.
+
+    symbol: of that array
+    blocks: how it lies there: laid out in RAM before the call; None: it begins that array, and is read there
+    """
+
+    role: str
+    data: np.ndarray
+    symbol: str
+    blocks: Blocks | None = None
+
+
+Value: TypeAlias = "int | Array | Borrowed | tuple[int, ...] | Mapping[str, Value]"
+FETCH_ALIGNMENT = 8
+"""Of what is laid out in RAM before a call."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +94,47 @@ class Call:
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """Every constant array that the parameters point to."""
-        return tuple(_arrays(self.params))
+        """Every constant array of its own that the parameters point to."""
+        return tuple(_found(self.params, Array))
+
+    @property
+    def borrowed(self) -> tuple[Borrowed, ...]:
+        """Every one of another network's."""
+        return tuple(_found(self.params, Borrowed))
+
+    @property
+    def fetched(self) -> dict[Borrowed, int]:
+        """What is laid out in RAM before the call -> where, in bytes from the start of the call's memory,
+        which begins with its scratch."""
+        found, end = {}, self.scratch_bytes
+        for each in self.borrowed:
+            if each.blocks:
+                found[each] = -(-end // FETCH_ALIGNMENT) * FETCH_ALIGNMENT
+                end = found[each] + each.data.nbytes
+        return found
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of RAM while it runs: scratch, and what is fetched."""
+        return max([self.scratch_bytes, *(place + each.data.nbytes for each, place in self.fetched.items())])
 
 
-def _arrays(value: Value) -> Iterator[Array]:
-    if isinstance(value, Array):
+def _found(value: Value, kind: type) -> Iterator[Value]:
+    if isinstance(value, kind):
         yield value
     elif isinstance(value, Mapping):
         for part in value.values():
-            yield from _arrays(part)
+            yield from _found(part, kind)
 
 
-def initializer(params: Mapping[str, Value], name_of: Callable[[Array], str]) -> str:
+def initializer(params: Mapping[str, Value], name_of: Callable[[Array | Borrowed], str]) -> str:
     """A C99 initializer with designators, wrapped; arrays by their names."""
     return textwrap.fill(_initializer(params, name_of), 106, subsequent_indent="     ",
                          break_long_words=False, break_on_hyphens=False)
 
 
-def _initializer(value: Value, name_of: Callable[[Array], str]) -> str:
-    if isinstance(value, Array):
+def _initializer(value: Value, name_of: Callable[[Array | Borrowed], str]) -> str:
+    if isinstance(value, Array | Borrowed):
         return name_of(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f".{key} = {_initializer(part, name_of)}"

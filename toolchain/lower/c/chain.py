@@ -6,6 +6,7 @@ programs it is any model.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from toolchain.errors import Unsupported
 from toolchain.ir.graph import Graph, Tensor
 from toolchain.lower.c.arena.stages import ALIGNMENT, ChainArena, StageArena, place_stages
 from toolchain.lower.c.arena.views import byte_size
-from toolchain.lower.c.call import C_TYPE, array_text
-from toolchain.lower.c.emit import CSource, write_c
+from toolchain.lower.c.call import C_TYPE, Borrowed, array_text
+from toolchain.lower.c.emit import Arranged, CSource, arranged, printed
+from toolchain.lower.c.lending import Lent
 from toolchain.lower.c.machine import PORTABLE, Machine
-from toolchain.lower.c.names import LONGEST, identifier, literal, plain
+from toolchain.lower.c.names import LONGEST, Symbols, identifier, literal, plain
 from toolchain.lower.c.pages import (
     TEMPLATES,
     PrintedPort,
@@ -29,6 +31,7 @@ from toolchain.lower.c.pages import (
     selftest_page,
     wrapped,
 )
+from toolchain.lower.c.pool import PrintedArray
 from toolchain.lower.tflite_border import with_border
 from toolchain.policy import Policy
 from toolchain.stages import level_digest
@@ -78,30 +81,91 @@ def write_chain(chain: Chain, vectors: Mapping[str, np.ndarray] | None = None, i
     Raises Unsupported listing every op of a stage that has no integer kernel.
     """
     prefix = identifier(chain.name)[:LONGEST - SUFFIX].rstrip("_")
-    sources = [*_sources(chain, prefix, input_io, machine)]
+    found = _arranged(chain, prefix, input_io, replace(machine, regions=()))
+    shared = _shared(found)
+    sources = [*_sources(found, prefix, shared)]
     arena = place_stages([_arena(graph, source) for graph, source in zip(chain.stages, sources)])
     ends = with_border(chain.ends, input_io, chain.ends.inputs)
-    page = _page(chain, prefix, sources, arena, ends)
+    page = _page(chain, prefix, sources, arena, ends, sum(each.data.nbytes for each in shared))
     page |= selftest_page(ends, vectors) if vectors else {}
     files = {file: data for source in sources for file, data in source.files.items()}
     templates = {"model.h": "model.h.j2", "model.c": "chain.c.j2"}
     templates |= {"selftest.c": "selftest.c.j2"} if vectors else {}
+    templates |= {f"shared.{kind}": f"shared.{kind}.j2" for kind in ("h", "c")} if shared else {}
+    page["shared"] = [*map(_printed_array, shared)]
     files |= {file: render(TEMPLATES, template, page) for file, template in templates.items()}
     files |= kernel_files(("tk_model", *page["kernels"]))
-    notes = tuple(f"stage {number}: {note}" for number, source in enumerate(sources) for note in source.notes)
+    notes = tuple(f"stage {number}: {note}" for number, source in enumerate(sources)
+                  for note in (*source.notes, *found[number].notes))
     return ChainSource(files, page["weight_bytes"], page["arena_bytes"], page["macs"], notes)
 
 
-def _sources(chain: Chain, prefix: str, input_io: str, machine: Machine) -> Iterator[CSource]:
-    """Of each stage. A decision is a step too, counted behind its stage's."""
-    machine, steps, own = replace(machine, regions=()), 0, {tensor.name for tensor in chain.inputs}
-    for number, graph in enumerate(chain.stages):
+class _Found(NamedTuple):
+    """A stage on its way; lent: what it has of its own, which stages before it may read"""
+
+    arranged: Arranged
+    lent: tuple[Lent, ...]
+
+    @property
+    def borrowed(self) -> set[str]:
+        """Symbols of other stages' arrays that it reads."""
+        return {each.symbol for each in self._all_borrowed}
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """How much that is, in words."""
+        if read := sum(each.data.nbytes for each in self._all_borrowed):
+            own = sum(each.data.nbytes for each in self.lent)
+            yield f"reads {read:,} bytes of its constants in larger levels', and has {own:,} of its own"
+
+    @property
+    def _all_borrowed(self) -> list[Borrowed]:
+        """One for each array, which several calls may read."""
+        found = {id(each.data): each for made in self.arranged.done.calls.values() for call in made
+                 for each in call.borrowed}
+        return [*found.values()]
+
+
+def _arranged(chain: Chain, prefix: str, input_io: str, machine: Machine) -> list[_Found]:
+    """Each stage; of networks side by side each reads what larger ones hold too."""
+    found, lent, own = [], (), {tensor.name for tensor in chain.inputs}
+    for number, graph in reversed([*enumerate(chain.stages)]):
         if input_io != "int8" and 0 < len(own.intersection(graph.inputs)) < len(graph.inputs):
             raise Unsupported(f"{chain.name}: stage {number} ({graph.name}) takes "
                               f"{', '.join(graph.inputs)}: inputs of the chain, in {input_io}, together "
                               "with what stages make; leave [input] out")
         io = input_io if own.issuperset(graph.inputs) else "int8"
-        source = write_c(graph, f"{prefix}_stage_{number}", None, io, machine, f"stage_{number}", steps)
+        made = arranged(graph, io, machine, lent if chain.apart else ())
+        found.append(_Found(made, tuple(_lent(made, f"{prefix}_shared_{number}"))))
+        lent += found[-1].lent
+    return found[::-1]
+
+
+def _lent(made: Arranged, prefix: str) -> Iterator[Lent]:
+    """Every array that it has of its own."""
+    symbols = Symbols()
+    for op, calls in made.done.calls.items():
+        for number, call in enumerate(calls):
+            for array in call.arrays:
+                yield Lent(f"{prefix}_{symbols.of(f'{op} {number} {array.role}')}", array.data)
+
+
+def _shared(found: Sequence[_Found]) -> list[Lent]:
+    """What stages read of others, once each."""
+    wanted = {symbol for each in found for symbol in each.borrowed}
+    return [lent for each in found for lent in each.lent if lent.symbol in wanted]
+
+
+def _printed_array(lent: Lent) -> PrintedArray:
+    return PrintedArray(C_TYPE[lent.data.dtype.name], lent.symbol, lent.data.size, array_text(lent.data),
+                        lent.data.nbytes)
+
+
+def _sources(found: Sequence[_Found], prefix: str, shared: Sequence[Lent]) -> Iterator[CSource]:
+    """Of each stage. A decision is a step too, counted behind its stage's."""
+    steps = 0
+    for number, each in enumerate(found):
+        source = printed(each.arranged, f"{prefix}_stage_{number}", None, f"stage_{number}", steps, shared)
         steps += len(source.titles) + 1
         yield source
 
@@ -113,8 +177,9 @@ def _arena(graph: Graph, source: CSource) -> StageArena:
 
 
 def _page(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainArena,
-          ends: Graph) -> dict[str, object]:
-    """What model.h and model.c show. ends: what goes in and comes out, as C has it"""
+          ends: Graph, shared_bytes: int) -> dict[str, object]:
+    """What model.h and model.c show. ends: what goes in and comes out, as C has it;  shared_bytes: of what
+    stages read of others"""
     logits, path = (ends.tensors[name] for name in ends.outputs)
     upper, start = prefix.upper(), _aligned(arena.bytes)
     offsets = {**arena.values, path.name: start, logits.name: start + byte_size(path)}
@@ -130,7 +195,8 @@ def _page(chain: Chain, prefix: str, sources: Sequence[CSource], arena: ChainAre
         "tool": f"edge-toolchain {toolchain.__version__}", "macs": macs,
         "digest": chain.digest, "arena_bytes": _aligned(offsets[logits.name] + byte_size(logits)),
         "regions": (), "peak": plain(f"stage_{sources.index(peak)}: {peak.plan.peak}"),
-        "weight_bytes": sum(source.weight_bytes for source in sources) + tables + 8 * len(sources),
+        "weight_bytes": sum(source.weight_bytes for source in sources) + shared_bytes + tables
+        + 8 * len(sources),
         "kernels": KERNELS if chain.apart else (DOUBT, *KERNELS),
         "titles": [*_titles(sources, chain.apart)],
         "inputs": inputs, "outputs": outputs, "selftest": False, "stages": stages,

@@ -1,6 +1,6 @@
 """write_c: a quantized Graph becomes portable C99 with constants in flash and a static arena."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +13,9 @@ from toolchain.ir.ops import APART, OPS, graph_macs
 from toolchain.lower.c.arena.arena_map import arena_map
 from toolchain.lower.c.arena.plan import Plan
 from toolchain.lower.c.arena.views import Layout
-from toolchain.lower.c.arrange import arrange
+from toolchain.lower.c.arrange import Arrangement, arrange
 from toolchain.lower.c.call import Call
+from toolchain.lower.c.lending import Lent, borrowing
 from toolchain.lower.c.machine import PORTABLE, Machine
 from toolchain.lower.c.pages import TEMPLATES, kernel_files, model_page, selftest_page
 from toolchain.lower.c.portable import arithmetic, elementwise, loops, movement, taking, weighted
@@ -121,30 +122,59 @@ class CSource:
         return self.plan.peak_op
 
 
+@dataclass(frozen=True, eq=False)
+class Arranged:
+    """A graph on its way to C.
+
+    digest: of the graph as it came;  given: as C takes it;  living: without what has no part in its outputs
+    done:   kernel calls, and where everything lies
+    """
+
+    digest: str
+    given: Graph
+    living: Graph
+    done: Arrangement
+
+
 def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndarray] | None = None,
-            input_io: str = "int8", machine: Machine = PORTABLE, file: str = "model",
-            first_step: int = 0) -> CSource:
+            input_io: str = "int8", machine: Machine = PORTABLE) -> CSource:
     """model.c, model.h, the kernels that they call and, given test vectors, selftest.c.
 
     name:    what public symbols begin with; the graph's name if not given
     vectors: "input/<name>" and "output/<name>" -> (samples, ...) codes, as the C takes and gives them
     input_io: dtype of the inputs: "int8", or "uint8" codes, 128 higher
     machine: whose instructions the kernels may use
-    file, first_step: of a stage of a chain: what stands for "model" in the names of its files, the number of
-             its first step among all stages' ones
     Raises Unsupported listing every op that has no integer kernel.
     """
+    return printed(arranged(graph, input_io, machine), name or graph.name, vectors)
+
+
+def arranged(graph: Graph, input_io: str = "int8", machine: Machine = PORTABLE,
+             lent: Sequence[Lent] = ()) -> Arranged:
+    """As `write_c`, without a word of C. lent: arrays of other networks, which it may read"""
     digest, given = graph.digest, in_pieces(_with_int32(with_border(graph, input_io, graph.inputs)))
-    graph = without_dead_channels(given)
-    done = arrange(graph, _calls, machine)
-    page = model_page(done.graph, name or graph.name, done.calls, done.plan, first_step)
-    page |= {"digest": digest, "header": f"{file}.h"}
-    page |= selftest_page(graph, vectors) if vectors else {}
+    living = without_dead_channels(given)
+    return Arranged(digest, given, living,
+                    arrange(living, _calls, machine, borrowing(lent) if lent else None))
+
+
+def printed(found: Arranged, name: str, vectors: Mapping[str, np.ndarray] | None = None, file: str = "model",
+            first_step: int = 0, elsewhere: Sequence[Lent] = ()) -> CSource:
+    """As `write_c`.
+
+    file, first_step: of a stage of a chain: what stands for "model" in the names of its files, the number of
+                      its first step among all stages' ones
+    elsewhere:        arrays that shared.c has
+    """
+    done = found.done
+    page = model_page(done.graph, name, done.calls, done.plan, first_step, elsewhere)
+    page |= {"digest": found.digest, "header": f"{file}.h"}
+    page |= selftest_page(found.living, vectors) if vectors else {}
     files = {f"{file}.{kind}": render(TEMPLATES, f"model.{kind}.j2", page) for kind in ("h", "c")}
     files |= {"selftest.c": render(TEMPLATES, "selftest.c.j2", page)} if vectors else {}
     files |= kernel_files(("tk_model", *page["kernels"]))
     return CSource(files, page["weight_bytes"], done.plan, graph_macs(done.graph),
-                   arena_map(done.graph, done.plan), tuple(_notes(given, graph, done.graph)),
+                   arena_map(done.graph, done.plan), tuple(_notes(found.given, found.living, done.graph)),
                    tuple(step.title for step in page["steps"]))
 
 

@@ -15,6 +15,7 @@ from toolchain.lower.c.arena.plan import Plan
 from toolchain.lower.c.arena.regions import Region
 from toolchain.lower.c.arena.views import byte_size
 from toolchain.lower.c.call import C_TYPE, Call, array_text
+from toolchain.lower.c.lending import Lent
 from toolchain.lower.c.names import identifier, literal, plain
 from toolchain.lower.c.steps import PrintedCall, Printer, memory_name, port_names
 
@@ -48,9 +49,12 @@ class PrintedPort:
 
 
 def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: Plan,
-               first_step: int = 0) -> dict[str, object]:
-    """Everything that model.h and model.c show. first_step: what steps are numbered from"""
-    blocks = Printer(graph, calls, plan).blocks(first_step)
+               first_step: int = 0, elsewhere: Sequence[Lent] = ()) -> dict[str, object]:
+    """Everything that model.h and model.c show.
+
+    first_step: what steps are numbered from;  elsewhere: arrays that another file has
+    """
+    blocks = Printer(graph, calls, plan, elsewhere).blocks(first_step)
     steps = [step for block in blocks for step in block.steps]
     made = [call for step in steps for call in step.calls]
     prefix = identifier(name)
@@ -67,7 +71,7 @@ def model_page(graph: Graph, name: str, calls: Mapping[str, list[Call]], plan: P
         "weight_bytes": sum(array.bytes for step in steps for array in step.arrays),
         "kernels": sorted({call.kernel for call in made}),
         **_arguments([port.argument for port in inputs], plan, made),
-        "inputs": inputs, "outputs": outputs, "selftest": False, "costs": (),
+        "inputs": inputs, "outputs": outputs, "selftest": False, "costs": (), "borrows": bool(elsewhere),
         **invocations(prefix, inputs, outputs, plan.regions[1:]),
         "labels": [literal(label) for label in graph.metadata.labels]}
 

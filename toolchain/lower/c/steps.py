@@ -1,6 +1,6 @@
 """What model.c does, op by op: constants, parameters and kernel calls, each constant printed once."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -11,40 +11,27 @@ from toolchain.ir.loops import Loop, Part, parts
 from toolchain.ir.ops import op_macs
 from toolchain.lower.c.arena.plan import Plan
 from toolchain.lower.c.arena.views import byte_size
-from toolchain.lower.c.call import C_TYPE, Call, array_text, initializer
+from toolchain.lower.c.call import C_TYPE, Array, Borrowed, Call, initializer
+from toolchain.lower.c.lending import Lent
 from toolchain.lower.c.names import Symbols, plain
+from toolchain.lower.c.pool import Pool, PrintedArray, PrintedParams
 
-STEP = "step"
-"""The variable of a loop."""
-
-
-@dataclass(frozen=True)
-class PrintedArray:
-    """A constant array of model.c."""
-
-    type: str
-    name: str
-    count: int
-    text: str
-    bytes: int
-
-
-@dataclass(frozen=True)
-class PrintedParams:
-    """The parameters of kernel calls."""
-
-    type: str
-    name: str
-    initializer: str
+STEP, OWN_PARAMS = "step", "params"
+"""The variables of a loop, and of a block whose call has parameters of its own."""
+FETCH_TYPE = "tk_fetch_params"
 
 
 @dataclass(frozen=True)
 class PrintedCall:
-    """A kernel call of model.c and the name of the parameters that it takes."""
+    """A kernel call of model.c and the name of the parameters that it takes.
+
+    own: these parameters, where they are a variable of its block, as they point into the arena
+    """
 
     kernel: str
     params: str
     arguments: tuple[str, ...]
+    own: PrintedParams | None = None
 
 
 @dataclass(frozen=True)
@@ -77,11 +64,15 @@ def memory_name(number: int) -> str:
 
 
 class Printer:
-    """Gives every tensor of a graph its place in C and every op its step."""
+    """Gives every tensor of a graph its place in C and every op its step.
 
-    def __init__(self, graph: Graph, calls: Mapping[str, list[Call]], plan: Plan):
+    elsewhere: arrays that are printed elsewhere, which calls borrow or which are the same as some of its own
+    """
+
+    def __init__(self, graph: Graph, calls: Mapping[str, list[Call]], plan: Plan,
+                 elsewhere: Sequence[Lent] = ()):
         self.graph, self.calls, self.plan = graph, calls, plan
-        self.symbols, self.places, self.pool = Symbols(), plan.layout.places, Pool()
+        self.symbols, self.places, self.pool = Symbols(), plan.layout.places, Pool(elsewhere)
         self.outside: dict[str, tuple[str, str, str]] = {}
         for argument, name in zip(port_names("input", len(graph.inputs)), graph.inputs, strict=True):
             self.outside[self.places[name].owner] = argument, self._dtype(name), "const "
@@ -145,12 +136,29 @@ class Printer:
     def _step(self, op: Op) -> Step:
         calls, symbol = self.calls[op.name], self.symbols.of(op.name)
         arrays = [self.pool.array(name, data) for name, data in self._data(calls, symbol)]
-        params = [self.pool.params(f"{symbol}_params", _type(call), self._initializer(call))
-                  for call in calls]
+        params = [each for call in calls for each in self._params(call, symbol)]
         shapes = " -> ".join(str(list(self.graph.tensors[name].shape)) for name in (op.inputs[0], op.name))
         title = plain(f"{op.name}: {op.kind} {shapes}, {op_macs(self.graph, op):,} MACs")
         return Step(title, tuple(filter(None, arrays)), tuple(filter(None, params)),
-                    tuple(self._call(call, op) for call in calls))
+                    tuple(printed for call in calls for printed in (*self._fetches(call, op),
+                                                                    self._call(call, op))))
+
+    def _params(self, call: Call, symbol: str) -> Iterator[PrintedParams | None]:
+        """What is printed once for the file, as it points to constants alone."""
+        for each in call.fetched:
+            yield self.pool.params(f"{symbol}_fetch", FETCH_TYPE, _initializer_of(each))
+        if not call.fetched:
+            yield self.pool.params(f"{symbol}_params", _type(call), self._initializer(call))
+
+    def _fetches(self, call: Call, op: Op) -> Iterator[PrintedCall]:
+        """What is laid out in the arena before the call."""
+        for each, place in call.fetched.items():
+            name = self.pool.params_name(FETCH_TYPE, _initializer_of(each))
+            yield PrintedCall("tk_fetch", name, (each.symbol, self._fetched(op, place)))
+
+    def _fetched(self, op: Op, place: int) -> str:
+        number, offset = self.plan.place_of(f"{op.name}.scratch")
+        return f"{memory_name(number)} + {offset + place}"
 
     def _data(self, calls: Iterable[Call], symbol: str) -> Iterator[tuple[str, np.ndarray]]:
         """Constant operands, and what the parameters point to, with the names that they would like."""
@@ -161,8 +169,16 @@ class Printer:
             for array in call.arrays:
                 yield f"{symbol}_{array.role}", array.data
 
-    def _initializer(self, call: Call) -> str:
-        return initializer(call.params, lambda array: self.pool.array_name(array.data))
+    def _initializer(self, call: Call, op: Op | None = None) -> str:
+        """op: of a call that fetches"""
+        def name_of(array: Array | Borrowed) -> str:
+            if not isinstance(array, Borrowed):
+                return self.pool.array_name(array.data)
+            if array.blocks is None:
+                return array.symbol
+            return _as_codes(self._fetched(op, call.fetched[array]), array.data.dtype.name)
+
+        return initializer(call.params, name_of)
 
     def _call(self, call: Call, op: Op) -> PrintedCall:
         scratch = [self._in_arena(f"{op.name}.scratch")] if call.scratch_bytes else []
@@ -171,8 +187,12 @@ class Printer:
             operands = [self._at_step(op, op.inputs[0], op.name)]
         elif op.kind == "sequence":
             out = self._at_step(op, op.name, op.inputs[0])
-        return PrintedCall(call.kernel, self.pool.params_name(_type(call), self._initializer(call)),
-                           (*operands, *scratch, out))
+        arguments = (*operands, *scratch, out)
+        if call.fetched:
+            own = PrintedParams(_type(call), OWN_PARAMS, self._initializer(call, op))
+            return PrintedCall(call.kernel, OWN_PARAMS, arguments, own)
+        name = self.pool.params_name(_type(call), self._initializer(call))
+        return PrintedCall(call.kernel, name, arguments)
 
     def _at_step(self, op: Op, whole: str, one: str) -> str:
         """Where the bytes of the tensor `one` lie in `whole` at the step of the loop around."""
@@ -207,42 +227,14 @@ class Printer:
         return Step(plain(title), (), tuple(filter(None, (params,))), (printed,))
 
 
-class Pool:
-    """Constants of model.c by their content: what is equal has one name and is printed once."""
-
-    def __init__(self):
-        self._names: dict[object, str] = {}
-
-    def array(self, wanted: str, data: np.ndarray) -> PrintedArray | None:
-        """To be printed; None where it was before. wanted: a name, which gets a number if it is taken"""
-        name = self._new(wanted, _content(data))
-        return name and PrintedArray(C_TYPE[data.dtype.name], name, data.size, array_text(data), data.nbytes)
-
-    def array_name(self, data: np.ndarray) -> str:
-        """What it was printed as."""
-        return self._names[_content(data)]
-
-    def params(self, wanted: str, type: str, text: str) -> PrintedParams | None:
-        """As `array`."""
-        name = self._new(wanted, (type, text))
-        return name and PrintedParams(type, name, text)
-
-    def params_name(self, type: str, text: str) -> str:
-        return self._names[type, text]
-
-    def _new(self, wanted: str, content: object) -> str | None:
-        if content in self._names:
-            return None
-        name, number, taken = wanted, 1, set(self._names.values())
-        while name in taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        self._names[content] = name
-        return name
+def _initializer_of(fetched: Borrowed) -> str:
+    """Of tk_fetch_params."""
+    return initializer(fetched.blocks._asdict(), lambda array: array.symbol)
 
 
-def _content(data: np.ndarray) -> tuple[str, bytes]:
-    return data.dtype.name, data.tobytes()
+def _as_codes(place: str, dtype: str) -> str:
+    """Bytes of the arena as a pointer to codes."""
+    return place if dtype == "int8" else f"(const {C_TYPE[dtype]} *)(const void *)({place})"
 
 
 def _type(call: Call) -> str:

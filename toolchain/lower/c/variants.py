@@ -14,6 +14,7 @@ from functools import cache
 from toolchain.lower.c.call import Call
 from toolchain.lower.c.costs import flash_bytes, instructions
 from toolchain.lower.c.dsp import room as dsp
+from toolchain.lower.c.lending import LEAST_FETCHED
 from toolchain.lower.c.machine import Machine
 from toolchain.lower.c.mve import room as mve
 from toolchain.lower.c.pages import kernel_files
@@ -46,20 +47,35 @@ def candidates(call: Call, machine: Machine) -> list[Call]:
     return [*(special for specials in found for special in specials), call]
 
 
-def choose(calls: Mapping[str, Sequence[Call]], machine: Machine) -> dict[str, list[Call]]:
-    """Op -> its calls, each replaced by a candidate."""
-    taken = iter(_chosen([call for made in calls.values() for call in made], machine))
+def choose(calls: Mapping[str, Sequence[Call]], machine: Machine,
+           borrowed: Callable[[Call], Call] | None = None) -> dict[str, list[Call]]:
+    """Op -> its calls, each replaced by a candidate.
+
+    borrowed: what makes of a candidate one that borrows its constants; None: all are its own
+    """
+    taken = iter(_chosen([call for made in calls.values() for call in made], machine, borrowed))
     return {op: [next(taken) for _ in made] for op, made in calls.items()}
 
 
-def _chosen(calls: Sequence[Call], machine: Machine) -> list[Call]:
+def _chosen(calls: Sequence[Call], machine: Machine, borrowed: Callable[[Call], Call] | None) -> list[Call]:
     """The cheaper of what two searches find."""
-    network = _Network([_options(candidates(call, machine), machine.isa) for call in calls], machine)
+    found = [candidates(call, machine) for call in calls]
+    if borrowed:
+        found = [_lightest([*map(borrowed, each)], machine) for each in found]
+    network = _Network([_options(each, machine.isa) for each in found], machine)
     everything = frozenset(option.call.kernel for options in network.choices for option in options)
     portable = frozenset(options[-1].call.kernel for options in network.choices)
     kernels = min((network.improved(start, everything) for start in (everything, portable)),
                   key=network.price)
     return [option.call for option in network.taken(kernels)]
+
+
+def _lightest(calls: Sequence[Call], machine: Machine) -> Sequence[Call]:
+    """Those that borrow what one of them can borrow; all where instructions alone count."""
+    own = [sum(array.data.nbytes for array in call.arrays) for call in calls]
+    if machine.optimise == "speed" or not any(call.borrowed for call in calls):
+        return calls
+    return [call for call, size in zip(calls, own) if size < min(own) + LEAST_FETCHED]
 
 
 def _options(calls: Sequence[Call], isa: str) -> list[Option]:

@@ -99,8 +99,8 @@ def least_bytes(graph: Graph) -> int:
 
 
 def _scratch_bytes(calls: Sequence[Call]) -> int:
-    """Of an op: that of its hungriest call, in either direction."""
-    return max((each.scratch_bytes for call in calls for each in (call, call.backwards) if each), default=0)
+    """Of an op: that of its hungriest call, in either direction; what it fetches among it."""
+    return max((each.memory_bytes for call in calls for each in (call, call.backwards) if each), default=0)
 
 
 def _packed(graph: Graph, alive: Sequence[Span], rules: Mapping[Pair, list[Interval]],

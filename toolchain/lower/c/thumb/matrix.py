@@ -56,7 +56,7 @@ def _matrix(matrix: Mapping[str, Value]) -> dict[str, Value] | None:
     pairs = whole.reshape(-1, 2, whole.shape[1] // 2, 2)
     if output is None or np.abs(pairs.astype(np.int32)).sum(-1).max() > LARGEST_PAIR:
         return None
-    words = pairs.transpose(0, 2, 1, 3).ravel().view("<i4").astype(np.int32)
+    words = pairs.transpose(0, 2, 1, 3).reshape(len(pairs), -1).view("<i4").astype(np.int32)
     return {"channels": matrix["channels"], "depth": depth, "steps": whole.shape[1] // 2,
             "weight": Array("weight", words), "output": output}
 
