@@ -31,9 +31,9 @@ from toolchain.lower import lower
 from toolchain.lower.c import emit
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import Machine
-from toolchain.pipeline import vectors_of
 from toolchain.profile import TargetProfile, load_target
 from toolchain.runtime.tflm import run_tflm
+from toolchain.vectors import vectors_of
 
 NETWORKS = {"kws": "kws_ref_model", "ic": "pretrainedResnet_quant", "vww": "vww_96_int8",
             "ad": "ad01_int8"}

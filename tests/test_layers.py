@@ -11,14 +11,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section policy levels labels",
-          "training_sections shape_sections adaptive_sections search_section file_sections graph_file paired "
-          "generation port",
+          "training_sections shape_sections adaptive_sections search_section file_sections input_section "
+          "graph_file paired generation port",
           "profile recipe data metric measurement cost_cell stages",
           "artifact preprocess cost_table", "runtime", "load chain", "prune quantize", "train",
           "lower adaptive", "execution shards input_checks features",
           "accuracy_control fitting identity search run_folder", "post_training budgets tuning", "shrinking",
           "device ledger", "examination package chain_building", "diagnose",
-          "report", "suitability chaining", "exits",
+          "report", "suitability chaining vectors", "exits side_by_side", "widths",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
           "diagnosis campaign comparing drawing mlperf pruning cascade",
           "trying starting levelling", "searching", "adapting", "cli")

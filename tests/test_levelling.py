@@ -22,22 +22,13 @@ from toolchain.deploy import Wish, bench, evaluate, open_artifact
 from toolchain.errors import BadConfig, BadInput, GateFailed, InvalidMeasurement
 from toolchain.examination import set_exam
 from toolchain.ledger.ledger import Ledger
-from toolchain.levelling import (
-    Candidate,
-    Network,
-    OwnCost,
-    Subject,
-    _levels_of,
-    build_levels,
-    checked,
-    network_of,
-    worth_it,
-)
+from toolchain.levelling import Network, Subject, _levels_of, build_levels, checked, network_of
 from toolchain.levels import Held
 from toolchain.profile import TargetProfile, load_target
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.report.tables import bench_text
 from toolchain.runtime.litert import LiteRT
+from toolchain.side_by_side import Candidate, OwnCost, worth_it
 from toolchain.stages import on_grid
 
 BOARD = "cortex_m4_qemu"
@@ -99,7 +90,7 @@ def test_a_cost_that_does_not_stand_is_told(made):
 
 
 def figures(name: str, cost: int, value: float) -> Candidate:
-    return Candidate(name, None, OwnCost(cost, "MACs"), Share(value, 0.01, 100), Share(value, 0.01, 100))
+    return Candidate(name, 0, OwnCost(cost, "MACs"), Share(value, 0.01, 100), Share(value, 0.01, 100))
 
 
 def test_of_equals_the_better_or_the_cheaper_stays():

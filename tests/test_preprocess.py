@@ -12,7 +12,7 @@ from toolchain.errors import BadConfig, BadSamples, Unsupported
 from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import dequantize
-from toolchain.pipeline import prepare, samples_for, vectors_of
+from toolchain.pipeline import prepare, samples_for
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, pixel_codes, with_labels
 from toolchain.recipe import (
     CalibrateConfig,
@@ -24,6 +24,7 @@ from toolchain.recipe import (
     load_recipe,
 )
 from toolchain.runtime import reference
+from toolchain.vectors import vectors_of
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (16, 8, 8, 3), np.uint8)

@@ -1,12 +1,12 @@
 """Sections of a recipe that make a network one that need not run whole."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from toolchain.errors import BadConfig
-from toolchain.section import Section
+from toolchain.section import Importance, Positive, Section
 
 
 class ExitsConfig(Section):
@@ -34,3 +34,35 @@ class ExitsConfig(Section):
         if beside := [what for what, is_so in asked.items() if is_so]:
             raise BadConfig(f"[exits] leaves a network on the way, of which {', '.join(beside)} would not "
                             f"know; leave one of both out")
+
+
+class WidthsConfig(Section):
+    """One set of weights in several widths, which [train] trains together; each becomes a level that a budget
+    chooses at run time.
+
+    shares:     of the channels of each group that a width keeps: its most important ones; 1 is the network
+                itself
+    importance: by which channels are ordered: as [prune] has it
+    keep:       ops whose channels all stay in every width: names or patterns such as "head.*"
+    channel_multiple: keep multiples of this; by default, what the target favours, and of 4 at least, in which
+                kernels read weights
+    """
+
+    shares: Annotated[tuple[Annotated[float, msgspec.Meta(gt=0, le=1)], ...], msgspec.Meta(min_length=2)]
+    importance: Importance | Literal["auto"] = "auto"
+    keep: tuple[str, ...] = ()
+    channel_multiple: Positive | None = None
+
+    def __post_init__(self):
+        if len(set(self.shares)) < len(self.shares) or 1.0 not in self.shares:
+            raise BadConfig(f"[widths] shares = {list(self.shares)}: give 1.0, which is the network itself, "
+                            f"and one share or more below it, each once")
+
+    def require_alone(self, asked: Mapping[str, bool], trained: bool) -> None:
+        """Raise BadConfig where something is asked for too that would give widths weights of their own, or
+        judges one network. trained: whether there is [train]"""
+        if not trained:
+            raise BadConfig("[widths] trains all widths together; say how in [train]")
+        if beside := [what for what, is_so in asked.items() if is_so]:
+            raise BadConfig(f"[widths] has one set of weights for all widths, and {', '.join(beside)} is of "
+                            f"one network; leave one of both out")

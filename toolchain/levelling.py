@@ -1,44 +1,29 @@
 """`edge levels`: networks of one task as one artefact, of which a budget chooses the one that runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path, PurePath
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from toolchain.adaptive.cascade import cascade_stages
-from toolchain.adaptive.report import LevelFigures, LevelsReport, OnDevice, Share, share_right
+from toolchain.adaptive.report import OnDevice
 from toolchain.cascade import Say, asked_by, on_device, prepared_for, require_same, stated
-from toolchain.chain import Chain
-from toolchain.chain_building import (
-    Stages,
-    chain_artifact,
-    code_batches,
-    held_to,
-    instructions,
-    level_costs,
-    network_artifact,
-    split_for,
-)
-from toolchain.chaining import Made, logits_of
+from toolchain.chain_building import Stages, held_to, network_artifact
+from toolchain.chaining import Made
 from toolchain.data import Samples, load_samples
 from toolchain.deploy import Wish, bench
-from toolchain.errors import BadConfig, BadInput, GateFailed
+from toolchain.errors import BadConfig, BadInput
 from toolchain.ir.graph import Graph
-from toolchain.ir.ops import graph_macs
-from toolchain.levels import Levels, Unit
-from toolchain.lower import require_known_kinds, with_files
-from toolchain.metric import top1_hits
+from toolchain.lower import require_known_kinds
 from toolchain.pipeline import Prepared, samples_for
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe, load_recipe
+from toolchain.side_by_side import CostOf, Networks, OwnCost, side_by_side
 
-REPORT_FILE, CHECK_FILE = "levels.json", "levels_check.json"
-"""Of an artefact: what is told of it, a LevelsReport; beside it, what a device did at each level."""
-VECTORS = 4
+CHECK_FILE = "levels_check.json"
+"""Beside an artefact: what a device did at each level."""
 
 
 @dataclass(frozen=True)
@@ -69,25 +54,6 @@ class Subject:
     device: str | None = None
 
 
-class OwnCost(NamedTuple):
-    """Of a network on its own: cost, unit, measured_on as Levels has them;  problems: as LevelFigures has"""
-
-    cost: int
-    unit: Unit
-    measured_on: str = ""
-    problems: tuple[str, ...] = ()
-
-
-class Candidate(NamedTuple):
-    """A network that may become a level, on its own."""
-
-    name: str
-    prepared: Prepared
-    own: OwnCost
-    selection: Share
-    test: Share
-
-
 def build_levels(subject: Subject, say: Say = lambda message: None) -> Made:
     """Prepare the networks, leave out those that another one beats, and lower the others as one artefact.
 
@@ -109,107 +75,29 @@ def build_levels(subject: Subject, say: Say = lambda message: None) -> Made:
 
 
 def _levels_of(prepared: Sequence[Prepared], samples: Samples, subject: Subject, say: Say) -> Made:
-    """Of the subject's networks, prepared. Raises BadInput and its kinds where they are not of one task.
-
-    Each is looked at alone, and those that are kept again side by side: what is left out, and in which order
-    networks are given, has no say in what the others take.
-    """
-    Chain("levels", cascade_stages([each.graph for each in prepared]), (), apart=True)  # raises
-    found = [_candidate(network.name, own, _stages([own], samples, subject, say), subject.device)
-             for network, own in zip(subject.networks, prepared, strict=True)]
-    kept, left_out = worth_it(found)
-    for line in left_out:
-        say(line)
-    if len(kept) < 2:
-        raise GateFailed(f"of {len(found)} networks one is left ({kept[0].name}), which leaves nothing to "
-                         f"choose: {'; '.join(left_out)}")
-    stages = _stages([each.prepared for each in kept], samples, subject, say)
-    chain = Chain(stages.name, stages.graphs, (), apart=True)
-    measured, problems = _measured([each.name for each in kept], stages, chain, subject.device)
-    chain = replace(chain, measured=measured)
-    report = LevelsReport(
-        name=chain.name, target=subject.profile.name, unit=measured.unit, left_out=left_out,
-        measured_on=measured.measured_on,
-        levels=tuple(LevelFigures(each.name, cost, *shares, broken) for each, cost, shares, broken
-                     in zip(kept, measured.costs, _shares(stages, chain), problems, strict=True)))
-    told = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
-    recipes = {str(number): each.prepared.recipe for number, each in enumerate(kept)}
-    artifact = stated(with_files(chain_artifact(stages, chain), {REPORT_FILE: told}, {}), recipes)
-    manifest = msgspec.structs.replace(artifact.manifest, notes=(*artifact.manifest.notes, *left_out))
-    return Made(replace(artifact, manifest=manifest), chain, report)
+    """Of the subject's networks, prepared. Raises as `side_by_side`."""
+    graphs, recipe = [each.graph for each in prepared], prepared[0].recipe
+    cost_of = {"cost_of": _cost_on(subject.device)} if subject.device else {}
+    networks = Networks([network.name for network in subject.networks], graphs,
+                        samples_for(graphs[0], recipe, samples), subject.profile, asked_by(recipe), say,
+                        **cost_of)
+    made, kept = side_by_side(networks)
+    recipes = {str(level): prepared[each.number].recipe for level, each in enumerate(kept)}
+    return made._replace(artifact=stated(made.artifact, recipes))
 
 
-def _stages(prepared: Sequence[Prepared], samples: Samples, subject: Subject, say: Say) -> Stages:
-    """Of these networks alone, which take the first one's input codes."""
-    graphs, recipe = cascade_stages([each.graph for each in prepared]), prepared[0].recipe
-    return Stages(f"{prepared[-1].graph.name}_levels", graphs, graphs[0],
-                  samples_for(prepared[0].graph, recipe, samples), subject.profile, asked_by(recipe), say)
+def _cost_on(device: str) -> CostOf:
+    """What a network takes there, by the clock, or by counting."""
+    def cost(name: str, graph: Graph, feeds: dict[str, np.ndarray], stages: Stages) -> OwnCost:
+        stages.say(f"measuring {name} on {device}")
+        (outcome,) = bench(network_artifact(graph, feeds, stages), device, Wish(brief=True))
+        measured, latency = outcome.measurement, outcome.measurement.latency_us
+        there = f"{measured.device}, {measured.runtime}, {measured.runner}"
+        if latency is None:
+            return OwnCost(measured.instructions, "instructions", there, measured.problems)
+        return OwnCost(ceil(latency.p99 or latency.median), "microseconds", there, measured.problems)
 
-
-def _candidate(name: str, prepared: Prepared, stages: Stages, device: str | None) -> Candidate:
-    """stages: of this network alone"""
-    chain = Chain(stages.name, stages.graphs, (), apart=True)
-    ((selection, test),), (own,) = _shares(stages, chain), _own_costs([name], stages, chain, device)
-    return Candidate(name, prepared, own, selection, test)
-
-
-def _shares(stages: Stages, chain: Chain) -> list[tuple[Share, Share]]:
-    """Of selection and of test samples what each network side by side answers right."""
-    splits = [split_for(stages.samples, name, chain.ends) for name in ("selection", "test")]
-    told = [[share_right(top1_hits(logits, split.y)) for logits in logits_of(chain, split)]
-            for split in splits]
-    return [*zip(*told, strict=True)]
-
-
-def _measured(names: Sequence[str], stages: Stages, chain: Chain,
-              device: str | None) -> tuple[Levels, list[tuple[str, ...]]]:
-    """What levels cost, and of each why that cannot be trusted. One that takes less than the one before is
-    told as taking as much: costs rise."""
-    if stages.profile.emulated:
-        return level_costs(stages, chain), [()] * len(names)
-    found = _own_costs(names, stages, chain, device)
-    costs = np.maximum.accumulate([each.cost for each in found]).tolist()
-    return Levels(tuple(costs), found[0].unit, found[0].measured_on), [each.problems for each in found]
-
-
-def _own_costs(names: Sequence[str], stages: Stages, chain: Chain, device: str | None) -> list[OwnCost]:
-    """Of each of networks side by side, on its own."""
-    calibration = stages.samples.split("calibration").fit_to(chain.ends).take(VECTORS)
-    feeds = next(code_batches(chain, calibration))
-    return [_cost(name, graph, feeds, stages, device)
-            for name, graph in zip(names, stages.graphs, strict=True)]
-
-
-def _cost(name: str, graph: Graph, feeds: dict[str, np.ndarray], stages: Stages,
-          device: str | None) -> OwnCost:
-    if stages.profile.emulated:
-        stages.say(f"counting instructions of {name} on {stages.profile.name}")
-        taken = instructions(network_artifact(graph, feeds, stages), stages.profile)
-        return OwnCost(max(taken), "instructions")
-    if device is None:
-        return OwnCost(graph_macs(graph), "MACs")
-    stages.say(f"measuring {name} on {device}")
-    (outcome,) = bench(network_artifact(graph, feeds, stages), device, Wish(brief=True))
-    measured, latency = outcome.measurement, outcome.measurement.latency_us
-    there = f"{measured.device}, {measured.runtime}, {measured.runner}"
-    if latency is None:
-        return OwnCost(measured.instructions, "instructions", there, measured.problems)
-    return OwnCost(ceil(latency.p99 or latency.median), "microseconds", there, measured.problems)
-
-
-def worth_it(found: Sequence[Candidate]) -> tuple[list[Candidate], tuple[str, ...]]:
-    """Those of which none costs as much as another, or more, and is no better on selection samples: the
-    cheapest first; and a line on each of the others."""
-    kept, left_out = [], []
-    for each in sorted(found, key=lambda one: (one.own.cost, -one.selection.value)):
-        if not kept or each.selection.value > kept[-1].selection.value:
-            kept.append(each)
-            continue
-        better = kept[-1]
-        left_out.append(f"{each.name} is left out: on its own {each.own.cost:,} {each.own.unit} and top1 "
-                        f"{each.selection} on {each.selection.n} selection samples, where {better.name} "
-                        f"takes {better.own.cost:,} and has {better.selection}")
-    return kept, tuple(left_out)
+    return cost
 
 
 def checked(made: Made, subject: Subject, limit: int,

@@ -6,14 +6,12 @@ load, prune, train, calibrate, quantize (and train as quantized), lower, build f
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 import shutil
 
 import msgspec
-import numpy as np
 
-from toolchain.adaptive.report import report_text
+from toolchain.adaptive.report import levels_text, report_text
 from toolchain.artifact import Artifact
 from toolchain.chain_building import with_firmware
 from toolchain.cost_table import load_cost_table
@@ -24,25 +22,22 @@ from toolchain.features import FEATURES_FILE, features_file
 from toolchain.graph_file import Keep
 from toolchain.input_checks import findings
 from toolchain.ir.check import check, level_of
-from toolchain.ir.graph import Frames, Graph
-from toolchain.ir.ops import PLAIN
+from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
-from toolchain.ir.streaming import OneStep, streamed
+from toolchain.ir.streaming import streamed
 from toolchain.load import load
 from toolchain.load.absorb import integers_for
-from toolchain.load.selfcheck import noise
-from toolchain.lower import Asked, lower, ports, require_known_kinds, with_files
+from toolchain.lower import Asked, lower, require_known_kinds, with_files
 from toolchain.post_training import PostTraining, controlled, with_observer
 from toolchain.preprocess import fold_frames, frame_samples, network_samples, with_labels
 from toolchain.profile import TargetProfile
 from toolchain.quantize.quantize import quantize
+from toolchain.quantize.shared_codes import SharedCodes, shared_codes
 from toolchain.quantize.stats_file import StatsFile, read_stats
 from toolchain.recipe import Recipe
-from toolchain.runtime import reference
-from toolchain.runtime.steps import run_steps
 from toolchain.tomlfile import encode_toml
+from toolchain.vectors import step_vectors, vectors_of
 
-VECTORS = 4
 Say = Callable[[str], None]
 
 
@@ -96,11 +91,13 @@ class Prepared:
     float_graph: canonical; pruned and fine-tuned, on raw frames, its channels equalised if the recipe says so
     graph:       what is deployed: quantized, or float_graph itself
     recipe:      what leads here; what accuracy control had to find is decided in it
+    narrower:    what is deployed of it in the recipe's other widths, the widest first
     """
 
     float_graph: Graph
     graph: Graph
     recipe: Recipe
+    narrower: tuple[Graph, ...] = ()
 
 
 def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None = None,
@@ -117,12 +114,21 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
     if recipe.streaming:
         streamed(canonical(graph))  # refused before anything is trained
     if level_of(graph) == "QUANTIZED":
-        if recipe.shrinks or recipe.qat or recipe.exits or recipe.input.takes_frames:
+        if recipe.shrinks or recipe.qat or recipe.exits or recipe.widths or recipe.input.takes_frames:
             raise Unsupported(f"{graph.name} is already quantized: it cannot be pruned or trained, or take "
                               f"other inputs; start from its float model")
         fixed = canonical(graph)
         return Prepared(fixed, fixed, recipe)
-    source = _smaller(graph, recipe, samples, profile, say, folder, keep)
+    source, *others = _smaller(graph, recipe, samples, profile, say, folder, keep)
+    found = _quantized(source, recipe, samples, profile, say, stats, folder)
+    narrower = tuple(_quantized(each, recipe, samples, profile, say, wide=found).graph for each in others)
+    return replace(found, narrower=narrower)
+
+
+def _quantized(source: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None,
+               say: Say, stats: StatsFile | None = None, folder: Path | None = None,
+               wide: Prepared | None = None) -> Prepared:
+    """A FLOAT graph as the recipe deploys it. wide: whose codes its weights are, where it is a slice of it"""
     float_graph = canonical(source)
     if recipe.input.takes_frames:
         float_graph = fold_frames(float_graph, recipe.input, recipe.input_dtype in ("uint8", "int8"))
@@ -132,10 +138,11 @@ def prepare(graph: Graph, recipe: Recipe, samples: Samples | None, profile: Targ
                                          say)
     if recipe.quantize.float_weights:
         return Prepared(float_graph, quantize(float_graph, {}, recipe.quantize), recipe)
-    if samples is not None:
+    if samples is not None and wide is None:
         _say_findings(source, recipe, samples, say)
     seen = samples_for(float_graph, recipe, samples)
-    stages = PostTraining(float_graph, seen, say, source, folder)
+    shared = shared_codes(wide.float_graph, wide.graph, float_graph) if wide else SharedCodes()
+    stages = PostTraining(float_graph, seen, say, source, folder, shared)
     if stats:
         stages.take_statistics(stats, recipe)
     if recipe.quantize.accuracy_drop is None:
@@ -163,69 +170,22 @@ def samples_for(graph: Graph, recipe: Recipe, samples: Samples | None) -> Sample
 
 
 def _smaller(graph: Graph, recipe: Recipe, samples: Samples | None, profile: TargetProfile | None,
-             say: Say, folder: Path | None, keep: Keep | None) -> Graph:
-    """Pruned and fine-tuned, on what the network itself takes."""
+             say: Say, folder: Path | None, keep: Keep | None) -> tuple[Graph, ...]:
+    """Pruned and fine-tuned, on what the network itself takes; in each of the recipe's widths."""
     if not recipe.shrinks:
-        return graph
+        return (graph,)
     from toolchain.shrinking import Shrinking
+    from toolchain.widths import trained_widths
 
     if samples is not None and recipe.input.takes_frames:
         samples = network_samples(samples, recipe.input, graph)
     table = load_cost_table(profile) if profile else None
-    smaller = Shrinking(graph, recipe, samples, profile, table, folder, say=say, keep=keep,
-                        progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}")).run()
-    for note in smaller.source.notes[len(graph.source.notes):]:
+    shrinking = Shrinking(graph, recipe, samples, profile, table, folder, say=say, keep=keep,
+                          progress=lambda epoch: say(f"epoch {epoch.number}: loss {epoch.loss:.4f}"))
+    found = trained_widths(shrinking) if recipe.widths else (shrinking.run(),)
+    for note in found[0].source.notes[len(graph.source.notes):]:
         say(note)
-    return smaller
-
-
-def vectors_of(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
-    """A few inputs (calibration samples, else seeded noise) and what the reference makes of them."""
-    feeds = _vector_inputs(graph, samples, seed)
-    outputs = reference.run(graph, feeds)
-    return {**{f"input/{name}": value for name, value in feeds.items()},
-            **{f"output/{name}": outputs[name] for name in graph.outputs}}
-
-
-def step_vectors(graph: Graph, one: OneStep, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
-    """The first steps of one sequence, and what the reference makes of each: what a step is fed, its states
-    among it, stands in its vector."""
-    feeds = {name: values[:1] for name, values in _vector_inputs(graph, samples, seed).items()}
-    given = {port.name: port for port in ports(graph, graph.inputs)}
-    done = run_steps(lambda fed: reference.run(one.graph, fed), one.form, ports(one.graph, one.graph.inputs),
-                     ports(one.graph, one.graph.outputs), given, feeds)
-    steps = [{**{f"input/{name}": fed[name] for name in one.graph.inputs},
-              **{f"output/{name}": answers[name] for name in one.graph.outputs}}
-             for fed, answers in islice(done, VECTORS)]
-    return {name: np.concatenate([step[name] for step in steps]) for name in steps[0]}
-
-
-def _vector_inputs(graph: Graph, samples: Samples | None, seed: int) -> dict[str, np.ndarray]:
-    from toolchain.ir.quant import quantize as codes_of
-
-    rng = np.random.default_rng(seed)
-    feeds = next(samples.split("calibration").fit_to(graph).batches(VECTORS)) if samples else {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        shape = (VECTORS, *tensor.shape[1:])
-        if tensor.dtype in PLAIN - {"float32"}:
-            feeds.setdefault(name, noise(graph, VECTORS)[name])
-        elif tensor.quant is None:
-            feeds.setdefault(name, _noise(rng, shape, graph.metadata.frames.get(name)))
-        elif name in feeds:
-            feeds[name] = codes_of(feeds[name], tensor.quant)
-        else:
-            low, high = np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max
-            feeds[name] = rng.integers(low, high, shape, tensor.dtype, endpoint=True)
-    return feeds
-
-
-def _noise(rng: np.random.Generator, shape: tuple[int, ...], frames: Frames | None) -> np.ndarray:
-    """Standard normal numbers; of an input for frames, pixels."""
-    if frames is None:
-        return rng.standard_normal(shape, np.float32)
-    pixels = rng.integers(0, 256, shape).astype(np.float32)
-    return (pixels - np.float32(frames.mean[0])) / np.float32(frames.std[0])
+    return found
 
 
 def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, say: Say = quiet) -> Artifact:
@@ -233,8 +193,8 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     recipe = prepared.recipe
     say(f"lowering to {', '.join(profile.formats)} for {profile.name}")
     seen = samples_for(prepared.graph, recipe, samples)
-    if recipe.exits:
-        return _with_exits(prepared, profile, seen, say)
+    if recipe.exits or recipe.widths:
+        return _as_chain(prepared, profile, seen, say)
     one = streamed(prepared.graph) if recipe.streaming else None
     vectors = step_vectors(prepared.graph, one, seen, recipe.seed) if one else \
         vectors_of(prepared.graph, seen, recipe.seed)
@@ -249,12 +209,18 @@ def build(prepared: Prepared, profile: TargetProfile, samples: Samples | None, s
     return _with_firmware(artifact, prepared, profile) if "c" in profile.formats else artifact
 
 
-def _with_exits(prepared: Prepared, profile: TargetProfile, samples: Samples | None, say: Say) -> Artifact:
-    """A chain of what lies between the network's exits. Raises what `make_chain` does."""
+def _as_chain(prepared: Prepared, profile: TargetProfile, samples: Samples | None, say: Say) -> Artifact:
+    """Of what lies between the network's exits, or of its widths. Raises as `make_chain`, `side_by_side`."""
     recipe = prepared.recipe
     asked = Asked(recipe.input_dtype, recipe.quantize.float_weights or "float32", recipe.c, recipe.tflite)
-    made = build_exits(prepared.graph, recipe.exits, samples, profile, asked, say)
-    say(report_text(made.report))
+    if recipe.widths:
+        from toolchain.widths import build_widths
+
+        made = build_widths((prepared.graph, *prepared.narrower), recipe.widths, samples, profile, asked, say)
+        say(levels_text(made.report))
+    else:
+        made = build_exits(prepared.graph, recipe.exits, samples, profile, asked, say)
+        say(report_text(made.report))
     manifest = msgspec.structs.replace(made.artifact.manifest, recipe_digest=recipe.digest,
                                        takes_frames=recipe.input.takes_frames)
     return with_files(replace(made.artifact, manifest=manifest), _stated(recipe), {})

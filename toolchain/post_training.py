@@ -28,6 +28,7 @@ from toolchain.quantize.observers import OBSERVER, TensorStats, settings
 from toolchain.quantize.quantize import quantize
 from toolchain.quantize.rounding import rounded
 from toolchain.quantize.sensitivity import sensitivity
+from toolchain.quantize.shared_codes import SharedCodes
 from toolchain.quantize.stats_file import StatsFile
 from toolchain.recipe import CalibrateConfig, Recipe
 from toolchain.scheme import scheme_of
@@ -40,11 +41,13 @@ class PostTraining:
     samples: with splits, or None where there are none
     source:  what `graph` was made of, with its batch norms: they serve where samples are missing
     folder:  where training that is not done yet is kept, so that a killed run goes on; None: nowhere
+    shared:  codes of weights that are another network's, and stay
     """
 
     def __init__(self, graph: Graph, samples: Samples | None, say: Callable[[str], None],
-                 source: Graph | None = None, folder: Path | None = None):
-        self.folder = folder
+                 source: Graph | None = None, folder: Path | None = None,
+                 shared: SharedCodes = SharedCodes()):
+        self.folder, self.shared = folder, shared
         self.graph, self.samples, self.say, self.source = graph, samples, say, source or graph
         self._stats: dict[tuple[str | None, CalibrateConfig], Mapping[str, TensorStats]] = {}
         self._equalised: dict[str, Equalised] = {}
@@ -61,6 +64,7 @@ class PostTraining:
         if spec.rounding != "nearest":
             self.say(f"choosing the rounding of weights ({spec.rounding})")
             codes = rounded(graph, codes, self.taken(recipe), open_watch, spec.rounding, recipe.seed)
+        codes = self.shared.placed(codes)
         if correction == "empirical":
             self.say("correcting biases")
             codes = correct_biases(graph, codes, self.taken(recipe), open_watch)
@@ -163,10 +167,10 @@ class PostTraining:
         return self.samples.split(name).fit_to(self.graph)
 
     def pinned(self, recipe: Recipe) -> dict[str, QuantParams]:
-        """Inputs whose codes are pixels."""
+        """Inputs whose codes are pixels, and weights whose codes are there."""
         frames = self.graph.metadata.frames if recipe.input.takes_frames else {}
         codes = scheme_of(recipe.quantize.scheme).activations
-        return {name: pixel_codes(frame, codes) for name, frame in frames.items()}
+        return {name: pixel_codes(frame, codes) for name, frame in frames.items()} | dict(self.shared.scales)
 
 
 def equalised_for(recipe: Recipe) -> str | None:

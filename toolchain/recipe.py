@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from toolchain.adaptive_sections import ExitsConfig
+from toolchain.adaptive_sections import ExitsConfig, WidthsConfig
 from toolchain.errors import BadConfig, about
 from toolchain.file_sections import CConfig, TFLiteConfig
+from toolchain.input_section import InputConfig
 from toolchain.labels import read_labels
 from toolchain.scheme import scheme_of
 from toolchain.search_section import SearchConfig
-from toolchain.section import Fraction, Positive, PositiveFloat, Section
+from toolchain.section import Fraction, Positive, Section
 from toolchain.shape_sections import LowRankConfig, ScaleConfig
 from toolchain.tomlfile import decode_toml
 from toolchain.training_sections import (
@@ -26,10 +27,6 @@ from toolchain.training_sections import (
     TrainConfig,
     asked,
 )
-
-Offset = Annotated[float, msgspec.Meta(ge=-255, le=255)]
-PerChannel = Offset | tuple[Offset, ...]
-PositivePerChannel = PositiveFloat | tuple[PositiveFloat, ...]
 
 
 class CalibrateConfig(Section):
@@ -114,44 +111,6 @@ class QuantSpec(Section):
         return None if scheme.method == "static" else scheme.weights
 
 
-class ResizeConfig(Section):
-    """size: height and width of the raw frame, in pixels;  method: how it becomes the network's size."""
-
-    size: tuple[Positive, Positive]
-    method: Literal["bilinear", "nearest"] = "bilinear"
-
-
-class InputConfig(Section):
-    """What goes into the artefact, and what comes out is called.
-
-    With any key but `labels` the artefact takes raw frames, pixels in 0..255, and the network reads
-    scale * (pixel - mean) / std.
-
-    mean, std, scale: of the network's training, per channel in its own colour order; pixels are 0..255
-    colour:           order of the frame's channels
-    network_colour:   order that the network was trained with
-    layout:           of the frames; by default each format's own: channels last, but the source's in .onnx
-    resize:           the frame's size, where it is not the network's
-    dtype:            of the artefact's input; by default uint8, float32 where the network stays in float
-    labels:           names of the classes: a list, or a file beside the recipe with one on each line
-    """
-
-    mean: PerChannel | None = None
-    std: PositivePerChannel | None = None
-    scale: PositiveFloat | None = None
-    colour: Literal["rgb", "bgr"] | None = None
-    network_colour: Literal["rgb", "bgr"] | None = None
-    layout: Literal["channels_last", "channels_first"] | None = None
-    resize: ResizeConfig | None = None
-    dtype: Literal["uint8", "int8", "float32"] | None = None
-    labels: str | tuple[str, ...] = ()
-
-    @property
-    def takes_frames(self) -> bool:
-        """Whether raw frames go in."""
-        return msgspec.structs.replace(self, labels=()) != InputConfig()
-
-
 OF_LABELS, OF_SETS = ("top1", "agreement"), ("frechet", "kernel")
 """Metrics of classes, where all others are of numbers; metrics that compare sets, in features."""
 
@@ -188,16 +147,13 @@ class Recipe(Section):
     qat: QatConfig | None = None
     input: InputConfig = InputConfig()
     exits: ExitsConfig | None = None
+    widths: WidthsConfig | None = None
     c: CConfig = CConfig()
     tflite: TFLiteConfig = TFLiteConfig()
     search: SearchConfig | None = None
 
     def __post_init__(self):
-        if self.exits:
-            self.exits.require_alone({
-                "streaming = true": self.streaming, "[qat]": self.qat is not None,
-                "[quantize] accuracy_drop": self.quantize.accuracy_drop is not None,
-                f'metric = "{self.metric}"': self.metric != "top1"})
+        self._require_one_network()
         if self.earlier and self.prune and not self.prune.shares:
             raise BadConfig("[prune] has a budget, and [[earlier]] goes by shares; give shares in both")
         if self.features and self.metric not in OF_SETS:
@@ -219,6 +175,19 @@ class Recipe(Section):
         if self.tflite != TFLiteConfig() and scheme_of(self.quantize.scheme).method != "static":
             raise BadConfig(f'[tflite] islands = "{self.tflite.islands}" is of integer networks and would do '
                             f'nothing with [quantize] scheme = "{self.quantize.scheme}"; leave it out')
+
+    def _require_one_network(self) -> None:
+        """Raise BadConfig where [exits] or [widths] is given beside what is of one network as a whole."""
+        whole = {"streaming = true": self.streaming, "[qat]": self.qat is not None,
+                 "[quantize] accuracy_drop": self.quantize.accuracy_drop is not None,
+                 f'metric = "{self.metric}"': self.metric != "top1"}
+        if self.exits:
+            self.exits.require_alone(whole)
+        if self.widths:
+            shaped = {"[[earlier]]" if name == "earlier" else f"[{name}]": bool(getattr(self, name))
+                      for name in ("scale", "earlier", "prune", "low_rank", "sparsify", "cluster", "exits")}
+            self.widths.require_alone({**whole, **shaped, "[quantize] equalise": self.quantize.equalise},
+                                      self.train is not None)
 
     def _require_shared(self) -> None:
         """Raise BadConfig where weights could not go on sharing values."""

@@ -1,7 +1,7 @@
 """What the sections of a recipe are made of."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,6 +12,8 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Amount = Annotated[float, msgspec.Meta(gt=0)]
+Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient", "taylor", "hessian",
+                     "fisher", "perturbation", "geometric_median", "lamp", "random"]
 BYTES: Mapping[str, int] = {"B": 1, "kB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 2**20}
 
 

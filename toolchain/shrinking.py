@@ -73,7 +73,7 @@ class Shrinking:
 
         Raises BadSamples where there are none to train with, DoesNotPay, and what pruning and training do.
         """
-        self._check()
+        self.check()
         self.claim()
         return self.keep(self._key, self._made) if self.keep else self._made()
 
@@ -142,7 +142,8 @@ class Shrinking:
         sides = graph.tensors[graph.ops[0].name].shape[1:3]
         return self._noted(graph, f"works on {sides[0]} x {sides[1]} of its input")
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise BadSamples, BadConfig and what training raises of a teacher, before anything is done."""
         train, samples = self.recipe.train, self.samples
         if train and samples is None:
             raise BadSamples(f"{self.graph.name}: the recipe's [train] needs samples, beside a loader of "

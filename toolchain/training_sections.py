@@ -7,10 +7,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from toolchain.errors import BadConfig
-from toolchain.section import Amount, Fraction, Positive, PositiveFloat, Section, Share, bytes_of
+from toolchain.section import Amount, Fraction, Importance, Positive, PositiveFloat, Section, Share, bytes_of
 
-Importance = Literal["l1", "l2", "batch_norm", "activation", "apoz", "gradient", "taylor", "hessian",
-                     "fisher", "perturbation", "geometric_median", "lamp", "random"]
 BUDGETS = ("ratio", "macs", "parameters", "flash", "ram", "latency_us", "instructions")
 """What a pruned network may take: keys of [prune]."""
 TWO_OF_FOUR, BLOCK = "2:4", re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})")

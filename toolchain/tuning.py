@@ -24,21 +24,24 @@ class Tuning:
     say: Callable[[str], None]
     progress: Callable | None
 
-    def run(self, graph: Graph, epochs: int, additions: Sequence[Addition], before: int) -> Graph:
+    def run(self, graph: Graph, epochs: int, additions: Sequence[Addition], before: int,
+            by: Callable | None = None) -> Graph:
         """The graph after so many epochs. Steps of a recipe see batches of their own.
 
         before: epochs of the phases that lie before this one
+        by:     takes what `fit` takes, which trains where it is None; what it gives is given back
         """
-        from toolchain.train.fit import fit
+        if by is None:
+            from toolchain.train.fit import fit as by
 
         recipe, samples = self.recipe, self._training()
         config = msgspec.structs.replace(recipe.train, epochs=epochs)
         self.say(self._told(epochs, samples))
         selection = self.samples.split("selection").fit_to(graph) if config.patience else None
-        return fit(graph, config, samples.fit_to(graph), self.teacher, recipe.seed + len(recipe.earlier),
-                   recipe.metric, self._counted(before), selection=selection,
-                   embed=embedding(recipe.features) if selection else None, additions=additions,
-                   checkpoint=self.folder / "checkpoint" if self.folder else None)
+        return by(graph, config, samples.fit_to(graph), self.teacher, recipe.seed + len(recipe.earlier),
+                  recipe.metric, self._counted(before), selection=selection,
+                  embed=embedding(recipe.features) if selection else None, additions=additions,
+                  checkpoint=self.folder / "checkpoint" if self.folder else None)
 
     def _training(self) -> Samples:
         """Samples of training; where there are none those of calibration, from which only the teacher is

@@ -8,11 +8,12 @@ from toolchain.device.parity import parity
 from toolchain.ir.layout import transposes
 from toolchain.load import load
 from toolchain.lower import lower
-from toolchain.pipeline import prepare, vectors_of
+from toolchain.pipeline import prepare
 from toolchain.port import convert
 from toolchain.profile import load_target
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.runtime.litert import LiteRT
+from toolchain.vectors import vectors_of
 
 FLOAT = ("kws_ref_model_float32", "pretrainedResnet", "vww_96_float", "ad01_fp32")
 INT8 = ("kws_ref_model", "pretrainedResnet_quant", "vww_96_int8", "ad01_int8", "hello_world_int8")

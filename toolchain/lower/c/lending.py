@@ -1,9 +1,9 @@
 """Constant arrays of a network that a larger network of the same chain holds too: in flash they are once.
 
-A slice of a network, its first channels, has weights whose codes are part of the larger one's. A slice of
-rows is the beginning of the larger array, and is read there; one of rows and columns is laid out in RAM before
-the call (tk_fetch.h), so that every core's own kernels take it. Bytes decide: what is borrowed is equal,
-whatever order a kernel has its weights in.
+A slice of a network, its first channels, has weights whose codes are part of the larger one's. Rows alone are
+the beginning of the larger array, and are read there; rows and columns are laid out in RAM before the call
+(tk_fetch.h), so that every core's own kernels take them. Bytes decide: what is borrowed is equal, whatever
+order a kernel has its weights in.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
