@@ -39,11 +39,9 @@ def ordered(graph: Graph, groups: Sequence[Group], scores: Sequence[np.ndarray])
             size = graph.tensors[member.tensor].shape[member.axis]
             moved = moves.setdefault((member.tensor, member.axis), np.arange(size))
             moved[_places(member)] = _places(member)[order]
-    constants = {(op.inputs[1], op.inputs[0], op.attrs["axis"]) for op in graph.ops if op.kind == "gather"}
-    changed = [_moved(tensor, moves) for tensor in graph.constants]
-    changed += [_renumbered(graph.tensors[indices], moves[x, axis]) for indices, x, axis in constants
-                if (x, axis) in moves and graph.tensors[indices].is_constant]
-    found = graph.with_tensors(*changed)
+    indices = {op.inputs[1] for op in graph.ops if op.kind == "gather"}  # what they pick moves with them
+    found = graph.with_tensors(*(_moved(tensor, moves) for tensor in graph.constants
+                                 if tensor.name not in indices))
     feeds = noise(graph)
     before, after = (reference.run(each, feeds) for each in (graph, found))
     if worst := [name for name in graph.outputs if share_of_range(after[name], before[name]) > TOLERANCE]:
@@ -65,11 +63,6 @@ def _moved(tensor: Tensor, moves: dict[tuple[str, int], np.ndarray]) -> Tensor:
         if (tensor.name, axis) in moves:
             data = np.take(data, moves[tensor.name, axis], axis)
     return replace(tensor, data=np.asarray(data, order="C"))
-
-
-def _renumbered(indices: Tensor, moved: np.ndarray) -> Tensor:
-    """Indices of the same elements, where they are now."""
-    return replace(indices, data=np.argsort(moved)[indices.data].astype(indices.dtype))
 
 
 def narrow(graph: Graph, groups: Sequence[Group], share: float, steps: Sequence[int]) -> Narrow:
