@@ -217,7 +217,9 @@ def _as_chain(prepared: Prepared, profile: TargetProfile, samples: Samples | Non
         from toolchain.widths import build_widths
 
         made = build_widths((prepared.graph, *prepared.narrower), recipe.widths, samples, profile, asked, say)
-        say(levels_text(made.report))
+        notes = made.artifact.manifest.notes[sum(len(graph.source.notes) for graph in made.chain.stages):]
+        for line in dict.fromkeys((*notes, *levels_text(made.report).splitlines())):
+            say(line)
     else:
         made = build_exits(prepared.graph, recipe.exits, samples, profile, asked, say)
         say(report_text(made.report))

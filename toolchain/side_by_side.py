@@ -117,7 +117,8 @@ def _levels_of(networks: Networks, kept: Sequence[Candidate], left_out: tuple[st
     report = LevelsReport(
         name=chain.name, target=networks.profile.name, unit=measured.unit, left_out=left_out,
         measured_on=measured.measured_on,
-        levels=tuple(LevelFigures(each.name, cost, *shares, broken) for each, cost, shares, broken
+        levels=tuple(LevelFigures(each.name, cost, *shares, broken, each.own.cost)
+                     for each, cost, shares, broken
                      in zip(kept, measured.costs, _shares(stages, chain), problems, strict=True)))
     told = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     artifact = with_files(chain_artifact(stages, chain), {REPORT_FILE: told}, {})

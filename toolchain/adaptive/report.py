@@ -65,6 +65,7 @@ class LevelFigures(msgspec.Struct, frozen=True):
     cost:            as Levels has it
     selection, test: share of such samples that it answers right
     problems:        why its cost cannot be trusted, one line each
+    alone:           what a network takes without others beside it; None of a stage
     """
 
     name: str
@@ -72,6 +73,7 @@ class LevelFigures(msgspec.Struct, frozen=True):
     selection: Share
     test: Share
     problems: tuple[str, ...] = ()
+    alone: int | None = None
 
     def told(self, number: int, unit: str) -> str:
         """A line for a terminal."""
