@@ -23,14 +23,15 @@ class Array:
 
 
 class Blocks(NamedTuple):
-    """How a slice lies in a larger array, in bytes: rows of parts, of each part its first run; as
-    tk_fetch_params has it."""
+    """How a slice lies in a larger array, in bytes: rows of parts, of each part its first run; words: whether
+    both are of int32. As tk_fetch_params has it."""
 
     rows: int
     parts: int
     run: int
     row_step: int
     part_step: int
+    words: int
 
 
 @dataclass(frozen=True, eq=False)

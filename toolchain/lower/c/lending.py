@@ -76,7 +76,7 @@ def blocks_in(part: np.ndarray, whole: np.ndarray) -> Blocks | None:
     for parts in _divisors(gcd(inner, outer)):
         run, step = inner // parts, outer // parts
         if np.array_equal(own.reshape(rows, parts, run), there.reshape(rows, parts, step)[:, :, :run]):
-            return Blocks(rows, parts, run * size, outer * size, step * size)
+            return Blocks(rows, parts, run * size, outer * size, step * size, int(part.dtype == np.int32))
     return None
 
 

@@ -1,7 +1,8 @@
 /* tk_fetch.h - a slice of a larger constant array, in one piece.
  *
  * from  rows at distances of row_step bytes; in each, parts at distances of part_step
- * out   [rows][parts][run]  bytes: the first `run` of each part
+ * out   [rows][parts][run]  bytes: the first `run` of each part; aligned to 4
+ * words whether both hold int32_t, so that all sizes are multiples of 4
  *
  * All steps are at least what they step over. Reentrant; libc: memcpy, of four bytes, which compilers inline.
  */
@@ -16,6 +17,7 @@ typedef struct {
     int32_t run;
     int32_t row_step;
     int32_t part_step;
+    int32_t words;
 } tk_fetch_params;
 
 void tk_fetch(const tk_fetch_params *p, const void *from, int8_t *out);
