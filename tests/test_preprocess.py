@@ -9,6 +9,7 @@ import pytest
 from tests.quantize.nets import Net
 from toolchain.data import Preprocessing, Samples, load_samples
 from toolchain.errors import BadConfig, BadSamples, Unsupported
+from toolchain.input_section import ResizeConfig
 from toolchain.ir.graph import Frames, Graph
 from toolchain.ir.passes import canonical
 from toolchain.ir.quant import dequantize
@@ -20,7 +21,6 @@ from toolchain.recipe import (
     PruneConfig,
     QuantSpec,
     Recipe,
-    ResizeConfig,
     load_recipe,
 )
 from toolchain.runtime import reference

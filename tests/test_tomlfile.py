@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from toolchain.errors import BadConfig
+from toolchain.input_section import ResizeConfig
 from toolchain.recipe import (
     CalibrateConfig,
     EarlierConfig,
@@ -13,7 +14,6 @@ from toolchain.recipe import (
     PruneConfig,
     QuantSpec,
     Recipe,
-    ResizeConfig,
     TrainConfig,
     load_recipe,
 )

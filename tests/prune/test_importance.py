@@ -13,8 +13,8 @@ from tests.prune.tasks import evidence
 from toolchain.errors import BadConfig, BadInput, BadSamples
 from toolchain.prune.groups import channel_groups
 from toolchain.prune.importance import IMPORTANCE, importance
+from toolchain.section import Importance
 from toolchain.train.evidence import task_loss
-from toolchain.training_sections import Importance
 
 
 def network(seed=1, blocks=4):

@@ -12,8 +12,8 @@ typedef struct {
 
 /* Compilers move several words with two instructions where they know them aligned. */
 static void fetch_words(const tk_fetch_params *p, const int32_t *from, int32_t *out) {
-    const int32_t run = p->run / 4, part_step = p->part_step / 4, row_step = p->row_step / 4, parts = p->parts;
-    const int32_t fours = run & ~3;
+    const int32_t run = p->run / 4, fours = run & ~3, parts = p->parts;
+    const int32_t part_step = p->part_step / 4, row_step = p->row_step / 4;
     for (int32_t i = 0; i < p->rows; i++) {
         const int32_t *part = from;
         for (int32_t j = 0; j < parts; j++) {
