@@ -22,7 +22,7 @@ from toolchain.lower.c.machine import Machine
 from toolchain.pipeline import Prepared, build, prepare, quiet
 from toolchain.profile import load_target
 from toolchain.recipe import InputConfig, QatConfig, QuantSpec, Recipe, TrainConfig
-from toolchain.widths import build_widths, names_of
+from toolchain.widths import NOT_SHARED, build_widths, names_of
 
 TRAIN = TrainConfig(epochs=4, learning_rate=3e-3)
 WIDTHS = WidthsConfig(shares=(1.0, 0.5, 0.25))
@@ -115,6 +115,15 @@ def test_a_board_answers_as_the_host_at_each_level(prepared, data):
         told = on_device(found._replace(artifact=held), test)
         assert (told.same_path, told.same_logits) == (1.0, 1.0) and told.most <= level.cost
         assert level.alone < level.cost < 1.6 * level.alone
+
+
+@pytest.mark.emulated
+def test_a_core_that_keeps_weights_and_scales_in_one_array_says_so(prepared, data):
+    """MVE kernels read one stream of both."""
+    found = made(prepared, data, "cortex_m55_qemu")
+    assert NOT_SHARED in found.artifact.manifest.notes and "shared.c" not in found.artifact.files
+    told = on_device(found, load_samples(data).split("test").take(8))
+    assert (told.same_path, told.same_logits) == (1.0, 1.0)
 
 
 def test_edge_build_makes_it_by_a_recipe(graph, data, tmp_path):

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 import math
 
+import msgspec
+
 from toolchain.adaptive_sections import WidthsConfig
 from toolchain.budgets import Purpose
 from toolchain.chaining import Made
@@ -23,6 +25,8 @@ from toolchain.side_by_side import Networks, side_by_side
 from toolchain.training_sections import PruneConfig
 from toolchain.tuning import Tuning
 
+NOT_SHARED = ("its levels have weights of their own in C: kernels of this core want a layer's weights and "
+              "scales in one array, or its slices are too small to be worth reading in another one")
 READ_AT_ONCE = 4
 """Channels that kernels read at once, of which a slice takes whole ones."""
 
@@ -88,4 +92,8 @@ def build_widths(graphs: Sequence[Graph], config: WidthsConfig, samples: Samples
                  asked: Asked, say: Say) -> Made:
     """The deployed graphs, the widest first, as levels. Raises as `side_by_side`."""
     made, _ = side_by_side(Networks(names_of(config), graphs, samples, profile, asked, say))
-    return made
+    artifact = made.artifact
+    if "c" in artifact.manifest.formats and "shared.c" not in artifact.files:
+        notes = (*artifact.manifest.notes, NOT_SHARED)
+        artifact = replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, notes=notes))
+    return made._replace(artifact=artifact)

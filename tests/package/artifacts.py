@@ -8,6 +8,7 @@ import msgspec
 from tests import chains
 from tests.lower.c.nets import residual_net
 from tests.lower.c.test_emit import choosing_net, vectors
+from tests.slices import sliced
 from toolchain.artifact import Artifact
 from toolchain.ir.graph import Graph, Metadata
 from toolchain.lower import lower
@@ -39,6 +40,13 @@ def in_two_memories() -> Artifact:
 def chained() -> Artifact:
     """Stages with a policy between them."""
     chain = chains.cascade()
+    return lower_chain(chain, load_target("cortex_m4_qemu"), chains.vectors(chain, 4))
+
+
+@cache
+def slices() -> Artifact:
+    """Levels that share weights."""
+    chain = sliced(((4, 8, 8), (16, 32, 24)))
     return lower_chain(chain, load_target("cortex_m4_qemu"), chains.vectors(chain, 4))
 
 

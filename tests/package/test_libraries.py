@@ -6,13 +6,13 @@ import subprocess
 
 import pytest
 
-from tests.package.artifacts import chained, in_two_memories, many_to_many, one_to_one
+from tests.package.artifacts import chained, in_two_memories, many_to_many, one_to_one, slices
 from toolchain.artifact import Artifact
 from toolchain.errors import BadInput
 from toolchain.package import KINDS, MARK, package
 from toolchain.package.files import write_package, zipped
 
-ALL = pytest.mark.parametrize("artifact", [one_to_one, many_to_many, in_two_memories, chained])
+ALL = pytest.mark.parametrize("artifact", [one_to_one, many_to_many, in_two_memories, chained, slices])
 C_KINDS = ("folder", "cmake", "arduino", "zephyr")
 
 
