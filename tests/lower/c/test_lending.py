@@ -1,6 +1,7 @@
 """Arrays that one network reads in another's: the same bytes, whatever order kernels have them in."""
 
 import ctypes
+from dataclasses import replace
 import re
 
 from hypothesis import given, settings
@@ -133,6 +134,23 @@ def test_weights_are_in_flash_once(isa):
         own = own_weights(source.files[f"stage_{number}.c"])
         assert all(size < LEAST_FETCHED or name == "dw_weight" for name, size in own.items())
         assert own.get("dw_weight", 0) < LEAST_FETCHED or "dsp" in ROOMS[isa], "records with scales in them"
+
+
+def test_channels_that_are_dead_in_one_width_alone_stay(tmp_path):
+    """Without them the channels behind them would be others than in the slice."""
+    chain = sliced(WIDTHS[::2])
+    wide = chain.stages[-1]
+    bias = wide.tensors["stem.bias"]
+    off = replace(bias, data=np.where(np.arange(len(bias.data)) == 1, -2**24, bias.data).astype(np.int32))
+    chain = replace(chain, stages=(chain.stages[0], wide.with_tensors(off)))
+    assert "channels of its layers change no output" in write_c(chain.stages[-1]).notes[0]
+    library, source = built(chain, tmp_path)
+    assert "tk_fetch.c" in source.files and source.notes[0].startswith("stage 0: reads ")
+    assert len(source.notes) == 1
+    feeds = chains.feeds(chain, 6, seed=3)
+    for level in range(2):
+        found = [run(chain, library, source, x, True, level)[0] for x in feeds["x"]]
+        assert np.array_equal(found, run_chain(chain, feeds, level)[chain.logits.name])
 
 
 def test_the_arena_holds_what_is_fetched():

@@ -81,7 +81,7 @@ def write_chain(chain: Chain, vectors: Mapping[str, np.ndarray] | None = None, i
     Raises Unsupported listing every op of a stage that has no integer kernel.
     """
     prefix = identifier(chain.name)[:LONGEST - SUFFIX].rstrip("_")
-    found = _arranged(chain, prefix, input_io, replace(machine, regions=()))
+    found = _lightest(chain, prefix, input_io, replace(machine, regions=()))
     shared = _shared(found)
     sources = [*_sources(found, prefix, shared)]
     arena = place_stages([_arena(graph, source) for graph, source in zip(chain.stages, sources)])
@@ -115,8 +115,12 @@ class _Found(NamedTuple):
     def notes(self) -> Iterator[str]:
         """How much that is, in words."""
         if read := sum(each.data.nbytes for each in self._all_borrowed):
-            own = sum(each.data.nbytes for each in self.lent)
-            yield f"reads {read:,} bytes of its constants in larger levels', and has {own:,} of its own"
+            yield (f"reads {read:,} bytes of its constants in larger levels', and has {self.own_bytes:,} of "
+                   "its own")
+
+    @property
+    def own_bytes(self) -> int:
+        return sum(each.data.nbytes for each in self.lent)
 
     @property
     def _all_borrowed(self) -> list[Borrowed]:
@@ -126,8 +130,18 @@ class _Found(NamedTuple):
         return [*found.values()]
 
 
-def _arranged(chain: Chain, prefix: str, input_io: str, machine: Machine) -> list[_Found]:
-    """Each stage; of networks side by side each reads what larger ones hold too."""
+def _lightest(chain: Chain, prefix: str, input_io: str, machine: Machine) -> list[_Found]:
+    """Each stage, without channels that change no output, unless slices stay in step by them."""
+    found = _arranged(chain, prefix, input_io, machine)
+    if not chain.apart or all(each.arranged.living is each.arranged.given for each in found):
+        return found
+    whole = _arranged(chain, prefix, input_io, machine, dead=True)
+    return min(found, whole, key=lambda stages: sum(each.own_bytes for each in stages))
+
+
+def _arranged(chain: Chain, prefix: str, input_io: str, machine: Machine,
+              dead: bool = False) -> list[_Found]:
+    """Each stage; of networks side by side each reads what larger ones hold too. dead: as `arranged`"""
     found, lent, own = [], (), {tensor.name for tensor in chain.inputs}
     for number, graph in reversed([*enumerate(chain.stages)]):
         if input_io != "int8" and 0 < len(own.intersection(graph.inputs)) < len(graph.inputs):
@@ -135,7 +149,7 @@ def _arranged(chain: Chain, prefix: str, input_io: str, machine: Machine) -> lis
                               f"{', '.join(graph.inputs)}: inputs of the chain, in {input_io}, together "
                               "with what stages make; leave [input] out")
         io = input_io if own.issuperset(graph.inputs) else "int8"
-        made = arranged(graph, io, machine, lent if chain.apart else ())
+        made = arranged(graph, io, machine, lent if chain.apart else (), dead)
         found.append(_Found(made, tuple(_lent(made, f"{prefix}_shared_{number}"))))
         lent += found[-1].lent
     return found[::-1]

@@ -150,10 +150,14 @@ def write_c(graph: Graph, name: str | None = None, vectors: Mapping[str, np.ndar
 
 
 def arranged(graph: Graph, input_io: str = "int8", machine: Machine = PORTABLE,
-             lent: Sequence[Lent] = ()) -> Arranged:
-    """As `write_c`, without a word of C. lent: arrays of other networks, which it may read"""
+             lent: Sequence[Lent] = (), dead: bool = False) -> Arranged:
+    """As `write_c`, without a word of C.
+
+    lent: arrays of other networks, which it may read
+    dead: whether channels that change no output stay
+    """
     digest, given = graph.digest, in_pieces(_with_int32(with_border(graph, input_io, graph.inputs)))
-    living = without_dead_channels(given)
+    living = given if dead else without_dead_channels(given)
     return Arranged(digest, given, living,
                     arrange(living, _calls, machine, borrowing(lent) if lent else None))
 
