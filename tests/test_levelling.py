@@ -12,7 +12,7 @@ import pytest
 from tests import cascade_nets
 from tests.test_cli import edge, fails
 from toolchain.adaptive.budget import at_budget
-from toolchain.adaptive.report import Share, levels_text
+from toolchain.adaptive.report import levels_text
 from toolchain.artifact import Artifact, read_artifact
 from toolchain.cascade import on_device, prepared_for
 from toolchain.chain import every_logits
@@ -28,7 +28,6 @@ from toolchain.profile import TargetProfile, load_target
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.report.tables import bench_text
 from toolchain.runtime.litert import LiteRT
-from toolchain.side_by_side import Candidate, OwnCost, worth_it
 from toolchain.stages import on_grid
 
 BOARD = "cortex_m4_qemu"
@@ -87,17 +86,6 @@ def test_a_cost_that_does_not_stand_is_told(made):
     level = msgspec.structs.replace(made.report.levels[0], problems=("the device was throttled",))
     assert level.told(0, "microseconds").endswith("; its cost does not stand: the device was throttled")
     assert "stand" not in made.report.levels[0].told(0, "MACs")
-
-
-def figures(name: str, cost: int, value: float) -> Candidate:
-    return Candidate(name, 0, OwnCost(cost, "MACs"), Share(value, 0.01, 100), Share(value, 0.01, 100))
-
-
-def test_of_equals_the_better_or_the_cheaper_stays():
-    kept, left_out = worth_it([figures("a", 5, 0.6), figures("b", 5, 0.7), figures("c", 9, 0.7),
-                               figures("d", 9, 0.9), figures("e", 20, 0.8)])
-    assert [each.name for each in kept] == ["b", "d"]
-    assert [line.split()[0] for line in left_out] == ["a", "c", "e"]
 
 
 def test_one_that_beats_all_others_is_refused(files):

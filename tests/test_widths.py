@@ -181,6 +181,16 @@ def test_without_samples(graph):
         prepare(graph, Recipe(widths=WIDTHS, train=TRAIN), None, load_target("host"))
 
 
+def test_samples_that_cannot_tell_what_a_width_is_worth(graph, tmp_path):
+    """Refused before anything is trained."""
+    path = cascade_nets.samples(tmp_path / "samples.npz", split=None)
+    told = []
+    with pytest.raises(BadSamples, match="'train'|labelled samples that neither calibrate nor test"):
+        prepare(graph, Recipe(widths=WIDTHS, train=TRAIN), load_samples(str(path)), load_target("host"),
+                told.append)
+    assert not any("tuning" in line for line in told)
+
+
 def test_a_network_that_is_quantized_already(prepared, data):
     with pytest.raises(Unsupported, match="already quantized"):
         prepare(prepared.graph, Recipe(widths=WIDTHS, train=TRAIN), load_samples(data), load_target("host"))

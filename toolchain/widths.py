@@ -9,6 +9,7 @@ import msgspec
 
 from toolchain.adaptive_sections import WidthsConfig
 from toolchain.budgets import Purpose
+from toolchain.chain_building import split_for
 from toolchain.chaining import Made
 from toolchain.data import Samples
 from toolchain.errors import BadInput
@@ -40,9 +41,12 @@ def trained_widths(shrinking: Shrinking) -> tuple[Graph, ...]:
     """FLOAT graphs of the recipe's widths, the widest first, whose weights are slices of its own but for
     factors of output channels.
 
-    Raises what `Shrinking` does, BadInput where no channel can go.
+    Raises what `Shrinking` does, BadSamples without labelled samples that tell what each width is worth,
+    BadInput where no channel can go.
     """
     shrinking.check()
+    for name in ("selection", "test"):
+        split_for(shrinking.samples, name, shrinking.graph)
     shrinking.claim()
     config, graph = shrinking.recipe.widths, shrinking.start
     chosen = PruneConfig(ratio=0.0, importance=config.importance, keep=config.keep,
