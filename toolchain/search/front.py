@@ -3,8 +3,7 @@
 Of two figures, all of it takes as long as sorting: a search asks for parents after each of its trials.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -20,7 +19,7 @@ def dominates(first: Sequence[float], second: Sequence[float]) -> bool:
 def front(points: Sequence[Sequence[float]]) -> list[int]:
     """Positions of the points that none dominates, the least first figure first; of equal ones the first."""
     if len(points) and len(points[0]) == 2:
-        return _swept(np.asarray(points, np.float64))[0]
+        return next(_swept(np.asarray(points, np.float64)))
     order = sorted(range(len(points)), key=lambda number: (*points[number], number))
     kept: list[int] = []
     for number in order:
@@ -84,12 +83,12 @@ def ranked(points: Sequence[Sequence[float]], count: int) -> list[int]:
     return order[:count]
 
 
-def _fronts(points: np.ndarray) -> Iterable[list[int]]:
+def _fronts(points: np.ndarray) -> Iterator[list[int]]:
     """Each without those before it."""
     return _swept(points) if points.shape[1] == 2 else _peeled(points)
 
 
-def _peeled(points: np.ndarray) -> Iterable[list[int]]:
+def _peeled(points: np.ndarray) -> Iterator[list[int]]:
     left = list(range(len(points)))
     while left:
         best = [left[number] for number in front(points[left].tolist())]
@@ -97,19 +96,14 @@ def _peeled(points: np.ndarray) -> Iterable[list[int]]:
         left = sorted({*left}.difference(best))
 
 
-def _swept(points: np.ndarray) -> list[list[int]]:
-    """Of two figures, all fronts at once: in order of the first one, a point is of the first front whose last
-    has more of the second (Jensen 2003, "Reducing the run-time complexity of multiobjective EAs")."""
+def _swept(points: np.ndarray) -> Iterator[list[int]]:
+    """Of two figures: in order of the first, what has less of the second than all before it."""
     order = np.lexsort((points[:, 1], points[:, 0]))
-    ends: list[float] = []
-    fronts: list[list[int]] = []
-    for number, end in zip(order.tolist(), points[order, 1].tolist()):
-        place = bisect_right(ends, end)
-        if place == len(ends):
-            fronts.append([])
-        ends[place:place + 1] = [end]
-        fronts[place].append(number)
-    return fronts
+    while len(order):
+        second = points[order, 1]
+        first = np.append(True, second[1:] < np.minimum.accumulate(second)[:-1])
+        yield order[first].tolist()
+        order = order[~first]
 
 
 def _shares(front: np.ndarray) -> list[float]:

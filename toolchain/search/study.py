@@ -54,7 +54,9 @@ class Study:
                  needs: Needs, seed: int):
         self._config, self._variables, self._needs, self._seed = config, variables, needs, seed
         self.name, self._place = name, storage
-        self._optuna, self._finished, self._open = _optuna(), {}, {}
+        self._optuna, self._open = _optuna(), {}
+        self._kept: list[Trial] = []
+        self._settled = 0
         with _told_of(storage, self._optuna):
             self._study = self._optuna.create_study(
                 storage=next(_storages(self._optuna, storage, name)), study_name=name, load_if_exists=True,
@@ -95,6 +97,23 @@ class Study:
         self._study.enqueue_trial(dict(point), user_attrs={"rung": rung, "of": of})
 
     @_of_storage
+    def begin_with(self, point: Mapping[str, Value], rung: int = 0, of: int | None = None) -> Trial:
+        """This point, put forward and asked for at once: one line of the journal, not one a variable."""
+        found = self._optuna.trial.create_trial(
+            state=self._optuna.trial.TrialState.RUNNING, params=dict(point),
+            distributions={name: self._distribution(self._variables[name]) for name in point},
+            user_attrs={"rung": rung, "of": of})
+        number = self._study._storage.create_new_trial(self._study._study_id, template_trial=found)
+        return self._asked(self._optuna.Trial(self._study, number))
+
+    def _distribution(self, variable: Variable):
+        distributions = self._optuna.distributions
+        if not variable.is_range:
+            return distributions.CategoricalDistribution(variable.choices)
+        kind = distributions.IntDistribution if variable.whole else distributions.FloatDistribution
+        return kind(variable.low, variable.high, log=variable.log)
+
+    @_of_storage
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Keep what became of a trial, unless another process did so before."""
         kept = self._open.pop(trial.number, None) or self._begun(trial.number)
@@ -116,17 +135,15 @@ class Study:
 
     @_of_storage
     def trials(self) -> list[Trial]:
-        """All, by number."""
-        return [self._read(frozen) for frozen in self._all()]
-
-    def _read(self, frozen) -> Trial:
-        """What is finished stays so: it is read once."""
-        if frozen.number not in self._finished:
-            trial = _read(frozen)
-            if trial.state != "done":
-                return trial
-            self._finished[frozen.number] = trial
-        return self._finished[frozen.number]
+        """All, by number. What is finished stays so: it is read once."""
+        for frozen in self._all()[self._settled:]:
+            if frozen.number == len(self._kept):
+                self._kept.append(_read(frozen))
+            elif self._kept[frozen.number].state != "done":
+                self._kept[frozen.number] = _read(frozen)
+        while self._settled < len(self._kept) and self._kept[self._settled].state == "done":
+            self._settled += 1
+        return self._kept.copy()
 
     def _all(self) -> list:
         return self._study.get_trials(deepcopy=False)
