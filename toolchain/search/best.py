@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from toolchain.search.answer import objectives
+import numpy as np
+
 from toolchain.search.front import ranked
 from toolchain.search.needs import Needs
 from toolchain.search.trial import Trial
@@ -25,7 +26,8 @@ def best_of(trials: Sequence[Trial], needs: Needs, count: int) -> list[Trial]:
     useful = [trial for trial in found if _lost(trial) <= most_lost]
     if not useful:
         return sorted(found, key=_lost)[:count]
-    return [useful[number] for number in ranked([objectives(trial, needs) for trial in useful], count)]
+    figures = np.array([[trial.outcome.figures[name] for trial in useful] for name in needs.objectives])
+    return [useful[number] for number in ranked(figures.T, count)]
 
 
 def _lost(trial: Trial) -> float:
