@@ -104,9 +104,11 @@ class Search:
 
     def _left(self, stack: ExitStack, trials: Sequence[Trial]) -> Trial | None:
         """What nobody is at who began it."""
-        for number in [trial.number for trial in trials if trial.state == "runs"]:
+        running = {self._name(trial.number): trial.number for trial in trials if trial.state == "runs"}
+        for name in self.ledger.unclaimed(list(running)) if running else ():
+            number = running[name]
             with ExitStack() as held:
-                if self._claims(held, self._name(number)) and self.study.trials()[number].state == "runs":
+                if self._claims(held, name) and self.study.trials()[number].state == "runs":
                     stack.push(held.pop_all())
                     return self.study.again(number)
         return None

@@ -5,7 +5,7 @@ trials before it alone, so that a search by one process that was killed goes on 
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import fcntl
 from functools import wraps
 import hashlib
@@ -58,8 +58,9 @@ class Study:
         self._kept: list[Trial] = []
         self._settled = 0
         with _told_of(storage, self._optuna):
+            self._journal = next(_journals(self._optuna, storage, name))
             self._study = self._optuna.create_study(
-                storage=next(_storages(self._optuna, storage, name)), study_name=name, load_if_exists=True,
+                storage=self._optuna.storages.JournalStorage(self._journal), study_name=name, load_if_exists=True,
                 directions=["minimize"] * len(needs.objectives), sampler=self._sampler(0))
 
     @property
@@ -117,16 +118,24 @@ class Study:
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Keep what became of a trial, unless another process did so before."""
         kept = self._open.pop(trial.number, None) or self._begun(trial.number)
-        try:
+        if self._all()[trial.number].state.is_finished():
+            return
+        values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
+        told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
+        with self._journal.together():
             kept.set_user_attr("outcome", msgspec.to_builtins(outcome))
             for name, share in self._needs.violations(outcome.figures).items():
                 if name not in kept.constraints:
                     kept.set_constraint(name, share)
-        except self._optuna.exceptions.UpdateFinishedTrialError:
-            return
-        values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
-        told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
-        self._study.tell(trial.number, **told, skip_if_finished=True)
+            self._study.tell(trial.number, **told)
+        self._see_what_was_told()
+
+    def _see_what_was_told(self) -> None:
+        """Where another process told it in this very moment, Optuna refuses each line of ours."""
+        while True:
+            with suppress(self._optuna.exceptions.UpdateFinishedTrialError):
+                self._all()
+                return
 
     @_of_storage
     def say_of(self, facts: Mapping[str, object]) -> None:
@@ -181,8 +190,8 @@ def searches(storage: str) -> dict[str, Mapping[str, object]]:
     """Name of each study in a storage -> what `say_of` kept of it. Raises as `Study`."""
     optuna = _optuna()
     with _told_of(storage, optuna):
-        found = [one for opened in _storages(optuna, storage, None)
-                 for one in optuna.get_all_study_summaries(opened, include_best_trial=False)]
+        found = [one for journal in _journals(optuna, storage, None) for one in
+                 optuna.get_all_study_summaries(optuna.storages.JournalStorage(journal), include_best_trial=False)]
     return {one.study_name: one.user_attrs.get("facts", {}) for one in found}
 
 
@@ -195,15 +204,14 @@ def _optuna():
     return optuna
 
 
-def _storages(optuna, storage: str, name: str | None) -> Iterator:
+def _journals(optuna, storage: str, name: str | None) -> Iterator:
     """Of the search of that name; of all that there are. A file's are one."""
-    journals = optuna.storages.journal
-    if DATABASE.match(storage):
-        from toolchain.search.journal import DatabaseJournal, searches_in
+    from toolchain.search.journal import DatabaseJournal, Journal, searches_in
 
+    if DATABASE.match(storage):
         url = re.sub(r"^postgresql://", "postgresql+psycopg://", storage)
         for each in searches_in(url) if name is None else [name]:
-            yield optuna.storages.JournalStorage(DatabaseJournal(url, each))
+            yield Journal(DatabaseJournal(url, each))
         return
     if "://" in storage:
         raise BadInput(f"--storage {storage.partition('://')[0]}://...: give a file, or a postgresql:// URL")
@@ -214,7 +222,7 @@ def _storages(optuna, storage: str, name: str | None) -> Iterator:
         _mend(Path(storage))
     finally:
         lock.release()
-    yield optuna.storages.JournalStorage(journals.JournalFileBackend(storage, lock))
+    yield Journal(optuna.storages.journal.JournalFileBackend(storage, lock))
 
 
 class _Lock:
