@@ -59,8 +59,9 @@ class Study:
         self._settled = 0
         with _told_of(storage, self._optuna):
             self._journal = next(_journals(self._optuna, storage, name))
+            opened = self._optuna.storages.JournalStorage(self._journal)
             self._study = self._optuna.create_study(
-                storage=self._optuna.storages.JournalStorage(self._journal), study_name=name, load_if_exists=True,
+                storage=opened, study_name=name, load_if_exists=True,
                 directions=["minimize"] * len(needs.objectives), sampler=self._sampler(0))
 
     @property
@@ -118,7 +119,8 @@ class Study:
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Keep what became of a trial, unless another process did so before."""
         kept = self._open.pop(trial.number, None) or self._begun(trial.number)
-        if self._all()[trial.number].state.is_finished():
+        kept_in = self._study._storage
+        if kept_in.get_trial(kept._trial_id).state.is_finished():
             return
         values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
         told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
@@ -128,13 +130,9 @@ class Study:
                 if name not in kept.constraints:
                     kept.set_constraint(name, share)
             self._study.tell(trial.number, **told)
-        self._see_what_was_told()
-
-    def _see_what_was_told(self) -> None:
-        """Where another process told it in this very moment, Optuna refuses each line of ours."""
-        while True:
+        while True:  # where another process told it in this very moment, each line of ours is refused
             with suppress(self._optuna.exceptions.UpdateFinishedTrialError):
-                self._all()
+                kept_in.get_trial(kept._trial_id)
                 return
 
     @_of_storage
@@ -190,8 +188,9 @@ def searches(storage: str) -> dict[str, Mapping[str, object]]:
     """Name of each study in a storage -> what `say_of` kept of it. Raises as `Study`."""
     optuna = _optuna()
     with _told_of(storage, optuna):
-        found = [one for journal in _journals(optuna, storage, None) for one in
-                 optuna.get_all_study_summaries(optuna.storages.JournalStorage(journal), include_best_trial=False)]
+        opened = map(optuna.storages.JournalStorage, _journals(optuna, storage, None))
+        found = [one for each in opened
+                 for one in optuna.get_all_study_summaries(each, include_best_trial=False)]
     return {one.study_name: one.user_attrs.get("facts", {}) for one in found}
 
 
