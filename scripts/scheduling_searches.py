@@ -33,8 +33,8 @@ STAGES = [f"prune.shares.stage{number}" for number in range(6)]
 VARIABLES = ({name: Variable(low=0.0, high=0.9) for name in STAGES}
              | {"calibrate.observer": Variable(choices=("mse", "minmax", "percentile"))})
 SPACE = Space(Recipe(train=TrainConfig(epochs=2), search=SearchConfig(sampler="evolution")), VARIABLES)
-Cost = tuple[float, float]
-"""Milliseconds of a trial: by the clock, of CPU time."""
+Cost = tuple[float, float, float]
+"""Milliseconds of a trial: by the clock, of CPU time, and by the clock while others had the processors."""
 
 
 def outcome(recipe: Recipe) -> Outcome:
@@ -62,7 +62,8 @@ def shared(url: str, workers: int, trials: int = TRIALS, sleep_s: float = SLEEP_
     """
     processes = multiprocessing.get_context("fork")
     gate, ends = processes.Barrier(workers + 1), processes.Array("d", workers)
-    cpu_s, budget = processes.Array("d", workers), workers * trials
+    cpu_s, waited_s = processes.Array("d", workers), processes.Array("d", workers)
+    budget = workers * trials
 
     def work(number: int) -> None:
         def told(_) -> None:
@@ -71,16 +72,22 @@ def shared(url: str, workers: int, trials: int = TRIALS, sleep_s: float = SLEEP_
         with Ledger.open(url) as ledger:
             search = search_in(url if "://" in url else f"{url}.journal", ledger, budget, sleep_s, told)
             gate.wait()
-            began_s = time.process_time()
+            began_s, before_s = time.process_time(), queued_s()
             search.run()
-            cpu_s[number] = time.process_time() - began_s
+            cpu_s[number], waited_s[number] = time.process_time() - began_s, queued_s() - before_s
 
     children = [forked(lambda number=number: work(number)) for number in range(workers)]
     gate.wait()
     began_s = time.monotonic()
     assert [ended(child) for child in children] == [0] * workers
     wall_s = max(ends) - began_s
-    return (wall_s * workers / budget - sleep_s) * 1e3, sum(cpu_s) / budget * 1e3
+    return ((wall_s * workers / budget - sleep_s) * 1e3, sum(cpu_s) / budget * 1e3,
+            sum(waited_s) / budget * 1e3)
+
+
+def queued_s() -> float:
+    """How long this thread was ready and others had the processors, as Linux tells it."""
+    return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) * 1e-9
 
 
 def long(folder: Path, size: int) -> dict[str, float]:
@@ -156,15 +163,16 @@ def optuna_ms(path: str) -> float:
 
 def shared_table(found: dict[str, dict[str, list[Cost]]]) -> str:
     """found: database -> workers -> rounds"""
-    head = [f"milliseconds of a trial that sleeps {SLEEP_S} s, beside that: least, median (CPU)",
+    head = [f"milliseconds of a trial that sleeps {SLEEP_S} s, beside that: least, median (CPU; ready, "
+            f"but others had the processors)",
             *(f"{count} worker{'s' * (count > 1)}" for count in WORKERS)]
     return table(head, [[name, *(_told(rounds[str(count)]) for count in WORKERS)]
                         for name, rounds in found.items()])
 
 
 def _told(rounds: Sequence[Cost]) -> str:
-    walls = [wall for wall, _ in rounds]
-    return f"{min(walls):.1f}, {median(walls):.1f} ({min(cpu for _, cpu in rounds):.1f})"
+    walls, cpu, waited = zip(*rounds)
+    return f"{min(walls):.1f}, {median(walls):.1f} ({min(cpu):.1f}; {waited[walls.index(min(walls))]:.1f})"
 
 
 def long_table(found: dict[str, dict[str, float]]) -> str:
