@@ -84,9 +84,9 @@ def test_devices_run_stage_by_stage_what_this_hosts_python_decides(made, files, 
     assert found.device == "there" and found.same_path >= 0.99 and found.runtime.startswith("LiteRT")
 
 
-def test_runners_on_devices_measure_no_chain(made):
-    with pytest.raises(Unsupported, match="is a chain of 2 .tflite files, which this host's Python runs"):
-        next(bench(made.artifact, None, Wish(fmt="tflite")))
+def test_what_takes_one_file_takes_no_chain(made):
+    with pytest.raises(Unsupported, match="is a chain of 2 .tflite files, which no runner takes at once"):
+        made.artifact.model("tflite")
 
 
 def test_nobody_else_measures_on_the_device_that_checks_it(files, tmp_path, monkeypatch):
