@@ -107,11 +107,16 @@ def exited(network: str, seed: int, key: str) -> Chained:
 # Bounds -----------------------------------------------------------------------------------------------------
 
 class Means(NamedTuple):
-    """Of a network's cascades, over seeds: cost, drop: means of Choice's;  worst: the largest of them all
-    path: share of inputs on the host's path, of all n that the board answered"""
+    """Of a network's cascades, over seeds.
+
+    cost, drop: means of Choice's;  error: of the cost, what other test samples would change of it, one
+                standard error: all seeds have the same ones
+    worst:      the largest of all;  path: of all n inputs that the board answered those on the host's path
+    """
 
     network: str
     cost: float
+    error: float
     drop: float
     worst: float
     path: float
@@ -140,9 +145,16 @@ def _means(network: str, figures: Sequence[Chained]) -> Means:
     reports, devices = [figure.report for figure in figures], [figure.device for figure in figures]
     n = [device.n for device in devices]
     return Means(network, float(np.mean([report.tested.cost for report in reports])),
+                 float(np.mean([_cost_error(report) for report in reports])),
                  float(np.mean([report.tested.drop for report in reports])),
                  max(report.worst for report in reports),
                  float(np.average([device.same_path for device in devices], weights=n)), sum(n))
+
+
+def _cost_error(report: ChainReport) -> float:
+    """Standard error of the expected cost, over the last network's alone."""
+    costs, shares = [stage.cost / report.alone for stage in report.stages], report.tested.shares
+    return float(np.sqrt(np.cov(costs, aweights=shares, ddof=0) / (report.tested.n - 1)))
 
 
 # The page ---------------------------------------------------------------------------------------------------
@@ -161,7 +173,7 @@ def _section(found: Sequence[Figure]) -> str:
                "calibration error of the first", "instructions", "worst case", "same path, same logits"]
     bounds = ["cascades, over seeds", f"instructions, at most {COST}x", f"points lost, at most {LOST}",
               "largest worst case", f"same path, at least {SAME_PATH:.1%}", "held"]
-    held = [[each.network, f"{each.cost:.3f}x", f"{each.drop:.2f}", f"{each.worst:.3f}x",
+    held = [[each.network, f"{each.cost:.3f} ± {each.error:.3f}x", f"{each.drop:.2f}", f"{each.worst:.3f}x",
              f"{each.path:.2%} of {each.n}", "no" if each.missed else "yes"] for each in means(found)]
     (said,) = (figure.said for figure in found if isinstance(figure, Conditions))
     return "\n\n".join([table(bounds, held), table(columns, rows), said])
@@ -180,8 +192,9 @@ there is no time and no energy.
 What was set when: goals are shares of the whole network's instructions, {GOALS_TOLD}; of
 exits {EXITS_COST:g}. They were set when first runs of seeds {", ".join(map(str, SEEN))} had shown how much
 harder test samples are than selection samples. So seeds {", ".join(map(str, FRESH))}, with goals as they
-stood, are what confirms them. A seed prunes and tunes a small network of its own; the whole network is the
-same in all, and so are the samples of each part: fresh seeds are no fresh test samples."""
+stood, are what confirms them, or does not. A seed prunes and tunes a small network of its own; the whole
+network is the same in all, and so are the samples of each part: fresh seeds are no fresh test samples. Beside
+a mean cost stands what other test samples would change of it, one standard error."""
 
 
 def _row(figure: Chained) -> list[str]:

@@ -2,6 +2,7 @@
 
 from benchmark_adaptive import FRESH_TITLE, SEEN_TITLE, Chained, means, page
 from figures import Conditions
+import numpy as np
 import pytest
 
 from toolchain.adaptive.report import ChainReport, OnDevice, Paired, StageFigures
@@ -35,9 +36,18 @@ def test_seeds_that_goals_were_set_by_stand_apart_with_conditions_and_means_of_t
     text = page(told(figure("a", 3, cost=0.58), figure("a", 4, cost=0.64), said="now."),
                 told(figure("a", 0, cost=0.5), said="then."))
     fresh, seen = text.split(f"## {FRESH_TITLE}")[1].split(f"## {SEEN_TITLE}")
-    assert "\n| a | 0.610x | 0.10 | 1.304x | 100.00% of 2000 | no |\n" in fresh and fresh.endswith("now.\n\n")
-    assert "\n| a | 0.500x | 0.10 | 1.300x | 100.00% of 1000 | yes |\n" in seen and seen.endswith("then.\n")
+    assert "\n| a | 0.610 ± 0.021x | 0.10 | 1.304x | 100.00% of 2000 | no |\n" in fresh
+    assert "\n| a | 0.500 ± 0.021x | 0.10 | 1.300x | 100.00% of 1000 | yes |\n" in seen
+    assert fresh.endswith("now.\n\n") and seen.endswith("then.\n")
     assert SEEN_TITLE not in page(told(figure("a", 3)), [])
+
+
+def test_a_costs_standard_error_is_of_the_samples_costs():
+    found = figure("a", 0)
+    stages, tested = found.report.stages, found.report.tested
+    each = np.repeat([stage.cost / found.report.alone for stage in stages],
+                     [round(share * tested.n) for share in tested.shares])
+    assert len(each) == 500 and means([found])[0].error == pytest.approx(each.std(ddof=1) / 500 ** 0.5)
 
 
 @pytest.mark.parametrize("figures, lines", [
