@@ -1,8 +1,10 @@
 """What sharing devices costs: claims, leases and records of a job that does nothing, and places of a lab.
 
 A campaign of empty jobs on 8 devices, by 1, 2 and 4 processes; a lab on paper: 10,000 jobs on 200 devices of
-which 199 are taken; places of a labgrid coordinator of this computer. In SQLite and, started for it, in
-PostgreSQL. The least of three rounds, for what else runs here only adds to it; CPU time is that of ours.
+which 199 are taken; places of a labgrid coordinator of this computer; searches by 1 and 4 workers, whose
+trials sleep, and searches of up to 10,000 trials. In SQLite (searches: a journal's file beside it) and,
+started for it, in PostgreSQL. The least of three rounds, for what else runs here only adds to it; CPU time is
+that of ours.
 Prints a table, and writes build/benchmark/scheduling/scheduling.json.
 """
 
@@ -18,6 +20,7 @@ import time
 
 from benchmark_peers import OUT, ROOT, say
 from peers_report import own_conditions, table
+from scheduling_searches import SIZES, WORKERS, long, long_table, shared, shared_table
 import sqlalchemy
 
 from tests.campaign.jobs import a_job
@@ -46,7 +49,7 @@ Cost = tuple[float, float]
 @contextmanager
 def databases() -> Iterator[dict[str, list[str]]]:
     """Database -> URLs of empty ledgers, as many as there are campaigns."""
-    count = ROUNDS * (len(PROCESSES) + 1)
+    count = ROUNDS * (len(PROCESSES) + 1 + len(WORKERS))
     if binaries() is None:
         sys.exit("benchmark: no PostgreSQL: apt-get install postgresql")
     with tempfile.TemporaryDirectory() as folder, server(binaries()) as address:
@@ -146,7 +149,13 @@ def main() -> None:
             found[name] = {str(count): min(crowd(next(empty), count) for _ in range(ROUNDS))
                            for count in PROCESSES}
             found[name]["lab"] = min(full_lab(next(empty)) for _ in range(ROUNDS))
+            say(f"{name}: searches by {WORKERS} workers")
+            found[name]["search"] = {str(count): [shared(next(empty), count) for _ in range(ROUNDS)]
+                                     for count in WORKERS}
             found[name]["renewal"] = min(renewal_ms(url) for url in urls)
+    say(f"searches of {SIZES} trials")
+    with tempfile.TemporaryDirectory() as folder:
+        found["trials"] = {str(size): long(Path(folder), size) for size in SIZES}
     say(f"labgrid: a place, {PLACES} times")
     found["labgrid"] = places()
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -164,7 +173,9 @@ def report(found: dict[str, dict]) -> str:
     told = (f"A place of labgrid, acquired and given back: {place['first_s']:.2f} s the first time in a "
             f"process, then {place['alone_ms']:.0f} ms; {place['crowded_ms']:.0f} ms with "
             f"{LAB_DEVICES} places and {LAB_DEVICES} others there.")
-    return "\n\n".join([own_conditions(), table(head, rows), told])
+    searches = {name: found[name]["search"] for name in ("SQLite", "PostgreSQL")}
+    return "\n\n".join([own_conditions(), table(head, rows), shared_table(searches),
+                        long_table(found["trials"]), told])
 
 
 if __name__ == "__main__":

@@ -25,12 +25,24 @@ from peers_report import own_conditions
 from search_judgement import shortcomings
 from search_networks import CASES
 from search_report import page
-from search_runs import EPOCHS, FOLDER, METHODS, SHAPING, Searched, Task, network, recipe_of, searched
+from search_runs import (
+    EPOCHS,
+    FOLDER,
+    METHODS,
+    SHAPING,
+    Searched,
+    Task,
+    network,
+    recipe_of,
+    searched,
+    task_of,
+)
 import typer
 
 PAGE = ROOT / "docs" / "search-benchmark.md"
 SEEDS, TRIALS = (0, 1, 2), 60
-QUICK = Task("watch", "", 0, 8, 4)
+QUICK = "watch", 0, 8
+"""Network, seed, trials."""
 Measured = Searched | Conditions
 
 
@@ -44,10 +56,9 @@ def main(quick: bool = typer.Option(False, help="a few trials of one network tha
          seeds: str = typer.Option("", help="such as 0,1")) -> None:
     """Search; print the page."""
     chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*SEEDS]
-    tasks = [Task(name, method, seed, TRIALS, EPOCHS[name])
-             for name, seed, method in product(listed(networks, CASES) or CASES, chosen, METHODS)]
-    if quick:
-        tasks = [msgspec.structs.replace(QUICK, method=method) for method in METHODS]
+    wanted = [(name, seed, TRIALS) for name, seed in product(listed(networks, CASES) or CASES, chosen)]
+    tasks = [task_of(name, method, seed, trials, EPOCHS[name])
+             for name, seed, trials in ([QUICK] if quick else wanted) for method in METHODS]
     kept = Kept(FOLDER / "figures.jsonl", Measured)
     with processes() as pool:
         names = list(dict.fromkeys(task.network for task in tasks))

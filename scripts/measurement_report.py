@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from peers_report import processor
 
+from toolchain.comparison import Comparison
 from toolchain.device.latency.comparison import ALPHA, BLOCK_US, PAIRS, PROCESSES
 from toolchain.device.latency.disturbance import (
     LEAST_CPU_SHARE,
@@ -19,7 +20,6 @@ from toolchain.device.latency.disturbance import (
     MOST_DRIFT,
     MOST_SWITCHES_HZ,
 )
-from toolchain.measurement import Comparison
 
 SLOWER, NO_DIFFERENCE = "slower", "no difference told"
 

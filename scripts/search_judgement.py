@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from figures import Conditions, Figure
 import numpy as np
-from search_runs import GRID, OURS, RANDOM, Searched
+from search_runs import GRID, LONG, OURS, RANDOM, Searched
 
 from toolchain.search.front import hypervolume
 
 WORST = (5.0, 10.0, 20.0)
 """Points of accuracy: a network that loses more is worth nothing. Bounds are of the first."""
-AGAINST: Mapping[str, float] = {RANDOM: 1.15, GRID: 1.3}
-"""Method -> how many times its hypervolume a search is to have."""
+AGAINST: Mapping[str, float | None] = {RANDOM: 1.15, GRID: 1.3, LONG: None}
+"""Method -> how many times its hypervolume a search is to have; None where nothing is asked for."""
 FEWER, LEAST_LOST = 1.5, 1.0
 """How many times fewer instructions than as it came, at so many points lost on test samples."""
 
@@ -74,7 +74,7 @@ def missed(found: Found) -> Iterator[str]:
     for network in found.networks:
         for method, bound in AGAINST.items():
             ratio = found.ratio(network, method, WORST[0], selected_volume)
-            if ratio < bound:
+            if bound and ratio < bound:
                 yield f"{network}: {ratio:.2f} of the hypervolume of {method}; asked for {bound}"
         savings = [saving(one) or 0.0 for one in found.searches[network, OURS]]
         if np.mean(savings) < FEWER:

@@ -16,16 +16,17 @@ from search_judgement import (
     tested_volume,
 )
 from search_networks import CASES
-from search_runs import BOARD, OURS
+from search_runs import BOARD, GRID, LONG, OURS
 
 HEAD = f"""# Searching beside chance and habit
 
 Made by `make benchmark-search`; needs the measuring kit. Each method tries as many recipes of the same space
 on the same samples, and trains each for as many epochs; of `edge search` most go on from the weights of one
-that it tried before. "Random search" is its own with `sampler = "random"`. "Uniform ratios" prunes the same
-share of all channels, a third of the trials by each of three criteria. Limits: 95 % of the RAM and flash of
-the network as it came, in INT8. Instructions are those of an inference on {BOARD}, an emulated board: exact,
-and neither time nor energy.
+that it tried before. "Random search" is its own with `sampler = "random"`. "{GRID}" prunes the same share of
+all channels, a third of the trials by each of three criteria; "{LONG}" does so by one criterion, at a third
+as many shares, each trained three times as long. Limits: 95 % of the RAM and flash of the network as it came,
+in INT8. Instructions are those of an inference on {BOARD}, an emulated board: exact, and neither time nor
+energy.
 
 A **hypervolume** is the area between the front and the corner of the network's own instructions and so many
 points of lost accuracy: instructions as shares, accuracy in points. On selection samples it is what the
@@ -51,7 +52,7 @@ def volume_table(found: Found) -> str:
         for method, bound in AGAINST.items():
             ratios = [f"{found.ratio(network, method, worst, of):.2f}"
                       for of in (selected_volume, tested_volume) for worst in WORST]
-            rows.append([CASES[network].title, method, f"{bound:.2f}", *ratios])
+            rows.append([CASES[network].title, method, f"{bound:.2f}" if bound else "-", *ratios])
     heads = [f"{samples}, {worst:g} points" for samples in ("selection", "test") for worst in WORST]
     return "## Hypervolume of `edge search` over another method's\n\n" + table(
         ["network", "beside", "asked for (first)", *heads], rows)

@@ -2,7 +2,7 @@
 became of recipes in a cache that all methods share; a search that was killed goes on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import os
 from typing import NamedTuple
 
@@ -35,14 +35,18 @@ SHAPING = (*TRAINING, *PRUNING, *DEPLOYING, "toolchain/search*.py", "toolchain/s
 """Files that shape what a search finds."""
 BOARD = "cortex_m4_qemu"
 OURS, RANDOM, GRID = "edge search", "random search", "uniform ratios"
-METHODS = (OURS, RANDOM, GRID)
-EPOCHS = {"ds_cnn": 8, "watch": 8, "resnet8": 3, "mobilenet_v2": 2}
-"""Of training, of each trial of every method."""
+LONG = "uniform ratios, longer"
+METHODS = (OURS, RANDOM, GRID, LONG)
+LONGER = 3
+"""How many times longer a trial of LONG trains than another method's, of which there are as many times more.
+"""
+EPOCHS = {"ds_cnn": 4, "watch": 4, "resnet8": 2, "mobilenet_v2": 1}
+"""Of training, of each trial of every method: what four hours of two cores leave room for."""
 SEARCH_RATES = RATES | {"watch": 0.02}
 ROOM = 0.95
 """Of the RAM and flash of the network as it came, quantized: the limits."""
 COSTS = ("instructions", "ram", "flash")
-IMPORTANCE = ("taylor", "fisher", "l2")
+IMPORTANCE = {GRID: ("taylor", "fisher", "l2"), LONG: ("taylor",)}
 Tried = tuple[float, float]
 """Instructions, points of accuracy that are lost."""
 
@@ -66,6 +70,13 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.network}-{self.method.replace(' ', '-')}-{self.seed}-{self.trials}-{self.epochs}"
+
+
+def task_of(network: str, method: str, seed: int, trials: int, epochs: int) -> Task:
+    """A search by a method that has so many epochs of training in all."""
+    if method == LONG:
+        trials, epochs = trials // LONGER, epochs * LONGER
+    return Task(network, method, seed, trials, epochs)
 
 
 class Searched(Figure, kw_only=True):
@@ -161,14 +172,14 @@ def first(task: Task, space: Space, judge: Judge) -> Iterator[Point]:
     """The points that a method begins with; of the grid, all."""
     if task.method == OURS:
         yield from Starting(judge.graph, judge.network_samples, load_target(BOARD)).points(space)
-    if task.method == GRID:
-        yield from _grid(task, space)
+    if criteria := IMPORTANCE.get(task.method):
+        yield from _grid(task.trials, criteria, space)
 
 
-def _grid(task: Task, space: Space) -> Iterator[Point]:
+def _grid(trials: int, criteria: Sequence[str], space: Space) -> Iterator[Point]:
     """The same share of all groups, by each criterion; all else as the recipe has it."""
-    start, count = space.start(), -(-task.trials // len(IMPORTANCE))
+    start, count = space.start(), -(-trials // len(criteria))
     points: list[Mapping] = [{**start, "prune.importance": criterion,
                               **dict.fromkeys(space.shares, float(share))}
-                             for share in np.linspace(0.05, 0.9, count) for criterion in IMPORTANCE]
-    yield from points[:task.trials]
+                             for share in np.linspace(0.05, 0.9, count) for criterion in criteria]
+    yield from points[:trials]

@@ -20,6 +20,7 @@ from toolchain.data import load_samples
 from toolchain.deploy import Wish, bench, evaluate, open_artifact
 from toolchain.errors import BadConfig, BadInput, BadSamples, GateFailed, Unsupported
 from toolchain.examination import set_exam
+from toolchain.ledger.ledger import Ledger
 from toolchain.pipeline import prepare
 from toolchain.profile import load_target
 from toolchain.recipe import QuantSpec, Recipe
@@ -83,9 +84,20 @@ def test_devices_run_stage_by_stage_what_this_hosts_python_decides(made, files, 
     assert found.device == "there" and found.same_path >= 0.99 and found.runtime.startswith("LiteRT")
 
 
-def test_runners_on_devices_measure_no_chain(made):
-    with pytest.raises(Unsupported, match="is a chain of 2 .tflite files, which this host's Python runs"):
-        next(bench(made.artifact, None, Wish(fmt="tflite")))
+def test_what_takes_one_file_takes_no_chain(made):
+    with pytest.raises(Unsupported, match="is a chain of 2 .tflite files, which no runner takes at once"):
+        made.artifact.model("tflite")
+
+
+def test_nobody_else_measures_on_the_device_that_checks_it(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("toolchain.deploy.WAIT_S", 0)
+    small, large, samples = map(str, files)
+    given = ("cascade", small, large, "--target", "host", "--data", samples, "--cost", "0.6", "--ledger",
+             tmp_path / "ledger.db", "--device", "host")
+    with Ledger.open(str(tmp_path / "ledger.db")) as others, others.lease(["device:host"], wait_s=0):
+        fails(5, "host is in use", *given, "--out", tmp_path / "refused")
+        assert edge(*given, "--out", tmp_path / "unchecked", "--check", "0")[0] == 0, "nothing is measured"
+    assert edge(*given, "--out", tmp_path / "checked", "--check", "8")[0] == 0
 
 
 def test_devices_with_programs_run_its_c(files):

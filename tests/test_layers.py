@@ -13,20 +13,20 @@ PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section policy levels labels",
           "training_sections shape_sections adaptive_sections search_section file_sections input_section "
           "graph_file paired generation port",
-          "profile recipe data metric measurement cost_cell stages",
+          "profile recipe data metric measurement comparison cost_cell stages",
           "artifact preprocess cost_table", "runtime", "load chain", "prune quantize", "train",
           "lower adaptive", "execution shards input_checks features",
           "accuracy_control fitting identity search run_folder", "post_training budgets tuning", "shrinking",
           "device ledger", "examination package chain_building", "diagnose",
-          "report", "suitability chaining vectors", "exits side_by_side", "widths",
+          "report", "suitability chaining vectors", "exits chain_bench side_by_side", "widths",
           "pipeline deploy inspection data_inspection conversion calibration doctor devices profiling",
           "diagnosis campaign comparing drawing mlperf pruning cascade",
           "trying starting levelling", "searching", "adapting", "cli")
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 # A room that may know less than the floors below it.
-KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "artifact",
-                    "port", "runtime"},
+KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "comparison",
+                    "artifact", "port", "runtime"},
          "ledger": {"errors", "names", "atomic", "measurement"},
          "report": {"errors", "names", "atomic", "profile", "measurement", "artifact", "port",
                     "metric", "search"}}

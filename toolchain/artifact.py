@@ -138,9 +138,9 @@ class Artifact:
         """The model file of one of the artefact's formats. Raises Unsupported where a chain has several."""
         name, *more = self.manifest.model_files(fmt)
         if more:
-            raise Unsupported(f"{self.manifest.name} is a chain of {1 + len(more)} .{fmt} files, which this "
-                              "host's Python runs stage by stage (edge run, edge eval); no runner measures "
-                              "it: build it for a target with format 'c', whose policy is compiled in")
+            raise Unsupported(f"{self.manifest.name} is a chain of {1 + len(more)} .{fmt} files, which no "
+                              "runner takes at once: edge run, eval and bench take them one by one; for one "
+                              "program build it for a target with format 'c', whose policy is compiled in")
         return self.files[name]
 
     def write(self, folder: Path) -> Path:

@@ -5,6 +5,7 @@ from functools import partial
 import msgspec
 
 from toolchain.artifact import Artifact
+from toolchain.comparison import Comparison
 from toolchain.deploy import own_profile, ways_of
 from toolchain.device.conditions.history import history
 from toolchain.device.conditions.judge import judge
@@ -16,7 +17,6 @@ from toolchain.device.programs import ProgramSession
 from toolchain.device.runner.record import Record
 from toolchain.device.ways import Way
 from toolchain.errors import Unsupported
-from toolchain.measurement import Comparison
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):

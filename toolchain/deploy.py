@@ -8,16 +8,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from toolchain.adaptive.parts import measured_part, stage_artifacts
 from toolchain.adaptive.session import ChainSession
 from toolchain.artifact import Artifact, Manifest, read_artifact
 from toolchain.atomic import replacing
+from toolchain.chain_bench import chain_session, measured
 from toolchain.chain_building import held_to
 from toolchain.device.board import open_board
 from toolchain.device.boards import HOST
 from toolchain.device.labgrid import WAIT_S
 from toolchain.device.local import RUNTIME, Session, format_of, open_session
-from toolchain.device.measure import measure
 from toolchain.device.place import Place, open_place, resources
 from toolchain.device.programs import ProgramSession
 from toolchain.device.qemu import open_device
@@ -160,8 +159,7 @@ def session_of(artifact: Artifact, place: Place, way: Way, threads: int = 1) -> 
         with open_firmware(artifact, place) as session:
             yield session
     elif artifact.manifest.chain and way.fmt != "c":
-        yield ChainSession(artifact.manifest, way.fmt, [
-            ProgramSession(place, part, way, threads) for part in stage_artifacts(artifact, way.fmt)])
+        yield chain_session(artifact, place, way, threads)
     else:
         yield ProgramSession(place, artifact, way, threads)
 
@@ -214,6 +212,7 @@ class Outcome:
 
     where:   device, runtime and runner, where it is one of several ways; "" for the artefact's own device
     missing: why there is nothing: the device has not the runtime, or that does not take the model
+    stages:  of a chain of files each stage's own measurement
     """
 
     way: Way
@@ -221,10 +220,11 @@ class Outcome:
     measurement: Measurement | None = None
     evaluation: Evaluation | None = None
     missing: str = ""
+    stages: tuple[Measurement, ...] = ()
 
     @property
     def records(self) -> tuple[Measurement | Evaluation, ...]:
-        """What there is to keep."""
+        """What there is to keep of the artefact as a whole."""
         return tuple(filter(None, (self.measurement, self.evaluation)))
 
 
@@ -269,16 +269,16 @@ def bench(artifact: Artifact, device: str | None, wish: Wish = Wish()) -> Iterat
 
 
 def _outcome(artifact: Artifact, place: Place, way: Way, wish: Wish) -> Outcome:
-    measurement = measure(measured_part(artifact, way.fmt), place, way, threads=wish.threads,
-                          seconds=wish.seconds, brief=wish.brief)
-    measurement = msgspec.structs.replace(measurement, artifact_digest=artifact.digest,
-                                          held=artifact.manifest.held)
+    measurement, stages = measured(artifact, place, way, threads=wish.threads, seconds=wish.seconds,
+                                   brief=wish.brief)
+    measurement = msgspec.structs.replace(measurement, artifact=artifact.manifest.name,
+                                          artifact_digest=artifact.digest, held=artifact.manifest.held)
     evaluation = None
     if wish.exam and way.runner != BENCHMARK_MODEL:
         with session_of(artifact, place, way, wish.threads) as session:
             evaluation = sit(artifact, way.fmt, session, place, wish.exam)
     own = place.board is None and not wish.every
-    return Outcome(way, "" if own else _where(place, way), measurement, evaluation)
+    return Outcome(way, "" if own else _where(place, way), measurement, evaluation, stages=stages)
 
 
 def _where(place: Place, way: Way) -> str:

@@ -91,33 +91,6 @@ class Sustained(msgspec.Struct, frozen=True):
     slower_after_s: float | None = None
 
 
-Verdict = Literal["faster", "slower", "no difference told"]
-"""Of B against A."""
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Artefact B against artefact A, timed in turn in the same processes, in CPU time.
-
-    ratio:     B's time over A's; 1.1 is 10 % slower
-    low, high: ends of its interval, at 1 - alpha
-    p:         of the two-sided test that they are equal
-    least:     the relative difference that this run would have told with probability `power`
-    processes: each start is one sample
-    """
-
-    ratio: float
-    low: float
-    high: float
-    p: float
-    verdict: Verdict
-    least: float
-    processes: int
-    alpha: float
-    power: float
-    schema: str = "edge.comparison"
-    schema_version: int = 1
-
-
 class Parity(msgspec.Struct, frozen=True):
     """The artefact's test vectors on the device against the host's reference.
 
@@ -176,6 +149,43 @@ class Function(msgspec.Struct, frozen=True):
     cycles_estimate: int | None = None
 
 
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage of a chain of files, measured by itself.
+
+    file:            its name
+    artifact_digest: of its own measurement, which has all that is known of it
+    reached, error:  share of samples that it runs on, and its standard error
+    latency_us, instructions, energy: as a Measurement's
+    """
+
+    file: str
+    artifact_digest: str
+    reached: float
+    error: float
+    latency_us: Latency | None = None
+    instructions: int | None = None
+    energy: Energy | None = None
+
+
+class Staged(msgspec.Struct, frozen=True, kw_only=True):
+    """What an inference of a chain of files is expected to take, of stages that were measured one by one.
+
+    Sums over stages of the share of samples that reach one times its own figure. What decides between stages
+    runs on this host, and is not in them.
+
+    stages: those that may run, in order
+    n:      test samples that shares are of
+    latency_us:   of medians; low, high: of their intervals' ends, which so are no narrower than 95 %
+    instructions: where all stages have them;  energy: likewise, its uncertainty the meter's alone
+    """
+
+    stages: tuple[Stage, ...]
+    n: int
+    latency_us: Latency | None = None
+    instructions: float | None = None
+    energy: Energy | None = None
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One artefact on one device.
 
@@ -195,6 +205,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     energy:           None wherever no meter was there
     problems:         why the figures cannot be trusted, one line each; empty for a valid measurement
     held:             the budget and the level of a chain that was held to one; else None
+    staged:           of a chain of files what it is expected to take; the Measurement's own figures are then
+                      its worst case, where every stage runs: the sums of all. None of anything else
     """
 
     artifact: str
@@ -226,6 +238,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     parity: Parity | None = None
     held: Held | None = None
+    staged: Staged | None = None
     started_at: str = ""
     schema: str = "edge.measurement"
     schema_version: int = 1

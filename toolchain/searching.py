@@ -54,12 +54,12 @@ class Search:
         began = time.monotonic()
         self._begin()
         while self.seconds is None or time.monotonic() - began < self.seconds:
-            with self._claimed() as trial:
+            with self._claimed() as (trial, trials):
                 if trial is not None:
-                    self._do(trial)
+                    self._do(trial, trials)
                     if self.watch:
                         self.watch(self.study.trials())
-                elif self._over():
+                elif self._over(trials):
                     break
                 else:
                     time.sleep(POLL_S)
@@ -93,19 +93,22 @@ class Search:
         return True
 
     @contextmanager
-    def _claimed(self) -> Iterator[Trial | None]:
-        """A trial that is ours: one that somebody left, else the next one; None where there is none now."""
+    def _claimed(self) -> Iterator[tuple[Trial | None, list[Trial]]]:
+        """A trial that is ours, and those before it: one that somebody left, else the next one; None where
+        there is none now."""
         with ExitStack() as stack:
             with self._alone():
                 trials = self.study.trials()
                 trial = self._left(stack, trials) or self._next(stack, trials)
-            yield trial
+            yield trial, trials
 
     def _left(self, stack: ExitStack, trials: Sequence[Trial]) -> Trial | None:
         """What nobody is at who began it."""
-        for number in [trial.number for trial in trials if trial.state == "runs"]:
+        running = {self._name(trial.number): trial.number for trial in trials if trial.state == "runs"}
+        for name in self.ledger.unclaimed(list(running)) if running else ():
+            number = running[name]
             with ExitStack() as held:
-                if self._claims(held, self._name(number)) and self.study.trials()[number].state == "runs":
+                if self._claims(held, name) and self.study.trials()[number].state == "runs":
                     stack.push(held.pop_all())
                     return self.study.again(number)
         return None
@@ -117,10 +120,12 @@ class Search:
         if not any(trial.state == "waits" for trial in trials):
             config = self.space.base.search
             if best := promoted(trials, self.needs, len(self.space.epochs), config.reduction, self.budget):
-                self.study.put_forward(best.point, best.rung + 1, best.number)
-            elif born := self._born(trials):
-                self.study.put_forward(born.point, of=born.of)
-        trial = self.study.ask(len(trials))
+                return self._ours(stack, self.study.begin_with(best.point, best.rung + 1, best.number))
+            if born := self._born(trials):
+                return self._ours(stack, self.study.begin_with(born.point, of=born.of))
+        return self._ours(stack, self.study.ask(len(trials)))
+
+    def _ours(self, stack: ExitStack, trial: Trial) -> Trial | None:
         return trial if self._claims(stack, self._name(trial.number)) else None
 
     def _born(self, trials: Sequence[Trial]) -> Child | None:
@@ -139,15 +144,14 @@ class Search:
         """Whether nothing more may be begun."""
         return self.budget is not None and sum(trial.state != "waits" for trial in trials) >= self.budget
 
-    def _over(self) -> bool:
+    def _over(self, trials: Sequence[Trial]) -> bool:
         """Whether nothing runs either."""
-        trials = self.study.trials()
         return self._spent(trials) and not any(trial.state == "runs" for trial in trials)
 
-    def _do(self, trial: Trial) -> None:
+    def _do(self, trial: Trial, trials: Sequence[Trial]) -> None:
         """Tried and told."""
         try:
-            outcome = self.try_recipe(self.space.recipe_of(trial, self.study.trials()))
+            outcome = self.try_recipe(self.space.recipe_of(trial, trials))
         except BadConfig as error:
             outcome = Outcome(refused=str(error))
         self.study.tell(trial, outcome)

@@ -14,9 +14,13 @@ import time
 import pytest
 from typer.testing import CliRunner
 
+from tests.campaign.jobs import a_job
+from tests.ledger.measured import a_measurement
 from toolchain.campaign import work
 from toolchain.campaign.plan import load_campaign
 from toolchain.cli import app
+from toolchain.deploy import Outcome
+from toolchain.device.ways import NATIVE, Way
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -93,6 +97,13 @@ def test_accuracy_is_measured_where_it_is_asked_for(bench):
     listed = json.loads(edge("runs", "export").stdout)["runs"]
     assert [run["kind"] for run in listed] == ["measurement", "evaluation"]
     assert listed[1]["record"]["n"] == 5 and listed[1]["artifact_digest"] == listed[0]["artifact_digest"]
+
+
+def test_stages_of_a_chain_of_files_are_kept_after_it(monkeypatch):
+    chain, *stages = (a_measurement(artifact=name) for name in ("chain", "chain/stage_0", "chain/stage_1"))
+    monkeypatch.setattr(work.deploy, "bench", lambda *_: [
+        Outcome(Way("tflite", "litert", NATIVE), measurement=chain, stages=tuple(stages))])
+    assert work.measure(a_job("chain"), None) == [chain, *stages]
 
 
 def test_control_c_ends_with_130_and_leaves_nothing_locked(bench):

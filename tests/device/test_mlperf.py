@@ -161,7 +161,7 @@ def said_at_start(profile) -> list[str]:
     with TemporaryDirectory() as folder:
         image = Path(folder, "firmware.elf")
         image.write_bytes(build_firmware(artifact(residual_net()), profile).elf)
-        command = [word if word != "pty" else "stdio" for word in qemu._command(image, profile)]
+        command = qemu._command(image, profile, "stdio")
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as board:
             said = []
             while not said or said[-1] != "m-ready\r\n":

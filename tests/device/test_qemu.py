@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import subprocess
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +163,23 @@ def test_missing_emulator(monkeypatch):
     with pytest.raises(DeviceUnavailable, match=message):
         with qemu.running(b"", PROFILE):
             pass
+
+
+@pytest.mark.emulated
+def test_an_emulator_that_ends_meanwhile(monkeypatch):
+    elf, machines = build_firmware(artifact(residual_net()), PROFILE).elf, []
+
+    class Machine(subprocess.Popen):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            machines.append(self)
+
+    monkeypatch.setattr(qemu.subprocess, "Popen", Machine)
+    with pytest.raises(DeviceUnavailable, match="or ended since, with code -9"):
+        with qemu.running(elf, PROFILE) as dut:
+            assert dut.vendor() == PROFILE.name
+            machines[0].kill()
+            dut.vendor()
 
 
 @pytest.mark.emulated

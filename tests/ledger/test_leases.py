@@ -79,6 +79,17 @@ def test_a_lease_ends_by_itself_and_the_next_one_has_a_higher_token(clocked):
     assert take(ledger.store, ["device:pi"], 30).tokens == {"device:pi": 2}
 
 
+def test_work_that_is_unclaimed_is_what_a_claim_would_give(clocked):
+    ledger, clock = clocked
+    take(ledger.store, ["trial:1"], 30)
+    take(ledger.store, ["trial:2"], 60)
+    give_back(ledger.store, take(ledger.store, ["trial:3"], 30))
+    wanted = ["trial:3", "trial:2", "trial:1", "trial:0"]
+    assert ledger.unclaimed(wanted) == ["trial:3", "trial:0"]
+    clock.now += 30
+    assert ledger.unclaimed(wanted) == ["trial:3", "trial:1", "trial:0"] and ledger.unclaimed([]) == []
+
+
 def test_who_slept_through_its_leases_end_records_nothing(clocked):
     ledger, clock = clocked
     lease = take(ledger.store, ["device:pi", "meter:ppk2"], 30)

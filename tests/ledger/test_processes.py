@@ -234,8 +234,10 @@ def test_work_of_a_process_of_this_host_that_died_is_anybodys_at_once(url, ledge
     with a_process(work) as child:
         with pytest.raises(DeviceBusy), ledger.claim("trial:1"):
             pass
+        assert ledger.unclaimed(["trial:1"]) == []
         os.kill(child, signal.SIGKILL)
         ended(child)
+        assert ledger.unclaimed(["trial:1"]) == ["trial:1"]
         with ledger.claim("trial:1"), pytest.raises(DeviceBusy), ledger.claim("trial:1"):
             pass
         with pytest.raises(DeviceBusy), ledger.lease(["device:pi"]):
@@ -252,5 +254,6 @@ def test_work_of_a_host_of_another_name_is_its_own_until_its_lease_ends(url, led
         os.kill(child, signal.SIGKILL)
         ended(child)
         monkeypatch.setattr("socket.gethostname", lambda: "another")
+        assert ledger.unclaimed(["trial:1"]) == []
         with pytest.raises(DeviceBusy), ledger.claim("trial:1"):
             pass

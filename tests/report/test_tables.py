@@ -5,7 +5,18 @@ from io import StringIO
 import msgspec
 import pytest
 
-from toolchain.measurement import ColdStart, Energy, Evaluation, Latency, Measurement, Parity, Row, Sustained
+from toolchain.measurement import (
+    ColdStart,
+    Energy,
+    Evaluation,
+    Latency,
+    Measurement,
+    Parity,
+    Row,
+    Stage,
+    Staged,
+    Sustained,
+)
 from toolchain.report.bench import ways_terminal
 from toolchain.report.tables import (
     EMULATED,
@@ -26,6 +37,14 @@ PI = Measurement(
     cycles=2_000_000, parity=Parity(20, 0, 0.0), conditions={"note": "the governor is ondemand"})
 ENERGY = Energy(gross_uj=1234.5, uncertainty=0.031, tier="rail monitor", meter="hwmon", rails=("ina226",),
                 window_s=10.0, inferences=9000, net_uj=800.25, note="other rails than the chip's")
+
+
+STAGED = Staged(
+    stages=(Stage(file="stage_0.tflite", artifact_digest="a", reached=1.0, error=0.0,
+                  latency_us=Latency(500.0, 520.0, low=490.0, high=510.0), energy=ENERGY),
+            Stage(file="stage_1.tflite", artifact_digest="b", reached=0.3, error=0.0163, instructions=900,
+                  latency_us=Latency(2000.0, low=1980.0, high=2010.0), energy=ENERGY)),
+    n=800, latency_us=Latency(1100.0, low=1084.0, high=1113.0), instructions=1270.4, energy=ENERGY)
 
 
 def changed(m: Measurement, **fields) -> Measurement:
@@ -52,6 +71,25 @@ def test_energy_has_its_uncertainty_tier_and_what_it_leaves_out():
     assert "net" not in energy_text(msgspec.structs.replace(ENERGY, net_uj=None))
     found = bench_text(changed(PI, energy=ENERGY)).splitlines()
     assert f"energy {text}" in found and found[-1] == "other rails than the chip's"
+
+
+def test_a_chain_of_files_in_words():
+    chain = changed(PI, staged=STAGED, latency_us=Latency(2500.0, low=2470.0, high=2520.0), cold_us=None,
+                    instructions=None, energy=msgspec.structs.replace(ENERGY, gross_uj=3000.0))
+    lines, energy = bench_text(chain).splitlines(), energy_text(ENERGY)
+    assert lines[:4] == [
+        "net on lab-pi, LiteRT 2.3.0, native runner: expected 1.1 ms, worst case 2.5 ms",
+        "sums of medians' 95 % intervals: expected 1.084 to 1.113, worst case 2.47 to 2.52",
+        f"stage_0.tflite: 0.5 ms (p90 0.52), {energy}, reached by 100.0 ± 0.0 % of 800 test samples",
+        f"stage_1.tflite: 2 ms, {energy}, reached by 30.0 ± 1.6 % of 800 test samples"]
+    assert f"energy expected {energy}, worst case 3000 uJ ± 3.1 % gross" in bench_text(chain)
+    without = [msgspec.structs.replace(one, latency_us=None, energy=None, instructions=500)
+               for one in STAGED.stages]
+    counted = changed(chain, emulated=True, latency_us=None, instructions=1000, energy=None,
+                      staged=Staged(stages=tuple(without), n=800, instructions=650.4), problems=("off",))
+    lines = bench_text(counted).splitlines()
+    assert lines[0].endswith("INVALID: expected 650 instructions, worst case 1,000 instructions")
+    assert lines[1].startswith("stage_0.tflite: 500 instructions, reached by") and "energy " not in lines[1]
 
 
 @pytest.mark.parametrize("lasted, text", [

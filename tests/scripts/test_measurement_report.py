@@ -5,8 +5,8 @@ from measurement_report import KINDS, Outcome, Pair, page, shortcomings
 import numpy as np
 import pytest
 
+from toolchain.comparison import Comparison
 from toolchain.ir.ops import graph_macs
-from toolchain.measurement import Comparison
 from toolchain.runtime import reference
 
 WANTED = {name: kind.comparisons for name, kind in KINDS.items()}

@@ -1,6 +1,7 @@
 """Points that no other is better than, and what they are worth."""
 
 from itertools import combinations
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +91,39 @@ def test_within_a_front_the_larger_contribution_is_first_whatever_the_units():
     points = np.array([(0.0, 10.0), (1.0, 6.0), (2.0, 5.9), (10.0, 0.0)])
     assert ranked(points.tolist(), 4)[-1] in (1, 2)
     assert ranked(points.tolist(), 4) == ranked((points * [1e6, 1e-3]).tolist(), 4)
+
+
+def plainly_ranked(points, count) -> list[int]:
+    """By the definitions, point by point."""
+    low, span = np.min(points, axis=0), np.ptp(points, axis=0)
+    scaled = ((points - low) / np.where(span > 0, span, 1)).tolist()
+    left, order = list(range(len(points))), []
+    while left and len(order) < count:
+        best = [number for place, number in enumerate(left)
+                if not any(dominates(scaled[other], scaled[number]) for other in left)
+                and scaled[number] not in [scaled[other] for other in left[:place]]]
+        whole = hypervolume([scaled[number] for number in best], [1.1] * len(low))
+        shares = {number: whole - hypervolume([scaled[other] for other in best if other != number],
+                                              [1.1] * len(low)) for number in best}
+        order += sorted(best, key=lambda number: (-shares[number], number))
+        left = [number for number in left if number not in best]
+    return order[:count]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 3), st.integers(1, 40), st.sampled_from([1, 1e6]))
+def test_ranked_is_what_the_definitions_say(seed, figures, count, unit):
+    """Of points on curves, so that fronts are long, and with some that are the same."""
+    random = np.random.default_rng(seed)
+    points = random.random((24, figures))
+    points[:, 0] = unit * ((1 - points[:, 1]) ** 2 + random.choice([0, 0.2, 0.4], 24))
+    points = np.concatenate([points, points[:4]])
+    assert ranked(points.tolist(), count) == plainly_ranked(points, count)
+
+
+def test_parents_of_ten_thousand_points_are_found_at_once():
+    random = np.random.default_rng(0)
+    share = random.random(10_000)
+    points = np.stack([1 - share, share**2 + random.choice([0, 0.01], 10_000)], axis=1).tolist()
+    began = time.process_time()
+    assert len(ranked(points, 8)) == 8 and len(front(points)) > 3000
+    assert time.process_time() - began < 1

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.ledger.conftest import postgresql_url  # noqa: F401
-from toolchain.search.journal import DatabaseJournal, searches_in
+from toolchain.search.journal import DatabaseJournal, Journal, searches_in
 
 pytestmark = pytest.mark.slow
 
@@ -50,3 +50,18 @@ def test_of_many_writers_no_line_is_lost_and_none_comes_before_one_that_was_read
     assert seen == list(reader.read_logs(0)) and len(seen) == 160
     for number in range(4):
         assert [log["line"] for log in seen if log["by"] == number] == list(range(40))
+
+
+def test_what_is_written_together_is_there_at_once_or_not_at_all(url):
+    ours, theirs = Journal(DatabaseJournal(url, "together")), DatabaseJournal(url, "together")
+    ours.append_logs([{"op": 0}])
+    with ours.together():
+        ours.append_logs([{"op": 2}])
+        theirs.append_logs([{"op": 1}])
+        ours.append_logs([{"op": 3, "text": "{\"a,'b"}, {"op": 4}])
+        assert list(ours.read_logs(0)) == []
+    assert [log["op"] for log in ours.read_logs(0)] == [0, 1, 2, 3, 4]
+    with pytest.raises(KeyboardInterrupt), ours.together():
+        ours.append_logs([{"op": 5}])
+        raise KeyboardInterrupt
+    assert len(list(ours.read_logs(0))) == 5

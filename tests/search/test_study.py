@@ -125,6 +125,40 @@ def test_what_was_told_first_counts(tmp_path):
     assert study(tmp_path / "j").trials()[0].outcome == outcome(trial.point)
 
 
+def test_what_two_tell_in_the_same_moment_counts_once(tmp_path, monkeypatch):
+    """Theirs is written when mine was seen to be open still."""
+    mine, theirs = study(tmp_path / "j"), study(tmp_path / "j")
+    trial = mine.ask()
+    together = mine._journal.together
+
+    def late():
+        theirs.tell(theirs.again(trial.number), outcome(trial.point))
+        return together()
+
+    monkeypatch.setattr(mine._journal, "together", late)
+    mine.tell(trial, Outcome(refused="too late"))
+    for here in (mine, theirs, study(tmp_path / "j")):
+        assert here.trials()[0].outcome == outcome(trial.point)
+    assert mine.ask().number == 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_point_that_is_known_is_begun_by_one_line_as_if_put_forward(tmp_path, sampler):
+    path, point = tmp_path / "j", {"x": 0.25, "y": 0.5, "n": 3, "way": "b"}
+    here, other = study(path, sampler), study(tmp_path / "other", sampler)
+    tried(here, START + 2), tried(other, START + 2)
+    other.put_forward(point, rung=1, of=2)
+    before = path.read_bytes()
+    found = here.begin_with(point, rung=1, of=2)
+    assert found == other.ask() and found.point == point and found.number == START + 2
+    written = path.read_bytes()[len(before):].splitlines()
+    assert len(written) == 1 + (sampler == "nsga2")
+    again = study(path, sampler)
+    assert again.trials()[found.number].state == "runs" and again.again(found.number) == found
+    here.tell(found, outcome(point)), other.tell(found, outcome(point))
+    assert tried(here, 3) == tried(other, 3)
+
+
 def test_telling_is_begun_again_where_it_was_cut_off(tmp_path):
     """At every line that telling writes."""
     path = tmp_path / "j"

@@ -46,4 +46,4 @@ def measure(job: Job, artifact: Artifact) -> list[Record]:
     wish = deploy.Wish(fmt=asked.format, threads=asked.threads, seconds=asked.seconds, exam=exam,
                        wait_s=WAIT_S)
     outcomes = deploy.bench(artifact, job.device if job.board else None, wish)
-    return [record for outcome in outcomes for record in outcome.records]
+    return [record for outcome in outcomes for record in (*outcome.records, *outcome.stages)]

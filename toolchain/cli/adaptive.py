@@ -23,7 +23,8 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
             recipe_small: RecipeOption = None, recipe_large: RecipeOption = None,
             check: Annotated[int, typer.Option(
                 min=0, help="Test samples that the device answers too; 0: none.")] = 64,
-            device: Device = None, json: Json = False, quiet: Quiet = False) -> None:
+            device: Device = None, ledger: LedgerOption = None, json: Json = False,
+            quiet: Quiet = False) -> None:
     """Put a small network in front of a large one: inputs that it is sure of cost no more than it.
 
     Exit code 3 where no threshold meets the goal, with the nearest miss.
@@ -37,6 +38,8 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
     from toolchain.artifact import require_place
     from toolchain.cascade import Subject, build_cascade, checked, save_check
     from toolchain.chaining import Goal
+    from toolchain.deploy import held
+    from toolchain.ledger.ledger import Ledger
 
     require_place(out)
     goal = Goal(1.0 if accuracy_drop is None and cost is None else accuracy_drop, cost)
@@ -44,8 +47,10 @@ def cascade(small: Annotated[str, typer.Argument(help="The model that always run
     subject = Subject(small, large, *recipes, profile, data)
     made = build_cascade(subject, goal, say)
     made.artifact.write(out)
-    found = checked(made, data, device, check, say) if check else None
-    if found:
+    found = None
+    if check:
+        with Ledger.open(ledger) as kept, held(kept, profile, device):
+            found = checked(made, data, device, check, say)
         save_check(out, found)
     static, digest = made.artifact.manifest.static_bytes, made.artifact.digest
     record = {"report": made.report, "device": found, "artifact": str(out), "digest": digest}

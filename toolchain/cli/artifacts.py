@@ -55,8 +55,8 @@ def bench(artifact: ArtifactPath, device: Device = None, format: FormatOption = 
     """Deploy an artefact and measure it there: latency or instructions, memory, energy, parity, accuracy.
 
     Every figure goes into the ledger; beside the artefact, if it is held to no budget, it leaves the
-    measurement and, of an emulated board, a page: bench.c.html. Exit code 6 where conditions broke and
-    figures cannot be trusted.
+    measurement and, of an emulated board, a page: bench.c.html. Files of a chain are measured one by one, and
+    added up. Exit code 6 where conditions broke and figures cannot be trusted.
     """
     from toolchain import deploy
     from toolchain.examination import set_exam
@@ -84,7 +84,7 @@ def _kept(folder: Path | None, artifact, device: str | None, wish, ledger: str |
         for outcome in deploy.bench(artifact, device, wish):
             say(f"{outcome.way}: {outcome.missing or 'measured'}")
             if outcome.records:
-                kept.record(*outcome.records, lease=lease)
+                kept.record(*outcome.records, *outcome.stages, lease=lease)
             for record in outcome.records if folder else ():
                 save(folder, outcome.way.fmt, record, outcome.where)
             yield outcome

@@ -5,7 +5,7 @@ bit; the numeric contract in ARCHITECTURE.md says how far other runtimes may be 
 recurrent layers in float is held to the reference of just that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,8 +69,13 @@ def parity(artifact: Artifact, fmt: Format, session: Session) -> tuple[Parity | 
     """
     if not artifact.vectors:
         return None, ()
-    got, vectors = session.run(vector_feeds(artifact, fmt)), artifact.vectors
-    scheme, outputs = artifact.manifest.scheme, artifact.manifest.outputs
+    return compared(artifact, fmt, session.run(vector_feeds(artifact, fmt)))
+
+
+def compared(artifact: Artifact, fmt: Format,
+             got: Mapping[str, np.ndarray]) -> tuple[Parity, tuple[str, ...]]:
+    """As `parity`, of what the file gave for the test vectors."""
+    scheme, outputs, vectors = artifact.manifest.scheme, artifact.manifest.outputs, artifact.vectors
     pairs = [(want, convert(got[have.name], have, want).astype(np.float64),
               vectors.get(own_output(fmt, want.name), vectors[f"output/{want.name}"]))
              for have, want in zip(outputs[fmt], outputs["graph"], strict=True)]

@@ -1,11 +1,11 @@
-"""The `qemu` transport: firmware on an emulated board, its serial line a pty.
+"""The `qemu` transport: firmware on an emulated board, its serial line a socket of ours or a pty.
 
 QEMU's -icount makes every instruction take the same virtual time, so a counter read around an inference gives
 its instructions: exact, and the same on every run and at any load. It models no cycles: never call it time.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -13,21 +13,21 @@ from pathlib import Path
 import re
 import select
 import shutil
+import socket
 import subprocess
 import tempfile
 
 from toolchain.artifact import Artifact
-from toolchain.device.board import BAUD
 from toolchain.device.firmware import build_firmware
 from toolchain.device.protocol import Dut, Inference
-from toolchain.device.serial_port import open_line
+from toolchain.device.serial_port import POLL_S, WRITE_S, SerialLine
 from toolchain.device.session import FirmwareSession
 from toolchain.errors import DeviceLost, DeviceUnavailable, InvalidMeasurement
 from toolchain.profile import TargetProfile
 
 ICOUNT_SHIFT = 8
 """An instruction takes 2**8 = 256 ns of virtual time: more than two ticks of every machine's clock."""
-START_S = 20
+START_S, END_S = 20, 5
 
 
 @dataclass(frozen=True)
@@ -132,28 +132,66 @@ def open_device(artifact: Artifact, profile: TargetProfile) -> Iterator[QemuSess
 def running(elf: bytes, profile: TargetProfile, options: tuple[str, ...] = ()) -> Iterator[Dut]:
     """The image on the profile's machine, having said hello. options: more of QEMU's command line."""
     name = f"{profile.name} (QEMU's {profile.machine})"
-    with powered(elf, profile, options) as (device, require_alive):
-        try:
-            with open_line(device, BAUD, name) as line:
-                dut = Dut(line, name)
-                dut.greet(require_alive)
+    ours, theirs = socket.socketpair()
+    with closing(ours), theirs:
+        wire = ("-chardev", f"socket,id=wire,fd={theirs.fileno()}", *options)
+        with _started(elf, profile, "chardev:wire", wire, (theirs.fileno(),)) as process:
+            theirs.close()
+            try:
+                dut = Dut(SerialLine(_Wire(ours), name), name)
+                dut.greet(lambda: _require_alive(process, profile))
                 yield dut
-        except DeviceLost:
-            require_alive()
-            raise
+            except DeviceLost:
+                _require_alive(process, profile, END_S)
+                raise
+
+
+class _Wire:
+    """Our end of QEMU's serial line, for a `SerialLine`. QEMU looks once a second whether somebody has opened
+    its pty; this has no such wait."""
+
+    in_waiting = 65536
+    """What `read` is asked for: it gives what has come."""
+
+    def __init__(self, end: socket.socket):
+        self._end = end
+
+    def write(self, data: bytes) -> None:
+        self._end.settimeout(WRITE_S)
+        self._end.sendall(data)
+
+    def read(self, size: int) -> bytes:
+        self._end.settimeout(POLL_S)
+        try:
+            data = self._end.recv(size)
+        except TimeoutError:
+            return b""
+        if not data:
+            raise ConnectionResetError("QEMU has ended")
+        return data
 
 
 @contextmanager
 def powered(elf: bytes, profile: TargetProfile,
             options: tuple[str, ...] = ()) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The image on the profile's machine: its serial line's device, and what raises where QEMU has ended."""
+    """The image on the profile's machine: its serial line's device, for whoever opens ports, and what raises
+    where QEMU has ended."""
+    with _started(elf, profile, "pty", options) as process:
+        yield _pty(process, profile), lambda: _require_alive(process, profile)
+
+
+@contextmanager
+def _started(elf: bytes, profile: TargetProfile, serial: str, options: tuple[str, ...],
+             files: tuple[int, ...] = ()) -> Iterator[subprocess.Popen]:
+    """QEMU at work. files: of ours that it has open"""
     with tempfile.TemporaryDirectory(prefix="edge-qemu-") as folder:
         image = Path(folder, "firmware.elf")
         image.write_bytes(elf)
-        process = subprocess.Popen([*_command(image, profile), *options], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen([*_command(image, profile, serial), *options], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   pass_fds=files)
         try:
-            yield _pty(process, profile), lambda: _require_alive(process, profile)
+            yield process
         finally:
             process.kill()
             process.communicate()
@@ -167,15 +205,18 @@ def machine_of(profile: TargetProfile) -> EmulatedMachine:
                             f"known: {', '.join(MACHINES)}")
 
 
-def _command(image: Path, profile: TargetProfile) -> list[str]:
-    """QEMU's command line. setpriv ends QEMU with us, even where we are killed."""
+def _command(image: Path, profile: TargetProfile, serial: str) -> list[str]:
+    """QEMU's command line. setpriv ends QEMU with us, even where we are killed.
+
+    serial: where the serial line leads: "pty", "stdio", "chardev:NAME"
+    """
     machine = machine_of(profile)
     if not shutil.which(machine.qemu):
         raise DeviceUnavailable(f"{machine.qemu}, which emulates {profile.name}, is not installed; "
                                 f"apt-get install {PACKAGES[machine.qemu]}")
     bound = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return [*bound, machine.qemu, "-M", profile.machine, *machine.options, "-display", "none",
-            "-monitor", "none", "-serial", "pty", "-no-reboot",
+            "-monitor", "none", "-serial", serial, "-no-reboot",
             "-icount", f"shift={ICOUNT_SHIFT},align=off,sleep=off", "-kernel", str(image)]
 
 
@@ -190,12 +231,15 @@ def _pty(process: subprocess.Popen, profile: TargetProfile) -> str:
                             f"{said.strip() or silence}")
 
 
-def _require_alive(process: subprocess.Popen, profile: TargetProfile) -> None:
-    if process.poll() is not None:
+def _require_alive(process: subprocess.Popen, profile: TargetProfile, seconds: float = 0.0) -> None:
+    """seconds: to wait for its end, where its line has broken off"""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    if process.returncode is not None:
         said = (process.stdout.read() or "").strip()[:200]
-        raise DeviceUnavailable(f"QEMU ended with code {process.returncode} before {profile.name} answered; "
-                                f"is its firmware whole? Build it again. QEMU: "
-                                f"{said}")
+        raise DeviceUnavailable(f"QEMU does not start machine '{profile.machine}' for {profile.name}, or "
+                                f"ended since, with code {process.returncode}; is its firmware whole? Build "
+                                f"it again. QEMU: {said}")
 
 
 def qemu_version(program: str) -> str:

@@ -20,7 +20,9 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
     "gross_uj": ("energy", "gross_uj"), "net_uj": ("energy", "net_uj"),
     "energy_uncertainty": ("energy", "uncertainty"), "energy_tier": ("energy", "tier"),
     "mismatched": ("parity", "mismatched"), "metric": ("metric",), "value": ("value",), "n": ("n",),
-    "standard_error": ("standard_error",), "data": ("data",), "split": ("split",)}
+    "standard_error": ("standard_error",), "data": ("data",), "split": ("split",),
+    "expected_us": ("staged", "latency_us", "median"), "expected_instructions": ("staged", "instructions"),
+    "expected_uj": ("staged", "energy", "gross_uj")}
 """Column of the CSV -> where a record has it. What a record has not is left empty."""
 LISTED = ("id", "kind", "started", "device", "target", "artifact", "artifact_digest", "runtime", "emulated",
           "valid", "problems", "campaign", "attempt")

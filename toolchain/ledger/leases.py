@@ -80,6 +80,15 @@ def held_by(store: Store, resources: Sequence[str]) -> DeviceBusy | None:
         return _first_held(rows, store.now(connection))
 
 
+def free(store: Store, resources: Sequence[str]) -> list[str]:
+    """Those that `take` would give `from_the_dead`, as far as one look at all of them tells."""
+    with store.read() as connection:
+        rows = connection.execute(LOOK, {"resources": list(resources)}).all()
+        now = store.now(connection)
+    held = {row.resource for row in rows if row.owner and row.expires > now and not _died(row)}
+    return [resource for resource in resources if resource not in held]
+
+
 def _first_held(rows: Sequence[Row], now: float) -> DeviceBusy | None:
     return next((_in_use(row, now) for row in rows if row.owner and row.expires > now), None)
 
@@ -124,5 +133,4 @@ def renew(store: Store, lease: Lease) -> None:
 def give_back(store: Store, lease: Lease) -> None:
     """What of it is still ours is anybody's, and nothing tells who had it."""
     with store.write() as connection:
-        connection.execute(KEEP, {"holder": lease.owner, "owner": "", "host": "", "pid": 0,
-                                  "expires": store.now(connection)})
+        connection.execute(KEEP, {"holder": lease.owner, "owner": "", "host": "", "pid": 0, "expires": 0.0})

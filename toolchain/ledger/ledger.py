@@ -119,6 +119,10 @@ class Ledger:
         at it, where that is of this host. Raises DeviceBusy."""
         return self._renewal.held([what], ttl_s, locked=False)
 
+    def unclaimed(self, what: Sequence[str]) -> list[str]:
+        """The pieces of work that `claim` would give now."""
+        return leases.free(self.store, what)
+
     def worker(self, ttl_s: float = TTL_S) -> AbstractContextManager[Lease]:
         """This process at work on campaigns: jobs that it claims are anybody's once this lease is over."""
         return self._renewal.held([f"worker:{secrets.token_hex(8)}"], ttl_s, locked=False)

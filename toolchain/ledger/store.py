@@ -209,12 +209,13 @@ def _postgresql(url: URL) -> Engine:
                           "'edge-toolchain[postgresql]'")
     engine = sqlalchemy.create_engine(
         url.set(drivername="postgresql+psycopg"), pool_pre_ping=True,
-        connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={BUSY_S * 1e3:.0f}"})
+        connect_args={"connect_timeout": 10,
+                      "options": f"-c lock_timeout={BUSY_S * 1e3:.0f} -c synchronous_commit=off"})
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
 def _begin_postgresql(connection: Connection) -> None:
     """A server that fails may forget the last claims and leases: who had them finds out when it records."""
-    if connection.get_execution_options().get("edge_synchronous") == "NORMAL":
-        connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+    if connection.get_execution_options().get("edge_synchronous") == "FULL":
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO ON")

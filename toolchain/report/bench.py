@@ -12,7 +12,7 @@ from toolchain.report.arena import HEIGHT, WIDTH, boxes, byte_ticks, text_map
 from toolchain.report.tables import (
     bench_text,
     bytes_text,
-    energy_text,
+    energy_of_text,
     notes_of,
     parity_text,
     quality_text,
@@ -66,7 +66,7 @@ def ways_terminal(found: Sequence[tuple[str, Measurement | None, Evaluation | No
 def _way_cells(way: str, m: Measurement, quality: Evaluation | None) -> tuple[str, ...]:
     cold = m.cold_us and f"{(m.cold_us.load + m.cold_us.first) / 1000:,.1f} ms"
     return (f"{way}, {m.runtime}", speed_text(m), cold or "-", bytes_text(m.peak_rss_bytes), parity_text(m),
-            quality_text(quality) if quality else "-", energy_text(m.energy))
+            quality_text(quality) if quality else "-", energy_of_text(m))
 
 
 def _table(*columns: str):

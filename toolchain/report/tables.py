@@ -1,11 +1,11 @@
 """Rows as a table for a terminal and as Markdown. Every figure stands beside its device and runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import re
 
 import msgspec
 
-from toolchain.measurement import Energy, Evaluation, Measurement, Row, Sustained
+from toolchain.measurement import Energy, Evaluation, Latency, Measurement, Row, Staged, Sustained
 from toolchain.metric import METRIC
 from toolchain.names import printable
 
@@ -72,18 +72,28 @@ def quality_text(e: Evaluation) -> str:
 
 
 def speed_text(m: Measurement | None) -> str:
-    """The median time of an inference; of a device that is emulated, instructions. Figures that do not stand
-    are marked."""
+    """The median time of an inference; of a device that is emulated, instructions. Of a chain of files what
+    is expected, and the worst case. Figures that do not stand are marked."""
     if m is None:
         return "-"
-    return ("INVALID: " if m.problems else "") + _speed(m)
+    told = "INVALID: " if m.problems else ""
+    if m.staged:
+        told += f"expected {_speed(m.staged.latency_us, m.staged.instructions, m.emulated)}, worst case "
+    return told + _speed(m.latency_us, m.instructions, m.emulated)
 
 
-def _speed(m: Measurement) -> str:
-    if m.latency_us is not None and not m.emulated:
-        tail = f" (p90 {m.latency_us.p90 / 1000:.3g})" if m.latency_us.p90 is not None else ""
-        return f"{m.latency_us.median / 1000:.3g} ms{tail}"
-    return "-" if m.instructions is None else f"{m.instructions:,} instructions"
+def _speed(latency_us: Latency | None, instructions: float | None, emulated: bool) -> str:
+    if latency_us is not None and not emulated:
+        tail = f" (p90 {latency_us.p90 / 1000:.3g})" if latency_us.p90 is not None else ""
+        return f"{latency_us.median / 1000:.3g} ms{tail}"
+    return "-" if instructions is None else f"{instructions:,.0f} instructions"
+
+
+def energy_of_text(m: Measurement) -> str:
+    """Of an inference; of a chain of files what is expected, and the worst case."""
+    if m.energy is None or m.staged is None:
+        return energy_text(m.energy)
+    return f"expected {energy_text(m.staged.energy)}, worst case {energy_text(m.energy)}"
 
 
 def energy_text(energy: Energy | None) -> str:
@@ -149,7 +159,7 @@ def bench_text(m: Measurement) -> str:
     memory = {"arena": m.arena_bytes, "static": m.static_bytes, "stack": m.stack_bytes,
               "flash": m.flash_bytes, "code flash": m.code_flash_bytes, "peak RSS": m.peak_rss_bytes}
     known = ", ".join(f"{name} {bytes_text(count)}" for name, count in memory.items() if count is not None)
-    energy = m.energy and f"energy {energy_text(m.energy)}"
+    energy = m.energy and f"energy {energy_of_text(m)}"
     lines = (f"{m.artifact} on {_device(m)}: {speed_text(m)}{_more(m)}", known, f"parity {parity_text(m)}",
              energy, *(f"INVALID: {problem}" for problem in m.problems), *notes_of(m))
     return "\n".join(filter(None, lines))
@@ -162,6 +172,7 @@ def _more(m: Measurement) -> str:
         low, high = m.latency_us.low / 1000, m.latency_us.high / 1000
         parts.append(f"p99 {m.latency_us.p99 / 1000:.3g}; median's 95 % interval {low:.4g} to {high:.4g}; "
                      f"{m.latency_us.samples:,} samples after {m.latency_us.warm_up:,} of warm-up")
+    parts += [] if m.staged is None else _staged_lines(m, m.staged)
     if m.cold_us:
         parts.append(f"cold: loaded in {m.cold_us.load / 1000:.3g} ms, first inference "
                      f"{m.cold_us.first / 1000:.3g} ms")
@@ -171,6 +182,19 @@ def _more(m: Measurement) -> str:
     if m.sustained:
         parts.append(sustained_text(m.sustained))
     return "".join(f"\n{part}" for part in parts)
+
+
+def _staged_lines(m: Measurement, staged: Staged) -> Iterator[str]:
+    """How well the sums are known, and each stage: its own figures, how often it runs."""
+    known = {"expected": staged.latency_us, "worst case": m.latency_us}
+    ends = [f"{name} {found.low / 1000:.4g} to {found.high / 1000:.4g}" for name, found in known.items()
+            if found and found.low is not None and found.high is not None]
+    yield from [f"sums of medians' 95 % intervals: {', '.join(ends)}"] if ends else []
+    for stage in staged.stages:
+        speed = _speed(stage.latency_us, stage.instructions, m.emulated)
+        energy = f", {energy_text(stage.energy)}" if stage.energy else ""
+        yield (f"{stage.file}: {speed}{energy}, reached by {100 * stage.reached:.1f} ± "
+               f"{100 * stage.error:.1f} % of {staged.n:,} test samples")
 
 
 def sustained_text(s: Sustained) -> str:

@@ -47,11 +47,10 @@ def child(trials: Sequence[Trial], space: Space, needs: Needs, random: np.random
     parents = best_of(trials, needs, PARENTS)
     if len(trials) < FOUNDERS or not parents:
         return None
-    tried = [Child(dict(trial.point), trial.of) for trial in trials]
     for _ in range(ATTEMPTS):
         parent = parents[random.integers(len(parents))]
         found = Child(_changed(parent.point, space, random), parent.number if space.inherits else None)
-        if found not in tried:
+        if not any(found.of == trial.of and found.point == trial.point for trial in trials):
             return found
     return None
 

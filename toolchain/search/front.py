@@ -1,8 +1,14 @@
-"""Points that no other is better than, and what they are worth together. All figures shall be small."""
+"""Points that no other is better than, and what they are worth together. All figures shall be small.
 
-from collections.abc import Sequence
+Of two figures, all of it takes as long as sorting: a search asks for parents after each of its trials.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+REFERENCE = 1.1
+"""Of hypervolumes, where the figures of all points span 0 to 1."""
 
 
 def dominates(first: Sequence[float], second: Sequence[float]) -> bool:
@@ -12,6 +18,8 @@ def dominates(first: Sequence[float], second: Sequence[float]) -> bool:
 
 def front(points: Sequence[Sequence[float]]) -> list[int]:
     """Positions of the points that none dominates, the least first figure first; of equal ones the first."""
+    if len(points) and len(points[0]) == 2:
+        return next(_swept(np.asarray(points, np.float64)))
     order = sorted(range(len(points)), key=lambda number: (*points[number], number))
     kept: list[int] = []
     for number in order:
@@ -66,10 +74,41 @@ def ranked(points: Sequence[Sequence[float]], count: int) -> list[int]:
     values = np.asarray(points, np.float64)
     low, high = values.min(axis=0), values.max(axis=0)
     scaled = (values - low) / np.where(high > low, high - low, 1)
-    left, order = list(range(len(points))), []
-    while left and len(order) < count:
-        best = [left[number] for number in front(scaled[left].tolist())]
-        shares = contributions(scaled[best].tolist(), [1.1] * values.shape[1])
+    order: list[int] = []
+    for best in _fronts(scaled):
+        if len(order) >= count:
+            break
+        shares = _shares(scaled[best])
         order += [number for _, number in sorted(zip(shares, best), key=lambda pair: (-pair[0], pair[1]))]
-        left = [number for number in left if number not in best]
     return order[:count]
+
+
+def _fronts(points: np.ndarray) -> Iterator[list[int]]:
+    """Each without those before it."""
+    return _swept(points) if points.shape[1] == 2 else _peeled(points)
+
+
+def _peeled(points: np.ndarray) -> Iterator[list[int]]:
+    left = list(range(len(points)))
+    while left:
+        best = [left[number] for number in front(points[left].tolist())]
+        yield best
+        left = sorted({*left}.difference(best))
+
+
+def _swept(points: np.ndarray) -> Iterator[list[int]]:
+    """Of two figures: in order of the first, what has less of the second than all before it."""
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    while len(order):
+        second = points[order, 1]
+        first = np.append(True, second[1:] < np.minimum.accumulate(second)[:-1])
+        yield order[first].tolist()
+        order = order[~first]
+
+
+def _shares(front: np.ndarray) -> list[float]:
+    """`contributions` to a front within the unit box; of two figures a step between its neighbours each."""
+    if front.shape[1] != 2:
+        return contributions(front.tolist(), [REFERENCE] * front.shape[1])
+    x, y = [*front[:, 0].tolist(), REFERENCE], [REFERENCE, *front[:, 1].tolist()]
+    return [(right - left) * (above - below) for left, right, above, below in zip(x, x[1:], y, y[1:])]

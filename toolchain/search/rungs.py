@@ -19,6 +19,8 @@ def promoted(trials: Sequence[Trial], needs: Needs, rungs: int, reduction: int,
             first (asynchronous successive halving, Li et al. 2020)
     """
     lower = range(rungs - 1)
+    if not lower:
+        return None
     if budget is not None and sum(trial.rung == 0 for trial in trials) < _new(budget, rungs, reduction):
         return None
     gone = {trial.of for trial in trials}

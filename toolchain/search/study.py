@@ -5,7 +5,7 @@ trials before it alone, so that a search by one process that was killed goes on 
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import fcntl
 from functools import wraps
 import hashlib
@@ -54,10 +54,14 @@ class Study:
                  needs: Needs, seed: int):
         self._config, self._variables, self._needs, self._seed = config, variables, needs, seed
         self.name, self._place = name, storage
-        self._optuna, self._finished, self._open = _optuna(), {}, {}
+        self._optuna, self._open = _optuna(), {}
+        self._kept: list[Trial] = []
+        self._settled = 0
         with _told_of(storage, self._optuna):
+            self._journal = next(_journals(self._optuna, storage, name))
+            opened = self._optuna.storages.JournalStorage(self._journal)
             self._study = self._optuna.create_study(
-                storage=next(_storages(self._optuna, storage, name)), study_name=name, load_if_exists=True,
+                storage=opened, study_name=name, load_if_exists=True,
                 directions=["minimize"] * len(needs.objectives), sampler=self._sampler(0))
 
     @property
@@ -95,19 +99,41 @@ class Study:
         self._study.enqueue_trial(dict(point), user_attrs={"rung": rung, "of": of})
 
     @_of_storage
+    def begin_with(self, point: Mapping[str, Value], rung: int = 0, of: int | None = None) -> Trial:
+        """This point, put forward and asked for at once: one line of the journal, not one a variable."""
+        found = self._optuna.trial.create_trial(
+            state=self._optuna.trial.TrialState.RUNNING, params=dict(point),
+            distributions={name: self._distribution(self._variables[name]) for name in point},
+            user_attrs={"rung": rung, "of": of})
+        number = self._study._storage.create_new_trial(self._study._study_id, template_trial=found)
+        return self._asked(self._optuna.Trial(self._study, number))
+
+    def _distribution(self, variable: Variable):
+        distributions = self._optuna.distributions
+        if not variable.is_range:
+            return distributions.CategoricalDistribution(variable.choices)
+        kind = distributions.IntDistribution if variable.whole else distributions.FloatDistribution
+        return kind(variable.low, variable.high, log=variable.log)
+
+    @_of_storage
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Keep what became of a trial, unless another process did so before."""
         kept = self._open.pop(trial.number, None) or self._begun(trial.number)
-        try:
+        kept_in = self._study._storage
+        if kept_in.get_trial(kept._trial_id).state.is_finished():
+            return
+        values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
+        told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
+        with self._journal.together():
             kept.set_user_attr("outcome", msgspec.to_builtins(outcome))
             for name, share in self._needs.violations(outcome.figures).items():
                 if name not in kept.constraints:
                     kept.set_constraint(name, share)
-        except self._optuna.exceptions.UpdateFinishedTrialError:
-            return
-        values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
-        told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
-        self._study.tell(trial.number, **told, skip_if_finished=True)
+            self._study.tell(trial.number, **told)
+        while True:  # where another process told it in this very moment, each line of ours is refused
+            with suppress(self._optuna.exceptions.UpdateFinishedTrialError):
+                kept_in.get_trial(kept._trial_id)
+                return
 
     @_of_storage
     def say_of(self, facts: Mapping[str, object]) -> None:
@@ -116,17 +142,15 @@ class Study:
 
     @_of_storage
     def trials(self) -> list[Trial]:
-        """All, by number."""
-        return [self._read(frozen) for frozen in self._all()]
-
-    def _read(self, frozen) -> Trial:
-        """What is finished stays so: it is read once."""
-        if frozen.number not in self._finished:
-            trial = _read(frozen)
-            if trial.state != "done":
-                return trial
-            self._finished[frozen.number] = trial
-        return self._finished[frozen.number]
+        """All, by number. What is finished stays so: it is read once."""
+        for frozen in self._all()[self._settled:]:
+            if frozen.number == len(self._kept):
+                self._kept.append(_read(frozen))
+            elif self._kept[frozen.number].state != "done":
+                self._kept[frozen.number] = _read(frozen)
+        while self._settled < len(self._kept) and self._kept[self._settled].state == "done":
+            self._settled += 1
+        return self._kept.copy()
 
     def _all(self) -> list:
         return self._study.get_trials(deepcopy=False)
@@ -164,8 +188,9 @@ def searches(storage: str) -> dict[str, Mapping[str, object]]:
     """Name of each study in a storage -> what `say_of` kept of it. Raises as `Study`."""
     optuna = _optuna()
     with _told_of(storage, optuna):
-        found = [one for opened in _storages(optuna, storage, None)
-                 for one in optuna.get_all_study_summaries(opened, include_best_trial=False)]
+        opened = map(optuna.storages.JournalStorage, _journals(optuna, storage, None))
+        found = [one for each in opened
+                 for one in optuna.get_all_study_summaries(each, include_best_trial=False)]
     return {one.study_name: one.user_attrs.get("facts", {}) for one in found}
 
 
@@ -178,15 +203,14 @@ def _optuna():
     return optuna
 
 
-def _storages(optuna, storage: str, name: str | None) -> Iterator:
+def _journals(optuna, storage: str, name: str | None) -> Iterator:
     """Of the search of that name; of all that there are. A file's are one."""
-    journals = optuna.storages.journal
-    if DATABASE.match(storage):
-        from toolchain.search.journal import DatabaseJournal, searches_in
+    from toolchain.search.journal import DatabaseJournal, Journal, searches_in
 
+    if DATABASE.match(storage):
         url = re.sub(r"^postgresql://", "postgresql+psycopg://", storage)
         for each in searches_in(url) if name is None else [name]:
-            yield optuna.storages.JournalStorage(DatabaseJournal(url, each))
+            yield Journal(DatabaseJournal(url, each))
         return
     if "://" in storage:
         raise BadInput(f"--storage {storage.partition('://')[0]}://...: give a file, or a postgresql:// URL")
@@ -197,7 +221,7 @@ def _storages(optuna, storage: str, name: str | None) -> Iterator:
         _mend(Path(storage))
     finally:
         lock.release()
-    yield optuna.storages.JournalStorage(journals.JournalFileBackend(storage, lock))
+    yield Journal(optuna.storages.journal.JournalFileBackend(storage, lock))
 
 
 class _Lock:

@@ -32,7 +32,7 @@ class Boards:
 
     def __init__(self, target: str, count: int, records: Path, firmware: Path):
         profile = load_target(target)
-        self._command = ["stdio" if word == "pty" else word for word in qemu._command(firmware, profile)]
+        self._command = qemu._command(firmware, profile, "stdio")
         self._records = os.open(records, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
         self.ports = [listener.getsockname()[1] for listener in self._listeners]

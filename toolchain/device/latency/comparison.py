@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toolchain.comparison import Comparison
 from toolchain.device.latency.disturbance import disturbances
 from toolchain.device.latency.student import probability, quantile
 from toolchain.device.runner.record import Block, Record
 from toolchain.errors import InvalidMeasurement
-from toolchain.measurement import Comparison
 
 ALPHA = 0.01
 POWER = 0.95
