@@ -257,7 +257,7 @@ def test_raw_frames_go_in():
     splits = np.repeat(["calibration", "selection", "test"], 32)
     shot = replace(shot, splits=splits, y=np.arange(96) % classes)
     small, large = (prepare(network(), wanted, shot, host) for _ in range(2))
-    made = cascade_of(small, large, shot, host, Goal(cost=1.5))
+    made = cascade_of(small, large, shot, host, Goal(cost=1.6))
     assert made.artifact.manifest.takes_frames and 0 < made.report.chosen.shares[0] < 1
     assert made.artifact.manifest.inputs["tflite"][0].dtype == "uint8"
     assert on_device(made, shot.split("test")).same_path == 1.0

@@ -32,6 +32,8 @@ def test_an_outcome_is_what_counting_says(stages, bound, seed):
     lost = 100 * (given.hits[-1].astype(float) - hits)
     assert found.drop == pytest.approx(lost.mean())
     assert found.drop_error == pytest.approx(lost.std(ddof=1) / np.sqrt(60))
+    costs = np.array([given.costs[k] for k in path]) / 100
+    assert found.cost_error == pytest.approx(costs.std(ddof=1) / np.sqrt(60))
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -49,8 +51,8 @@ def test_no_cheaper_bound_keeps_within_the_loss(stages):
 def test_the_surest_within_a_cost(stages):
     given = seen(400, stages)
     found = within_cost(given, 0.7)
-    assert found.cost <= 0.7
-    assert all(outcome(given, bound).cost > 0.7 for bound in range(0, found.bound, ONE // 50))
+    assert found.cost + found.cost_error <= 0.7
+    assert all(outcome(given, bound).upper_cost > 0.7 for bound in range(0, found.bound, ONE // 50))
 
 
 def test_a_gain_by_luck_pays_for_no_loss():
@@ -64,12 +66,13 @@ def test_a_gain_by_luck_pays_for_no_loss():
 
 def test_a_loss_that_cannot_be_met():
     told = (r"no threshold loses at most 0 points, standard error included, and takes fewer instructions .* "
-            r"nearest: .* points lost at 0\.\d+x the cost")
+            r"nearest: .* points lost at 0\.\d+ ± 0\.\d+x the cost")
     with pytest.raises(GateFailed, match=told):
         within_drop(seen(200, skill=3.0), 0.0)
 
 
 def test_a_cost_that_cannot_be_met():
-    told = "no threshold takes at most 0.1 of the instructions .* nearest: .* at 0.200x the cost"
+    told = "no threshold takes at most 0.1 of the instructions .* standard error included; " \
+           "nearest: .* at 0.200 ± 0.000x the cost"
     with pytest.raises(GateFailed, match=told):
         within_cost(seen(), 0.1)

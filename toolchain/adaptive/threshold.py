@@ -45,7 +45,7 @@ class Choice(msgspec.Struct, frozen=True):
     threshold: the least confidence with which a stage answers; inf: none but the last does
     drop:      percent points that the chain loses against the last stage alone, and their standard error, of
                paired differences
-    cost:      expected; share of what the last stage's network takes on its own
+    cost:      expected; share of what the last stage's network takes on its own; and its standard error
     shares:    of the inputs, by the stage that answers
     """
 
@@ -56,6 +56,7 @@ class Choice(msgspec.Struct, frozen=True):
     drop_error: float
     cost: float
     shares: tuple[float, ...]
+    cost_error: float = 0.0
 
     @property
     def threshold(self) -> float:
@@ -66,9 +67,15 @@ class Choice(msgspec.Struct, frozen=True):
         """What is lost, and one standard error; a gain counts as no loss."""
         return max(self.drop, 0.0) + self.drop_error
 
+    @property
+    def upper_cost(self) -> float:
+        """What it takes, and one standard error."""
+        return self.cost + self.cost_error
+
     def __str__(self) -> str:
-        return (f"{self.drop:.2f} ± {self.drop_error:.2f} points lost at {self.cost:.3f}x the cost, with a "
-                f"threshold of {self.threshold:.4f} on {self.n} selection samples")
+        return (f"{self.drop:.2f} ± {self.drop_error:.2f} points lost at {self.cost:.3f} ± "
+                f"{self.cost_error:.3f}x the cost, with a threshold of {self.threshold:.4f} on {self.n} "
+                f"selection samples")
 
 
 def outcome(seen: Seen, bound: int) -> Choice:
@@ -77,9 +84,9 @@ def outcome(seen: Seen, bound: int) -> Choice:
     hits = np.choose(path, seen.hits).astype(np.float64)
     lost = 100 * (seen.hits[-1].astype(np.float64) - hits)
     shares = np.bincount(path, minlength=len(seen.hits)) / len(path)
-    cost = float(shares @ np.asarray(seen.costs, np.float64)) / seen.alone
-    return Choice(bound, len(path), float(hits.mean()), float(lost.mean()), standard_error(lost), cost,
-                  tuple(shares.tolist()))
+    costs = np.asarray(seen.costs, np.float64) / seen.alone
+    return Choice(bound, len(path), float(hits.mean()), float(lost.mean()), standard_error(lost),
+                  float(shares @ costs), tuple(shares.tolist()), standard_error(costs[path]))
 
 
 def within_drop(seen: Seen, points: float) -> Choice:
@@ -100,14 +107,15 @@ def within_drop(seen: Seen, points: float) -> Choice:
 
 
 def within_cost(seen: Seen, share: float) -> Choice:
-    """The highest threshold with which the chain takes at most such a share of what the last stage's network
-    takes alone; labels have no say. Raises GateFailed where none does."""
+    """The highest threshold with which the chain, and one standard error of it, takes at most such a share of
+    what the last stage's network takes alone; labels have no say. Raises GateFailed where none does."""
     choices = [*_choices(seen)]
-    if kept := [choice for choice in choices if choice.cost <= share]:
+    if kept := [choice for choice in choices if choice.upper_cost <= share]:
         return min(kept, key=lambda c: c.bound)
-    nearest = min(choices, key=lambda c: c.cost)
-    raise GateFailed(f"no threshold takes at most {share:g} of the {seen.unit} of the last network alone; "
-                     f"nearest: {nearest}. Allow more, or take a smaller first network")
+    nearest = min(choices, key=lambda c: c.upper_cost)
+    raise GateFailed(f"no threshold takes at most {share:g} of the {seen.unit} of the last network alone, "
+                     f"standard error included; nearest: {nearest}. Allow more, give more selection samples, "
+                     f"or take a smaller first network")
 
 
 def _choices(seen: Seen) -> Iterator[Choice]:
