@@ -18,12 +18,13 @@ from toolchain.cascade import on_device, prepared_for
 from toolchain.chain import every_logits
 from toolchain.chain_building import with_firmware
 from toolchain.data import load_samples
-from toolchain.deploy import Wish, bench, evaluate, open_artifact
+from toolchain.deploy import Outcome, Wish, bench, evaluate, open_artifact
 from toolchain.errors import BadConfig, BadInput, GateFailed, InvalidMeasurement
 from toolchain.examination import set_exam
 from toolchain.ledger.ledger import Ledger
 from toolchain.levelling import Network, Subject, _levels_of, build_levels, checked, network_of
 from toolchain.levels import Held
+from toolchain.measurement import Latency, Measurement
 from toolchain.profile import TargetProfile, load_target
 from toolchain.recipe import QuantSpec, Recipe
 from toolchain.report.tables import bench_text
@@ -184,6 +185,31 @@ def test_costs_are_times_where_a_device_is_given(files, tmp_path):
     on = made.artifact.manifest.chain.levels.measured_on
     assert on.startswith("host, LiteRT") and on.endswith(", native"), on
     assert json.loads(made.artifact.files["levels.json"])["measured_on"] == on in levels_text(made.report)
+
+
+def test_a_network_is_timed_once_but_where_it_has_an_op_more(files, tmp_path, monkeypatch):
+    """The second is calibrated on wider samples, so that it takes other codes than the first."""
+    timed = []
+
+    def taken(artifact, device, wish):
+        timed.append(artifact.manifest.name)
+        yield Outcome(None, measurement=Measurement(
+            artifact="x", artifact_digest="d", target="host", device=device, emulated=False, runtime="",
+            latency_us=Latency(1000.0 * artifact.manifest.macs)))
+
+    monkeypatch.setattr("toolchain.levelling.bench", taken)
+    wide = tmp_path / "wide.npz"
+    with np.load(files["samples"]) as arrays:
+        np.savez(wide, **{**arrays, "x": 3 * arrays["x"]})
+    nets = [network_of(files[name]) for name in ("small", "large")]
+    given = replace(subject(files, device="there"), networks=nets)
+    for data, again in ((files["samples"], []), (wide, ["large"])):
+        prepared = [prepared_for(net.model, net.recipe, given.profile, load_samples(str(seen)), print)
+                    for net, seen in zip(nets, (files["samples"], data))]
+        timed.clear()
+        made = _levels_of(prepared, load_samples(files["samples"]), given, print)
+        assert timed == ["small", "large", *again]
+        assert [level.name for level in made.report.levels] == ["small.onnx", "large.onnx"]
 
 
 def test_nobody_else_measures_on_the_device_meanwhile(files, tmp_path, monkeypatch):

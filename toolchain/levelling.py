@@ -17,6 +17,7 @@ from toolchain.deploy import Wish, bench
 from toolchain.errors import BadConfig, BadInput
 from toolchain.ir.graph import Graph
 from toolchain.lower import require_known_kinds
+from toolchain.measurement import Measurement
 from toolchain.pipeline import Prepared, samples_for
 from toolchain.profile import TargetProfile
 from toolchain.recipe import Recipe, load_recipe
@@ -87,17 +88,26 @@ def _levels_of(prepared: Sequence[Prepared], samples: Samples, subject: Subject,
 
 
 def _cost_on(device: str) -> CostOf:
-    """What a network takes there, by the clock, or by counting."""
+    """What a network takes there, by the clock, or by counting. One is measured once: side by side only what
+    has an op more than on its own, which makes its input codes of the first one's."""
+    known: dict[str, OwnCost] = {}
+
     def cost(name: str, graph: Graph, feeds: dict[str, np.ndarray], stages: Stages) -> OwnCost:
-        stages.say(f"measuring {name} on {device}")
-        (outcome,) = bench(network_artifact(graph, feeds, stages), device, Wish(brief=True))
-        measured, latency = outcome.measurement, outcome.measurement.latency_us
-        there = f"{measured.device}, {measured.runtime}, {measured.runner}"
-        if latency is None:
-            return OwnCost(measured.instructions, "instructions", there, measured.problems)
-        return OwnCost(ceil(latency.p99 or latency.median), "microseconds", there, measured.problems)
+        artifact = network_artifact(graph, feeds, stages)
+        if artifact.digest not in known:
+            stages.say(f"measuring {name} on {device}")
+            (outcome,) = bench(artifact, device, Wish(brief=True))
+            known[artifact.digest] = _taken(outcome.measurement)
+        return known[artifact.digest]
 
     return cost
+
+
+def _taken(measured: Measurement) -> OwnCost:
+    there, latency = f"{measured.device}, {measured.runtime}, {measured.runner}", measured.latency_us
+    if latency is None:
+        return OwnCost(measured.instructions, "instructions", there, measured.problems)
+    return OwnCost(ceil(latency.p99 or latency.median), "microseconds", there, measured.problems)
 
 
 def checked(made: Made, subject: Subject, limit: int,
