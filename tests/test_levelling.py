@@ -13,6 +13,7 @@ from tests import cascade_nets
 from tests.test_cli import edge, fails
 from toolchain.adaptive.budget import at_budget
 from toolchain.adaptive.report import levels_text
+from toolchain.adaptive_sections import WidthsConfig
 from toolchain.artifact import Artifact, read_artifact
 from toolchain.cascade import on_device, prepared_for
 from toolchain.chain import every_logits
@@ -26,7 +27,7 @@ from toolchain.levelling import Network, Subject, _levels_of, build_levels, chec
 from toolchain.levels import Held
 from toolchain.measurement import Latency, Measurement
 from toolchain.profile import TargetProfile, load_target
-from toolchain.recipe import QuantSpec, Recipe
+from toolchain.recipe import QuantSpec, Recipe, TrainConfig
 from toolchain.report.tables import bench_text
 from toolchain.runtime.litert import LiteRT
 from toolchain.stages import on_grid
@@ -309,6 +310,8 @@ def test_a_recipe_of_a_networks_own(tmp_path):
 @pytest.mark.parametrize("recipes, error, message", [
     ([Recipe()], BadInput, "levels are of two networks or more"),
     ([Recipe(), Recipe(metric="mse")], BadConfig, "the recipes of levels differ in metric"),
+    ([Recipe(), Recipe(widths=WidthsConfig(shares=(1.0, 0.5)), train=TrainConfig(epochs=1))], BadConfig,
+     r"levels: \[widths\] makes levels of one network by itself"),
     ([Recipe(quantize=QuantSpec(scheme="float32")), Recipe(quantize=QuantSpec(scheme="float16"))], BadConfig,
      "differ in whether weights are in float")])
 def test_what_cannot_stand_side_by_side(files, recipes, error, message):

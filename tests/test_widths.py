@@ -1,5 +1,7 @@
 """[widths]: one network trained in several widths, built as levels whose weights are in flash once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -187,6 +189,15 @@ def test_samples_that_cannot_tell_what_a_width_is_worth(graph, tmp_path):
     told = []
     with pytest.raises(BadSamples, match="'train'|labelled samples that neither calibrate nor test"):
         prepare(graph, Recipe(widths=WIDTHS, train=TRAIN), load_samples(str(path)), load_target("host"),
+                told.append)
+    assert not any("tuning" in line for line in told)
+
+
+def test_a_network_of_several_outputs(graph, data):
+    """Refused before anything is trained: no level has them."""
+    more, told = replace(graph, outputs=(*graph.outputs, graph.ops[0].name)), []
+    with pytest.raises(Unsupported, match="has 2 outputs"):
+        prepare(more, Recipe(widths=WIDTHS, train=TRAIN), load_samples(data), load_target("host"),
                 told.append)
     assert not any("tuning" in line for line in told)
 

@@ -89,6 +89,9 @@ def require_same(recipes: Sequence[Recipe], what: str) -> None:
                                                for recipe in recipes)]:
         raise BadConfig(f"the recipes of {what} differ in {', '.join(differ)}, which is of the "
                         "artefact as a whole; say the same in all")
+    if any(recipe.widths for recipe in recipes):
+        raise BadConfig(f"{what}: [widths] makes levels of one network by itself, of which the widest alone "
+                        "would be taken here; leave it out, or use `edge build`")
     if recipes[0].streaming or recipes[0].metric != "top1":
         raise Unsupported(f'{what}: a network is sure, and right, of a class; streaming = true, and other '
                           'metrics than "top1", are of other networks')

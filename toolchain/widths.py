@@ -7,6 +7,7 @@ import math
 
 import msgspec
 
+from toolchain.adaptive.cascade import with_logits
 from toolchain.adaptive_sections import WidthsConfig
 from toolchain.budgets import Purpose
 from toolchain.chain_building import split_for
@@ -42,9 +43,10 @@ def trained_widths(shrinking: Shrinking) -> tuple[Graph, ...]:
     factors of output channels.
 
     Raises what `Shrinking` does, BadSamples without labelled samples that tell what each width is worth,
-    BadInput where no channel can go.
+    BadInput where no channel can go, Unsupported for a network of several outputs.
     """
     shrinking.check()
+    with_logits(shrinking.graph)  # raises
     for name in ("selection", "test"):
         split_for(shrinking.samples, name, shrinking.graph)
     shrinking.claim()

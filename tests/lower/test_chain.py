@@ -9,6 +9,7 @@ import pytest
 
 from tests import chains
 from tests.c_host import FLAGS
+from tests.slices import sliced
 from toolchain.artifact import read_artifact
 from toolchain.errors import Unsupported
 from toolchain.ir.quant import dequantize
@@ -52,6 +53,17 @@ def test_the_snippet_prints_the_answer_and_who_gave_it(tmp_path):
         assert path == f"answered by stage {given['output/path'][row]}" and len(logits) == 5
         expected = dequantize(given["output/logits"][row], chain.logits.quant)
         np.testing.assert_allclose([float(line) for line in logits], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_snippet_names_what_levels_share(tmp_path):
+    """The command that it tells builds a program."""
+    made = lower_chain(sliced(((4, 8, 8), (16, 32, 24))), load_target("cortex_m4_qemu"), {})
+    for name, data in made.files.items():
+        (tmp_path / name).write_bytes(data)
+    command = made.files["usage.c"].decode().partition("\n")[0].partition(": ")[2].partition(" &&")[0]
+    assert "stage_*.c shared.c tk_*.c" in command
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    assert (tmp_path / "usage").exists()
 
 
 def test_further_memories_are_left_alone():

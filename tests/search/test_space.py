@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from toolchain.adaptive_sections import WidthsConfig
 from toolchain.errors import BadConfig
 from toolchain.recipe import CalibrateConfig, LowRankConfig, PruneConfig, QuantSpec, Recipe, TrainConfig
 from toolchain.search.space import Space, stages
@@ -184,6 +185,12 @@ def test_weights_are_gone_on_from_where_shares_alone_make_networks_smaller():
     for other in ("prune.macs", "low_rank.macs", "sparsify.sparsity", "cluster.clusters"):
         assert not space({**STAGE, other: Variable(low=0.2, high=0.9)}, train=TrainConfig(epochs=3),
                          search=SearchConfig()).inherits
+
+
+def test_widths_are_several_networks():
+    with pytest.raises(BadConfig, match=r"\[widths\] makes several networks, and a search weighs recipes"):
+        space({"seed": Variable(choices=(1, 2))}, train=TrainConfig(epochs=1),
+              widths=WidthsConfig(shares=(1.0, 0.5)))
 
 
 def test_steps_before_are_no_variables():

@@ -103,7 +103,8 @@ def _for_people(chain: Chain, emitted: Mapping[Format, EmittedChain]) -> Files:
     ends = chain.ends
     labels = {LABELS_FILE: labels_text(ends.metadata.labels)} if ends.metadata.labels else {}
     given = {"c": (emitted["c"].inputs, ports(ends, ends.outputs))} if "c" in emitted else {}
-    return labels | usage_files(chain.name, given, ends.metadata, chain=True)
+    shared = any("shared.c" in each.files for each in emitted.values())
+    return labels | usage_files(chain.name, given, ends.metadata, chain=True, shared=shared)
 
 
 def _emit(chain: Chain, fmt: Format, profile: TargetProfile, vectors: Arrays, asked: Asked) -> EmittedChain:

@@ -142,13 +142,14 @@ class PrintedState:
 def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
                 metadata: Metadata, memories: int = 1, streaming: Streaming | None = None,
                 permutations: Mapping[str, tuple[int, ...]] | None = None,
-                chain: bool = False) -> dict[str, bytes]:
+                chain: bool = False, shared: bool = False) -> dict[str, bytes]:
     """Snippets by file name.
 
     ports:    format -> inputs and outputs of that format's file, best format first
     memories: how many the arena of C lies in
     streaming: of a network that does one step; permutations: the graph's
     chain:    its outputs are the logits and which stage answered
+    shared:   its C has constants that several stages read
     Where two formats have one in the same language, the second's is called usage_<format>.
     """
     files: dict[str, bytes] = {}
@@ -163,7 +164,7 @@ def usage_files(name: str, ports: Mapping[Format, tuple[Ports, Ports]],
                 "inputs": given, "states": states,
                 "fed": [(n + 1, port) for n, port in enumerate(given) if n not in held],
                 "outputs": [_printed(port, None) for port in outputs], "labels": bool(metadata.labels),
-                "regions": range(1, memories), "chain": chain}
+                "regions": range(1, memories), "chain": chain, "shared": shared}
         for snippet in SNIPPETS[fmt]:
             stem, _, suffix = snippet.partition(".")
             file = snippet if snippet not in files else f"{stem}_{fmt}.{suffix}"

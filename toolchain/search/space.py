@@ -39,6 +39,9 @@ class Space:
         if self.base.earlier:
             raise BadConfig(f"the recipe has {len(self.base.earlier)} [[earlier]] steps; a search finds such "
                             f"by itself: start it from a recipe without")
+        if self.base.widths:
+            raise BadConfig("[widths] makes several networks, and a search weighs recipes of one; leave "
+                            "[widths] out, and build what is found with it")
         setters: dict[str, str] = {}
         for name, variable in self.variables.items():
             for key in variable.of or (name,):
