@@ -13,6 +13,7 @@ import time
 import numpy as np
 import optuna
 from peers_report import table
+import sqlalchemy
 
 from tests.ledger.processes import ended, forked
 from toolchain.ledger.ledger import Ledger
@@ -24,6 +25,8 @@ from toolchain.search.trial import Outcome
 from toolchain.search_section import SearchConfig, Variable
 from toolchain.searching import Search
 
+SERVING = ("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid() "
+           "AND backend_type = 'client backend'")
 SLEEP_S, TRIALS, WORKERS = 0.5, 30, (1, 4)
 """Of a trial; trials of each worker; workers."""
 SIZES, MORE = (60, 200, 1000, 10_000), 20
@@ -33,8 +36,9 @@ STAGES = [f"prune.shares.stage{number}" for number in range(6)]
 VARIABLES = ({name: Variable(low=0.0, high=0.9) for name in STAGES}
              | {"calibrate.observer": Variable(choices=("mse", "minmax", "percentile"))})
 SPACE = Space(Recipe(train=TrainConfig(epochs=2), search=SearchConfig(sampler="evolution")), VARIABLES)
-Cost = tuple[float, float, float]
-"""Milliseconds of a trial: by the clock, of CPU time, and by the clock while others had the processors."""
+Cost = tuple[float, float, float, float]
+"""Milliseconds of a trial: by the clock; of CPU time; ready, while others had the processors; the same of the
+database's server."""
 
 
 def outcome(recipe: Recipe) -> Outcome:
@@ -75,19 +79,35 @@ def shared(url: str, workers: int, trials: int = TRIALS, sleep_s: float = SLEEP_
             began_s, before_s = time.process_time(), queued_s()
             search.run()
             cpu_s[number], waited_s[number] = time.process_time() - began_s, queued_s() - before_s
+            gate.wait()
+            gate.wait()
 
     children = [forked(lambda number=number: work(number)) for number in range(workers)]
     gate.wait()
-    began_s = time.monotonic()
+    began_s, before_s = time.monotonic(), server_queued_s(url)
+    gate.wait()
+    server_s = server_queued_s(url) - before_s
+    gate.wait()
     assert [ended(child) for child in children] == [0] * workers
     wall_s = max(ends) - began_s
     return ((wall_s * workers / budget - sleep_s) * 1e3, sum(cpu_s) / budget * 1e3,
-            sum(waited_s) / budget * 1e3)
+            sum(waited_s) / budget * 1e3, server_s / budget * 1e3)
 
 
-def queued_s() -> float:
-    """How long this thread was ready and others had the processors, as Linux tells it."""
-    return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) * 1e-9
+def queued_s(process: int | str = "self") -> float:
+    """How long its first thread was ready and others had the processors, as Linux tells it."""
+    return int(Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()[1]) * 1e-9
+
+
+def server_queued_s(url: str) -> float:
+    """The same of what serves the database's connections."""
+    if "://" not in url:
+        return 0.0
+    engine = sqlalchemy.create_engine(url.replace("://", "+psycopg://", 1))
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(SERVING).scalars().all()
+    engine.dispose()
+    return sum(map(queued_s, found))
 
 
 def long(folder: Path, size: int) -> dict[str, float]:
@@ -164,15 +184,17 @@ def optuna_ms(path: str) -> float:
 def shared_table(found: dict[str, dict[str, list[Cost]]]) -> str:
     """found: database -> workers -> rounds"""
     head = [f"milliseconds of a trial that sleeps {SLEEP_S} s, beside that: least, median (CPU; ready, "
-            f"but others had the processors)",
+            f"but others had the processors; the same of the server)",
             *(f"{count} worker{'s' * (count > 1)}" for count in WORKERS)]
     return table(head, [[name, *(_told(rounds[str(count)]) for count in WORKERS)]
                         for name, rounds in found.items()])
 
 
 def _told(rounds: Sequence[Cost]) -> str:
-    walls, cpu, waited = zip(*rounds)
-    return f"{min(walls):.1f}, {median(walls):.1f} ({min(cpu):.1f}; {waited[walls.index(min(walls))]:.1f})"
+    walls, cpu, *waited = zip(*rounds)
+    least = walls.index(min(walls))
+    told = "; ".join(f"{each[least]:.1f}" for each in waited)
+    return f"{min(walls):.1f}, {median(walls):.1f} ({min(cpu):.1f}; {told})"
 
 
 def long_table(found: dict[str, dict[str, float]]) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toolchain"
 
-FLOORS = ("errors names templates", "ir tomlfile atomic npz python_file scheme section policy levels labels",
+FLOORS = ("errors names templates pool",
+          "ir tomlfile atomic npz python_file scheme section policy levels labels",
           "training_sections shape_sections adaptive_sections search_section file_sections input_section "
           "graph_file paired generation port",
           "profile recipe data metric measurement comparison cost_cell stages",
@@ -27,7 +28,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.s
 # A room that may know less than the floors below it.
 KNOWS = {"device": {"errors", "names", "tomlfile", "atomic", "profile", "data", "measurement", "comparison",
                     "artifact", "port", "runtime"},
-         "ledger": {"errors", "names", "atomic", "measurement"},
+         "ledger": {"errors", "names", "atomic", "measurement", "pool"},
          "report": {"errors", "names", "atomic", "profile", "measurement", "artifact", "port",
                     "metric", "search"}}
 
@@ -49,7 +50,7 @@ HOME = {
     "serial": {"device"},
     "asyncssh": {"device/transports/ssh.py"},
     "joulescope": {"device/meters/joulescope.py"},
-    "sqlalchemy": {"ledger", "search/study.py", "search/journal.py"},
+    "sqlalchemy": {"pool.py", "ledger", "search/study.py", "search/journal.py"},
     "optuna": {"search/study.py"},
     "typer": {"cli"},
 }

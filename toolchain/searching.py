@@ -1,9 +1,10 @@
 """A search seen through: points asked for, tried and told, by as many processes as like."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
+import math
 import random
 import time
 
@@ -51,19 +52,30 @@ class Search:
     def run(self) -> list[Trial]:
         """All trials, when the budget is spent. Raises what devices raise; what was begun then is begun again
         by the next run, as after KeyboardInterrupt or a kill."""
-        began = time.monotonic()
+        until = time.monotonic() + (math.inf if self.seconds is None else self.seconds)
         self._begin()
-        while self.seconds is None or time.monotonic() - began < self.seconds:
-            with self._claimed() as (trial, trials):
+        while not self._worked(until):
+            pass
+        return self.study.trials()
+
+    def _worked(self, until: float) -> bool:
+        """Whether it is over, or the time is; else this worker's lease is, and what it began is anybody's."""
+        with self.ledger.worker() as lease:
+            [worker] = lease.tokens
+            while time.monotonic() < until:
+                with self._alone():
+                    trials = self.study.trials()
+                    free = self._free(trials, worker)
+                    if worker in free:
+                        return False
+                    trial = self._left(trials, free, worker) or self._next(trials, worker)
                 if trial is not None:
                     self._do(trial, trials)
-                    if self.watch:
-                        self.watch(self.study.trials())
                 elif self._over(trials):
                     break
                 else:
                     time.sleep(POLL_S)
-        return self.study.trials()
+        return True
 
     def _begin(self) -> None:
         """The first points, put forward by one process alone; by the next one where that died over it."""
@@ -79,54 +91,36 @@ class Search:
         one, or take what the other is asking for."""
         wait_s = TURN_S
         with ExitStack() as stack:
-            while not self._claims(stack, f"search:{self.study.name}"):
+            while True:
+                with suppress(DeviceBusy):
+                    stack.enter_context(self.ledger.claim(f"search:{self.study.name}"))
+                    break
                 time.sleep(wait_s * random.uniform(0.5, 1))
                 wait_s = min(2 * wait_s, POLL_S)
             yield
 
-    def _claims(self, stack: ExitStack, what: str) -> bool:
-        """Whether it is ours, until the stack ends; else it is somebody else's."""
-        try:
-            stack.enter_context(self.ledger.claim(what))
-        except DeviceBusy:
-            return False
-        return True
+    def _free(self, trials: Sequence[Trial], worker: str) -> set[str]:
+        """Of those who began what runs, and of us, who is there no more; "", which nobody is, always."""
+        workers = {trial.worker for trial in trials if trial.state == "runs"} | {worker}
+        return set(self.ledger.unclaimed(list(workers)))
 
-    @contextmanager
-    def _claimed(self) -> Iterator[tuple[Trial | None, list[Trial]]]:
-        """A trial that is ours, and those before it: one that somebody left, else the next one; None where
-        there is none now."""
-        with ExitStack() as stack:
-            with self._alone():
-                trials = self.study.trials()
-                trial = self._left(stack, trials) or self._next(stack, trials)
-            yield trial, trials
-
-    def _left(self, stack: ExitStack, trials: Sequence[Trial]) -> Trial | None:
+    def _left(self, trials: Sequence[Trial], free: set[str], worker: str) -> Trial | None:
         """What nobody is at who began it."""
-        running = {self._name(trial.number): trial.number for trial in trials if trial.state == "runs"}
-        for name in self.ledger.unclaimed(list(running)) if running else ():
-            number = running[name]
-            with ExitStack() as held:
-                if self._claims(held, name) and self.study.trials()[number].state == "runs":
-                    stack.push(held.pop_all())
-                    return self.study.again(number)
-        return None
+        left = (trial.number for trial in trials if trial.state == "runs" and trial.worker in free)
+        number = next(left, None)
+        return None if number is None else self.study.again(number, worker)
 
-    def _next(self, stack: ExitStack, trials: Sequence[Trial]) -> Trial | None:
+    def _next(self, trials: Sequence[Trial], worker: str) -> Trial | None:
         """What waits, what is to be tuned for longer, or a new point; None where the budget has no more."""
         if self._spent(trials):
             return None
         if not any(trial.state == "waits" for trial in trials):
             config = self.space.base.search
             if best := promoted(trials, self.needs, len(self.space.epochs), config.reduction, self.budget):
-                return self._ours(stack, self.study.begin_with(best.point, best.rung + 1, best.number))
+                return self.study.begin_with(best.point, best.rung + 1, best.number, worker)
             if born := self._born(trials):
-                return self._ours(stack, self.study.begin_with(born.point, of=born.of))
-        return self._ours(stack, self.study.ask(len(trials)))
-
-    def _ours(self, stack: ExitStack, trial: Trial) -> Trial | None:
-        return trial if self._claims(stack, self._name(trial.number)) else None
+                return self.study.begin_with(born.point, of=born.of, worker=worker)
+        return self.study.ask(len(trials), worker)
 
     def _born(self, trials: Sequence[Trial]) -> Child | None:
         """What "evolution" makes of the trials that there are."""
@@ -135,10 +129,6 @@ class Search:
             return None
         random = np.random.default_rng((base.seed % 2**32, len(trials)))
         return child(trials, self.space, self.needs, random)
-
-    def _name(self, number: int) -> str:
-        """Of a trial, in the ledger."""
-        return f"trial:{self.study.name}:{number}"
 
     def _spent(self, trials: Sequence[Trial]) -> bool:
         """Whether nothing more may be begun."""
@@ -149,9 +139,11 @@ class Search:
         return self._spent(trials) and not any(trial.state == "runs" for trial in trials)
 
     def _do(self, trial: Trial, trials: Sequence[Trial]) -> None:
-        """Tried and told."""
+        """Tried, told and shown."""
         try:
             outcome = self.try_recipe(self.space.recipe_of(trial, trials))
         except BadConfig as error:
             outcome = Outcome(refused=str(error))
-        self.study.tell(trial, outcome)
+        told = self.study.tell(trial, outcome)
+        if self.watch:
+            self.watch(told)

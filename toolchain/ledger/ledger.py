@@ -124,7 +124,8 @@ class Ledger:
         return leases.free(self.store, what)
 
     def worker(self, ttl_s: float = TTL_S) -> AbstractContextManager[Lease]:
-        """This process at work on campaigns: jobs that it claims are anybody's once this lease is over."""
+        """This process at work on campaigns or a search: jobs and trials that it has begun are anybody's once
+        this lease is over. `unclaimed` knows it by the name in its `tokens`."""
         return self._renewal.held([f"worker:{secrets.token_hex(8)}"], ttl_s, locked=False)
 
 

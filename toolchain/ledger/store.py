@@ -9,12 +9,13 @@ import sqlite3
 import time
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import ColumnElement, Connection, Double, Engine, event, literal, literal_column
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from toolchain.atomic import user_folder
 from toolchain.errors import LedgerError
+from toolchain.pool import try_idle
 
 BUSY_S = 30.0
 """How long another process's transaction is waited for."""
@@ -47,11 +48,13 @@ class Store:
 
     def __init__(self, engine: Engine, name: str, clock: Clock = database_clock):
         self.name, self._engine, self._clock = name, engine, clock
+        committing = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
+        self._singly = engine.execution_options(**committing)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view. Raises LedgerError."""
-        with self._transaction({"edge_begin": "BEGIN"}) as connection:
+        with self._transaction(self._engine, {"edge_begin": "BEGIN"}) as connection:
             yield connection
 
     @contextmanager
@@ -62,12 +65,20 @@ class Store:
                  (claims, heartbeats: of no use to a host that was off), need not be.
         """
         level = "FULL" if durable else "NORMAL"
-        with self._transaction({"edge_begin": "BEGIN IMMEDIATE", "edge_synchronous": level}) as connection:
+        options = {"edge_begin": "BEGIN IMMEDIATE", "edge_synchronous": level}
+        with self._transaction(self._engine, options) as connection:
             yield connection
 
     @contextmanager
-    def _transaction(self, options: dict) -> Iterator[Connection]:
-        with reported(self.name), self._engine.connect() as connection:
+    def single(self) -> Iterator[Connection]:
+        """For one statement alone: one round trip to a server, where BEGIN and COMMIT make it three. What it
+        writes may fall behind, as in `write`. Raises LedgerError."""
+        with self._transaction(self._singly, {"edge_begin": "", "edge_synchronous": "NORMAL"}) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, engine: Engine, options: dict) -> Iterator[Connection]:
+        with reported(self.name), engine.connect() as connection:
             connection = connection.execution_options(**options)
             with connection.begin():
                 yield connection
@@ -75,6 +86,12 @@ class Store:
     def now(self, connection: Connection) -> float:
         """Seconds since 1970 by the database's clock."""
         return self._clock(connection)
+
+    def now_within(self, connection: Connection) -> ColumnElement[float]:
+        """The same, as a part of a statement."""
+        if self._clock is database_clock:
+            return literal_column(f"({NOW[connection.dialect.name].removeprefix('SELECT ')})", Double)
+        return literal(self._clock(connection))
 
     def close(self) -> None:
         """Close every connection."""
@@ -173,7 +190,8 @@ def _begin_sqlite(connection: Connection) -> None:
     options, raw = connection.get_execution_options(), connection.connection.dbapi_connection
     try:
         raw.execute(f"PRAGMA synchronous = {options.get('edge_synchronous', 'FULL')}")
-        raw.execute(options.get("edge_begin", "BEGIN"))
+        if begin := options.get("edge_begin", "BEGIN"):
+            raw.execute(begin)
     except sqlite3.Error as error:
         raise DBAPIError("BEGIN", None, error) from error
 
@@ -208,9 +226,10 @@ def _postgresql(url: URL) -> Engine:
         raise LedgerError("a ledger in PostgreSQL needs the package psycopg; run: pip install "
                           "'edge-toolchain[postgresql]'")
     engine = sqlalchemy.create_engine(
-        url.set(drivername="postgresql+psycopg"), pool_pre_ping=True,
+        url.set(drivername="postgresql+psycopg"),
         connect_args={"connect_timeout": 10,
                       "options": f"-c lock_timeout={BUSY_S * 1e3:.0f} -c synchronous_commit=off"})
+    try_idle(engine)
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 

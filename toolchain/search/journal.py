@@ -11,6 +11,8 @@ import json
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from toolchain.pool import try_idle
+
 LINES = sql.Table("edge_search_lines", sql.MetaData(),
                   sql.Column("search", sql.Text, primary_key=True),
                   sql.Column("number", sql.BigInteger, primary_key=True),
@@ -31,6 +33,7 @@ class Journal:
     def __init__(self, kept_in):
         self._kept_in = kept_in
         self._held: list[dict] | None = None
+        self._alone, self._stale = False, True
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -41,16 +44,31 @@ class Journal:
             held = self._held
         finally:
             self._held = None
-        self._kept_in.append_logs(held)
+        if held:
+            self.append_logs(held)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """What was read just before still holds: what is new is looked for behind a line that is written
+        meanwhile, and not else."""
+        self._alone, self._stale = True, False
+        try:
+            yield
+        finally:
+            self._alone, self._stale = False, True
 
     def read_logs(self, log_number_from: int) -> Iterable[dict]:
         """The lines from this number on."""
-        return self._kept_in.read_logs(log_number_from) if self._held is None else ()
+        if self._held is not None or not self._stale:
+            return ()
+        self._stale = not self._alone
+        return self._kept_in.read_logs(log_number_from)
 
     def append_logs(self, logs: Sequence[dict]) -> None:
         """Write them, in order."""
         if self._held is None:
             self._kept_in.append_logs(logs)
+            self._stale = True
         else:
             self._held += logs
 
@@ -64,6 +82,7 @@ class DatabaseJournal:
 
     def __init__(self, url: str, search: str):
         self._engine, self._search = sql.create_engine(url, isolation_level="AUTOCOMMIT"), search
+        try_idle(self._engine)
         with suppress(IntegrityError, ProgrammingError):  # another process made it meanwhile
             LINES.create(self._engine, checkfirst=True)
 

@@ -76,19 +76,20 @@ class Study:
         self._study.set_user_attr("begun", True)
 
     @_of_storage
-    def ask(self, count: int | None = None) -> Trial:
+    def ask(self, count: int | None = None, worker: str = "") -> Trial:
         """The next point: one that was put forward, else the sampler's. One process asks at a time.
 
-        count: how many trials there are, where that is known
+        count: how many trials there are, where they were looked at just before;  worker: of `Trial`
         """
         self._study.sampler = self._sampler(len(self._all()) if count is None else count)
-        return self._asked(self._study.ask())
+        with self._journal.alone():
+            return self._asked(self._study.ask(), worker)
 
     @_of_storage
-    def again(self, number: int) -> Trial:
+    def again(self, number: int, worker: str = "") -> Trial:
         """The point of a trial that somebody began and left."""
         self._study.sampler = self._sampler(number)
-        return self._asked(self._begun(number))
+        return self._asked(self._begun(number), worker)
 
     def _begun(self, number: int):
         return self._optuna.Trial(self._study, self._all()[number]._trial_id)
@@ -99,14 +100,16 @@ class Study:
         self._study.enqueue_trial(dict(point), user_attrs={"rung": rung, "of": of})
 
     @_of_storage
-    def begin_with(self, point: Mapping[str, Value], rung: int = 0, of: int | None = None) -> Trial:
+    def begin_with(self, point: Mapping[str, Value], rung: int = 0, of: int | None = None,
+                   worker: str = "") -> Trial:
         """This point, put forward and asked for at once: one line of the journal, not one a variable."""
         found = self._optuna.trial.create_trial(
             state=self._optuna.trial.TrialState.RUNNING, params=dict(point),
             distributions={name: self._distribution(self._variables[name]) for name in point},
-            user_attrs={"rung": rung, "of": of})
-        number = self._study._storage.create_new_trial(self._study._study_id, template_trial=found)
-        return self._asked(self._optuna.Trial(self._study, number))
+            user_attrs={"rung": rung, "of": of, "worker": worker})
+        with self._journal.alone():
+            number = self._study._storage.create_new_trial(self._study._study_id, template_trial=found)
+            return self._asked(self._optuna.Trial(self._study, number), worker)
 
     def _distribution(self, variable: Variable):
         distributions = self._optuna.distributions
@@ -116,12 +119,11 @@ class Study:
         return kind(variable.low, variable.high, log=variable.log)
 
     @_of_storage
-    def tell(self, trial: Trial, outcome: Outcome) -> None:
-        """Keep what became of a trial, unless another process did so before."""
+    def tell(self, trial: Trial, outcome: Outcome) -> list[Trial]:
+        """Keep what became of a trial, unless another process did so before; all `trials`."""
         kept = self._open.pop(trial.number, None) or self._begun(trial.number)
-        kept_in = self._study._storage
-        if kept_in.get_trial(kept._trial_id).state.is_finished():
-            return
+        if self._all()[trial.number].state.is_finished():
+            return self.trials()
         values = [outcome.figures.get(name, UNKNOWN) for name in self._needs.objectives]
         told = {"values": values} if outcome.figures else {"state": self._optuna.trial.TrialState.FAIL}
         with self._journal.together():
@@ -130,10 +132,7 @@ class Study:
                 if name not in kept.constraints:
                     kept.set_constraint(name, share)
             self._study.tell(trial.number, **told)
-        while True:  # where another process told it in this very moment, each line of ours is refused
-            with suppress(self._optuna.exceptions.UpdateFinishedTrialError):
-                kept_in.get_trial(kept._trial_id)
-                return
+        return self.trials()
 
     @_of_storage
     def say_of(self, facts: Mapping[str, object]) -> None:
@@ -153,16 +152,21 @@ class Study:
         return self._kept.copy()
 
     def _all(self) -> list:
-        return self._study.get_trials(deepcopy=False)
+        while True:  # where another process told it in the moment that we did, each line of ours is refused
+            with suppress(self._optuna.exceptions.UpdateFinishedTrialError):
+                return self._study.get_trials(deepcopy=False)
 
-    def _asked(self, trial) -> Trial:
+    def _asked(self, trial, worker: str) -> Trial:
         if self._config.sampler == "nsga2":  # of what was put forward too: else it is of no generation
             self._study.sampler.get_trial_generation(self._study, self._all()[trial.number])
-        for name, variable in self._variables.items():
-            _suggest(trial, name, variable)
+        with self._journal.together():
+            if trial.user_attrs.get("worker", "") != worker:
+                trial.set_user_attr("worker", worker)
+            for name, variable in self._variables.items():
+                _suggest(trial, name, variable)
         self._open[trial.number], kept = trial, trial.user_attrs
         return Trial(number=trial.number, point=trial.params, rung=kept.get("rung", 0), of=kept.get("of"),
-                     state="runs")
+                     state="runs", worker=worker)
 
     def _sampler(self, number: int):
         """Of the trial of this number. What it draws of single variables does not depend on which it has
@@ -291,5 +295,6 @@ def _read(frozen) -> Trial:
     kept = frozen.user_attrs
     state = STATE.get(frozen.state.name, "done")
     return Trial(number=frozen.number, rung=kept.get("rung", 0), of=kept.get("of"), state=state,
+                 worker=kept.get("worker", ""),
                  point=frozen.params or frozen.system_attrs.get("fixed_params", {}),
                  outcome=msgspec.convert(kept["outcome"], Outcome) if state == "done" else None)

@@ -41,6 +41,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     rung:    0 for a new one; else how often it went on to be tuned for longer
     of:      number of the trial that it goes on from: in its place, tuned for longer, or from its weights
     state:   "waits" to be asked for; "runs" while somebody is, or was, at it; "done"
+    worker:  name of the lease of whoever began it, or took it up, last; "" where nobody is known to be at it
     outcome: of one that is done
     """
 
@@ -49,4 +50,5 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     rung: int = 0
     of: int | None = None
     state: Literal["waits", "runs", "done"] = "done"
+    worker: str = ""
     outcome: Outcome | None = None
