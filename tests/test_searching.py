@@ -10,11 +10,16 @@ import time
 import msgspec
 import numpy as np
 import pytest
+import sqlalchemy as sql
 
 from tests.ledger.conftest import own_locks, postgresql_url, url  # noqa: F401
+from tests.ledger.postgresql import round_trips
 from tests.ledger.processes import a_process, ended, for_ever, forked
+from toolchain import pool
 from toolchain.errors import BadConfig, DeviceLost
+from toolchain.ledger.leases import Lease, give_back
 from toolchain.ledger.ledger import Ledger
+from toolchain.ledger.schema import leases
 from toolchain.recipe import Recipe, TrainConfig
 from toolchain.search.answer import front_of, objectives, recommended
 from toolchain.search.front import hypervolume
@@ -275,6 +280,68 @@ def test_a_killed_process_trial_is_done_again_once_and_at_once(tmp_path, ledger)
     assert recommended(trials, NEEDS) == recommended(unbroken, NEEDS)
 
 
+def test_a_trial_that_an_error_ended_is_anybodys_at_once(tmp_path, ledger):
+    """Though the process that began it is there still."""
+    def lost(recipe):
+        raise DeviceLost("unplugged")
+
+    with pytest.raises(DeviceLost):
+        search(tmp_path, ledger, try_recipe=lost).run()
+    left = search(tmp_path, ledger).study.trials()[0]
+    assert left.state == "runs" and left.worker and ledger.unclaimed([left.worker]) == [left.worker]
+
+
+def test_a_trial_of_a_journal_that_tells_no_worker_is_anybodys(tmp_path, ledger):
+    """As they were written before workers had leases."""
+    here = search(tmp_path, ledger)
+    here._begin()
+    here.study.ask()
+    journal = tmp_path / "journal"
+    kept = [line for line in journal.read_text().splitlines(keepends=True) if '"worker":' not in line]
+    journal.write_text("".join(kept))
+    assert search(tmp_path, ledger).study.trials()[0].state == "runs"
+    assert points(search(tmp_path, ledger).run()) == points(search(tmp_path / "b", ledger).run())
+
+
+def test_what_runs_under_a_worker_that_is_there_is_left_alone(tmp_path, ledger):
+    here = search(tmp_path, ledger)
+    here._begin()
+    with ledger.worker() as lease:
+        begun = here.study.ask(worker=next(iter(lease.tokens)))
+        trials = search(tmp_path, ledger, budget=5, seconds=1.0).run()
+        assert [trial.state for trial in trials] == ["runs"] + ["done"] * 4
+    assert begun.number == 0 and len(search(tmp_path, ledger, budget=5).run()) == 5
+
+
+def test_a_worker_that_lost_its_lease_doubles_nothing_and_goes_on_under_another(tmp_path, ledger):
+    """It was away for too long over its fourth trial: somebody else did that one, and told other figures."""
+    did = []
+
+    def away(recipe):
+        did.append(recipe)
+        if len(did) == 4:
+            mine, = (trial for trial in search(tmp_path, ledger).study.trials() if trial.state == "runs")
+            give_back(ledger.store, owner_of(ledger, mine.worker))
+            search(tmp_path, ledger, budget=6, try_recipe=other).run()
+        return outcome(recipe)
+
+    def other(recipe):
+        return msgspec.structs.replace(outcome(recipe), unit="of another")
+
+    trials = search(tmp_path, ledger, budget=9, try_recipe=away).run()
+    require_whole(trials, 9)
+    assert [trial.outcome.unit for trial in trials] == [""] * 3 + ["of another"] * 3 + [""] * 3
+    assert len(did) == 4 + 3 and len({trial.worker for trial in trials}) == 3
+    again = search(tmp_path, ledger).study.trials()
+    assert points(again) == points(trials)
+
+
+def owner_of(ledger, worker) -> Lease:
+    with ledger.store.read() as connection:
+        found = connection.execute(sql.select(leases).where(leases.c.resource == worker)).one()
+    return Lease(found.owner, {worker: found.token}, 30.0)
+
+
 # Many at once -----------------------------------------------------------------------------------------------
 
 def require_whole(trials, budget) -> None:
@@ -348,3 +415,45 @@ def test_a_database_has_the_trials_and_the_leases(tmp_path, postgresql_url):  # 
     here = postgresql_url.format(database="postgres")
     require_whole(processes(tmp_path, here, here, budget=16, killed=1), 16)
     assert 16 <= len(os.listdir(tmp_path / "did")) <= 17
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("sampler, count", [("evolution", 9), ("random", 10), ("tpe", 10), ("nsga2", 12)])
+def test_a_trial_takes_few_round_trips_to_a_database(tmp_path, url, sampler, count):  # noqa: F811
+    """While somebody else is at another one. In between, a lease may be renewed, and a statement prepared."""
+    here, tries = (heirs(), outcome_of_heirs) if sampler == "evolution" else (space(sampler), outcome)
+    seen = []
+
+    def watch(trials):
+        seen.append(counted())
+        if len(trials) == 31:
+            raise KeyboardInterrupt
+
+    with round_trips() as counted, Ledger.open(url) as ledger, ledger.worker() as other:
+        mine = search(tmp_path, ledger, budget=40, try_recipe=tries, here=here, storage=url, watch=watch)
+        mine.study.ask(worker=next(iter(other.tokens)))
+        with pytest.raises(KeyboardInterrupt):
+            mine.run()
+    assert np.median(np.diff(seen)[-20:]) == count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_database_that_broke_its_connections_ends_no_search(tmp_path, url, monkeypatch):  # noqa: F811
+    """While a network was trained."""
+    monkeypatch.setattr(pool, "IDLE_S", 0.1)
+    engine = sql.create_engine(url.replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
+
+    def broken(recipe):
+        with engine.connect() as connection:
+            ended = connection.exec_driver_sql(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid != pg_backend_pid()").scalar_one()
+        time.sleep(0.2)
+        assert ended >= 2
+        return outcome(recipe)
+
+    with Ledger.open(url) as ledger:
+        require_whole(search(tmp_path, ledger, budget=3, try_recipe=broken, storage=url).run(), 3)
+    engine.dispose()

@@ -1,12 +1,15 @@
 """A PostgreSQL server of our own, in a temporary folder, reached by a socket in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import os
 from pathlib import Path
 import shutil
 import subprocess
 import tempfile
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 
 def binaries() -> Path | None:
@@ -36,3 +39,26 @@ def server(programs: Path) -> Iterator[str]:
             yield f"postgresql://edge@/{{database}}?host={folder}"
         finally:
             run(f"{programs}/pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+
+@contextmanager
+def round_trips() -> Iterator[Callable[[], int]]:
+    """How many there were so far, of connections that are made meanwhile, as libpq tells them."""
+    connections = []
+    with tempfile.TemporaryFile("w+") as trace:
+        def traced(raw, _record) -> None:
+            raw.pgconn.trace(trace.fileno())
+            connections.append(raw.pgconn)
+
+        def counted() -> int:
+            trace.seek(0)
+            sent = (line.split("\t") for line in trace.read().splitlines())
+            return sum(words[1] == "F" and words[3] in ("Query", "Sync") for words in sent if len(words) > 3)
+
+        event.listen(Engine, "connect", traced)
+        try:
+            yield counted
+        finally:
+            event.remove(Engine, "connect", traced)
+            for connection in connections:  # else one in a pool writes to what has this file's number next
+                connection.untrace()
