@@ -25,6 +25,12 @@ def ledger_of_tests(tmp_path_factory) -> None:
     os.environ["EDGE_LEDGER"] = str(tmp_path_factory.mktemp("ledger") / "ledger.db")
 
 
+@pytest.fixture
+def own_locks(tmp_path, monkeypatch) -> None:
+    """Locks that no other test of this machine takes: its host is one device to all of them."""
+    monkeypatch.setattr("toolchain.ledger.locks.PLACES", (str(tmp_path),))
+
+
 @pytest.fixture(scope="session")
 def kit() -> Path:
     """Folder of the measuring kit: real labelled samples and trained models that are not ours to publish."""

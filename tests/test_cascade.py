@@ -89,7 +89,7 @@ def test_what_takes_one_file_takes_no_chain(made):
         made.artifact.model("tflite")
 
 
-def test_nobody_else_measures_on_the_device_that_checks_it(files, tmp_path, monkeypatch):
+def test_nobody_else_measures_on_the_device_that_checks_it(files, own_locks, tmp_path, monkeypatch):
     monkeypatch.setattr("toolchain.deploy.WAIT_S", 0)
     small, large, samples = map(str, files)
     given = ("cascade", small, large, "--target", "host", "--data", samples, "--cost", "0.6", "--ledger",

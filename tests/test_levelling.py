@@ -213,7 +213,7 @@ def test_a_network_is_timed_once_but_where_it_has_an_op_more(files, tmp_path, mo
         assert [level.name for level in made.report.levels] == ["small.onnx", "large.onnx"]
 
 
-def test_nobody_else_measures_on_the_device_meanwhile(files, tmp_path, monkeypatch):
+def test_nobody_else_measures_on_the_device_meanwhile(files, own_locks, tmp_path, monkeypatch):
     monkeypatch.setattr("toolchain.deploy.WAIT_S", 0)
     ledger = str(tmp_path / "ledger.db")
     with Ledger.open(ledger) as others, others.lease(["device:host"], wait_s=0):

@@ -8,14 +8,12 @@ import pytest
 import sqlalchemy
 
 from tests.ledger.postgresql import binaries, server
-from toolchain.ledger import locks
 from toolchain.ledger.ledger import Ledger
 
 
 @pytest.fixture(autouse=True)
-def own_locks(tmp_path, monkeypatch):
-    """Not the machine's: those of many names would be left there. Forked processes have them too."""
-    monkeypatch.setattr(locks, "PLACES", (str(tmp_path),))
+def no_locks_left(own_locks):
+    """Those of many names would be left in the machine's. Forked processes have ours too."""
 
 
 @pytest.fixture(scope="session")

@@ -207,9 +207,8 @@ def test_a_build_and_a_measurement_of_this_host_exclude_each_other():
         pass
 
 
-def test_a_lock_that_is_a_link_is_not_followed(tmp_path, monkeypatch):
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     """Anybody may write in the folder of locks."""
-    monkeypatch.setattr(locks, "PLACES", (str(tmp_path),))
     with machine_locks(["device:x"]):
         pass
     lock, = (tmp_path / "edge").iterdir()
@@ -229,8 +228,7 @@ def test_without_a_folder_for_locks_nothing_is_measured(tmp_path, monkeypatch):
             pass
 
 
-def test_the_names_of_resources_are_no_paths(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "PLACES", (str(tmp_path),))
+def test_the_names_of_resources_are_no_paths(tmp_path):
     with machine_locks(["device:../../etc/passwd", "device:" + "x" * 500]):
         assert {path.parent for path in tmp_path.rglob("*") if path.is_file()} == {tmp_path / "edge"}
 

@@ -4,8 +4,6 @@ from benchmark_scheduling import full_lab, report
 import pytest
 from scheduling_searches import long, shared
 
-from toolchain.ledger import locks
-
 SEARCHES = {"1": [(9.0, 4.0, 0.0), (7.0, 5.0, 3.0), (8.0, 6.0, 1.0)], "4": [(12.0, 4.5, 2.5)]}
 FOUND = {"SQLite": {"1": (1.0, 0.5), "2": (2.0, 0.6), "4": (4.0, 0.7), "lab": (3.0, 2.0), "renewal": 0.2,
                     "search": SEARCHES},
@@ -28,22 +26,19 @@ def test_a_row_for_each_database():
 
 
 @pytest.mark.slow
-def test_the_lab_on_paper_costs_no_more_than_a_trial_may(tmp_path, monkeypatch):
+def test_the_lab_on_paper_costs_no_more_than_a_trial_may(own_locks, tmp_path):
     """10,000 jobs, 199 of 200 devices taken: 20 ms of CPU time each are the most."""
-    monkeypatch.setattr(locks, "PLACES", (str(tmp_path),))
     assert full_lab(str(tmp_path / "ledger.db"))[1] < 20.0
 
 
 @pytest.mark.slow
-def test_a_search_of_ten_thousand_trials_asks_and_tells_within_milliseconds(tmp_path, monkeypatch):
+def test_a_search_of_ten_thousand_trials_asks_and_tells_within_milliseconds(own_locks, tmp_path):
     """Of CPU time: 18, and twice that where others use the same caches; point by point over a hundred."""
-    monkeypatch.setattr(locks, "PLACES", (str(tmp_path),))
     assert long(tmp_path, 10_000)["ours_ms"] < 40.0
 
 
 @pytest.mark.slow
-def test_four_workers_spend_no_more_than_20_ms_on_a_trial(tmp_path, monkeypatch):
+def test_four_workers_spend_no_more_than_20_ms_on_a_trial(own_locks, tmp_path):
     """Of CPU time. What they sleep does not count, nor what starts them."""
-    monkeypatch.setattr(locks, "PLACES", (str(tmp_path),))
-    wall_ms, cpu_ms, waited_ms = shared(str(tmp_path / "ledger.db"), 4, trials=8, sleep_s=0.1)
+    wall_ms, cpu_ms, waited_ms, _ = shared(str(tmp_path / "ledger.db"), 4, trials=8, sleep_s=0.1)
     assert wall_ms > 0 <= waited_ms and cpu_ms < 20.0
