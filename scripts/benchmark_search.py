@@ -28,13 +28,13 @@ from search_report import page
 from search_runs import (
     EPOCHS,
     FOLDER,
-    METHODS,
-    SHAPING,
     Searched,
     Task,
+    methods,
     network,
     recipe_of,
     searched,
+    shaping,
     task_of,
 )
 import typer
@@ -48,7 +48,8 @@ Measured = Searched | Conditions
 
 def key_of(task: Task, start: str) -> str:
     """start: digest of the network as it came"""
-    return digest("searched", msgspec.json.encode(task), recipe_of(task).digest, start, code(SHAPING))
+    return digest("searched", msgspec.json.encode(task), recipe_of(task).digest, start,
+                  code(shaping(task.method)))
 
 
 def main(quick: bool = typer.Option(False, help="a few trials of one network that needs no kit"),
@@ -58,7 +59,7 @@ def main(quick: bool = typer.Option(False, help="a few trials of one network tha
     chosen = [int(seed) for seed in seeds.split(",")] if seeds else [*SEEDS]
     wanted = [(name, seed, TRIALS) for name, seed in product(listed(networks, CASES) or CASES, chosen)]
     tasks = [task_of(name, method, seed, trials, EPOCHS[name])
-             for name, seed, trials in ([QUICK] if quick else wanted) for method in METHODS]
+             for name, seed, trials in ([QUICK] if quick else wanted) for method in methods(name)]
     kept = Kept(FOLDER / "figures.jsonl", Measured)
     with processes() as pool:
         names = list(dict.fromkeys(task.network for task in tasks))

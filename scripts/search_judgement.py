@@ -38,6 +38,10 @@ class Found:
     def networks(self) -> list[str]:
         return list(dict.fromkeys(network for network, _ in self.searches))
 
+    def against(self, network: str) -> list[tuple[str, float | None]]:
+        """Methods that were tried on it beside OURS, with their bounds."""
+        return [(method, bound) for method, bound in AGAINST.items() if (network, method) in self.searches]
+
     def volumes(self, network: str, method: str, worst: float,
                 of: Callable[[Searched, float], float]) -> np.ndarray:
         """(seeds,)"""
@@ -72,7 +76,7 @@ def saving(found: Searched) -> float | None:
 def missed(found: Found) -> Iterator[str]:
     """Bounds that do not hold."""
     for network in found.networks:
-        for method, bound in AGAINST.items():
+        for method, bound in found.against(network):
             ratio = found.ratio(network, method, WORST[0], selected_volume)
             if bound and ratio < bound:
                 yield f"{network}: {ratio:.2f} of the hypervolume of {method}; asked for {bound}"

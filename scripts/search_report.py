@@ -6,7 +6,6 @@ from figures import Figure
 import numpy as np
 from peers_report import table
 from search_judgement import (
-    AGAINST,
     LEAST_LOST,
     WORST,
     Found,
@@ -23,10 +22,10 @@ HEAD = f"""# Searching beside chance and habit
 Made by `make benchmark-search`; needs the measuring kit. Each method tries as many recipes of the same space
 on the same samples, and trains each for as many epochs; of `edge search` most go on from the weights of one
 that it tried before. "Random search" is its own with `sampler = "random"`. "{GRID}" prunes the same share of
-all channels, a third of the trials by each of three criteria; "{LONG}" does so by one criterion, at a third
-as many shares, each trained three times as long. Limits: 95 % of the RAM and flash of the network as it came,
-in INT8. Instructions are those of an inference on {BOARD}, an emulated board: exact, and neither time nor
-energy.
+all channels, a third of the trials by each of three criteria; "{LONG}", on the networks that are trained
+soonest, does so by one criterion, at a third as many shares, each trained three times as long. Limits: 95 %
+of the RAM and flash of the network as it came, in INT8. Instructions are those of an inference on {BOARD},
+an emulated board: exact, and neither time nor energy.
 
 A **hypervolume** is the area between the front and the corner of the network's own instructions and so many
 points of lost accuracy: instructions as shares, accuracy in points. On selection samples it is what the
@@ -49,7 +48,7 @@ def volume_table(found: Found) -> str:
     """Ratios of mean hypervolumes over seeds."""
     rows = []
     for network in found.networks:
-        for method, bound in AGAINST.items():
+        for method, bound in found.against(network):
             ratios = [f"{found.ratio(network, method, worst, of):.2f}"
                       for of in (selected_volume, tested_volume) for worst in WORST]
             rows.append([CASES[network].title, method, f"{bound:.2f}" if bound else "-", *ratios])

@@ -29,17 +29,22 @@ from toolchain.starting import Starting, usual_variables
 from toolchain.trying import Judge, Trying
 
 FOLDER = ROOT / "build" / "benchmark" / "search"
-SHAPING = (*TRAINING, *PRUNING, *DEPLOYING, "toolchain/search*.py", "toolchain/search/*.py",
-           "toolchain/starting.py", "toolchain/trying.py", "scripts/search_runs.py",
-           "scripts/search_networks.py")
-"""Files that shape what a search finds."""
+SPACE = ("toolchain/search_section.py", "toolchain/search/space.py", "toolchain/search/study.py",
+         "toolchain/search/needs.py", "toolchain/search/trial.py", "toolchain/search/front.py",
+         "toolchain/search/answer.py", "toolchain/starting.py")
+TRYING = (*TRAINING, *PRUNING, *DEPLOYING, *SPACE, "toolchain/trying.py", "scripts/search_runs.py",
+          "scripts/search_networks.py")
+"""Files that shape what may be tried, and what becomes of it."""
+PROPOSING = ("toolchain/searching.py", "toolchain/search/*.py")
+"""Files that shape what OURS tries next. Of other methods all points are known before the first trial."""
 BOARD = "cortex_m4_qemu"
 OURS, RANDOM, GRID = "edge search", "random search", "uniform ratios"
 LONG = "uniform ratios, longer"
-METHODS = (OURS, RANDOM, GRID, LONG)
 LONGER = 3
 """How many times longer a trial of LONG trains than another method's, of which there are as many times more.
 """
+ALSO_LONGER = "ds_cnn", "watch"
+"""Networks that LONG is tried on, which nothing is asked of: trials of the others take four times as long."""
 EPOCHS = {"ds_cnn": 4, "watch": 4, "resnet8": 2, "mobilenet_v2": 1}
 """Of training, of each trial of every method: what four hours of two cores leave room for."""
 SEARCH_RATES = RATES | {"watch": 0.02}
@@ -70,6 +75,16 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.network}-{self.method.replace(' ', '-')}-{self.seed}-{self.trials}-{self.epochs}"
+
+
+def methods(network: str) -> tuple[str, ...]:
+    """Those that are tried on it."""
+    return (OURS, RANDOM, GRID, *([LONG] if network in ALSO_LONGER else []))
+
+
+def shaping(method: str) -> tuple[str, ...]:
+    """Files that shape what it finds."""
+    return (*TRYING, *PROPOSING) if method == OURS else TRYING
 
 
 def task_of(network: str, method: str, seed: int, trials: int, epochs: int) -> Task:
@@ -123,7 +138,7 @@ def recipe_of(task: Task) -> Recipe:
 
 
 def searched(task: Task, key: str) -> Searched:
-    os.environ["EDGE_CACHE"] = str(FOLDER / "cache" / code(SHAPING))
+    os.environ["EDGE_CACHE"] = str(FOLDER / "cache" / code(TRYING))
     graph, samples = network(task.network)
     base = recipe_of(task)
     judge, profile = Judge(graph, samples, base), load_target(BOARD)
