@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sql
 
-from tests.ledger.conftest import own_locks, postgresql_url, url  # noqa: F401
+from tests.ledger.conftest import no_locks_left, postgresql_url, url  # noqa: F401
 from tests.ledger.postgresql import round_trips
 from tests.ledger.processes import a_process, ended, for_ever, forked
 from toolchain import pool

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ledger.conftest import own_locks, postgresql_url, url  # noqa: F401
+from tests.ledger.conftest import no_locks_left, postgresql_url, url  # noqa: F401
 from toolchain.ledger.ledger import Ledger
 
 
