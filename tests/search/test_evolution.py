@@ -1,11 +1,13 @@
 """Points by small changes of the best."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 
 from toolchain.recipe import Recipe, TrainConfig
-from toolchain.search.evolution import FOUNDERS, PARENTS, Child, child
+from toolchain.search.evolution import CHILDREN, FOUNDERS, PARENTS, Child, child
 from toolchain.search.needs import needs_of
 from toolchain.search.space import Space
 from toolchain.search.trial import Outcome, Trial
@@ -66,6 +68,15 @@ def test_parents_are_at_the_front():
     steps = column(children(here), "train.batch_size")
     assert np.mean(np.abs(steps - 5) <= 2) > 0.8 and np.mean(steps == 5) > 0.5
     assert {each.of for each in children(here, inherits=True)}  == set(range(PARENTS))
+
+
+def test_a_parent_has_so_many_children_and_no_more():
+    here, found = space(inherits=True), founders()
+    poor = Outcome(figures={"instructions": 10.0, "accuracy_drop": 7.9, "ram": 50.0})
+    for number in range(FOUNDERS, 60):
+        born = child(found, here, NEEDS, np.random.default_rng(number))
+        found.append(Trial(number=number, point=born.point, of=born.of, outcome=poor))
+    assert max(Counter(each.of for each in found[FOUNDERS:]).values()) == CHILDREN
 
 
 def test_of_numbers_some_stay_and_of_choices_most():

@@ -6,6 +6,7 @@ Lamarckian Evolution"), a child goes on from its parent's trained weights. It ha
 these, and every epoch that was spent on an ancestor is one of its own.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from toolchain.search.trial import Trial
 from toolchain.search_section import Value, Variable
 
 PARENTS = 8
+CHILDREN = 5
+"""Of a parent at most: of what further ones added to hypervolumes there was a tenth of what others' did."""
 FOUNDERS = 6
 """Trials before there are children."""
 SHARE_STEP, STEP = 0.13, 0.25
@@ -44,7 +47,7 @@ def child(trials: Sequence[Trial], space: Space, needs: Needs, random: np.random
 
     Where points inherit, it has the weights and the resolution of a parent, and no more channels.
     """
-    parents = best_of(trials, needs, PARENTS)
+    parents = _parents(trials, needs)
     if len(trials) < FOUNDERS or not parents:
         return None
     for _ in range(ATTEMPTS):
@@ -53,6 +56,14 @@ def child(trials: Sequence[Trial], space: Space, needs: Needs, random: np.random
         if not any(found.of == trial.of and found.point == trial.point for trial in trials):
             return found
     return None
+
+
+def _parents(trials: Sequence[Trial], needs: Needs) -> list[Trial]:
+    """The best that have not had all their children yet."""
+    born = Counter(trial.of for trial in trials if trial.of is not None)
+    spent = sum(count >= CHILDREN for count in born.values())
+    best = best_of(trials, needs, PARENTS + spent)
+    return [trial for trial in best if born[trial.number] < CHILDREN][:PARENTS]
 
 
 def _changed(parent: Point, space: Space, random: np.random.Generator) -> dict[str, Value]:
