@@ -16,7 +16,7 @@ import torch
 
 from toolchain.cost_table import load_cost_table
 from toolchain.data import Samples
-from toolchain.graph_file import write_graph
+from toolchain.graph_file import read_graph, write_graph
 from toolchain.ir.check import check
 from toolchain.ir.graph import Graph
 from toolchain.ir.ops import graph_macs
@@ -115,8 +115,18 @@ def hits(graph: Graph, cell: Cell, part: str) -> np.ndarray:
 # Pruned by either side, and tuned ---------------------------------------------------------------------------
 
 def tuned(cell: Cell, key: str) -> Tuned:
-    """Prune, tune, answer the test samples. The graph is kept in a file named after the key."""
-    graph = _made(cell)
+    """Prune, tune, answer the test samples."""
+    return _written(cell, _made(cell), key)
+
+
+def tuned_again(before: Tuned, times: int, key: str) -> Tuned:
+    """The same for so many times as many epochs more, on batches of its own."""
+    cell = before.cell
+    return _written(cell, _tuned(cell, read_graph(ROOT / before.graph), times, cell.seed + 1), key)
+
+
+def _written(cell: Cell, graph: Graph, key: str) -> Tuned:
+    """The graph is kept in a file named after the key."""
     path = GRAPHS / f"{key}.graph"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_graph(path, graph)
@@ -130,7 +140,7 @@ def tuned(cell: Cell, key: str) -> Tuned:
 def _made(cell: Cell) -> Graph:
     if cell.side == NARROW:
         return _narrowest(start(cell.network))
-    return _ours(cell) if cell.side in ROUNDED_FOR else _tuned(cell, _theirs(cell))
+    return _ours(cell) if cell.side in ROUNDED_FOR else _tuned(cell, _theirs(cell), 1, cell.seed)
 
 
 def _narrowest(graph: Graph) -> Graph:
@@ -166,10 +176,11 @@ def _theirs(cell: Cell) -> Graph:
     return reestimate_batch_norm(graph, seen.fit_to(graph), cell.seed)
 
 
-def _tuned(cell: Cell, graph: Graph) -> Graph:
-    """As ours are, taught by the unpruned network."""
-    train = samples_of(cell.network, cell.seed).split("train").fit_to(graph)
-    return fit(graph, recipe_of(cell).train, train, start(cell.network), cell.seed)
+def _tuned(cell: Cell, graph: Graph, times: int, seed: int) -> Graph:
+    """As ours are, taught by the unpruned network, for so many times as many epochs."""
+    train, config = samples_of(cell.network, cell.seed).split("train").fit_to(graph), recipe_of(cell).train
+    config = msgspec.structs.replace(config, epochs=times * config.epochs)
+    return fit(graph, config, train, start(cell.network), seed)
 
 
 # Keys: the digest of all that shapes a figure ---------------------------------------------------------------
