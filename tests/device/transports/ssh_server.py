@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import os
 from pathlib import Path
 import threading
+import time
 
 import asyncssh
 
@@ -22,7 +23,7 @@ class Server:
     stalled:    takes the connection and starts nothing
     greeting:   what a start file of the shell prints
     path:       where it finds commands
-    commands:   that it was asked for
+    commands:   that it was asked for;  running: how many of them are not over
     """
 
     home: Path
@@ -36,6 +37,7 @@ class Server:
     commands: list[str] = field(default_factory=list)
     connections: list = field(default_factory=list)
     background: "Background" = field(default_factory=lambda: Background())
+    running: int = 0
     received: int = 0
     logins: int = 0
 
@@ -55,6 +57,7 @@ class Server:
         if self.stalled:
             await asyncio.sleep(3600)
         self.commands.append(process.command)
+        self.running += 1
         shell = await asyncio.create_subprocess_shell(
             process.command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, cwd=self.home,
             env={"HOME": str(self.home), "PATH": self.path})
@@ -73,6 +76,7 @@ class Server:
             await asyncio.gather(*tasks, return_exceptions=True)
             shell.stdin.close()
             await asyncio.wait_for(shell.communicate(), 5)
+            self.running -= 1
 
     async def _feed(self, process, shell) -> None:
         try:
@@ -94,6 +98,13 @@ class Server:
         while chunk := await source.read(65536):
             sink.write(chunk)
             await sink.drain()
+
+    def await_quiet(self) -> None:
+        """Until no command runs: what broke off may still write what had arrived."""
+        deadline = time.monotonic() + 20
+        while self.running:
+            assert time.monotonic() < deadline, "a command does not end"
+            time.sleep(0.01)
 
     def drop(self) -> None:
         """Break every connection; from any thread."""

@@ -128,6 +128,7 @@ def test_a_push_goes_on_where_the_connection_broke(server, after, monkeypatch):
     with pytest.raises(DeviceLost), open_ssh(server.board()) as device:
         device.push({"a": content})
     assert not list((server.home / ".edge/files").iterdir())
+    server.await_quiet()
     server.drop_after = None
     with open_ssh(server.board()) as device:
         assert Path(device.push({"a": content})["a"]).read_bytes() == content
