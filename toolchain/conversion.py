@@ -14,7 +14,7 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import Shapes, load, open_source
 from toolchain.load.selfcheck import Oracle, noise, share_of_range
-from toolchain.lower import file_ports, ports
+from toolchain.lower.borders import file_ports, ports
 from toolchain.npz import read_npz
 from toolchain.port import Port, convert
 from toolchain.profile import Format

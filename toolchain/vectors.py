@@ -10,7 +10,7 @@ from toolchain.ir.ops import PLAIN
 from toolchain.ir.quant import quantize as codes_of
 from toolchain.ir.streaming import OneStep
 from toolchain.load.selfcheck import noise
-from toolchain.lower import ports
+from toolchain.lower.borders import ports
 from toolchain.runtime import reference
 from toolchain.runtime.steps import run_steps
 

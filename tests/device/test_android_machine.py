@@ -22,7 +22,7 @@ from toolchain.device.runner.wheels import runtime_library
 from toolchain.device.transports.adb import devices, open_adb
 from toolchain.device.transports.transport import Transport
 from toolchain.errors import BadReply, DeviceExhausted, DeviceTimeout
-from toolchain.lower import file_ports
+from toolchain.lower.borders import file_ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite

@@ -13,7 +13,7 @@ from toolchain.artifact import Artifact, Manifest
 from toolchain.device.firmware import build_firmware, model_facts, source_folders
 from toolchain.device.mlperf import program_flags
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
-from toolchain.lower import ports
+from toolchain.lower.borders import ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.pages import ROOM
 from toolchain.port import Port

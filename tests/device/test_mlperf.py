@@ -26,7 +26,7 @@ from toolchain.device.mlperf import padded_bytes, program_flags
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
-from toolchain.lower import ports
+from toolchain.lower.borders import ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.pages import kernel_files
 from toolchain.profile import load_target

@@ -17,7 +17,7 @@ from toolchain.device.firmware import build_firmware
 from toolchain.device.protocol import Dut, Inference
 from toolchain.device.serial_port import open_line
 from toolchain.errors import DeviceUnavailable, InvalidMeasurement
-from toolchain.lower import ports
+from toolchain.lower.borders import ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.pages import kernel_files
 from toolchain.port import Port

@@ -13,7 +13,7 @@ from toolchain.device.qemu import open_device
 from toolchain.ir.graph import Graph
 from toolchain.ir.passes import canonical
 from toolchain.load import load
-from toolchain.lower import ports
+from toolchain.lower.borders import ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.c.machine import ROOMS, Machine
 from toolchain.profile import TargetProfile, load_target, target_names

@@ -15,7 +15,7 @@ from toolchain.ir.loops import has_loops
 from toolchain.ir.quant import dequantize, quantize
 from toolchain.ir.streaming import REMEDY, State, Streaming, streamed
 from toolchain.load.torch import load_torch
-from toolchain.lower import ports
+from toolchain.lower.borders import ports
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
 from toolchain.runtime import reference

@@ -14,9 +14,10 @@ from toolchain.ir.graph import Graph, Tensor
 from toolchain.ir.ops import OPS, graph_macs
 from toolchain.ir.streaming import Streaming
 from toolchain.ir.unrolling import unrolled
+from toolchain.lower.borders import Ports, file_ports, ports
 from toolchain.lower.c.arena.plan import Plan, plan_arena
 from toolchain.lower.c.machine import ROOMS, Machine
-from toolchain.port import Port, convert
+from toolchain.port import convert
 from toolchain.profile import Format, TargetProfile
 from toolchain.recipe import CConfig, TFLiteConfig
 from toolchain.runtime import reference
@@ -24,7 +25,6 @@ from toolchain.runtime import reference
 TOOLS = ("numpy", "onnx", "flatbuffers", "ai-edge-litert", "onnxruntime")
 Files = Mapping[str, bytes]
 Arrays = Mapping[str, np.ndarray]
-Ports = tuple[Port, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,50 +145,6 @@ def _for_people(graph: Graph, emitted: Mapping[Format, Emitted], streaming: Stre
     memories = len(emitted["c"].plan.regions) if "c" in emitted else 1
     return labels | usage_files(graph.name, ports, graph.metadata, memories, streaming,
                                 graph.permutations)
-
-
-def ports(graph: Graph, names: tuple[str, ...]) -> Ports:
-    """The graph's own inputs or outputs: inner layout, its dtypes and codes."""
-    return tuple(_port(graph, name) for name in names)
-
-
-def _port(graph: Graph, name: str) -> Port:
-    tensor, perm = graph.tensors[name], graph.permutations.get(name)
-    if tensor.quant is None:
-        return Port(name, tensor.shape, tensor.dtype, permutation=perm)
-    scale, zero_point = float(tensor.quant.scale), int(tensor.quant.zero_point)
-    return Port(name, tensor.shape, tensor.dtype, scale, zero_point, perm)
-
-
-CODES_AS = {"tflite": "int8", "onnx": "float32", "c": "int8"}
-"""Format -> dtype of an input or output that is int8 in the graph, where nothing else is asked."""
-
-
-def file_ports(graph: Graph, names: tuple[str, ...], fmt: Format, io: str | None = None) -> Ports:
-    """Inputs or outputs as a file of format `fmt` has them. io: dtype asked for int8 ones"""
-    given = (_with_io(port, io or CODES_AS[fmt]) for port in ports(graph, names))
-    settle = {"onnx": _in_source_layout, "c": _in_32_bits}.get(fmt)
-    return tuple(map(settle, given) if settle else given)
-
-
-def _with_io(port: Port, io: str) -> Port:
-    """The port of a file that was asked for another dtype at its borders. int16 has no unsigned twin."""
-    if port.scale is not None and io == "float32":
-        return Port(port.name, port.shape, "float32", permutation=port.permutation)
-    if port.dtype != "int8" or io == "int8":
-        return port
-    return Port(port.name, port.shape, "uint8", port.scale, port.zero_point + 128, port.permutation)
-
-
-def _in_32_bits(port: Port) -> Port:
-    """C has int32 for whole numbers."""
-    return msgspec.structs.replace(port, dtype="int32") if port.dtype == "int64" else port
-
-
-def _in_source_layout(port: Port) -> Port:
-    perm = port.permutation or range(len(port.shape))
-    shape = tuple(port.shape[axis] for axis in perm)
-    return Port(port.name, shape, port.dtype, port.scale, port.zero_point)
 
 
 def _emit_tflite(graph: Graph, profile: TargetProfile, vectors: Arrays, asked: Asked) -> Emitted:

@@ -15,17 +15,15 @@ from toolchain.lower import (
     Arrays,
     Asked,
     Files,
-    Ports,
-    file_ports,
     machine_of,
     portable_notes,
-    ports,
     require_fit,
     require_integers,
     require_ops,
     scheme_name,
     weight_bytes,
 )
+from toolchain.lower.borders import Ports, file_ports, ports
 from toolchain.port import convert
 from toolchain.profile import Format, TargetProfile
 from toolchain.stages import ChainRecord, StageRecord, stage_file

@@ -19,7 +19,7 @@ from toolchain.device.runner.samples import pack, unpack
 from toolchain.device.runner.wheels import runtime_library
 from toolchain.device.transports.ssh import open_ssh
 from toolchain.device.transports.transport import Transport
-from toolchain.lower import file_ports
+from toolchain.lower.borders import file_ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite

@@ -11,7 +11,7 @@ from tests.random_nets import modern_net, quantized, random_net
 from toolchain.device.runner.native import RUNNER, build_runner
 from toolchain.ir.build import Builder
 from toolchain.ir.quant import QuantParams
-from toolchain.lower import file_ports
+from toolchain.lower.borders import file_ports
 from toolchain.lower.c.emit import write_c
 from toolchain.lower.onnx import write_onnx
 from toolchain.lower.tflite import write_tflite
