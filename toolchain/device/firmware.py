@@ -1,17 +1,17 @@
 """Firmware: a model's C files and the target's own (start-up, clocks, serial line) linked; true sizes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 import io
 from pathlib import Path
 import re
 import shutil
-import subprocess
 import tempfile
 from typing import NoReturn
 
 from toolchain.artifact import Artifact, Manifest
 from toolchain.device.mlperf import program_flags
+from toolchain.device.objects import compile_units, run
 from toolchain.errors import BadConfig, BadInput, DeviceUnavailable, DoesNotFit, Unsupported
 from toolchain.names import with_short_names
 from toolchain.profile import TARGETS, TargetProfile
@@ -19,12 +19,15 @@ from toolchain.profile import TARGETS, TargetProfile
 PACKAGES = {"arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
             "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"}
 """Compiler -> Debian packages that bring it."""
-FLAGS = ("-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-nostartfiles", "-Wl,--gc-sections",
-         "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments", "-Tlink.ld")
+COMPILED = ("-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections")
+LINKED = (*COMPILED, "-nostartfiles", "-Wl,--gc-sections", "-Wl,--build-id=none",
+          "-Wl,--no-warn-rwx-segments", "-Tlink.ld")
 SMALL = ("-Os", "-fno-tree-loop-distribute-patterns")
 """For the firmware's own sources, whatever the profile says; loops stay loops, no call of libc's memcpy."""
 SHARED = TARGETS / "firmware"
 SOURCES = (".c", ".h", ".ld")
+KERNEL = "tk_"
+"""What sources that many networks have are called; others of an artefact are one network's."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def build_firmware(artifact: Artifact, profile: TargetProfile) -> Firmware:
             Path(folder, file).write_bytes(data)
         small = sorted(file for file in board.keys() - model.keys() if file.endswith(".c"))
         build = _Build(compiler, Path(folder), artifact.manifest, facts, profile)
-        build.compile(small)
+        build.compile(small, own_files(model))
         return build.image()
 
 
@@ -106,6 +109,11 @@ def model_facts(files: Mapping[str, bytes]) -> ModelFacts:
     regions = re.findall(r"/\* arenas\[\d\], in (\w+);.*\n#define \w+_BYTES (\d+)u", header)
     return ModelFacts(symbol[1], int(numbers["ARENA"]), int(numbers["WEIGHT"]), peak[1],
                       {name: int(size) for name, size in regions})
+
+
+def own_files(model: Iterable[str]) -> list[str]:
+    """Of an artefact's sources those that no other network has."""
+    return [file for file in model if not file.startswith(KERNEL)]
 
 
 def _require_flash(name: str, facts: ModelFacts, profile: TargetProfile) -> None:
@@ -156,16 +164,21 @@ class _Build:
     facts: ModelFacts
     profile: TargetProfile
 
-    def compile(self, small: Sequence[str]) -> None:
-        """Objects of all sources, those in `small` for size whatever the profile says. Raises BadConfig."""
+    def compile(self, small: Sequence[str], own: Sequence[str]) -> None:
+        """Objects of all sources, those in `small` for size whatever the profile says. Raises BadConfig.
+
+        own: files that no other network has
+        """
         symbol = self.facts.symbol
         arenas = [flag for i, (name, size) in enumerate(self.facts.regions.items(), start=1)
                   for flag in (f"-DTK_ARENA_{i}_BYTES={size}u", f'-DTK_ARENA_{i}_SECTION=".arena_{name}"')]
-        given = [f"-DTK_MODEL={symbol}_model", f"-DTK_LAYER_NAMES={symbol}_layers", *arenas,
-                 f"-DTK_ARENA_BYTES={self.facts.arena_bytes}u", *program_flags(self.manifest, self.profile)]
+        definitions = [f"-DTK_MODEL={symbol}_model", f"-DTK_LAYER_NAMES={symbol}_layers", *arenas,
+                       f"-DTK_ARENA_BYTES={self.facts.arena_bytes}u",
+                       *program_flags(self.manifest, self.profile)]
         others = sorted(path.name for path in self.folder.glob("*.[cS]") if path.name not in small)
-        for options in ([*SMALL, "-c", *small], ["-c", *others]):
-            if failure := self._run([*given, *options]):
+        for level, units in ((SMALL, small), ((), others)):
+            flags = [*self.profile.cflags, *COMPILED, *level]
+            if failure := compile_units(self.compiler, flags, definitions, units, self.folder, own):
                 self._refuse(failure)
 
     def image(self) -> Firmware:
@@ -182,13 +195,8 @@ class _Build:
     def _link(self, rooms: Mapping[str, int]) -> str:
         objects = sorted(path.name for path in self.folder.glob("*.o"))
         regions = [f"-Wl,--defsym={kind}_BYTES={room}" for kind, room in rooms.items()]
-        return self._run(["-o", "firmware.elf", *regions, *objects])
-
-    def _run(self, options: Sequence[str]) -> str:
-        """The compiler's complaints, "" where it succeeds."""
-        done = subprocess.run([self.compiler, *self.profile.cflags, *FLAGS, *options], cwd=self.folder,
-                              capture_output=True, text=True)
-        return (done.stderr.strip() or "it ends without a word") if done.returncode else ""
+        options = [*self.profile.cflags, *LINKED, "-o", "firmware.elf", *regions, *objects]
+        return run(self.compiler, options, self.folder)
 
     def _refuse(self, failure: str) -> NoReturn:
         errors = re.findall(r".*(?:error|undefined reference).*", failure) or [failure[:200]]

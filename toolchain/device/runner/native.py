@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 import platform
 import shutil
-import subprocess
 import zipfile
 
 from toolchain.device.cache import cache_folder, kept
-from toolchain.device.firmware import ModelFacts, model_facts
+from toolchain.device.firmware import ModelFacts, model_facts, own_files
+from toolchain.device.objects import compile_units, described, run
 from toolchain.errors import BadInput, DeviceUnavailable, Unsupported
 from toolchain.profile import TARGETS
 
@@ -68,11 +68,11 @@ def build_runner(isa: str, runtime: str, files: Mapping[str, bytes] | None = Non
     compiler = compiler or compiler_for(isa, runtime)
     model = _model_files(files or {}) if runtime == "c" else {}
     sources = {**_sources(runtime), **model}
-    options = _options(model_facts(model) if model else None, layers, library)
+    definitions = _definitions(model_facts(model) if model else None, layers, library)
     fast = (FAST, *PROCESSORS[isa].cflags)
-    key = _key(compiler, (*options, *fast), sources)
+    key = _key(compiler, (*FLAGS, *definitions, *fast), sources)
     place = kept(cache_folder() / "runners" / key,
-                 lambda folder: _build(compiler, options, fast, sources, sorted(model), folder))
+                 lambda folder: _build(compiler, definitions, fast, sources, sorted(model), folder))
     return (place / RUNNER).read_bytes()
 
 
@@ -119,13 +119,12 @@ def _model_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return model
 
 
-def _options(facts: ModelFacts | None, layers: bool, library: bytes | None) -> tuple[str, ...]:
+def _definitions(facts: ModelFacts | None, layers: bool, library: bytes | None) -> tuple[str, ...]:
     if facts is None:
-        own = (f'-DLITERT_SHA256="{sha256(library).hexdigest()}"',) if library else ()
-        return (*FLAGS, "-fPIE", *own)
+        return (f'-DLITERT_SHA256="{sha256(library).hexdigest()}"',) if library else ()
     told = ("-DTK_LAYERS", f"-DTK_LAYER_NAMES={facts.symbol}_layers",
             f"-DTK_LAYER_COUNT={facts.symbol}_layer_count") if layers else ()
-    return (*FLAGS, f"-DTK_MODEL={facts.symbol}_model", *told)
+    return (f"-DTK_MODEL={facts.symbol}_model", *told)
 
 
 def _compiler(isa: str, processor: Processor) -> str:
@@ -139,33 +138,32 @@ def _compiler(isa: str, processor: Processor) -> str:
 
 def _key(compiler: str, options: Sequence[str], sources: Mapping[str, bytes]) -> str:
     """A name for what comes of all this."""
-    version = subprocess.run([compiler, "-v"], capture_output=True, check=False).stderr
-    parts = [compiler.encode(), version, "\n".join((*options, *LINK, SMALL)).encode()]
+    parts = [described(compiler), "\n".join((*options, *LINK, SMALL)).encode()]
     parts += [part for name, data in sorted(sources.items()) for part in (name.encode(), data)]
     return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()[:32]
 
 
-def _build(compiler: str, options: Sequence[str], fast: Sequence[str], sources: Mapping[str, bytes],
+def _build(compiler: str, definitions: Sequence[str], fast: Sequence[str], sources: Mapping[str, bytes],
            model: Sequence[str], folder: Path) -> None:
     for name, data in sources.items():
         (folder / name).write_bytes(data)
     kernels = [name for name in model if name.endswith(".c")]
     others = sorted(name for name in sources if name.endswith(".c") and name not in kernels)
+    form = () if kernels else ("-fPIE",)
     for level, units in ((fast, kernels), ((SMALL,), others)):
-        if units:
-            _run(compiler, [*options, *level, "-c", *units], folder)
+        flags = [*FLAGS, *form, *level]
+        _require(compiler, compile_units(compiler, flags, definitions, units, folder, own_files(model)))
     objects = sorted(path.name for path in folder.glob("*.o"))
     linked = ["-static"] if kernels else ["-pie", "-ldl"]
-    _run(compiler, ["-o", RUNNER, *objects, *linked, *LINK], folder)
+    _require(compiler, run(compiler, ["-o", RUNNER, *objects, *linked, *LINK], folder))
     for path in folder.iterdir():
         if path.name != RUNNER:
             path.unlink()
 
 
-def _run(compiler: str, arguments: Sequence[str], folder: Path) -> None:
-    done = subprocess.run([compiler, *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True)
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "error" in line or "undefined" in line]
+def _require(compiler: str, failure: str) -> None:
+    """Raise DeviceUnavailable where the compiler complains."""
+    if failure:
+        errors = [line for line in failure.splitlines() if "error" in line or "undefined" in line]
         raise DeviceUnavailable(f"{Path(compiler).name} cannot build the runner: "
-                                f"{(errors or [done.stderr.strip()[:300]])[0]}; is its libc6-dev installed?")
+                                f"{(errors or [failure[:300]])[0]}; is its libc6-dev installed?")
