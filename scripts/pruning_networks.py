@@ -243,12 +243,15 @@ def watch() -> tuple[nn.Module, tuple]:
 
 def turned_motions(epoch: int, seed: int) -> Iterator[tuple]:
     """As worn by other people: turned, harder or softer."""
-    x, y = motions().train
-    random = random_of(epoch, seed)
+    return fed(motion_batches(*motions().train, random_of(epoch, seed)))
+
+
+def motion_batches(x: np.ndarray, y: np.ndarray, random: np.random.Generator) -> Iterator[tuple]:
+    """Of one epoch."""
     with torch.random.fork_rng():
         torch.manual_seed(int(random.integers(2**31)))
         for index in _shuffled_batches(len(x), random):
-            yield {"x": har_watch.augment(torch.from_numpy(x[index])).numpy()}, y[index]
+            yield har_watch.augment(torch.from_numpy(x[index])), torch.from_numpy(y[index])
 
 
 CASES = {case.name: case for case in (
