@@ -161,7 +161,7 @@ benchmark-microcontroller: setup  ## generated C beside TensorFlow Lite Micro, o
 benchmark-pruning: setup setup-torch-pruning data  ## pruning beside Torch-Pruning, and what it gains on the target; needs the kit; QUICK=1: one network, one seed
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_pruning.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
-benchmark-adaptive: setup data  ## cascades on an emulated Cortex-M4; needs the kit; QUICK=1: one seed; SEEDS=9,10,11
+benchmark-adaptive: setup data  ## cascades on an emulated Cortex-M4; needs the kit; QUICK=1: one seed; SEEDS=9,10
 	PYTHONPATH=. $(BIN)/python scripts/benchmark_adaptive.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(SEEDS),--seeds $(SEEDS))
 
 benchmark-conditional: setup data  ## switchable widths and bits, and gates, beside pruning and cascades; needs the kit; resumes; QUICK=1: a minute, no kit

@@ -21,7 +21,7 @@ from docs.examples.har_watch import model as har_watch
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "benchmark" / "search" / "networks"
-EPOCHS = {"ds_cnn": 100, "watch": 60, "resnet8": 40, "mobilenet_v2": 20}
+EPOCHS = {"ds_cnn": 100, "watch": har_watch.EPOCHS, "resnet8": 40, "mobilenet_v2": 20}
 SELECTION = 2500
 """Images to select by."""
 MOTIONS = 100
@@ -106,7 +106,7 @@ def resnet8() -> tuple[nn.Module, tuple]:
 
 
 def watch() -> tuple[nn.Module, tuple]:
-    return _trained("watch", har_watch.WatchNet, motions, _motion_batches), (har_watch.EXAMPLE,)
+    return _trained("watch", har_watch.WatchNet, motions, _motion_batches, _adamw), (har_watch.EXAMPLE,)
 
 
 def mobilenet_v2() -> tuple[nn.Module, tuple]:
@@ -114,16 +114,22 @@ def mobilenet_v2() -> tuple[nn.Module, tuple]:
     return _trained("mobilenet_v2", make, images, _image_batches), (cifar_networks.EXAMPLE,)
 
 
+def _adamw(network: nn.Module) -> torch.optim.Optimizer:
+    """As the example trains it."""
+    return torch.optim.AdamW(network.parameters(), har_watch.LR, weight_decay=0.05)
+
+
 def _trained(name: str, make: Callable[[], nn.Module], data: Callable[[], Data],
-             batches: Callable[[np.random.Generator], Iterator[tuple]]) -> nn.Module:
+             batches: Callable[[np.random.Generator], Iterator[tuple]],
+             optimiser_of: Callable[[nn.Module], torch.optim.Optimizer] = cifar_networks.sgd) -> nn.Module:
     """The network with its weights, in eval mode; they are kept under what shapes them."""
     torch.manual_seed(cifar_networks.SEED)
     network = make()
-    shape = (f"{network} {cifar_networks.sgd(network)} {EPOCHS[name]} {len(data().train[1])} "
+    shape = (f"{network} {optimiser_of(network)} {EPOCHS[name]} {len(data().train[1])} "
              f"{cifar_networks.BATCH} {cifar_networks.SEED}")
     path = FOLDER / f"{name}-{hashlib.sha256(shape.encode()).hexdigest()[:12]}.pt"
     return cifar_networks.kept(network, path, lambda: cifar_networks.learn(
-        network, name, EPOCHS[name], len(data().train[1]), batches))
+        network, name, EPOCHS[name], len(data().train[1]), batches, optimiser_of))
 
 
 CASES = {case.name: case for case in (
