@@ -68,6 +68,16 @@ def test_a_definition_goes_to_what_names_it_directly_or_in_what_it_includes(fold
     assert with_it != without and kept(folder) == 1
 
 
+def test_nothing_is_kept_where_headers_may_come_from_elsewhere(folder, tmp_path):
+    (tmp_path / "bsp").mkdir()
+    write(tmp_path / "bsp", **{"far.h": "#define FACTOR 3\n"})
+    write(folder, **{"kernel.c": '#include "far.h"\nint scaled(int x) { return FACTOR * x; }\n'})
+    flags = (*FLAGS, f"-I{tmp_path / 'bsp'}")
+    first = compiled(folder, flags) or (folder / "kernel.o").read_bytes()
+    write(tmp_path / "bsp", **{"far.h": "#define FACTOR 5\n"})
+    assert (compiled(folder, flags) or (folder / "kernel.o").read_bytes()) != first and not kept(folder)
+
+
 def test_files_that_include_each_other_and_such_as_are_not_there(folder):
     write(folder, **{"kernel.h": '#ifndef H\n#define H\n#include "kernel.h"\n#include "stdint.h"\n'
                                  "#define FACTOR 2\n#endif\n"})

@@ -11,6 +11,8 @@ import subprocess
 from toolchain.device.cache import cache_folder, kept
 
 INCLUDED = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+ELSEWHERE = "-I", "-i", "@", "-B"
+"""How options begin that name files or folders: who changes these would be given an old object."""
 OBJECT = "unit.o"
 
 
@@ -20,14 +22,16 @@ def compile_units(compiler: str, flags: Sequence[str], definitions: Sequence[str
 
     definitions: "-DNAME" or "-DNAME=VALUE"; a unit gets those that it, or a file that it includes, names
     units: names of sources in the folder, where all lie that they include by "..."
-    own:   files that are no other network's: what includes one, or gets a definition, is not kept
+    own:   files that are no other network's: what includes one, or gets a definition, is not kept, and
+           nothing is where flags name files ELSEWHERE
     """
     later: dict[tuple[str, ...], list[str]] = {}
+    elsewhere = any(flag.startswith(ELSEWHERE) for flag in flags)
     for unit in units:
         read = _read(unit, folder)
         text = b"".join(read.values())
         given = tuple(each for each in definitions if _name(each).encode() in text)
-        if given or read.keys() & {*own}:
+        if elsewhere or given or read.keys() & {*own}:
             later.setdefault(given, []).append(unit)
         elif failure := _kept(compiler, flags, unit, read, folder):
             return failure
