@@ -120,7 +120,7 @@ def tuned(cell: Cell, key: str) -> Tuned:
 
 
 def tuned_again(before: Tuned, times: int, key: str) -> Tuned:
-    """The same for so many times as many epochs more, on batches of its own."""
+    """The same for so many times as many epochs more, on other batches than before."""
     cell = before.cell
     return _written(cell, _tuned(cell, read_graph(ROOT / before.graph), times, cell.seed + 1), key)
 

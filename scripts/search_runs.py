@@ -36,7 +36,8 @@ TRYING = (*TRAINING, *PRUNING, *DEPLOYING, *SPACE, "toolchain/trying.py", "scrip
           "scripts/search_networks.py")
 """Files that shape what may be tried, and what becomes of it."""
 PROPOSING = ("toolchain/searching.py", "toolchain/search/*.py")
-"""Files that shape what OURS tries next. Of other methods all points are known before the first trial."""
+"""Files that shape what OURS tries next. Other methods' points do not depend on outcomes: what else these
+files do for them, to go through the points within a budget, is taken as settled."""
 BOARD = "cortex_m4_qemu"
 OURS, RANDOM, GRID = "edge search", "random search", "uniform ratios"
 LONG = "uniform ratios, longer"

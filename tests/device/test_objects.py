@@ -68,20 +68,42 @@ def test_a_definition_goes_to_what_names_it_directly_or_in_what_it_includes(fold
     assert with_it != without and kept(folder) == 1
 
 
-def test_nothing_is_kept_where_headers_may_come_from_elsewhere(folder, tmp_path):
+def test_nothing_is_kept_where_headers_may_come_from_elsewhere(folder, tmp_path, monkeypatch):
     (tmp_path / "bsp").mkdir()
-    write(tmp_path / "bsp", **{"far.h": "#define FACTOR 3\n"})
     write(folder, **{"kernel.c": '#include "far.h"\nint scaled(int x) { return FACTOR * x; }\n'})
-    flags = (*FLAGS, f"-I{tmp_path / 'bsp'}")
-    first = compiled(folder, flags) or (folder / "kernel.o").read_bytes()
-    write(tmp_path / "bsp", **{"far.h": "#define FACTOR 5\n"})
-    assert (compiled(folder, flags) or (folder / "kernel.o").read_bytes()) != first and not kept(folder)
+    by_flag = *FLAGS, f"-I{tmp_path / 'bsp'}"
+    for flags in (by_flag, FLAGS):
+        made = set()
+        for factor in (3, 5):
+            write(tmp_path / "bsp", **{"far.h": f"#define FACTOR {factor}\n"})
+            made.add(compiled(folder, flags) or (folder / "kernel.o").read_bytes())
+        assert len(made) == 2 and not kept(folder)
+        monkeypatch.setenv("CPATH", str(tmp_path / "bsp"))
 
 
-def test_files_that_include_each_other_and_such_as_are_not_there(folder):
-    write(folder, **{"kernel.h": '#ifndef H\n#define H\n#include "kernel.h"\n#include "stdint.h"\n'
-                                 "#define FACTOR 2\n#endif\n"})
+@pytest.mark.parametrize("source", [
+    '#define H "kernel.h"\n#include H\nint scaled(int x) { return FACTOR * x; }\n',
+    '#include "stdint.h"\n#include "kernel.h"\nint scaled(int x) { return FACTOR * x; }\n'])
+def test_what_is_read_and_not_seen_is_not_kept(folder, source):
+    write(folder, **{"kernel.c": source})
+    first = compiled(folder) or (folder / "kernel.o").read_bytes()
+    write(folder, **{"kernel.h": "#define FACTOR 9\n"})
+    assert (compiled(folder) or (folder / "kernel.o").read_bytes()) != first and not kept(folder)
+
+
+def test_names_that_are_put_together_are_given_every_definition(folder):
+    write(folder, **{"kernel.c": "#define CAT(a, b) a##b\nint scaled(void) { return CAT(ARENA_, BYTES); }\n"})
+    assert compiled(folder) == "" and not kept(folder)
+
+
+def test_a_header_that_includes_itself(folder):
+    write(folder, **{"kernel.h": '#ifndef H\n#define H\n#include "kernel.h"\n#define FACTOR 2\n#endif\n'})
     assert compiled(folder) == "" and kept(folder) == 1
+
+
+def test_without_a_cache_that_can_be_written_it_is_compiled_anew(folder, monkeypatch):
+    monkeypatch.setenv("EDGE_CACHE", "/proc/nothing")
+    assert compiled(folder) == "" and (folder / "kernel.o").is_file()
 
 
 @pytest.mark.parametrize("unit", ["kernel.c", "model.c"])

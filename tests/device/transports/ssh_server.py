@@ -75,8 +75,10 @@ class Server:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             shell.stdin.close()
-            await asyncio.wait_for(shell.communicate(), 5)
-            self.running -= 1
+            try:
+                await asyncio.wait_for(shell.communicate(), 5)
+            finally:
+                self.running -= 1
 
     async def _feed(self, process, shell) -> None:
         try:
