@@ -172,11 +172,11 @@ def page(found: Sequence[Figure]) -> str:
 GOALS_TOLD = ", ".join(f"{goal.cost:g} of {name}" for name, goal in GOALS.items())
 HEAD = f"""# Cascades and early exits on an emulated Cortex-M4
 
-Made by `make benchmark-adaptive`. In a cascade the small network is
-the whole one, pruned to {SHARE:g} of its multiply-accumulates and tuned as in pruning.md, then for {AGAIN}
-times as long again; early exits stand in the whole one, which stays as it is. All are INT8, by the default
-recipe. Thresholds are chosen on selection samples. All else is of test samples: other speakers, other images.
-The board is emulated: instructions are exact, and there is no time and no energy.
+Made by `make benchmark-adaptive`. In a cascade the small network is the whole one, pruned to {SHARE:g} of its
+multiply-accumulates and tuned as [here](pruning-benchmark.md), then for {AGAIN} times as long again; early
+exits stand in the whole one, which stays as it is. All are INT8, by the default recipe. Thresholds are chosen
+on selection samples. All else is of test samples: other speakers, other images. The board is emulated:
+instructions are exact, and there is no time and no energy.
 
 What was set when: goals are shares of the whole network's instructions, {GOALS_TOLD}; of exits
 {EXITS_COST:g}. They were set when runs of seeds 0, 1, 2 had shown how much harder test samples are than

@@ -44,7 +44,7 @@ def page(figures: Iterable[Figure]) -> str:
         said += f" Not in this run: {'; '.join(absent)}."
     bounds = "\n".join(f"- {line}" for line in missed(found)) or "All hold, on test samples."
     if less := [*below(found, selected_volume, "selection")]:
-        bounds += "\n\nLess than that, where nothing is held against it:\n\n"
+        bounds += "\n\nLess than is asked for on selection samples, on which no bound is held:\n\n"
         bounds += "\n".join(f"- {line}" for line in less)
     fronts = [front_table(found, network) for network in found.networks]
     parts = [HEAD.rstrip(), said, volume_table(found), saving_table(found), *fronts, "## Bounds", bounds]

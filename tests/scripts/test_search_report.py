@@ -26,7 +26,7 @@ GOOD = searched(OURS, 200.0, 1.0, 0.5), searched(RANDOM, 500.0, 1.0, 1.0), searc
 def test_bounds_that_hold():
     assert not [*missed(Found.of(told(*GOOD)))]
     text = page(told(*GOOD))
-    assert "All hold, on test samples." in text and "Less than that" not in text
+    assert "All hold, on test samples." in text and "Less than" not in text
     assert "| random search | 1.15 | 1.80 | 1.69 | 1.64 | 1.60 | 1.60 | 1.60 |" in text
     assert "| edge search | 5.00x | 8 | 1.0 | 0 |" in text
 
@@ -38,7 +38,7 @@ def test_a_bound_is_held_on_test_samples_and_what_is_less_on_selection_samples_i
     found = told(searched(OURS, 200.0, lost, tested), *GOOD[1:])
     lines = [*missed(Found.of(found))]
     assert lines[:1] == ([line] if line else [])
-    less = "Less than that, where nothing is held against it:\n\n- watch: 0.40 of the hypervolume of random"
+    less = "selection samples, on which no bound is held:\n\n- watch: 0.40 of the hypervolume of random"
     assert (less in page(found)) == (not line)
 
 
